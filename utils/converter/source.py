@@ -1,0 +1,28 @@
+"""A module's text with the place it came from; the only way to build a located refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from converter.diagnostics import ConversionError, Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of one Python module.
+
+    `path` is what messages print; `module` is the dotted name that its relative imports start from
+    (`transformers.models.llama.modeling_llama`).
+    """
+
+    path: str
+    module: str
+    text: str
+
+    def problem(self, line: int, column: int, code: str, message: str, fix: str) -> Diagnostic:
+        """A diagnostic at a place of this file; `line` and `column` count from 1."""
+        return Diagnostic(code, self.path, line, column, message, fix)
+
+    def refuse(self, line: int, column: int, code: str, message: str, fix: str) -> ConversionError:
+        """The exception to raise for a problem at a place of this file."""
+        return ConversionError(self.problem(line, column, code, message, fix))

@@ -1,0 +1,41 @@
+"""The frozen nouns that the rooms hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from converter.diagnostics import Diagnostic
+from converter.source import Source
+
+
+class Layout(Enum):
+    """How the generated files refer to transformers."""
+
+    PACKAGE = "package"  # absolute imports of transformers, relative imports of siblings, sealed three-line banner
+    TREE = "tree"  # inside a transformers tree: relative imports and the reference's six-line banner
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a delta becomes: the model's snake_case name and the form of the files made from it."""
+
+    model: str  # "quality_gate_llama": names the outputs, modeling_<model>.py
+    layout: Layout
+    origin: str  # the modular file as the banner names it, "modular/modular_quality_gate_llama.py"
+    release: str  # transformers version the parents come from, "5.23.0"
+    strict: bool  # refuse what the reference gets silently wrong, instead of agreeing with it and warning
+
+
+# Dotted module name -> its source; None where there is no such module.
+Loader = Callable[[str], Source | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One expanded delta, not yet formatted."""
+
+    files: Mapping[str, str]  # file name -> text, e.g. {"modeling_quality_gate_llama.py": "..."}
+    warnings: tuple[Diagnostic, ...]
+    reads: tuple[str, ...]  # dotted names of the modules it was made from, sorted
