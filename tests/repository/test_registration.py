@@ -1,0 +1,120 @@
+"""`generated/__init__.py` is written from a template: it finds the packages beside it and registers what they export."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import transformers
+
+
+TEMPLATE = Path(__file__).parents[2] / "templates" / "generated_init.py"
+CONFIGURATION = """
+from transformers import PreTrainedConfig
+
+
+class {name}Config(PreTrainedConfig):
+    model_type = "{model}"
+
+
+__all__ = ["{name}Config"]
+"""
+MODELING = """
+from transformers import PreTrainedModel
+
+from .configuration_{model} import {name}Config
+
+
+class {name}PreTrainedModel(PreTrainedModel):
+    config_class = {name}Config
+
+
+class {name}Model({name}PreTrainedModel): ...
+
+
+class {name}ForCausalLM({name}PreTrainedModel): ...
+
+
+class {name}ForConditionalGeneration({name}PreTrainedModel): ...
+
+
+def quality_loss(): ...
+
+
+__all__ = ["{name}PreTrainedModel", "{name}Model", {heads}, "quality_loss"]
+"""
+
+MakePackage = Callable[..., ModuleType]
+
+
+def write_model(package: Path, model: str, heads: str) -> None:
+    name = model.title().replace("_", "")
+    folder = package / model
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / f"configuration_{model}.py").write_text(CONFIGURATION.format(name=name, model=model))
+    (folder / f"modeling_{model}.py").write_text(MODELING.format(name=name, model=model, heads=heads))
+
+
+@pytest.fixture
+def make_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePackage:
+    """Write a package of fake models: `make_package("zoo", gate_a="'GateAForCausalLM'")`."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(package: str, **heads_of_models: str) -> ModuleType:
+        for model, heads in heads_of_models.items():
+            write_model(tmp_path / package, model, heads)
+        (tmp_path / package / "__init__.py").write_text(TEMPLATE.read_text())
+        return importlib.import_module(package)
+
+    return make
+
+
+def test_every_architecture_is_registered_and_twice_is_fine(make_package: MakePackage) -> None:
+    zoo = make_package("zoo_both", reg_b="'RegBForConditionalGeneration'", reg_a="'RegAForCausalLM'")
+    assert zoo.register_quality_gate() == ("reg_a", "reg_b")
+    assert zoo.register_quality_gate() == ("reg_a", "reg_b")
+
+    modeling = importlib.import_module("zoo_both.reg_a.modeling_reg_a")
+    config = transformers.AutoConfig.for_model("reg_a")
+    assert type(config).__module__ == "zoo_both.reg_a.configuration_reg_a"
+    assert transformers.AutoModel._model_mapping[type(config)] is modeling.RegAModel
+    assert transformers.AutoModelForCausalLM._model_mapping[type(config)] is modeling.RegAForCausalLM
+    assert type(config) not in transformers.AutoModelForImageTextToText._model_mapping
+
+    modeling = importlib.import_module("zoo_both.reg_b.modeling_reg_b")
+    config = transformers.AutoConfig.for_model("reg_b")
+    for auto in (transformers.AutoModelForImageTextToText, transformers.AutoModelForCausalLM):
+        assert auto._model_mapping[type(config)] is modeling.RegBForConditionalGeneration
+
+
+def test_a_registration_that_transformers_drops_is_an_error(
+    make_package: MakePackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = make_package("zoo_dropped", reg_c="'RegCForCausalLM'")
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "register", lambda *_, **__: None)
+    with pytest.raises(
+        RuntimeError, match="AutoModelForCausalLM: RegCConfig was registered as .* answers with nothing"
+    ):
+        zoo.register_quality_gate()
+
+
+def test_two_classes_for_one_place_are_an_error(make_package: MakePackage) -> None:
+    zoo = make_package("zoo_twins", reg_d="'RegDForCausalLM', 'RegDForConditionalGeneration'")
+    with pytest.raises(RuntimeError, match=r"RegDForCausalLM, but .* answers with \S+RegDForConditionalGeneration"):
+        zoo.register_quality_gate()
+
+
+def test_importing_the_package_imports_neither_torch_nor_transformers(
+    make_package: MakePackage, tmp_path: Path
+) -> None:
+    make_package("zoo_cheap", reg_e="'RegEForCausalLM'")
+    probe = "import sys, zoo_cheap; print(*{'torch', 'transformers'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
