@@ -23,6 +23,7 @@ help: ## this list
 
 convert: $(VENV)/.convert ## MODEL=llama: modular/ -> generated/, then run the result once; all models without MODEL
 	$(PY) utils/modular_converter.py $(if $(MODEL),$(MODEL:%=--model %),--all)
+	@(cd / && '$(abspath $(PY))' -c 'import generated' 2>/dev/null) || $(PIP) --no-deps --editable .
 	@$(MAKE) --no-print-directory smoke
 
 smoke: $(VENV)/.torch ## MODEL=llama: run a generated model once at a tiny size: forward, gate scores, generation
