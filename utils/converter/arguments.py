@@ -1,0 +1,92 @@
+"""The command line's grammar, and the combinations that make no sense."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+
+_EXAMPLES = """\
+examples:
+  %(prog)s --model llama                     modular/ -> generated/quality_gate_llama/
+  %(prog)s --all --check                     is generated/ what modular/ says?
+  %(prog)s x/modular_mine.py --output out    any modular file, against the installed transformers
+  %(prog)s --tree src/transformers --check   every modular file of a transformers tree
+
+exit status: 0 done or fresh, 1 --check found a difference, 2 refused
+"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, complete and without contradictions; otherwise says what is wrong and raises SystemExit(2)."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if wrong := _contradiction(args):
+        parser.error(wrong)
+    args.strict = args.tree is None if args.strict is None else args.strict
+    return args
+
+
+def _contradiction(args: argparse.Namespace) -> str | None:
+    """The first combination that means nothing, with what to write instead."""
+    rules = (
+        (
+            not (args.paths or args.model or args.all or args.tree),
+            "say what to convert: --model, --all, --tree or a file",
+        ),
+        (args.paths and (args.model or args.all or args.tree), "give files or --model/--all/--tree, not both"),
+        (args.model and args.all, "--all converts every model already: leave out --model"),
+        (args.output and not args.paths, "--output goes with files: give the path of a modular file"),
+        (args.paths and not (args.output or args.stdout), "say where the files go: --output DIR, or --stdout"),
+        (args.stdout and (args.check or args.diff), "--stdout prints whole files: leave out --check and --diff"),
+        (args.force and (args.check or args.diff or args.stdout), "--force is for writing, and nothing is written"),
+        (args.quiet and args.verbose, "--quiet or --verbose, not both"),
+    )
+    return next((message for broken, message in rules if broken), None)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="modular_converter.py",
+        description="Expand modular files, small deltas on existing models, into standalone model files.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to convert")
+    what.add_argument(
+        "paths", nargs="*", type=Path, metavar="FILE", help="modular_<model>.py, anywhere; needs --output"
+    )
+    what.add_argument("--output", type=Path, metavar="DIR", help="where the files go; several FILEs get a folder each")
+    what.add_argument(
+        "--model", action="append", default=[], metavar="NAME", help="a model of modular/, or of the tree"
+    )
+    what.add_argument("--all", action="store_true", help="every modular file of modular/, or of the tree")
+    what.add_argument("--tree", type=Path, metavar="DIR", help="a transformers package: convert its models in place")
+    mode = parser.add_argument_group("what to do")
+    mode.add_argument("--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does")
+    mode.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+    mode.add_argument("--stdout", action="store_true", help="write nothing; print the files")
+    mode.add_argument("--force", action="store_true", help="also replace files that were edited, or are not ours")
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        help="refuse what has no clear meaning instead of warning; the default except with --tree",
+    )
+    how.add_argument(
+        "--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
+    )
+    how.add_argument("--ruff-config", type=Path, metavar="FILE", help="lint and format under this configuration")
+    how.add_argument("--no-cache", action="store_true", help="convert everything anew, and remember nothing")
+    how.add_argument("--quiet", action="store_true", help="say nothing about models that are fine")
+    how.add_argument("--verbose", action="store_true", help="also say how long each model took and what it read")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes: write 1 or more")
+    return number

@@ -1,0 +1,163 @@
+"""The command line: find the models, convert them, write or compare, report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+
+from converter.arguments import parse
+from converter.batch import Setting, convert_family
+from converter.cache import Cache, default_folder
+from converter.casing import read_casing
+from converter.diagnostics import ConversionError
+from converter.jobs import Convert, Job, Outcome, internal_error
+from converter.library import Library, installed
+from converter.order import gather
+from converter.outputs import made_before, write_all
+from converter.report import Progress, Report, count_identical, texts, unified_diff
+from converter.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
+from converter.workspace import (
+    PROJECT,
+    find_transformers,
+    find_tree,
+    path_jobs,
+    project_jobs,
+    read_release,
+    select,
+    tree_jobs,
+)
+
+
+INTERRUPTED, TERMINATED = 130, 143  # what a shell reports of a process that a signal ended
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run takes place: its transformers, its models, and what they are formatted under."""
+
+    package: Path
+    wanted: list[Job]
+    known: list[Job]
+    ruff_config: Path
+
+
+def main(argv: Sequence[str] | None = None, convert: Convert | None = None, project: Path = PROJECT) -> int:
+    """Run one command line; the exit status. `convert` and `project` stand in for the real ones in tests."""
+    try:
+        args = parse(argv)
+    except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
+        return end.code if isinstance(end.code, int) else 0
+    report = Report(args.check, args.quiet, args.verbose, apart=args.stdout or (args.diff and not args.check))
+    _speak_utf8()
+    try:
+        with _terminable():
+            return _run(args, report, convert, project)
+    except ConversionError as error:
+        return report.refuse(error.diagnostics)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `... | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return report.status
+    except Exception as error:
+        if args.verbose:
+            report.note(traceback.format_exc())
+        return report.refuse([internal_error("modular_converter.py", error)])
+
+
+def _run(args: Namespace, report: Report, convert: Convert | None, project: Path) -> int:
+    check_ruff()
+    place = _tree(args) if args.tree else _package(args, project)
+    writing = not (args.check or args.diff or args.stdout)
+    # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
+    family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)))
+    setting = _setting(args, place, convert, project)
+    with Progress(len(family.jobs), not args.quiet) as progress:
+        outcomes = convert_family(family, setting, progress.advance)
+    if writing:
+        outcomes = write_all(outcomes, family.edges, args.force)
+    _report(args, report, place, outcomes, writing)
+    return report.status
+
+
+def _package(args: Namespace, project: Path) -> Place:
+    """The models of modular/, or files from anywhere."""
+    package = find_transformers()
+    release = read_release(package)
+    config = check_ruff_config(args.ruff_config) if args.ruff_config else SHIPPED_CONFIG
+    if args.paths:
+        known = path_jobs(args.paths, args.output or Path(), release, args.strict)
+        return Place(package, known, known, config)
+    known = project_jobs(release, args.strict, project)
+    return Place(package, select(known, args.model, project / "modular"), known, config)
+
+
+def _tree(args: Namespace) -> Place:
+    """The models of a transformers package."""
+    package = find_tree(args.tree)
+    config = check_ruff_config(args.ruff_config) if args.ruff_config else find_ruff_config(package)
+    known = tree_jobs(package, read_release(package), args.strict)
+    return Place(package, select(known, args.model, package / "models"), known, config)
+
+
+def _setting(args: Namespace, place: Place, convert: Convert | None, project: Path) -> Setting:
+    roots = {"transformers": place.package, "generated": project / "generated"}
+    # A tree of a few models may lack the table; the installed one then knows better than no table.
+    casing = read_casing(place.package) or read_casing(Path(installed("transformers") or place.package))
+    folder = None if args.no_cache else default_folder()
+    return Setting(
+        library=Library(roots),
+        casing=casing,
+        ruff_config=place.ruff_config,
+        fingerprint=fingerprint(casing, place.ruff_config),
+        cache=Cache(folder) if folder else None,
+        processes=args.jobs,
+        keep_texts=args.stdout,
+        convert=convert,
+    )
+
+
+def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Outcome], writing: bool) -> None:
+    """Tell of the models that were asked for, of their parents where they were written, and of all that failed."""
+    wanted = {job.name for job in place.wanted}
+    asked = [outcome for outcome in outcomes if outcome.job.name in wanted]
+    alone = sum(len(outcome.texts) for outcome in asked) == 1
+    for outcome in sorted(outcomes, key=lambda one: one.job.name):
+        own = outcome.job.name in wanted
+        if own and args.stdout:
+            report.result("\n".join(texts(outcome, alone)))
+        if own and (args.diff or (args.check and not args.quiet)):
+            report.result(unified_diff(outcome))
+        if own or writing or outcome.failed:
+            report.add(outcome)
+    if args.check:
+        report.result("{} of {} files identical".format(*count_identical(asked)))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: through the blocks that remove temporary files and stop workers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _speak_utf8() -> None:
+    """Generated files hold what an old terminal cannot show; a diff of them must still be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""What a user gets to read: one line per model, diffs, problems, a count; and the exit status that sums them up."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from converter.diagnostics import Diagnostic
+from converter.jobs import Outcome, State
+from converter.library import shown
+from converter.outputs import before, changed
+
+
+FRESH, DIFFERENT, REFUSED = 0, 1, 2  # exit statuses
+_WORDS = {State.DIFFERS: "differs", State.MISSING: "is missing", State.LEFTOVER: "is left over"}
+
+
+def unified_diff(outcome: Outcome) -> str:
+    """What writing an outcome would change, in the form that `patch -p0` takes; empty where it is fresh."""
+    return "".join(_file_diff(outcome, name) for name in changed(outcome) if not outcome.failed)
+
+
+def _file_diff(outcome: Outcome, name: str) -> str:
+    path, state = outcome.job.folder / name, outcome.states[name]
+    old = "/dev/null" if state is State.MISSING else shown(path)
+    new = "/dev/null" if state is State.LEFTOVER else shown(path)
+    lines = difflib.unified_diff(_lines(before(path)), _lines(outcome.texts.get(name, "")), old, new)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    return list(io.StringIO(text))  # at newlines alone: `splitlines` also splits at form feeds
+
+
+def summary(outcome: Outcome, checking: bool) -> str:
+    """One line on what became of a model."""
+    folder, names = shown(outcome.job.folder), changed(outcome)
+    if outcome.problems:
+        return f"refused {shown(outcome.job.delta)}: {_count(len(outcome.problems), 'problem')}"
+    if outcome.blocked_by:
+        return f"skipped {shown(outcome.job.delta)}: {outcome.blocked_by} was refused"
+    if outcome.fresh:
+        return f"fresh   {folder}: {_count(len(outcome.states), 'file')}"
+    if checking:
+        return f"stale   {folder}: {', '.join(f'{name} {_WORDS[outcome.states[name]]}' for name in names)}"
+    removed = [name for name in names if outcome.states[name] is State.LEFTOVER]
+    written = [name for name in names if name not in removed]
+    said = [f"wrote   {folder}: {', '.join(written)}"] * bool(written)
+    return "; ".join([*said, *[f"removed {folder}: {', '.join(removed)}"] * bool(removed)])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def details(outcome: Outcome) -> str:
+    """What `--verbose` adds on a model: how long it took, and every module that it was made from."""
+    how = "from the cache" if outcome.cached else f"{outcome.seconds:.3f} s"
+    lines = [f"{outcome.job.name}: {how}"]
+    lines += [f"    reads {name}{'' if found else ' (not there)'}" for name, found in sorted(outcome.reads.items())]
+    return "\n".join([*lines, *outcome.trace.splitlines()])
+
+
+def count_identical(outcomes: Iterable[Outcome]) -> tuple[int, int]:
+    """How many files on disk are as the converter makes them, of how many it makes or once made."""
+    states = [state for outcome in outcomes for state in outcome.states.values()]
+    # Of a model that was refused, or skipped, no file counts as identical.
+    return states.count(State.SAME), len(states)
+
+
+@dataclass(slots=True)
+class Report:
+    """Prints outcomes as they are added, and knows the exit status. Results go to stdout, all else to stderr."""
+
+    checking: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    apart: bool = False  # stdout carries diffs or texts alone: lines on models go to stderr
+    status: int = FRESH
+    _told: set[Diagnostic] = field(default_factory=set)
+
+    def add(self, outcome: Outcome) -> None:
+        """Tell what became of one model."""
+        self.tell(outcome.problems, "")
+        self.tell(outcome.warnings, "warning: ")
+        if self.verbose:
+            self.note(details(outcome))
+        if not self.quiet:
+            print(summary(outcome, self.checking), file=sys.stderr if self.apart else sys.stdout)
+        if outcome.failed:
+            self.status = REFUSED
+        elif self.checking and not outcome.fresh:
+            self.status = max(self.status, DIFFERENT)
+
+    def tell(self, diagnostics: Iterable[Diagnostic], prefix: str) -> None:
+        """Print problems, each once: a mistake in a shared file is one mistake."""
+        for diagnostic in diagnostics:
+            if diagnostic not in self._told:
+                self._told.add(diagnostic)
+                self.note(f"{prefix}{diagnostic}")
+
+    def refuse(self, diagnostics: Iterable[Diagnostic]) -> int:
+        """Print problems that end the run; the exit status."""
+        self.tell(diagnostics, "")
+        self.status = REFUSED
+        return self.status
+
+    def result(self, text: str) -> None:
+        """Print what was asked for."""
+        print(text, end="" if text.endswith("\n") or not text else "\n")
+
+    def note(self, text: str) -> None:
+        """Print what is no result."""
+        print(text, file=sys.stderr)
+
+
+class Progress:
+    """A bar on stderr while models are converted: from the first that is not in the cache, on a terminal alone."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self._total = total
+        self._shown = shown and total > 1 and sys.stderr.isatty()
+        self._done = 0
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self, outcome: Outcome) -> None:
+        """Count one more model."""
+        self._done += 1
+        if self._shown and self._bar is None and not outcome.cached:
+            self._start()
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=self._done, description=outcome.job.name)
+
+    def _start(self) -> None:
+        # Imported when there is something to show: rich takes as long to import as a fresh run takes in all.
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._bar.add_task("", total=self._total)
+        self._bar.start()
+
+
+def texts(outcome: Outcome, alone: bool) -> Iterator[str]:
+    """The texts of an outcome, each under a line that names its file unless it is the only one."""
+    for name, text in sorted(outcome.texts.items()):
+        yield text if alone else f"# ---- {shown(outcome.job.folder / name)}\n{text}"
