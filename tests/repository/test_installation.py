@@ -1,0 +1,22 @@
+"""After the set-up the generated models are importable, wherever Python was started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_generated_models_import_from_any_folder(tmp_path: Path) -> None:
+    probe = (
+        "from generated import register_quality_gate\n"
+        "from generated.quality_gate_llama import QualityGateLlamaForCausalLM\n"
+        "print(*register_quality_gate())"
+    )
+    run = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    deltas = {path.stem.removeprefix("modular_") for path in (ROOT / "modular").glob("modular_*.py")}
+    assert deltas <= set(run.stdout.split())

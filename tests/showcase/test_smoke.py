@@ -1,0 +1,41 @@
+"""The smoke run reads any generated package by its name, and tells a model that does not work from one that does."""
+
+from __future__ import annotations
+
+import pkgutil
+
+import pytest
+import torch
+from showcase import smoke
+
+import generated
+
+
+MODELS = sorted(module.name.removeprefix("quality_gate_") for module in pkgutil.iter_modules(generated.__path__))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_generated_model_runs(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert smoke.main(["--model", model]) == 0
+    printed = capsys.readouterr().out
+    assert "logits [2, 6, 128]" in printed
+    rows = [line for line in printed.splitlines() if line.startswith("│")]
+    assert len(rows) == smoke.TINY["num_hidden_layers"]
+    assert len(printed.split("generated: ")[1].split(",")) == smoke.NEW_TOKENS
+
+
+def test_without_a_name_every_model_runs() -> None:
+    assert smoke.generated_models() == MODELS != []
+
+
+def test_an_unknown_model_fails_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert smoke.main(["--model", "llma"]) == 1
+    assert "quality_gate_llma: ModuleNotFoundError" in capsys.readouterr().out
+
+
+def test_a_broken_gate_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = smoke.tiny_model("llama")
+    torch.nn.init.constant_(model.model.layers[2].quality_gate.gate.weight, torch.nan)
+    monkeypatch.setattr(smoke, "tiny_model", lambda name: model)
+    assert smoke.main(["--model", "llama"]) == 1
+    assert "expected finite scores of shape (4, 2, 6)" in capsys.readouterr().out

@@ -1,0 +1,102 @@
+"""Run generated models once at a tiny size: forward, gate scores, generation."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from collections.abc import Sequence
+
+import torch
+from rich.console import Console
+
+import generated
+from showcase.scores import good_ratios, score_table
+from transformers import PreTrainedModel, logging
+
+
+PREFIX = "quality_gate_"
+NEW_TOKENS = 8
+# Small enough for a blink, every size different where it may be. A config takes the fields that it has.
+TINY = {
+    "vocab_size": 128,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "moe_intermediate_size": 24,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 every model ran, 1 one did not."""
+    models = parse(argv).model or generated_models()
+    logging.set_verbosity_error()
+    console = Console(soft_wrap=True, highlight=False)
+    failed = [model for model in models if not passes(model, console)]
+    return 1 if failed or not models else 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="llama; repeatable; all of generated/ without"
+    )
+    return parser.parse_args(argv)
+
+
+def generated_models() -> list[str]:
+    """Base names of the models in generated/, sorted: ["gpt_oss", "llama"]."""
+    names = [module.name for module in pkgutil.iter_modules(generated.__path__)]
+    return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+def passes(model: str, console: Console) -> bool:
+    try:
+        run(tiny_model(model), console)
+    except Exception as error:  # generated code may fail in any way, and the other models should still run
+        console.print(f"{PREFIX}{model}: {type(error).__name__}: {error}", style="red", markup=False)
+        return False
+    return True
+
+
+def tiny_model(model: str) -> PreTrainedModel:
+    """The causal language model of one generated package, with random weights."""
+    package = importlib.import_module(f"generated.{PREFIX}{model}")
+    modeling = importlib.import_module(f"{package.__name__}.modeling_{PREFIX}{model}")
+    name = next((name for name in modeling.__all__ if name.endswith("ForCausalLM")), None)
+    if name is None:
+        raise LookupError(f"{modeling.__name__} exports no class named ...ForCausalLM: {', '.join(modeling.__all__)}")
+    model_class = getattr(package, name)
+    config_class = model_class.config_class
+    torch.manual_seed(0)
+    return model_class(config_class(**{k: v for k, v in TINY.items() if hasattr(config_class, k)})).eval()
+
+
+def run(model: PreTrainedModel, console: Console) -> None:
+    """Forward, scores and generation of one model; an ArithmeticError when a score is missing or no number."""
+    prompt = torch.arange(3, 15).reshape(2, 6)
+    with torch.inference_mode():
+        logits = model(prompt).logits
+    scores = good_ratios(model, prompt)
+    expected = (model.config.num_hidden_layers, *prompt.shape)
+    if tuple(scores.shape) != expected or not scores.isfinite().all():
+        raise ArithmeticError(f"expected finite scores of shape {expected}, got {tuple(scores.shape)}: {scores}")
+    tokens = model.generate(prompt, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+
+    parameters = sum(weight.numel() for weight in model.parameters())
+    console.print(
+        f"{type(model).__name__}: {parameters:,} random parameters, logits {list(logits.shape)}", markup=False
+    )
+    spread = {"mean": scores.mean((1, 2)), "min": scores.amin((1, 2)), "max": scores.amax((1, 2))}
+    console.print("gate scores (good ratio) over tokens:")
+    console.print(score_table(spread))
+    console.print(f"generated: {tokens[0, prompt.shape[1] :].tolist()}", markup=False)
