@@ -435,6 +435,14 @@ def test_a_broken_ruff_table_is_one_problem(run: Run, tmp_path: Path) -> None:
     assert status == 2 and err.count("style-failed") == 1 and "no-such-setting" in err
 
 
+def test_every_code_is_documented() -> None:
+    """Codes are the second argument of a refusal, or the first of a Diagnostic, and all look alike."""
+    text = "".join(path.read_text() for path in sorted((UTILS / "converter").rglob("*.py")))
+    codes = set(re.findall(r"""(?:refuse|Diagnostic)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)+)\"""", text))
+    documented = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (UTILS.parent / "docs/errors.md").read_text(), re.MULTILINE))
+    assert len(codes) > 15 and codes <= documented
+
+
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
@@ -506,7 +514,7 @@ def test_where_nothing_changed_nothing_slow_is_imported(project: Path, run: Run)
     run("--all")
     slow = ("libcst", "jinja2", "rich", "transformers", "torch", "multiprocessing", "subprocess", "tempfile")
     code = SCRIPT.replace("from toy import toy_convert\n", "toy_convert = None\n").replace(
-        "sys.exit(main", "print((main"
+        "sys.exit(main", "print(main"
     )
     code = code.format(path=[str(UTILS)], argv=["--all", "--check", "--quiet"], project=str(project))
     code += f"print([name for name in {slow} if name in sys.modules])\n"

@@ -85,7 +85,7 @@ class Cache:
         header = json.dumps([dict(reads), digests, [astuple(one) for one in warnings]]).encode() + b"\n"
         packed = zlib.compress(json.dumps(dict(texts)).encode(), 1)
         path = self._path(key)
-        temporary = f"{path}.{os.getpid()}{_TEMPORARY}"
+        temporary = f"{path}.{os.urandom(4).hex()}{_TEMPORARY}"
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             with open(temporary, "wb") as file:

@@ -136,7 +136,7 @@ def _replace(texts: Mapping[Path, str]) -> None:
     try:
         for path, text in texts.items():
             final = os.path.realpath(path)
-            temporary = os.path.join(os.path.dirname(final), f".{os.path.basename(final)}.{os.getpid()}.tmp")
+            temporary = os.path.join(os.path.dirname(final), f".{os.path.basename(final)}.{os.urandom(4).hex()}.tmp")
             ready.append((temporary, final))
             _write(temporary, text, _mode(final))
         for temporary, final in ready:
