@@ -1,0 +1,46 @@
+"""`torch.compile` and `torch.export` take gated models whole, with scores and without."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from families import Family, tokens
+
+
+@pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
+def test_a_forward_pass_compiles_without_a_break(family: Family, scores: bool) -> None:
+    model = family.gated(experts_implementation="batched_mm") if family.has_experts else family.gated()
+    eager = model(tokens(), labels=tokens(), output_router_logits=scores)
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    outputs = compiled(tokens(), labels=tokens(), output_router_logits=scores)
+    assert list(outputs) == list(eager)
+    torch.testing.assert_close(outputs.logits, eager.logits)
+    torch.testing.assert_close(outputs.loss, eager.loss)
+    assert (outputs.quality_logits is not None) == scores
+
+
+def test_a_training_step_compiles_without_a_break(family: Family) -> None:
+    model = family.gated(experts_implementation="batched_mm") if family.has_experts else family.gated()
+    model.train()
+    labels = torch.tensor([0, 1])
+    eager = model(tokens(), labels=tokens(), quality_labels=labels).loss
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    loss = compiled(tokens(), labels=tokens(), quality_labels=labels).loss
+    torch.testing.assert_close(loss, eager)
+    loss.backward()
+    assert model.model.layers[0].quality_gate.gate.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
+def test_a_forward_pass_exports(family: Family, scores: bool) -> None:
+    model = family.gated(experts_implementation="batched_mm") if family.has_experts else family.gated()
+    inputs = {"input_ids": tokens(), "use_cache": False, "output_router_logits": scores}
+    eager = model(**inputs)
+    with torch.no_grad():
+        exported = torch.export.export(model, (), inputs, strict=False).module()(**inputs)
+    torch.testing.assert_close(exported.logits, eager.logits)
+    if scores:
+        torch.testing.assert_close(exported.quality_logits, eager.quality_logits)
+        torch.testing.assert_close(exported.quality_loss, eager.quality_loss)

@@ -1,0 +1,76 @@
+"""A gate that only observes changes nothing: gated models compute what their bases compute, bit for bit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from families import FAMILIES, HEADS, Family, left_padded, tokens
+
+
+WITH_ATTENTION = [(family, attention) for family in FAMILIES for attention in family.attentions]
+WITH_HEAD = [(family, head) for family in FAMILIES for head in HEADS if head in family.heads]
+
+
+@pytest.mark.parametrize(("family", "attention"), WITH_ATTENTION, ids=str)
+@pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
+def test_logits_equal_the_bases(family: Family, attention: str, scores: bool) -> None:
+    base, gated = family.pair(attention=attention)
+    batch, mask = left_padded(tokens(), 3)
+    with torch.no_grad():
+        expected = base(batch, attention_mask=mask, labels=batch)
+        actual = gated(batch, attention_mask=mask, labels=batch, output_router_logits=scores)
+    assert gated.config._attn_implementation == attention
+    assert torch.equal(actual.logits, expected.logits)
+    torch.testing.assert_close(actual.lm_loss, expected.loss)
+
+
+@pytest.mark.parametrize(("family", "attention"), WITH_ATTENTION, ids=str)
+def test_cached_logits_equal_the_bases(family: Family, attention: str) -> None:
+    base, gated = family.pair(attention=attention)
+    batch, mask = left_padded(tokens(), 3)
+    steps = []
+    for model, asked in ((base, {}), (gated, {"output_router_logits": True})):
+        with torch.no_grad():
+            first = model(batch[:, :6], attention_mask=mask[:, :6], use_cache=True)
+            second = model(batch[:, 6:], attention_mask=mask, past_key_values=first.past_key_values, **asked)
+        steps.append((first.logits, second.logits))
+    assert all(map(torch.equal, *steps))
+    assert second.quality_logits[0].shape == (2, 3, 1)
+    assert 0 < second.quality_loss < 1
+
+
+@pytest.mark.parametrize(("family", "attention"), WITH_ATTENTION, ids=str)
+def test_generation_equals_the_bases(family: Family, attention: str) -> None:
+    base, gated = family.pair(attention=attention)
+    batch, mask = left_padded(tokens(), 3)
+    options = {"attention_mask": mask, "max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
+    expected = base.generate(batch, **options)
+    assert torch.equal(gated.generate(batch, **options), expected)
+    assert torch.equal(gated.generate(batch, **options, output_router_logits=True), expected)
+    assert torch.equal(gated.generate(batch, **options, use_cache=False), expected)
+    gated.config.output_router_logits = True
+    assert torch.equal(gated.generate(batch, **options, cache_implementation="static", disable_compile=True), expected)
+
+
+@pytest.mark.parametrize(("family", "head"), WITH_HEAD, ids=str)
+def test_every_head_equals_the_bases(family: Family, head: str) -> None:
+    base, gated = family.pair(head)
+    batch, mask = left_padded(tokens(), 3)
+    with torch.no_grad():
+        expected = base(batch, attention_mask=mask)
+        actual = gated(batch, attention_mask=mask, output_router_logits=True)
+    assert all(torch.equal(actual[key], expected[key]) for key in expected if "logits" in key)
+    assert [each.shape for each in actual.quality_logits] == [(2, 9, 1)] * 2
+    assert 0 < actual.quality_loss < 1
+
+
+def test_the_base_model_equals_the_bases(family: Family) -> None:
+    base, gated = family.pair("Model")
+    batch, mask = left_padded(tokens(), 3)
+    with torch.no_grad():
+        expected = base(batch, attention_mask=mask, output_hidden_states=True)
+        actual = gated(batch, attention_mask=mask, output_hidden_states=True, output_router_logits=True)
+    assert torch.equal(actual.last_hidden_state, expected.last_hidden_state)
+    assert all(map(torch.equal, actual.hidden_states, expected.hidden_states))
+    assert len(actual.quality_logits) == 2
+    assert 0 < actual.quality_loss < 1
