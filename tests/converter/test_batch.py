@@ -233,9 +233,15 @@ def test_workers_end_with_the_block() -> None:
     assert not any(process.is_alive() for process in processes)
 
 
-def test_one_model_needs_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_one_by_one_needs_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("converter.workers.Workers.__init__", never)
-    assert values(convert(make_tree(tmp_path, a="VALUE = 1\n"), processes=8)) == {"a": "VALUE = 1"}
+    tree = make_tree(tmp_path, a="VALUE = 1\n")
+    assert values(convert(tree, processes=8)) == {"a": "VALUE = 1"}
+    make_tree(tree, b="from ..a.modeling_a import VALUE\n", c="from ..b.modeling_b import VALUE\n")
+    assert values(convert(tree, processes=8)) == {name: "VALUE = 1" for name in "abc"}
+    make_tree(tree, d="from ..b.modeling_b import VALUE\n")
+    with pytest.raises(AssertionError):
+        convert(tree, processes=8)
 
 
 def test_chunks_shrink_and_the_urgent_go_first(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -87,6 +88,12 @@ class Run:
     def unfinished(self) -> int:
         """How many jobs have no outcome yet."""
         return len(self._family.jobs) - len(self.outcomes)
+
+    @property
+    def width(self) -> int:
+        """At most how many of the unfinished jobs can be under way at once: the longest chain goes one by one."""
+        left = {name: int(name not in self.outcomes) for name in self._family.jobs}
+        return self.unfinished - max(urgency(left, self._family.edges).values()) + 1
 
     @property
     def waiting(self) -> bool:
@@ -207,6 +214,17 @@ def convert_family(family: Family, setting: Setting, advance: Callable[[Outcome]
     return [run.outcomes[name] for name in order]
 
 
+@contextmanager
+def _fewer_collections() -> Iterator[None]:
+    """Trees are freed by reference counts; looking for cycles among their many nodes took a tenth of the time."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
 def _convert_rest(run: Run, setting: Setting) -> None:
     # The one place where imports wait: what follows is slow to import, and mostly nothing has to be converted.
     from tempfile import TemporaryDirectory
@@ -217,9 +235,9 @@ def _convert_rest(run: Run, setting: Setting) -> None:
     if convert is None:
         from converter.convert import convert
 
-    with TemporaryDirectory(prefix="converter-", ignore_cleanup_errors=True) as scratch:
+    with TemporaryDirectory(prefix="converter-", ignore_cleanup_errors=True) as scratch, _fewer_collections():
         expander = Expander(convert, setting.library, setting.casing, setting.ruff_config, scratch)
-        workers = min(setting.processes, run.unfinished)
+        workers = min(setting.processes, run.width)
         if workers <= 1:
             run.work_off(Here(expander.expand), 1)
         else:
