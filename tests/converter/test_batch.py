@@ -238,7 +238,7 @@ def test_what_goes_one_by_one_needs_no_process(tmp_path: Path, monkeypatch: pyte
     tree = make_tree(tmp_path, a="VALUE = 1\n")
     assert values(convert(tree, processes=8)) == {"a": "VALUE = 1"}
     make_tree(tree, b="from ..a.modeling_a import VALUE\n", c="from ..b.modeling_b import VALUE\n")
-    assert values(convert(tree, processes=8)) == {name: "VALUE = 1" for name in "abc"}
+    assert values(convert(tree, processes=8)) == dict.fromkeys("abc", "VALUE = 1")
     make_tree(tree, d="from ..b.modeling_b import VALUE\n")
     with pytest.raises(AssertionError):
         convert(tree, processes=8)

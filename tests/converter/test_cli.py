@@ -161,6 +161,7 @@ def test_an_edited_file_is_kept_unless_forced(project: Path, run: Run) -> None:
     edited.write_text(edited.read_text() + "MINE = 1\n")
     put(project / "modular/modular_quality_gate_llama.py", "VALUE = 5\n")
     before = snapshot(project)
+    assert f"{edited.name} was edited by hand" in run("--all", "--check")[1]
     status, out, err = run("--all")
     assert status == 2 and snapshot(project) == before
     assert f"{edited.relative_to(project)}:1:1: edited-output: " in err and "--force" in err
@@ -500,6 +501,35 @@ def test_an_interrupt_is_quiet_and_leaves_nothing(
     assert snapshot(project) == before and not any(scratch.iterdir())
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)  # no worker is left in the group
+
+
+def test_a_bar_is_shown_on_a_terminal_alone(project: Path) -> None:
+    ours, theirs = os.openpty()
+    command = script(project, "--all", "--jobs", "2")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    shown = b""
+    while chunk := read_terminal(ours):
+        shown += chunk
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0 and b"2/2" in shown
+    assert out.decode().startswith("wrote   ") and b"\x1b" not in out
+
+
+def read_terminal(end: int) -> bytes:
+    """What comes next; nothing once the other end is closed, which Linux calls an error."""
+    try:
+        return os.read(end, 4096)
+    except OSError:
+        return b""
+
+
+def test_an_old_terminal_still_gets_a_patch(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "transformers", a="VALUE = 1\n")
+    surroundings = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = script(tmp_path, "--tree", str(tree), "--diff")
+    done = subprocess.run(command, capture_output=True, env=surroundings, check=True)
+    assert "🚨🚨".encode() in done.stdout and b"Traceback" not in done.stderr
 
 
 def test_a_closed_pipe_is_no_error(project: Path) -> None:

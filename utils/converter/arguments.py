@@ -75,14 +75,17 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="refuse what has no clear meaning instead of warning; the default except with --tree",
     )
-    how.add_argument(
-        "--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
-    )
+    how.add_argument("--jobs", type=_positive, default=_cores(), metavar="N", help="processes (default: cores)")
     how.add_argument("--ruff-config", type=Path, metavar="FILE", help="lint and format under this configuration")
     how.add_argument("--no-cache", action="store_true", help="convert everything anew, and remember nothing")
     how.add_argument("--quiet", action="store_true", help="say nothing about models that are fine")
     how.add_argument("--verbose", action="store_true", help="also say how long each model took and what it read")
     return parser
+
+
+def _cores() -> int:
+    """The cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positive(text: str) -> int:

@@ -160,4 +160,4 @@ def _speak_utf8() -> None:
     """Generated files hold what an old terminal cannot show; a diff of them must still be printed."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

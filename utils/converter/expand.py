@@ -30,18 +30,21 @@ class Expander:
     scratch: str | None = None  # where temporary folders go
 
     def expand(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """One outcome per task, in order, with the texts of all files but without their state on disk."""
+        """One outcome per task, in order, with the texts of all files but without their state on disk. Never raises."""
         outcomes = [self._convert(task) for task in tasks]
-        raw = {_styled_path(one.job, name): text for one in outcomes for name, text in one.texts.items()}
-        if not raw:
-            return outcomes
-        started = time.perf_counter()
         try:
-            styled = style(raw, self.ruff_config, self.scratch)
+            return self._style(tasks, outcomes)
         except ConversionError as error:
             return [one if one.failed else refused(one, error.diagnostics) for one in outcomes]
         except Exception as error:  # a full disk, say
             return [one if one.failed else crashed(one, error) for one in outcomes]
+
+    def _style(self, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        raw = {_styled_path(one.job, name): text for one in outcomes for name, text in one.texts.items()}
+        if not raw:
+            return list(outcomes)
+        started = time.perf_counter()
+        styled = style(raw, self.ruff_config, self.scratch)
         share = (time.perf_counter() - started) / len(tasks)
         finished = (_finish(one, task, styled) for one, task in zip(outcomes, tasks, strict=True))
         return [replace(one, seconds=one.seconds + share) for one in finished]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from converter.banner import is_edited
 from converter.diagnostics import Diagnostic
 from converter.jobs import Outcome, State
 from converter.library import shown
@@ -46,11 +47,17 @@ def summary(outcome: Outcome, checking: bool) -> str:
     if outcome.fresh:
         return f"fresh   {folder}: {_count(len(outcome.states), 'file')}"
     if checking:
-        return f"stale   {folder}: {', '.join(f'{name} {_WORDS[outcome.states[name]]}' for name in names)}"
+        return f"stale   {folder}: {', '.join(f'{name} {_standing(outcome, name)}' for name in names)}"
     removed = [name for name in names if outcome.states[name] is State.LEFTOVER]
     written = [name for name in names if name not in removed]
     said = [f"wrote   {folder}: {', '.join(written)}"] * bool(written)
     return "; ".join([*said, *[f"removed {folder}: {', '.join(removed)}"] * bool(removed)])
+
+
+def _standing(outcome: Outcome, name: str) -> str:
+    if outcome.states[name] is State.DIFFERS and is_edited(before(outcome.job.folder / name)):
+        return "was edited by hand"
+    return _WORDS[outcome.states[name]]
 
 
 def _count(number: int, noun: str) -> str:
@@ -140,7 +147,7 @@ class Progress:
         if self._shown and self._bar is None and not outcome.cached:
             self._start()
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=self._done, description=outcome.job.name)
+            self._bar.update(self._bar.task_ids[0], completed=self._done, description=outcome.job.name, refresh=True)
 
     def _start(self) -> None:
         # Imported when there is something to show: rich takes as long to import as a fresh run takes in all.
@@ -148,8 +155,9 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
+        # Without a thread that redraws, since a process with threads must not be forked.
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
         self._bar.add_task("", total=self._total)
         self._bar.start()
 

@@ -102,9 +102,8 @@ def _serve(work: Callable[[Any], Any], pipe: Connection, inherited: list[Connect
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that temporary files are removed
     for connection in inherited:
         connection.close()
-    while True:
-        try:
-            chunk = pipe.recv()
-        except (EOFError, OSError):
-            return
-        pipe.send(work(chunk))
+    try:
+        while True:
+            pipe.send(work(pipe.recv()))
+    except Exception:  # the pipe is closed, or the work failed: the parent sees the end, and nobody a traceback
+        return
