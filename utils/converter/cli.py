@@ -19,11 +19,12 @@ from converter.batch import Setting, convert_family
 from converter.cache import Cache, default_folder
 from converter.casing import read_casing
 from converter.diagnostics import ConversionError
+from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
 from converter.library import Library, installed
 from converter.order import gather
 from converter.outputs import made_before, write_all
-from converter.report import Progress, Report, count_identical, texts, unified_diff
+from converter.report import Mode, Progress, Report, count_identical, texts, unified_diff
 from converter.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
 from converter.workspace import (
     PROJECT,
@@ -48,6 +49,7 @@ class Place:
     wanted: list[Job]
     known: list[Job]
     ruff_config: Path
+    ready: tuple[Outcome, ...] = ()  # what goes along with the models and needs no conversion
 
 
 def main(argv: Sequence[str] | None = None, convert: Convert | None = None, project: Path = PROJECT) -> int:
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None, convert: Convert | None = None, proj
         args = parse(argv)
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
-    report = Report(args.check, args.quiet, args.verbose, apart=args.stdout or (args.diff and not args.check))
+    report = Report(_mode(args), args.quiet, args.verbose)
     _speak_utf8()
     try:
         with _terminable():
@@ -77,16 +79,21 @@ def main(argv: Sequence[str] | None = None, convert: Convert | None = None, proj
 def _run(args: Namespace, report: Report, convert: Convert | None, project: Path) -> int:
     check_ruff()
     place = _tree(args) if args.tree else _package(args, project)
-    writing = not (args.check or args.diff or args.stdout)
     # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
     family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)))
     setting = _setting(args, place, convert, project)
     with Progress(len(family.jobs), not args.quiet) as progress:
-        outcomes = convert_family(family, setting, progress.advance)
-    if writing:
+        outcomes = [*place.ready, *convert_family(family, setting, progress.advance)]
+    if report.mode is Mode.WRITE:
         outcomes = write_all(outcomes, family.edges, args.force)
-    _report(args, report, place, outcomes, writing)
+    _report(args, report, place, outcomes)
     return report.status
+
+
+def _mode(args: Namespace) -> Mode:
+    if args.check:
+        return Mode.CHECK
+    return Mode.PRINT if args.stdout else Mode.DIFF if args.diff else Mode.WRITE
 
 
 def _package(args: Namespace, project: Path) -> Place:
@@ -98,7 +105,7 @@ def _package(args: Namespace, project: Path) -> Place:
         known = path_jobs(args.paths, args.output or Path(), release, args.strict)
         return Place(package, known, known, config)
     known = project_jobs(release, args.strict, project)
-    return Place(package, select(known, args.model, project / "modular"), known, config)
+    return Place(package, select(known, args.model, project / "modular"), known, config, entrance(project))
 
 
 def _tree(args: Namespace) -> Place:
@@ -126,9 +133,9 @@ def _setting(args: Namespace, place: Place, convert: Convert | None, project: Pa
     )
 
 
-def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Outcome], writing: bool) -> None:
+def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Outcome]) -> None:
     """Tell of the models that were asked for, of their parents where they were written, and of all that failed."""
-    wanted = {job.name for job in place.wanted}
+    wanted = {job.name for job in place.wanted} | {outcome.job.name for outcome in place.ready if args.all}
     asked = [outcome for outcome in outcomes if outcome.job.name in wanted]
     alone = sum(len(outcome.texts) for outcome in asked) == 1
     for outcome in sorted(outcomes, key=lambda one: one.job.name):
@@ -137,7 +144,7 @@ def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Ou
             report.result("\n".join(texts(outcome, alone)))
         if own and (args.diff or (args.check and not args.quiet)):
             report.result(unified_diff(outcome))
-        if own or writing or outcome.failed:
+        if own or report.mode is Mode.WRITE or outcome.failed:
             report.add(outcome)
     if args.check:
         report.result("{} of {} files identical".format(*count_identical(asked)))

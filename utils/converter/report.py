@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from converter.banner import is_edited
@@ -17,6 +18,17 @@ from converter.outputs import before, changed
 
 
 FRESH, DIFFERENT, REFUSED = 0, 1, 2  # exit statuses
+
+
+class Mode(Enum):
+    """What a run does with what it made."""
+
+    WRITE = "write"
+    CHECK = "check"  # compare with what is on disk; a difference is a failure
+    DIFF = "diff"  # print what writing would change
+    PRINT = "print"  # print the files
+
+
 _WORDS = {State.DIFFERS: "differs", State.MISSING: "is missing", State.LEFTOVER: "is left over"}
 
 
@@ -37,7 +49,7 @@ def _lines(text: str) -> list[str]:
     return list(io.StringIO(text))  # at newlines alone: `splitlines` also splits at form feeds
 
 
-def summary(outcome: Outcome, checking: bool) -> str:
+def summary(outcome: Outcome, mode: Mode) -> str:
     """One line on what became of a model."""
     folder, names = shown(outcome.job.folder), changed(outcome)
     if outcome.problems:
@@ -46,12 +58,15 @@ def summary(outcome: Outcome, checking: bool) -> str:
         return f"skipped {shown(outcome.job.delta)}: {outcome.blocked_by} was refused"
     if outcome.fresh:
         return f"fresh   {folder}: {_count(len(outcome.states), 'file')}"
-    if checking:
+    if mode is Mode.CHECK:
         return f"stale   {folder}: {', '.join(f'{name} {_standing(outcome, name)}' for name in names)}"
     removed = [name for name in names if outcome.states[name] is State.LEFTOVER]
     written = [name for name in names if name not in removed]
-    said = [f"wrote   {folder}: {', '.join(written)}"] * bool(written)
-    return "; ".join([*said, *[f"removed {folder}: {', '.join(removed)}"] * bool(removed)])
+    words = ("wrote  ", "removed") if mode is Mode.WRITE else ("would write", "would remove")
+    said = [
+        f"{word} {folder}: {', '.join(some)}" for word, some in zip(words, (written, removed), strict=True) if some
+    ]
+    return "; ".join(said)
 
 
 def _standing(outcome: Outcome, name: str) -> str:
@@ -83,10 +98,9 @@ def count_identical(outcomes: Iterable[Outcome]) -> tuple[int, int]:
 class Report:
     """Prints outcomes as they are added, and knows the exit status. Results go to stdout, all else to stderr."""
 
-    checking: bool = False
+    mode: Mode = Mode.WRITE
     quiet: bool = False
     verbose: bool = False
-    apart: bool = False  # stdout carries diffs or texts alone: lines on models go to stderr
     status: int = FRESH
     _told: set[Diagnostic] = field(default_factory=set)
 
@@ -96,11 +110,13 @@ class Report:
         self.tell(outcome.warnings, "warning: ")
         if self.verbose:
             self.note(details(outcome))
-        if not self.quiet:
-            print(summary(outcome, self.checking), file=sys.stderr if self.apart else sys.stdout)
+        if not self.quiet and (outcome.failed or self.mode is not Mode.PRINT):
+            # A diff or a text is read by other programs: lines on models go elsewhere.
+            apart = self.mode in (Mode.DIFF, Mode.PRINT)
+            print(summary(outcome, self.mode), file=sys.stderr if apart else sys.stdout)
         if outcome.failed:
             self.status = REFUSED
-        elif self.checking and not outcome.fresh:
+        elif self.mode is Mode.CHECK and not outcome.fresh:
             self.status = max(self.status, DIFFERENT)
 
     def tell(self, diagnostics: Iterable[Diagnostic], prefix: str) -> None:
