@@ -1,3 +1,6 @@
+# Generated from templates/generated_init.py word for word.
+# Do not edit generated/__init__.py: change the template and run `python utils/modular_converter.py --all`.
+# Seal: sha256 0000000000000000000000000000000000000000000000000000000000000000
 """Gated models, one package for each base architecture, and their registration with transformers.
 
     from generated import register_quality_gate

@@ -81,7 +81,7 @@ def write_all(outcomes: Iterable[Outcome], edges: Mapping[str, Sequence[str]], f
     results: dict[str, Outcome] = {}
     for outcome in outcomes:
         name = outcome.job.name
-        failed = [parent for parent in edges[name] if parent in results and results[parent].failed]
+        failed = [parent for parent in edges.get(name, ()) if parent in results and results[parent].failed]
         if failed and not outcome.failed:
             outcome = replace(outcome, blocked_by=failed[0])
         if not outcome.failed:
