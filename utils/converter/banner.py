@@ -6,7 +6,7 @@ import hashlib
 
 from converter.values import Layout, Target
 
-_BAR = f"#{' ' * 16}{'🚨' * 50}\n"
+_BAR = f"#{' ' * 16}{'🚨' * 48}\n"
 _SEAL = "# Seal: sha256 "
 
 

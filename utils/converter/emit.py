@@ -1,0 +1,84 @@
+"""A planned file -> its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from converter.banner import render_banner
+from converter.imports import (
+    Guard,
+    ImportItem,
+    ImportLine,
+    absolute_module,
+    choose_imports,
+    map_items,
+    put_behind_guards,
+    read_imports,
+)
+from converter.kinds import OPTIONAL_TORCH, model_of_module
+from converter.plan import Draft, Plan
+from converter.scan import mentions_with_annotations
+from converter.values import Layout, Target
+
+
+def emit_file(plan: Plan, drafts: Mapping[str, Draft], kind: str, target: Target, exported: Sequence[str]) -> str:
+    """The unformatted text of one output file."""
+    draft = drafts[kind]
+    body = "".join(draft.body.values())
+    used = mentions_with_annotations(body)
+    sources = [own_imports(plan), *(parent.imports for parent in plan.parents.values())]
+    guarded_names = {item.binds for source in sources for each in source if isinstance(each, Guard) for item in each.items}
+    siblings = sibling_imports(drafts, draft, target.model, used - guarded_names)
+    provided = draft.body.keys() | {item.binds for line in siblings for item in line.items}
+    plain, guards = choose_imports(sources, body, used, provided)
+    plain += siblings
+    if kind in OPTIONAL_TORCH:
+        plain, guards = put_behind_guards(plain, guards)
+    lines = [localize(each, target) for each in (*plain, *guards)]
+    imports = "".join(each.render() for each in lines)
+    names = ", ".join(f'"{name}"' for name in exported)
+    lead = plan.delta.definitions["__all__"].lead
+    return f"{render_banner(target)}{plan.delta.header}{imports}{body}{lead}__all__ = [{names}]\n"
+
+
+def own_imports(plan: Plan) -> list[ImportLine | Guard]:
+    """The delta's imports less those that are followed."""
+    kept = []
+    for each in read_imports(plan.delta):
+        if isinstance(each, ImportLine):
+            items = tuple(item for item in each.items if not is_followed(item, plan.delta.source.module))
+            each = replace(each, items=items)
+        if isinstance(each, Guard) or each.items:
+            kept.append(each)
+    return kept
+
+
+def is_followed(item: ImportItem, importer: str) -> bool:
+    """Whether the import names model code that the conversion brings in."""
+    return item.level != 1 and bool(model_of_module(absolute_module(item, importer)))
+
+
+def sibling_imports(
+    drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]
+) -> list[ImportLine]:
+    """Imports of what other output files of the model define."""
+    found: dict[str, ImportLine] = {}
+    for other in drafts.values():
+        for name in other.body:
+            if other is not draft and name in used and name not in draft.body and name not in found:
+                found[name] = ImportLine("", (ImportItem(f"{other.kind}_{model}", name, level=1),))
+    return list(found.values())
+
+
+def localize(each: ImportLine | Guard, target: Target) -> ImportLine | Guard:
+    """In package layout, imports of transformers are absolute; those of sibling files stay relative."""
+    if target.layout is Layout.TREE:
+        return each
+    return map_items(each, lambda item: absolute(item) if item.level > 1 else item)
+
+
+def absolute(item: ImportItem) -> ImportItem:
+    """`from ...utils import x` -> `from transformers.utils import x`, as seen from a file of a model."""
+    anchor = {2: "transformers.models", 3: "transformers"}[item.level]
+    return replace(item, module=f"{anchor}.{item.module}" if item.module else anchor, level=0)

@@ -1,0 +1,102 @@
+"""A model's name in its three spellings, and the renaming of one model into another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from converter.scan import map_prose, map_tokens
+
+
+# Names of other people's packages that only look like a model's: never renamed.
+FOREIGN_NAMES = (
+    "mamba_ssm",
+    "mamba-ssm",
+    "use_mambapy",
+    "mamba_inner_fn",
+    "mamba_selective_state_update",
+    "mamba_selective_scan",
+    "is_mambapy_available",
+    "mamba2_split_conv1d_scan_combined",
+    "mamba2_selective_state_update",
+    "mamba2_chunk_scan",
+)
+
+
+_ABSOLUTE_IMPORT = re.compile(r"^([ \t]*from [A-Za-z_][\w.]* import (?:\([^)]*\)|[^\n]*))", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """One model's name as it occurs in code: `quality_gate_llama`, `QUALITY_GATE_LLAMA`, `QualityGateLlama`."""
+
+    snake: str
+    camel: str
+
+    @property
+    def upper(self) -> str:
+        return self.snake.upper()
+
+
+class Casing:
+    """snake_case <-> CamelCase of model names, by the release's own table where it lists them."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self._camel = dict(table)
+        self._snake = {camel: snake.replace("-", "_") for snake, camel in reversed(table.items())}
+
+    def of_model(self, snake: str) -> Spelling:
+        """The spelling of a model given as `snake_case`."""
+        camel = self._camel.get(snake) or self._camel.get(snake.replace("_", "-"))
+        return Spelling(snake, camel or "".join(part.title() for part in snake.split("_")))
+
+    def of_prefix(self, camel: str) -> Spelling:
+        """The spelling of a class prefix given as `CamelCase`."""
+        return self.of_model(self._snake.get(camel) or re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower())
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Renames one model into another in identifiers, plain strings and comments."""
+
+    old: Spelling
+    new: Spelling
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        spellings = sorted({self.old.snake, self.old.camel.lower()}, key=len, reverse=True)
+        alternatives = "|".join(map(re.escape, spellings))
+        foreign = "|".join(map(re.escape, FOREIGN_NAMES))
+        guard = rf"(?P<foreign>{foreign})|" if "mamba" in self.old.snake else ""
+        return re.compile(rf"{guard}(?<![a-z0-9])(?P<name>(?i:{alternatives}))")
+
+    def word(self, text: str) -> str:
+        """Rename inside one identifier, string or comment."""
+        return self._pattern.sub(self._replacement, text)
+
+    def code(self, text: str) -> str:
+        """Rename throughout a stretch of code."""
+        if not self._pattern.search(text):
+            return text
+        pieces = _ABSOLUTE_IMPORT.split(text)
+        if len(pieces) > 1:
+            return "".join(piece if i % 2 else self.code(piece) for i, piece in enumerate(pieces))
+        if "f'" in text or 'f"' in text or "F'" in text or 'F"' in text:
+            return map_tokens(text, self.word)
+        return self.word(text)
+
+    def words_about(self, text: str) -> str:
+        """Rename in strings and comments only."""
+        return map_prose(text, self.word) if self._pattern.search(text) else text
+
+    def _replacement(self, match: re.Match[str]) -> str:
+        found = match["name"]
+        if not found:
+            return match.group()
+        if found == self.old.camel == self.old.upper:
+            following = match.string[match.end() : match.end() + 1]
+            return self.new.camel if following.isalpha() else self.new.upper
+        by_spelling = {self.old.upper: self.new.upper, self.old.camel: self.new.camel, self.old.snake: self.new.snake}
+        return by_spelling.get(found, self.new.camel)

@@ -1,0 +1,94 @@
+"""What a stretch of Python text mentions, read off its tokens; no tree is built.
+
+One regular expression tells strings, comments and words apart. It is the converter's inner loop: parsing the same
+text takes a hundred times as long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+
+_TOKEN = re.compile(
+    r"""
+    (?P<comment>\#[^\n]*)
+  | (?P<string>
+        (?<![\w])(?P<prefix>[rbuRBU]{0,2}[fF]?[rR]?)
+        (?:\"\"\"(?:[^\\\"]|\\.|\"(?!\"\"))*\"\"\"
+          |\'\'\'(?:[^\\\']|\\.|\'(?!\'\'))*\'\'\'
+          |\"(?:[^\\\"\n]|\\.)*\"
+          |\'(?:[^\\\'\n]|\\.)*\')
+    )
+  | (?P<attribute>\.\s*[^\W\d]\w*)
+  | (?P<word>[^\W\d]\w*)
+  | (?P<number>\d[\w.]*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_QUOTED_ANNOTATION = re.compile(r"""(?:[:\[,|]|->)\s*(?:"([A-Za-z_][\w.\[\], |']*)"|'([A-Za-z_][\w.\[\], |]*)')""")
+
+
+def mentions(text: str) -> frozenset[str]:
+    """The words of `text` that can be names: no strings, comments, attributes or numbers. Fields of f-strings count."""
+    return frozenset(_words(text))
+
+
+def _words(text: str) -> Iterator[str]:
+    for token in _TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind == "word":
+            yield token.group()
+        elif kind == "string" and "f" in token["prefix"].lower():
+            for field in _FIELD.findall(token.group()):
+                yield from _words(field)
+
+
+def mentions_with_annotations(text: str) -> frozenset[str]:
+    """The words of `mentions`, and those inside quoted annotations."""
+    quoted = (_words(match[1] or match[2]) for match in _QUOTED_ANNOTATION.finditer(text))
+    return mentions(text).union(*quoted)
+
+
+def local_functions(text: str) -> frozenset[str]:
+    """Functions defined below the top level of `text`."""
+    return frozenset(re.findall(r"^[ \t]+def (\w+)", text, re.MULTILINE))
+
+
+def map_tokens(text: str, change: Callable[[str], str]) -> str:
+    """Apply `change` to every identifier, comment and plain string of `text`.
+
+    The literal text of an f-string stays as it is; the expressions in its fields are changed.
+    """
+
+    def replace(token: re.Match[str]) -> str:
+        if token.lastgroup == "string" and "f" in token["prefix"].lower():
+            return _FIELD.sub(lambda field: map_tokens(field.group(), change), token.group())
+        return change(token.group())
+
+    return _TOKEN.sub(replace, text)
+
+
+def map_prose(text: str, change: Callable[[str], str]) -> str:
+    """Apply `change` to every comment and plain string of `text`."""
+
+    def replace(token: re.Match[str]) -> str:
+        kind = token.lastgroup
+        plain = kind == "string" and "f" not in token["prefix"].lower()
+        return change(token.group()) if plain or kind == "comment" else token.group()
+
+    return _TOKEN.sub(replace, text)
+
+
+def closing_colon(text: str, start: int) -> int:
+    """Position of the colon that ends the compound statement header which begins at `start`."""
+    depth = 0
+    for token in re.compile(rf"{_TOKEN.pattern}|(?P<punct>[\[\](){{}}:])", _TOKEN.flags).finditer(text, start):
+        if token.lastgroup != "punct":
+            continue
+        mark = token.group()
+        if mark == ":" and depth == 0:
+            return token.start()
+        depth += (mark in "[({") - (mark in "])}")
+    raise ValueError(f"no colon ends the header at offset {start}")
