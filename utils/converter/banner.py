@@ -6,6 +6,7 @@ import hashlib
 
 from converter.values import Layout, Target
 
+
 _BAR = f"#{' ' * 16}{'🚨' * 48}\n"
 _SEAL = "# Seal: sha256 "
 

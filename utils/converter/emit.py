@@ -17,18 +17,21 @@ from converter.imports import (
     read_imports,
 )
 from converter.kinds import OPTIONAL_TORCH, model_of_module
-from converter.plan import Draft, Plan
+from converter.plan import Draft
 from converter.scan import mentions_with_annotations
+from converter.scope import Scope
 from converter.values import Layout, Target
 
 
-def emit_file(plan: Plan, drafts: Mapping[str, Draft], kind: str, target: Target, exported: Sequence[str]) -> str:
+def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Target, exported: Sequence[str]) -> str:
     """The unformatted text of one output file."""
     draft = drafts[kind]
     body = "".join(draft.body.values())
     used = mentions_with_annotations(body)
-    sources = [own_imports(plan), *(parent.imports for parent in plan.parents.values())]
-    guarded_names = {item.binds for source in sources for each in source if isinstance(each, Guard) for item in each.items}
+    sources = [own_imports(scope), *(parent.imports for parent in scope.parents.values())]
+    guarded_names = {
+        item.binds for source in sources for each in source if isinstance(each, Guard) for item in each.items
+    }
     siblings = sibling_imports(drafts, draft, target.model, used - guarded_names)
     provided = draft.body.keys() | {item.binds for line in siblings for item in line.items}
     plain, guards = choose_imports(sources, body, used, provided)
@@ -38,16 +41,16 @@ def emit_file(plan: Plan, drafts: Mapping[str, Draft], kind: str, target: Target
     lines = [localize(each, target) for each in (*plain, *guards)]
     imports = "".join(each.render() for each in lines)
     names = ", ".join(f'"{name}"' for name in exported)
-    lead = plan.delta.definitions["__all__"].lead
-    return f"{render_banner(target)}{plan.delta.header}{imports}{body}{lead}__all__ = [{names}]\n"
+    lead = scope.delta.definitions["__all__"].lead
+    return f"{render_banner(target)}{scope.delta.header}{imports}{body}{lead}__all__ = [{names}]\n"
 
 
-def own_imports(plan: Plan) -> list[ImportLine | Guard]:
+def own_imports(scope: Scope) -> list[ImportLine | Guard]:
     """The delta's imports less those that are followed."""
     kept = []
-    for each in read_imports(plan.delta):
+    for each in read_imports(scope.delta):
         if isinstance(each, ImportLine):
-            items = tuple(item for item in each.items if not is_followed(item, plan.delta.source.module))
+            items = tuple(item for item in each.items if not is_followed(item, scope.delta.source.module))
             each = replace(each, items=items)
         if isinstance(each, Guard) or each.items:
             kept.append(each)
@@ -59,9 +62,7 @@ def is_followed(item: ImportItem, importer: str) -> bool:
     return item.level != 1 and bool(model_of_module(absolute_module(item, importer)))
 
 
-def sibling_imports(
-    drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]
-) -> list[ImportLine]:
+def sibling_imports(drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]) -> list[ImportLine]:
     """Imports of what other output files of the model define."""
     found: dict[str, ImportLine] = {}
     for other in drafts.values():

@@ -210,7 +210,9 @@ def put_behind_guards(plain: Sequence[ImportLine], guarded: Sequence[Guard]) -> 
         if lines:
             test = f"is_{package}_available"
             own = ImportItem("utils", test, level=3)
-            utils = next((line for line in kept_plain if (line.items[0].module, line.items[0].level) == ("utils", 3)), None)
+            utils = next(
+                (line for line in kept_plain if (line.items[0].module, line.items[0].level) == ("utils", 3)), None
+            )
             # The reference rewrites this statement and puts it first, which costs the first one its blank line.
             position = 0 if utils and own in utils.items else len(kept_plain)
             kept_plain.insert(position, ImportLine("", (own,)))

@@ -7,10 +7,9 @@ to the statement below it, except where it is indented deeper: then it ends the 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from converter.scan import closing_colon, mentions
 from converter.source import Source
@@ -18,16 +17,15 @@ from converter.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a module or of a class body, with the lines above it that belong to it.
+    """One statement of a module, of a class or of a function's body, with the lines above it that belong to it.
 
-    `kind` is "import", "guard", "class", "function", "assignment", "update" (of a variable), "docstring" or "other"; `names`
-    are the names it binds or updates.
+    `kind` is "import", "guard", "class", "function", "assignment", "update" (of a variable), "docstring" or "other".
     """
 
     kind: str
-    names: tuple[str, ...]
-    order: int
-    line: int  # of the statement itself (of its first decorator), from 1
+    names: tuple[str, ...]  # the names it binds or updates
+    order: int  # position among its neighbours
+    line: int  # of its first decorator or itself, from 1
     lead: str  # blank lines and comments above
     text: str
     node: ast.stmt
@@ -58,20 +56,20 @@ class ModuleIndex:
                 found.update(dict.fromkeys(each.names, each))
             elif each.kind == "update" and each.names[0] in found:
                 variable = found[each.names[0]]
-                found[each.names[0]] = replace(variable, text=variable.text + each.lead + each.text)
+                found[each.names[0]] = replace(variable, text=variable.text + each.whole)
         return found
 
     @cached_property
-    def uses(self) -> Mapping[str, frozenset[str]]:
-        """Definition -> the module's other definitions that it mentions."""
-        return _Uses(self.definitions)
+    def mentions(self) -> Mapping[str, frozenset[str]]:
+        """Definition -> every word in it that can be a name."""
+        return _Mentions(self.definitions)
 
     def of_kind(self, *kinds: str) -> Iterator[Statement]:
         """The statements of the given kinds, in order."""
         return (each for each in self.statements if each.kind in kinds)
 
 
-class _Uses(dict[str, frozenset[str]]):
+class _Mentions(dict[str, frozenset[str]]):
     """Computed when asked: most definitions of a base file are never needed."""
 
     def __init__(self, definitions: Mapping[str, Statement]) -> None:
@@ -79,11 +77,11 @@ class _Uses(dict[str, frozenset[str]]):
         self._definitions = definitions
 
     def __missing__(self, name: str) -> frozenset[str]:
-        found = (mentions(self._definitions[name].text) & self._definitions.keys()) - {name}
-        self[name] = found
-        return found
+        self[name] = mentions(self._definitions[name].text)
+        return self[name]
 
 
+@lru_cache(maxsize=48)  # many deltas share a base; a tree of 50 KB of source takes about 2 MB
 def index_module(source: Source) -> ModuleIndex:
     """Read a module. Raises ConversionError where it is not Python."""
     try:
@@ -92,38 +90,45 @@ def index_module(source: Source) -> ModuleIndex:
         raise source.refuse(
             error.lineno or 1, error.offset or 1, "syntax-error", f"not Python: {error.msg}", "correct the syntax"
         ) from None
-    lines = source.text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
+    lines = split_lines(source.text)
     statements = tuple(split_statements(lines, tree.body, 0, len(lines), 0))
     if not statements:
         return ModuleIndex(source, "".join(lines), ())
     first = statements[0]
-    headless = Statement(first.kind, first.names, first.order, first.line, "", first.text, first.node)
-    return ModuleIndex(source, first.lead, (headless, *statements[1:]))
+    return ModuleIndex(source, first.lead, (replace(first, lead=""), *statements[1:]))
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as `ast` counts them, each with its line end."""
+    lines = text.split("\n")
+    ended = [line + "\n" for line in lines[:-1]]
+    return [*ended, lines[-1] + "\n"] if lines[-1] else ended
 
 
 def split_statements(
-    lines: Sequence[str], body: Sequence[ast.stmt], start: int, end: int, indent: int
+    lines: Sequence[str], body: Sequence[ast.stmt], start: int, end: int, indent: int, first_line: int = 1
 ) -> Iterator[Statement]:
-    """The statements of one block, which lies on lines[start:end] and is indented by `indent` columns."""
-    spans = list(_spans(body))
+    """The statements of one block, which lies on lines[start:end] and is indented by `indent` columns.
+
+    `first_line` is the line number that the nodes give to lines[0].
+    """
+    spans = list(_spans(body, first_line))
     above = start
     for order, (node, first, last) in enumerate(spans):
         following = spans[order + 1][1] if order + 1 < len(spans) else end
         last += _deeper_comments(lines[last:following], indent)
         kind, names = _kind_and_names(node)
-        yield Statement(kind, names, order, first + 1, "".join(lines[above:first]), "".join(lines[first:last]), node)
+        lead, text = "".join(lines[above:first]), "".join(lines[first:last])
+        yield Statement(kind, names, order, first + first_line, lead, text, node)
         above = last
 
 
-def _spans(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, int, int]]:
+def _spans(body: Sequence[ast.stmt], first_line: int) -> Iterator[tuple[ast.stmt, int, int]]:
     """(node, first line, line after the last), from 0; statements that share a line count as one."""
     pending: tuple[ast.stmt, int, int] | None = None
     for node in body:
-        decorators = getattr(node, "decorator_list", ())
-        first = min([node.lineno, *(each.lineno for each in decorators)]) - 1
-        last = node.end_lineno or node.lineno
+        first = first_line_of(node) - first_line
+        last = (node.end_lineno or node.lineno) - first_line + 1
         if pending and first < pending[2]:
             pending = (pending[0], pending[1], last)
             continue
@@ -132,6 +137,11 @@ def _spans(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, int, int]]:
         pending = (node, first, last)
     if pending:
         yield pending
+
+
+def first_line_of(node: ast.stmt) -> int:
+    """The line of a statement's first decorator, or its own."""
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
 
 
 def _deeper_comments(lines: Sequence[str], indent: int) -> int:
@@ -189,30 +199,34 @@ class ClassParts:
     footer: str  # comments below the last member
 
 
-def take_apart(text: str) -> ClassParts:
-    """Take apart the text of one top-level class statement (with the comments above it)."""
-    node = ast.parse(text).body[0]
+def _unchanged(text: str) -> str:
+    return text
+
+
+def take_apart(statement: Statement, change: Callable[[str], str] = _unchanged) -> ClassParts:
+    """Take apart a class; `change` is applied to all of its text, and may neither add nor drop lines."""
+    node = statement.node
     assert isinstance(node, ast.ClassDef)
-    lines = text.splitlines(keepends=True)
-    header = node.lineno - 1
-    first_decorator = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
-    offset = sum(map(len, lines[:header]))
-    colon = closing_colon(text, offset)
-    after = text[colon + 1 :]
-    if node.body[0].lineno - 1 == text.count("\n", 0, colon):  # `class A(B): pass`
-        rest = after.strip()
-        lines = [*text[: colon + 1].splitlines(keepends=True), "\n", f"    {rest}\n"]
-        return take_apart("".join(lines).replace(":\n\n", ":\n"))
-    comment, _, _ = after.partition("\n")
+    text = change(statement.text)
+    header = node.lineno - statement.line
+    lines = split_lines(text)
+    colon = closing_colon(text, sum(map(len, lines[:header])))
     body_start = text.count("\n", 0, colon) + 1
-    members = tuple(split_statements(lines, node.body, body_start, len(lines), 4))
+    comment = text[colon + 1 :].partition("\n")[0]
+    first_line = statement.line
+    if node.body[0].lineno < statement.line + body_start:  # `class A(B): pass`
+        lines = [*split_lines(text[: colon + 1] + "\n"), f"    {comment.strip()}\n"]
+        comment, first_line = "", first_line - 1
+    members = tuple(
+        replace(each, names=tuple(map(change, each.names)))
+        for each in split_statements(lines, node.body, body_start, len(lines), 4, first_line)
+    )
     end = body_start + sum(member.whole.count("\n") for member in members)
-    bases = tuple(ast.unparse(base) for base in (*node.bases, *node.keywords))
     return ClassParts(
-        lead="".join(lines[:first_decorator]),
-        decorators="".join(lines[first_decorator:header]),
-        name=node.name,
-        bases=bases,
+        lead=change(statement.lead),
+        decorators="".join(lines[:header]),
+        name=change(node.name),
+        bases=tuple(change(ast.unparse(base)) for base in (*node.bases, *node.keywords)),
         header_comment=comment,
         members=members,
         footer="".join(lines[end:]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -30,18 +31,20 @@ VIDEO_PROCESSING = next(kind for kind in FILE_KINDS if kind.name == "video_proce
 OPTIONAL_TORCH = frozenset(kind.name for kind in FILE_KINDS if kind.optional_torch)
 _BY_SUFFIX = {suffix: kind for kind in FILE_KINDS for suffix in kind.suffixes}
 _SUFFIX = re.compile("|".join(f"{suffix}$" for suffix in _BY_SUFFIX))
-_MODULE = re.compile(r"(?P<kind>configuration|modeling|tokenization|processing|image_processing_pil|image_processing"
-                     r"|video_processing|feature_extraction)_(?P<model>\w+)$")
+_MODULE = re.compile(
+    r"(?P<kind>configuration|modeling|tokenization|processing|image_processing_pil|image_processing"
+    r"|video_processing|feature_extraction)_(?P<model>\w+)$"
+)
 
 
-def kind_of(class_name: str, model_camel: str, for_videos: bool = False) -> FileKind:
+def kind_of(class_name: str, model_camel: str, derives_from_videos_kwargs: Callable[[], bool]) -> FileKind:
     """The file kind of a class of the model whose CamelCase name is `model_camel`.
 
     `...VideoProcessorKwargs` could be the arguments of a video processor or of the processor of a model named "...Video":
-    `for_videos` says that the class derives from `VideosKwargs`.
+    what it derives from decides, and is only asked then.
     """
     rest = class_name.replace(model_camel, "")
-    if for_videos and rest.endswith("VideoProcessorKwargs"):
+    if rest.endswith("VideoProcessorKwargs") and derives_from_videos_kwargs():
         return VIDEO_PROCESSING
     match = _SUFFIX.search(rest)
     return _BY_SUFFIX[match.group()] if match else MODELING

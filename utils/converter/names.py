@@ -87,7 +87,7 @@ class Rename:
             return map_tokens(text, self.word)
         return self.word(text)
 
-    def words_about(self, text: str) -> str:
+    def prose(self, text: str) -> str:
         """Rename in strings and comments only."""
         return map_prose(text, self.word) if self._pattern.search(text) else text
 
@@ -100,3 +100,11 @@ class Rename:
             return self.new.camel if following.isalpha() else self.new.upper
         by_spelling = {self.old.upper: self.new.upper, self.old.camel: self.new.camel, self.old.snake: self.new.snake}
         return by_spelling.get(found, self.new.camel)
+
+
+def common_suffix(one: str, other: str) -> str:
+    """The longest common suffix of two names."""
+    length = 0
+    while length < min(len(one), len(other)) and one[-1 - length] == other[-1 - length]:
+        length += 1
+    return one[len(one) - length :]

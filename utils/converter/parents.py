@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
-from converter.imports import (
-    Guard,
-    ImportItem,
-    ImportLine,
-    absolute_module,
-    import_items,
-    map_items,
-    read_imports,
-)
-from converter.index import ClassParts, ModuleIndex, index_module, take_apart
+from converter.imports import Guard, ImportItem, ImportLine, absolute_module, import_items, map_items, read_imports
+from converter.index import ClassParts, ModuleIndex, Statement, index_module, take_apart
 from converter.kinds import model_of_module
-from converter.merge.classes import common_suffix
-from converter.names import Casing, Rename, Spelling
-from converter.scan import mentions
+from converter.names import Casing, Rename, Spelling, common_suffix
 from converter.values import Loader
+
+
+_COPIED_FROM = "# Copied from"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +32,35 @@ class Parent:
         """Renamed definition -> the name it has in the file."""
         return {self.rename.word(name): name for name in self.index.definitions}
 
-    def order(self, name: str) -> int:
-        """Position of a definition in its file."""
-        return self.index.definitions[self.names[name]].order
+    def definition(self, name: str) -> Statement:
+        """The statement that defines a renamed name, under its old name."""
+        return self.index.definitions[self.names[name]]
 
-    def uses(self, name: str) -> frozenset[str]:
-        """The definitions of this file that one of them mentions."""
-        return frozenset(map(self.rename.word, self.index.uses[self.names[name]]))
+    def is_class(self, name: str) -> bool:
+        """Whether a renamed name is a class of this file."""
+        return name in self.names and self.definition(name).kind == "class"
 
     def mentions(self, name: str) -> frozenset[str]:
         """Every word of a definition that can be a name, under the new names."""
-        return frozenset(map(self.rename.word, mentions(self.index.definitions[self.names[name]].text)))
+        return frozenset(map(self.rename.word, self.index.mentions[self.names[name]]))
 
     def text(self, name: str) -> str:
         """A definition's renamed text."""
-        return self.rename.code(without_copied_from(self.index.definitions[self.names[name]].whole))
-
-    def kind(self, name: str) -> str:
-        return self.index.definitions[self.names[name]].kind
+        return self._renamed(self.definition(name).whole)
 
     def class_parts(self, name: str) -> ClassParts:
-        return take_apart(self.text(name))
+        """A class of this file, taken apart and renamed."""
+        return take_apart(self.definition(name), self._renamed)
+
+    def _renamed(self, text: str) -> str:
+        return self.rename.code(without_copied_from(text))
 
     @cached_property
     def imports(self) -> Sequence[ImportLine | Guard]:
         """The file's imports under the new names."""
-        return [map_items(each, self._renamed) for each in read_imports(self.index)]
+        return [map_items(each, self._renamed_item) for each in read_imports(self.index)]
 
-    def _renamed(self, item: ImportItem) -> ImportItem:
+    def _renamed_item(self, item: ImportItem) -> ImportItem:
         if not item.level:
             return item
         rename = self.model_rename if item.level == 1 else self.rename
@@ -73,69 +68,78 @@ class Parent:
 
 
 def without_copied_from(text: str) -> str:
-    """Drop the comment lines that say where code was copied from: they speak of the parent."""
-    if "# Copied from" not in text:
+    """Empty the comments that say where code was copied from: they speak of the parent. Keeps the count of lines."""
+    if _COPIED_FROM not in text:
         return text
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("# Copied from"))
+    return "\n".join("" if line.lstrip().startswith(_COPIED_FROM) else line for line in text.split("\n"))
 
 
-def find_parents(index: ModuleIndex, model: str, load: Loader, casing: Casing) -> Mapping[str, Parent]:
-    """Every module that the delta imports model code from, by dotted name."""
-    imported = model_imports(index)
-    new = casing.of_model(model)
-    parents = {}
-    for module in dict.fromkeys(imported.values()):
-        source = load(module)
-        if source is None:
-            continue
-        old = casing.of_model(module.split(".")[-2])
-        children = [
-            (each.node.name, base)
-            for each in index.of_kind("class")
-            for base in base_names(each.node)
-            if imported.get(base) == module
-        ]
-        own = Rename(old, new)
-        prefix = infer_prefix(children, old, new, casing)
-        parent_index = index_module(source)
-        if prefix != new and is_taken(prefix.camel.replace(new.camel, old.camel), parent_index):
-            prefix = new
-        parents[module] = Parent(parent_index, module, Rename(old, prefix), own)
-    return parents
+@dataclass(frozen=True, slots=True)
+class FollowedImport:
+    """One name that the delta imports from a model's module."""
+
+    name: str
+    module: str
+    item: ImportItem
+    statement: Statement
 
 
-def model_imports(index: ModuleIndex) -> Mapping[str, str]:
-    """Name -> the module it is imported from, for the imports that are followed."""
-    found = {}
+def followed_imports(index: ModuleIndex) -> Iterator[FollowedImport]:
+    """What a delta imports from modules that are read and renamed. Its own package's files are imported as they are."""
     for statement in index.of_kind("import"):
         for item in import_items(statement.node):
             module = absolute_module(item, index.source.module)
             if item.level != 1 and item.name and model_of_module(module):
-                found[item.binds] = module
-    return found
+                yield FollowedImport(item.binds, module, item, statement)
 
 
-def base_names(node) -> list[str]:
-    import ast
-
+def base_names(node: ast.ClassDef) -> list[str]:
+    """The bases of a class as written."""
     return [ast.unparse(base) for base in node.bases]
 
 
-def infer_prefix(children: Sequence[tuple[str, str]], old: Spelling, new: Spelling, casing: Casing) -> Spelling:
-    """The class prefix that stands for the parent's, from the names of the delta's classes and of their parents."""
-    prefixes = [prefix_of(child, parent, old, new) for child, parent in children if child != parent]
-    if not prefixes:
+def find_parents(index: ModuleIndex, model: Spelling, load: Loader, casing: Casing) -> Mapping[str, Parent]:
+    """The modules that the delta imports model code from and that exist, by dotted name, in the order of import."""
+    followed = {each.name: each.module for each in followed_imports(index)}
+    parents = {}
+    for module in dict.fromkeys(followed.values()):
+        source = load(module)
+        if source is None:
+            continue
+        old = casing.of_model(model_of_module(module) or "")
+        parent = index_module(source)
+        prefix = infer_prefix(children_of(index, module, followed), parent, old, model, casing)
+        parents[module] = Parent(parent, module, Rename(old, prefix), Rename(old, model))
+    return parents
+
+
+def children_of(index: ModuleIndex, module: str, followed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(class of the delta, its parent) for each that inherits from `module`."""
+    return [
+        (each.names[0], base)
+        for each in index.of_kind("class")
+        for base in base_names(each.node)
+        if followed.get(base) == module
+    ]
+
+
+def infer_prefix(
+    children: Sequence[tuple[str, str]], parent: ModuleIndex, old: Spelling, new: Spelling, casing: Casing
+) -> Spelling:
+    """The class prefix that stands for the parent's in the output.
+
+    Each child votes by its name, `NewTextMLP(LlamaMLP)` for `NewText`; the most frequent prefix wins, of several the
+    model's own, else the last. A prefix that classes of the parent's file carry already gives way to the model's own.
+    """
+    votes = [vote for child, base in children if child != base and (vote := prefix_of(child, base, old, new))]
+    counts = Counter(votes)
+    best = [vote for vote in votes if counts[vote] == max(counts.values())]
+    if not best or new.camel in best:
         return new
-    counts = Counter(prefixes)
-    most = max(counts.values())
-    best = [prefix for prefix in prefixes if counts[prefix] == most]
-    chosen = new.camel if new.camel in best else best[-1]
-    return new if chosen == new.camel else casing.of_prefix(chosen)
-
-
-def is_taken(prefix: str, index: ModuleIndex) -> bool:
-    """Whether classes of a file already carry a prefix: then it cannot stand for the file's own."""
-    return any(name.startswith(prefix) for each in index.of_kind("class") for name in each.names)
+    taken = best[-1].replace(new.camel, old.camel)
+    if any(name.startswith(taken) for each in parent.of_kind("class") for name in each.names):
+        return new
+    return casing.of_prefix(best[-1])
 
 
 def prefix_of(child: str, parent: str, old: Spelling, new: Spelling) -> str:

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_TOKEN_OR_BRACKET = re.compile(rf"{_TOKEN.pattern}|(?P<punct>[\[\](){{}}:])", _TOKEN.flags)
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _QUOTED_ANNOTATION = re.compile(r"""(?:[:\[,|]|->)\s*(?:"([A-Za-z_][\w.\[\], |']*)"|'([A-Za-z_][\w.\[\], |]*)')""")
 
@@ -56,6 +57,11 @@ def local_functions(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"^[ \t]+def (\w+)", text, re.MULTILINE))
 
 
+def is_definition(text: str) -> bool:
+    """Whether a top-level statement defines a class or a function."""
+    return any(line.startswith(("class ", "def ", "@", "async def ")) for line in text.split("\n"))
+
+
 def map_tokens(text: str, change: Callable[[str], str]) -> str:
     """Apply `change` to every identifier, comment and plain string of `text`.
 
@@ -84,7 +90,7 @@ def map_prose(text: str, change: Callable[[str], str]) -> str:
 def closing_colon(text: str, start: int) -> int:
     """Position of the colon that ends the compound statement header which begins at `start`."""
     depth = 0
-    for token in re.compile(rf"{_TOKEN.pattern}|(?P<punct>[\[\](){{}}:])", _TOKEN.flags).finditer(text, start):
+    for token in _TOKEN_OR_BRACKET.finditer(text, start):
         if token.lastgroup != "punct":
             continue
         mark = token.group()

@@ -1,53 +1,90 @@
-"""The delta's method + the parent's method of the same name -> one method. The only room that edits trees."""
+"""The delta's method + the parent's method of the same name -> one method."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import libcst as cst
-
-from converter.merge.bodies import docstring_of, has_docstring, unroll_super, without_docstring
-from converter.merge.signature import merge_parameters
-from converter.merge.supers import call_super
+from converter.index import Statement, first_line_of, split_lines, split_statements
+from converter.merge.bodies import Carried, unroll_super
+from converter.merge.headers import merge_headers
+from converter.merge.supers import call_super, explicit_calls
+from converter.scan import closing_colon
 
 
 _WRAPPER = "class _:\n"
+_INDENT = 8  # of a method's body
 
 
-def merge_method(parent_text: str, delta_text: str, bases: Sequence[str], carried: dict) -> str:
-    """Decorators, docstring, return annotation and parameters the delta leaves out come from the parent."""
-    parent, delta = parse_method(parent_text), parse_method(delta_text)
+@dataclass(frozen=True, slots=True)
+class MethodParts:
+    """A method taken apart, indented as in its class."""
+
+    name: str
+    decorators: str
+    header: str  # `def ...:` and the comment behind it, up to the line end
+    docstring: Statement | None
+    body: tuple[Statement, ...]  # below the docstring
+    footer: str  # comments below the last statement
+
+    def render(self) -> str:
+        """The method's text."""
+        statements = (self.docstring, *self.body) if self.docstring else self.body
+        return self.decorators + self.header + "".join(each.whole for each in statements) + self.footer
+
+
+def merge_method(parent_text: str, delta_text: str, bases: Sequence[str], carried: Carried) -> str:
+    """Weave two methods into one.
+
+    Decorators, docstring, return annotation and parameters that the delta leaves out come from the parent. `carried`
+    holds what earlier methods of the class have assigned (see `unroll_super`).
+    """
+    parent, delta = take_method_apart(parent_text), take_method_apart(delta_text)
     decorators = delta.decorators or parent.decorators
-    if len(decorators) == 1 and cst.Module([]).code_for_node(decorators[0]).strip() == "@no_inherit_decorator":
-        decorators = ()
-    merged = delta.with_changes(
-        decorators=decorators,
-        params=merge_parameters(parent.params, delta.params),
-        returns=delta.returns or parent.returns,
-        body=unroll_super(parent, delta, carried),
+    merged = MethodParts(
+        name=delta.name,
+        decorators="" if decorators.strip() == "@no_inherit_decorator" else decorators,
+        header=merge_headers(parent.header, delta.header),
+        docstring=delta.docstring or parent.docstring,
+        body=tuple(unroll_super(delta.name, parent.body, delta.body, carried)),
+        footer=delta.footer,
     )
-    if docstring_of(parent) and not has_docstring(merged):
-        merged = merged.with_changes(
-            body=merged.body.with_changes(body=(docstring_of(parent), *merged.body.body))
-        )
-    return print_method(call_super(merged, bases))
+    return _with_super_calls(merged, bases).render()
 
 
-def clean_method(delta_text: str, bases: Sequence[str]) -> str:
-    """A method that only the delta has."""
-    if not any(f"{base}." in delta_text for base in (*bases, "nn.Module", "PreTrainedModel")):
-        return delta_text
-    return print_method(call_super(parse_method(delta_text), bases))
+def clean_method(text: str, bases: Sequence[str]) -> str:
+    """A method that only the delta has: calls that name a base become `super()` calls."""
+    if not explicit_calls(bases).search(text):
+        return text
+    return _with_super_calls(take_method_apart(text), bases).render()
 
 
-def parse_method(text: str) -> cst.FunctionDef:
-    """Parse a method that is indented as in its class."""
-    method = cst.parse_module(_WRAPPER + text).body[0].body.body[0]
-    assert isinstance(method, cst.FunctionDef)
-    return method
+def _with_super_calls(method: MethodParts, bases: Sequence[str]) -> MethodParts:
+    calls = explicit_calls(bases)
+    return replace(method, body=tuple(replace(each, text=call_super(each.text, calls)) for each in method.body))
 
 
-def print_method(method: cst.FunctionDef) -> str:
-    """Print a method indented as in its class."""
-    wrapper = cst.ClassDef(cst.Name("_"), cst.IndentedBlock([method]))
-    return cst.Module([wrapper]).code.removeprefix(_WRAPPER)
+def take_method_apart(text: str) -> MethodParts:
+    """Take apart a method that is indented as in its class."""
+    node = ast.parse(_WRAPPER + text).body[0].body[0]
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    lines = split_lines(text)
+    first = first_line_of(node)
+    header = node.lineno - first
+    colon = closing_colon(text, sum(map(len, lines[:header])))
+    body_start = text.count("\n", 0, colon) + 1
+    if node.body[0].lineno - first < body_start:  # `def f(self): return 1`
+        rest = text[colon + 1 :].strip()
+        return take_method_apart(f"{text[: colon + 1]}\n{' ' * _INDENT}{rest}\n")
+    statements = tuple(split_statements(lines, node.body, body_start, len(lines), _INDENT, first))
+    end = body_start + sum(each.whole.count("\n") for each in statements)
+    has_docstring = statements[0].kind == "docstring"
+    return MethodParts(
+        name=node.name,
+        decorators="".join(lines[:header]),
+        header="".join(lines[header:body_start]),
+        docstring=statements[0] if has_docstring else None,
+        body=statements[1:] if has_docstring else statements,
+        footer="".join(lines[end:]),
+    )

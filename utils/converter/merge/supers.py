@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import libcst as cst
 
 
-def call_super(method: cst.FunctionDef, bases: Sequence[str]) -> cst.FunctionDef:
-    """Turn `Base.m(self, ...)` into `super().m(...)` for each base that survives the merge."""
+_WRAPPER = "class _:\n    def _():\n"
+
+
+def explicit_calls(bases: Sequence[str]) -> re.Pattern[str]:
+    """Finds calls of a surviving base's methods in a text, `Base.m(`."""
     names = set(bases)
     if "GradientCheckpointingLayer" in names:
         names.add("nn.Module")
     if any("PreTrainedModel" in base for base in names):
         names.add("PreTrainedModel")
-    return method.visit(_CallSuper(names))
+    return re.compile(rf"(?<![\w.])({'|'.join(sorted(map(re.escape, names))) or '(?!)'})\.\w+\(")
 
 
-def is_self(argument: cst.Arg) -> bool:
-    """Whether the argument is `self` or `cls`."""
-    return isinstance(argument.value, cst.Name) and argument.value.value in ("self", "cls")
+def call_super(statement: str, calls: re.Pattern[str]) -> str:
+    """Turn `Base.m(self, ...)` into `super().m(...)` in one statement of a method, indented as in its class."""
+    bases = set(calls.findall(statement))
+    if not bases:
+        return statement
+    return cst.parse_module(_WRAPPER + statement).visit(_CallSuper(bases)).code.removeprefix(_WRAPPER)
 
 
 class _CallSuper(cst.CSTTransformer):
@@ -32,6 +39,10 @@ class _CallSuper(cst.CSTTransformer):
             case cst.Call(func=cst.Attribute(value=cst.Name() | cst.Attribute() as base) as function, args=args):
                 if cst.Module([]).code_for_node(base) in self._bases:
                     call = cst.Call(func=cst.Name("super"))
-                    rest = [each for each in args if not is_self(each)]
+                    rest = [each for each in args if not _is_self(each)]
                     return updated_node.with_changes(func=function.with_changes(value=call), args=rest)
         return updated_node
+
+
+def _is_self(argument: cst.Arg) -> bool:
+    return isinstance(argument.value, cst.Name) and argument.value.value in ("self", "cls")
