@@ -10,13 +10,13 @@ from converter.imports import (
     Guard,
     ImportItem,
     ImportLine,
-    absolute_module,
     choose_imports,
     map_items,
     put_behind_guards,
     read_imports,
 )
-from converter.kinds import OPTIONAL_TORCH, model_of_module
+from converter.kinds import OPTIONAL_TORCH
+from converter.parents import followed_imports
 from converter.plan import Draft
 from converter.scan import mentions_with_annotations
 from converter.scope import Scope
@@ -28,7 +28,8 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
     draft = drafts[kind]
     body = "".join(draft.body.values())
     used = mentions_with_annotations(body)
-    sources = [own_imports(scope), *(parent.imports for parent in scope.parents.values())]
+    own, followed = split_imports(scope)
+    sources = [own, *(parent.imports for parent in scope.parents.values()), followed]
     guarded_names = {
         item.binds for source in sources for each in source if isinstance(each, Guard) for item in each.items
     }
@@ -45,21 +46,26 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
     return f"{render_banner(target)}{scope.delta.header}{imports}{body}{lead}__all__ = [{names}]\n"
 
 
-def own_imports(scope: Scope) -> list[ImportLine | Guard]:
-    """The delta's imports less those that are followed."""
-    kept = []
+def split_imports(scope: Scope) -> tuple[list[ImportLine | Guard], list[ImportLine]]:
+    """The delta's imports that stay imports, and those that are followed.
+
+    What is followed is mostly taken apart or copied; a class that the delta uses without inheriting from it stays an
+    import, after all others.
+    """
+    followed = {each.item for each in followed_imports(scope.delta)}
+    own: list[ImportLine | Guard] = []
+    left: list[ImportLine] = []
     for each in read_imports(scope.delta):
-        if isinstance(each, ImportLine):
-            items = tuple(item for item in each.items if not is_followed(item, scope.delta.source.module))
-            each = replace(each, items=items)
-        if isinstance(each, Guard) or each.items:
-            kept.append(each)
-    return kept
-
-
-def is_followed(item: ImportItem, importer: str) -> bool:
-    """Whether the import names model code that the conversion brings in."""
-    return item.level != 1 and bool(model_of_module(absolute_module(item, importer)))
+        if isinstance(each, Guard):
+            own.append(each)
+            continue
+        for items, kept in (
+            (tuple(item for item in each.items if item not in followed), own),
+            (tuple(item for item in each.items if item in followed), left),
+        ):
+            if items:
+                kept.append(replace(each, items=items))
+    return own, left
 
 
 def sibling_imports(drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]) -> list[ImportLine]:

@@ -131,8 +131,17 @@ def _read_branch(lines: Sequence[str], body: Sequence[ast.stmt], first: int, abo
     starts = [each.lineno - first for each in body]
     end = (body[-1].end_lineno or body[-1].lineno) - first + 1
     pieces = zip(body, starts, [*starts[1:], end], strict=True)
-    texts = tuple(("".join(lines[start:stop]), tuple(import_items(node))) for node, start, stop in pieces)
+    texts = tuple(_read_line("".join(lines[start:stop]), node) for node, start, stop in pieces)
     return Branch("".join(lines[above : starts[0]]), texts), end
+
+
+def _read_line(text: str, node: ast.stmt) -> tuple[str, tuple[ImportItem, ...]]:
+    items = tuple(import_items(node))
+    return (_indent(text) + ImportLine("", items).render() if items else text), items
+
+
+def _indent(text: str) -> str:
+    return text[: len(text) - len(text.lstrip())]
 
 
 def absolute_module(item: ImportItem, importer: str) -> str:
@@ -181,9 +190,10 @@ def map_items(each: ImportLine | Guard, change: Callable[[ImportItem], ImportIte
 def _map_line(
     text: str, items: tuple[ImportItem, ...], change: Callable[[ImportItem], ImportItem]
 ) -> tuple[str, tuple[ImportItem, ...]]:
+    if not items:
+        return text, items
     changed = tuple(map(change, items))
-    indent = text[: len(text) - len(text.lstrip())]
-    return (text if changed == items else indent + ImportLine("", changed).render()), changed
+    return _indent(text) + ImportLine("", changed).render(), changed
 
 
 def put_behind_guards(plain: Sequence[ImportLine], guarded: Sequence[Guard]) -> tuple[list[ImportLine], list[Guard]]:

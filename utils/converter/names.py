@@ -66,8 +66,7 @@ class Rename:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        spellings = sorted({self.old.snake, self.old.camel.lower()}, key=len, reverse=True)
-        alternatives = "|".join(map(re.escape, spellings))
+        alternatives = "|".join(map(re.escape, dict.fromkeys([self.old.snake, self.old.camel.lower()])))
         foreign = "|".join(map(re.escape, FOREIGN_NAMES))
         guard = rf"(?P<foreign>{foreign})|" if "mamba" in self.old.snake else ""
         return re.compile(rf"{guard}(?<![a-z0-9])(?P<name>(?i:{alternatives}))")

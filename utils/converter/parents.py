@@ -131,7 +131,7 @@ def infer_prefix(
     Each child votes by its name, `NewTextMLP(LlamaMLP)` for `NewText`; the most frequent prefix wins, of several the
     model's own, else the last. A prefix that classes of the parent's file carry already gives way to the model's own.
     """
-    votes = [vote for child, base in children if child != base and (vote := prefix_of(child, base, old, new))]
+    votes = [prefix_of(child, base, old, new) for child, base in children]
     counts = Counter(votes)
     best = [vote for vote in votes if counts[vote] == max(counts.values())]
     if not best or new.camel in best:
@@ -144,7 +144,7 @@ def infer_prefix(
 
 def prefix_of(child: str, parent: str, old: Spelling, new: Spelling) -> str:
     """The prefix that one child suggests."""
-    if child == new.camel + parent:
+    if child in (parent, new.camel + parent):
         return new.camel + old.camel
     suffix = common_suffix(child, parent)
     if suffix in (child, parent) or not suffix[:1].isupper():
