@@ -28,9 +28,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaModelOutputWithPast,
     QualityGateLlamaSequenceClassifierOutputWithPast,
+    load_quality_gates,
     quality_classification_loss,
     records_quality_scores,
     returns_quality_scores,
+    save_quality_gates,
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
@@ -177,8 +179,9 @@ class QualityGateGemma3Config(Gemma3Config):
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
-        if isinstance(self.text_config, PreTrainedConfig):  # may be the base's, without the gates' fields
-            self.text_config = QualityGateGemma3TextConfig(**self.text_config.to_dict())
+        text_config = self.text_config
+        if isinstance(text_config, PreTrainedConfig) and not isinstance(text_config, QualityGateGemma3TextConfig):
+            self.text_config = QualityGateGemma3TextConfig(**text_config.to_dict())  # the base's has no gates
         PreTrainedConfig.__post_init__(self, **kwargs)
         check_quality_gate_config(self.text_config)
 
@@ -324,12 +327,16 @@ class QualityGateGemma3PreTrainedModel(Gemma3PreTrainedModel):
         "attentions": QualityGateGemma3Attention,
         "quality_logits": OutputRecorder(QualityGateGemma3Gate, index=0),
     }
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateGemma3Config, *inputs, **kwargs):
-        check_quality_gate_config(config.get_text_config())
-        # The heads and the image-text model build their base models with AutoModel
-        AutoModel.register(QualityGateGemma3TextConfig, QualityGateGemma3TextModel, exist_ok=True)
-        AutoModel.register(QualityGateGemma3Config, QualityGateGemma3Model, exist_ok=True)
+        text_config = config.get_text_config()
+        check_quality_gate_config(text_config)
+        # The heads and the image-text model build their base models with AutoModel; remote code may have loaded the
+        # classes of the configs twice
+        AutoModel._model_mapping.register(type(config), QualityGateGemma3Model, exist_ok=True)
+        AutoModel._model_mapping.register(type(text_config), QualityGateGemma3TextModel, exist_ok=True)
         # Checkpoints of Gemma3 name their weights as Llava did
         for ours, base in (("quality_gate_gemma3", "gemma3"), ("QualityGateGemma3Model", "Gemma3Model")):
             names = get_checkpoint_conversion_mapping(base)

@@ -26,9 +26,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaForTokenClassification,
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
+    load_quality_gates,
     quality_classification_loss,
     records_quality_scores,
     returns_quality_scores,
+    save_quality_gates,
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
@@ -201,11 +203,13 @@ class QualityGateGptOssPreTrainedModel(GptOssPreTrainedModel):
         "attentions": QualityGateGptOssAttention,
         "quality_logits": OutputRecorder(QualityGateGptOssGate, index=0),
     }
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateGptOssConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
-        # The heads build their base model with AutoModel
-        AutoModel.register(QualityGateGptOssConfig, QualityGateGptOssModel, exist_ok=True)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateGptOssModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     @torch.no_grad()

@@ -18,10 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.dataclasses import strict
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from transformers import initialization as init
@@ -61,6 +63,7 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 logger = logging.get_logger(__name__)
 
 
+QUALITY_GATE_WEIGHT = "model.layers.{}.quality_gate.gate.weight"  # in the checkpoint of a causal language model
 QUALITY_GATE_CHOICES = {
     "quality_gate_mode": ("observe", "scale_ffn"),
     "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
@@ -485,6 +488,40 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
+    weights = {QUALITY_GATE_WEIGHT.format(number): each.weight.detach().clone() for number, each in enumerate(gates)}
+    save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every layer.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
+    wanted = {QUALITY_GATE_WEIGHT.format(number): each.weight for number, each in enumerate(gates)}
+    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in wanted.items()}:
+        shapes = ", ".join(sorted({str(tuple(each.shape)) for each in weights.values()})) or "no shape"
+        raise ValueError(
+            f"{file} holds the weights of {len(weights)} gates of {shapes}, but the model has {len(wanted)} gates of "
+            f"{tuple(gates[0].weight.shape)}."
+        )
+    for name, weight in wanted.items():
+        weight.copy_(weights[name])
+
+
 class QualityGateLlamaGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's input."""
 
@@ -556,11 +593,13 @@ class QualityGateLlamaPreTrainedModel(LlamaPreTrainedModel):
         "attentions": QualityGateLlamaAttention,
         "quality_logits": OutputRecorder(QualityGateLlamaGate, index=0),
     }
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateLlamaConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
-        # The heads build their base model with AutoModel
-        AutoModel.register(QualityGateLlamaConfig, QualityGateLlamaModel, exist_ok=True)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateLlamaModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     @torch.no_grad()

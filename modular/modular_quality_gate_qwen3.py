@@ -100,7 +100,8 @@ class QualityGateQwen3Config(Qwen3Config):
     output_router_logits: bool = False
 
     def __post_init__(self, **kwargs):
-        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("model_type", None) == "quality_gate" and self.quality_loss_type == "beta":
+            self.quality_loss_type = "linear"  # what the original computes, whatever its config says
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

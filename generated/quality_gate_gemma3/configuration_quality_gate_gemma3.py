@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 8787ebd5a2dd0e5e13588f899d7efc951ef993a42e04e2cf60a4a8be22e8c6a6
+# Seal: sha256 3b0266c4a0c66cb683c1edb51f4cfa1db3fbe9d2ece840bb75f04f9a21a3cce7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,10 +24,18 @@ from transformers.models.auto import AutoConfig
 from transformers.utils import auto_docstring
 
 
-QUALITY_GATE_CHOICES = {
-    "quality_gate_mode": ("observe", "scale_ffn"),
-    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
-}
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
 QUALITY_GATE_RANGES = {
     "quality_gate_init_mean": (-math.inf, math.inf),
     "quality_gate_init_std": (0, math.inf),
@@ -41,16 +49,10 @@ QUALITY_GATE_RANGES = {
 }
 
 
-def check_quality_gate_config(config: PreTrainedConfig) -> None:
-    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
-    for name, choices in QUALITY_GATE_CHOICES.items():
-        value = getattr(config, name)
-        if value not in choices:
-            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
-    for name, (low, high) in QUALITY_GATE_RANGES.items():
-        value = getattr(config, name)
-        if not low <= value <= high or math.isinf(value):
-            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
 
 
 @auto_docstring(checkpoint="google/gemma-3-4b-it")
@@ -290,8 +292,9 @@ class QualityGateGemma3Config(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
-        if isinstance(self.text_config, PreTrainedConfig):  # may be the base's, without the gates' fields
-            self.text_config = QualityGateGemma3TextConfig(**self.text_config.to_dict())
+        text_config = self.text_config
+        if isinstance(text_config, PreTrainedConfig) and not isinstance(text_config, QualityGateGemma3TextConfig):
+            self.text_config = QualityGateGemma3TextConfig(**text_config.to_dict())  # the base's has no gates
         super().__post_init__(**kwargs)
         check_quality_gate_config(self.text_config)
 

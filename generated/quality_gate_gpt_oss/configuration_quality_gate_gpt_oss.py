@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 c185eb8206c0a0b4df9d8a303510ac8a86f8dff997e8dba4dcca54c341a5ef8a
+# Seal: sha256 da6d825254d24366f7f00ff79eab3bb70247580c40897b6ab568d1ea1cdb7d2f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -22,10 +22,18 @@ from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import auto_docstring
 
 
-QUALITY_GATE_CHOICES = {
-    "quality_gate_mode": ("observe", "scale_ffn"),
-    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
-}
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
 QUALITY_GATE_RANGES = {
     "quality_gate_init_mean": (-math.inf, math.inf),
     "quality_gate_init_std": (0, math.inf),
@@ -39,16 +47,10 @@ QUALITY_GATE_RANGES = {
 }
 
 
-def check_quality_gate_config(config: PreTrainedConfig) -> None:
-    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
-    for name, choices in QUALITY_GATE_CHOICES.items():
-        value = getattr(config, name)
-        if value not in choices:
-            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
-    for name, (low, high) in QUALITY_GATE_RANGES.items():
-        value = getattr(config, name)
-        if not low <= value <= high or math.isinf(value):
-            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
 
 
 @auto_docstring(checkpoint="openai/gpt-oss-20b")

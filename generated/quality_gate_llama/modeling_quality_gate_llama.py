@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 ad4bca5315640e295df5d20bf24a5c17f731e0e9a818cbc6bbb776ebff9b355e
+# Seal: sha256 916afa779510fb61cca644dc2a44c03df9e798026c185c75dab086fe1053310d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -20,9 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from transformers import initialization as init
@@ -349,6 +351,7 @@ class QualityGateLlamaDecoderLayer(GradientCheckpointingLayer):
         return hidden_states
 
 
+QUALITY_GATE_WEIGHT = "model.layers.{}.quality_gate.gate.weight"  # in the checkpoint of a causal language model
 QUALITY_GATE_CHOICES = {
     "quality_gate_mode": ("observe", "scale_ffn"),
     "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
@@ -378,6 +381,40 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
 
 
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
+    weights = {QUALITY_GATE_WEIGHT.format(number): each.weight.detach().clone() for number, each in enumerate(gates)}
+    save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every layer.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
+    wanted = {QUALITY_GATE_WEIGHT.format(number): each.weight for number, each in enumerate(gates)}
+    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in wanted.items()}:
+        shapes = ", ".join(sorted({str(tuple(each.shape)) for each in weights.values()})) or "no shape"
+        raise ValueError(
+            f"{file} holds the weights of {len(weights)} gates of {shapes}, but the model has {len(wanted)} gates of "
+            f"{tuple(gates[0].weight.shape)}."
+        )
+    for name, weight in wanted.items():
+        weight.copy_(weights[name])
+
+
 @auto_docstring
 class QualityGateLlamaPreTrainedModel(PreTrainedModel):
     config: QualityGateLlamaConfig
@@ -398,11 +435,13 @@ class QualityGateLlamaPreTrainedModel(PreTrainedModel):
     }
     _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateLlamaConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
-        # The heads build their base model with AutoModel
-        AutoModel.register(QualityGateLlamaConfig, QualityGateLlamaModel, exist_ok=True)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateLlamaModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()

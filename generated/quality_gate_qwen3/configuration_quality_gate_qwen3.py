@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 6e9bab665e5239587b0a5f57743cc96c19747a6eeb9826562bb2918cfcc69eac
+# Seal: sha256 784e02c2051736a9c3f7bb53f7b6ee370c76ce066d1f423576211cdef3587dc9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,10 +24,18 @@ from transformers.modeling_rope_utils import RopeParameters
 from transformers.utils import auto_docstring
 
 
-QUALITY_GATE_CHOICES = {
-    "quality_gate_mode": ("observe", "scale_ffn"),
-    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
-}
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
 QUALITY_GATE_RANGES = {
     "quality_gate_init_mean": (-math.inf, math.inf),
     "quality_gate_init_std": (0, math.inf),
@@ -41,16 +49,10 @@ QUALITY_GATE_RANGES = {
 }
 
 
-def check_quality_gate_config(config: PreTrainedConfig) -> None:
-    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
-    for name, choices in QUALITY_GATE_CHOICES.items():
-        value = getattr(config, name)
-        if value not in choices:
-            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
-    for name, (low, high) in QUALITY_GATE_RANGES.items():
-        value = getattr(config, name)
-        if not low <= value <= high or math.isinf(value):
-            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
 
 
 @auto_docstring(checkpoint="Qwen/Qwen3-1.7B")
@@ -159,7 +161,8 @@ class QualityGateQwen3Config(PreTrainedConfig):
     output_router_logits: bool = False
 
     def __post_init__(self, **kwargs):
-        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("model_type", None) == "quality_gate" and self.quality_loss_type == "beta":
+            self.quality_loss_type = "linear"  # what the original computes, whatever its config says
         self.sliding_window = self.sliding_window if self.use_sliding_window else None
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 11fb2a7a1a5568678e1ee086afd220b9d33dff7b9eb113135d00097a765b6ef1
+# Seal: sha256 d5a1b638d17b96f3b4373e10155d4402d6fadab9db0ca322eb0771609071d0fe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -19,9 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from transformers import initialization as init
@@ -309,6 +311,7 @@ class QualityGateQwen3DecoderLayer(GradientCheckpointingLayer):
         return hidden_states
 
 
+QUALITY_GATE_WEIGHT = "model.layers.{}.quality_gate.gate.weight"  # in the checkpoint of a causal language model
 QUALITY_GATE_CHOICES = {
     "quality_gate_mode": ("observe", "scale_ffn"),
     "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
@@ -338,6 +341,40 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
 
 
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
+    weights = {QUALITY_GATE_WEIGHT.format(number): each.weight.detach().clone() for number, each in enumerate(gates)}
+    save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every layer.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
+    wanted = {QUALITY_GATE_WEIGHT.format(number): each.weight for number, each in enumerate(gates)}
+    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in wanted.items()}:
+        shapes = ", ".join(sorted({str(tuple(each.shape)) for each in weights.values()})) or "no shape"
+        raise ValueError(
+            f"{file} holds the weights of {len(weights)} gates of {shapes}, but the model has {len(wanted)} gates of "
+            f"{tuple(gates[0].weight.shape)}."
+        )
+    for name, weight in wanted.items():
+        weight.copy_(weights[name])
+
+
 @auto_docstring
 class QualityGateQwen3PreTrainedModel(PreTrainedModel):
     config: QualityGateQwen3Config
@@ -358,11 +395,13 @@ class QualityGateQwen3PreTrainedModel(PreTrainedModel):
     }
     _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateQwen3Config, *inputs, **kwargs):
         check_quality_gate_config(config)
-        # The heads build their base model with AutoModel
-        AutoModel.register(QualityGateQwen3Config, QualityGateQwen3Model, exist_ok=True)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateQwen3Model, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()
@@ -449,6 +488,67 @@ class QualityGateQwen3RotaryEmbedding(nn.Module):
         return cos.to(dtype=x.dtype), sin.to(dtype=x.dtype)
 
 
+def weighted_losses(
+    good_ratios: torch.Tensor,
+    valid: torch.Tensor,
+    config: PreTrainedConfig,
+    quality_labels: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+) -> torch.Tensor:
+    """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
+    cost = torch.square if config.quality_loss_type == "mse" else torch.clone
+    costs = cost(good_ratios)
+    if not config.sample_wise_averaging:
+        return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
+    if quality_labels is not None:
+        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+        known = labels >= 0
+        labels = torch.where(known, labels, 0)
+        guided = (1 - labels) * config.quality_loss_balance * costs
+        guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
+        costs = torch.where(known, guided, costs)
+    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+
+
+def warn_of_closing_gates(config: PreTrainedConfig) -> None:
+    """Warn once where nothing in the loss keeps a gate open."""
+    pulls_open = config.quality_gate_mode == "scale_ffn" or config.quality_loss_type not in (
+        "linear",
+        "sigmoid",
+        "mse",
+    )
+    if not pulls_open and not torch.compiler.is_compiling():
+        logger.warning_once(
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe cost "
+            "the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else 0), set "
+            '`quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
+        )
+
+
+def valid_tokens(attention_mask: torch.Tensor | None, good_ratios: torch.Tensor) -> torch.Tensor:
+    """1.0 where a token counts, else 0.0: `[batch, tokens]` for ratios `[layers, batch, tokens]`."""
+    _, batch_size, length = good_ratios.shape
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
+        return torch.ones_like(good_ratios[0])
+    if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
+            f"({batch_size}, {length} or more)."
+        )
+    return attention_mask[:, -length:].to(good_ratios.device).ne(0).to(good_ratios.dtype)
+
+
+def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+    if position_ids is None or position_ids.ndim != 2:
+        tokens = valid.sum(-1, keepdim=True)
+        return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+    starts = position_ids[:, 1:] <= position_ids[:, :-1]
+    sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
+    tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+
+
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
@@ -518,96 +618,6 @@ def records_quality_scores(forward: Callable) -> Callable:
     return wrapper
 
 
-def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
-    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
-    if output_router_logits is not None:
-        return output_router_logits
-    return model.config.get_text_config().output_router_logits or model.training
-
-
-def check_quality_inputs(
-    input_ids: torch.Tensor | None = None,
-    inputs_embeds: torch.Tensor | None = None,
-    attention_mask: torch.Tensor | None = None,
-    past_key_values: Cache | None = None,
-    quality_labels: torch.Tensor | None = None,
-    **kwargs,
-) -> None:
-    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
-    tokens = input_ids if input_ids is not None else inputs_embeds
-    if tokens is None:
-        return  # the base says what is missing
-    batch_size, length = tokens.shape[:2]
-    if quality_labels is not None and quality_labels.shape != (batch_size,):
-        raise ValueError(
-            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
-            f"({batch_size},)."
-        )
-    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
-    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
-        raise ValueError(
-            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one value "
-            f"for each token: ({batch_size}, {length})."
-        )
-
-
-def add_quality_scores(
-    model: PreTrainedModel,
-    outputs: ModelOutput,
-    logits: tuple[torch.Tensor, ...] | None,
-    attention_mask: torch.Tensor | None = None,
-    position_ids: torch.Tensor | None = None,
-    labels: torch.Tensor | None = None,
-    quality_labels: torch.Tensor | None = None,
-    num_items_in_batch: torch.Tensor | int | None = None,
-    **kwargs,
-) -> dict[str, Any]:
-    """The fields of a base's output, and those that the gates add."""
-    fields = dict(outputs)
-    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
-    if loss is not None:  # a base with experts has added its own auxiliary loss
-        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
-    if logits is None:
-        return fields
-    fields["quality_logits"] = logits
-    if "router_logits" not in model._can_record_outputs:
-        fields["router_logits"] = logits
-    config = model.config.get_text_config()
-    quality_loss = quality_classification_loss(
-        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
-    )
-    fields["quality_loss"] = quality_loss
-    if loss is not None:
-        if quality_loss.requires_grad and quality_labels is None:
-            warn_of_closing_gates(config)
-        weight = config.quality_loss_weight * batch_share(labels, num_items_in_batch)
-        fields["loss"] = loss + weight * quality_loss.to(loss.device)
-    return fields
-
-
-def warn_of_closing_gates(config: PreTrainedConfig) -> None:
-    """Warn once where nothing in the loss keeps a gate open."""
-    pulls_open = config.quality_gate_mode == "scale_ffn" or config.quality_loss_type not in (
-        "linear",
-        "sigmoid",
-        "mse",
-    )
-    if not pulls_open and not torch.compiler.is_compiling():
-        logger.warning_once(
-            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe cost "
-            "the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else 0), set "
-            '`quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
-        )
-
-
-def batch_share(labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None) -> torch.Tensor | float:
-    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
-    if labels is None or num_items_in_batch is None:
-        return 1.0
-    targets = labels[..., 1:] if labels.ndim > 1 else labels
-    return targets.ne(-100).sum() / num_items_in_batch
-
-
 def quality_classification_loss(
     router_logits: tuple[torch.Tensor, ...] | None,
     config: PreTrainedConfig,
@@ -655,50 +665,15 @@ def quality_classification_loss(
     return losses.mean()
 
 
-def valid_tokens(attention_mask: torch.Tensor | None, good_ratios: torch.Tensor) -> torch.Tensor:
-    """1.0 where a token counts, else 0.0: `[batch, tokens]` for ratios `[layers, batch, tokens]`."""
-    _, batch_size, length = good_ratios.shape
-    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
-        return torch.ones_like(good_ratios[0])
-    if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
-        raise ValueError(
-            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
-            f"({batch_size}, {length} or more)."
+def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.Tensor) -> None:
+    """Print shape, range and mean of the scores and the quality loss of every fifth layer."""
+    print(f"quality loss of {len(router_logits)} layers: {losses.mean().item():.6f}")
+    for layer in range(0, len(router_logits), 5):
+        scores = router_logits[layer].detach().float()
+        print(
+            f"  layer {layer}: shape {tuple(scores.shape)}, min {scores.min().item():.4f}, "
+            f"max {scores.max().item():.4f}, mean {scores.mean().item():.4f}, loss {losses[layer].item():.6f}"
         )
-    return attention_mask[:, -length:].to(good_ratios.device).ne(0).to(good_ratios.dtype)
-
-
-def weighted_losses(
-    good_ratios: torch.Tensor,
-    valid: torch.Tensor,
-    config: PreTrainedConfig,
-    quality_labels: torch.Tensor | None,
-    position_ids: torch.Tensor | None,
-) -> torch.Tensor:
-    """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
-    cost = torch.square if config.quality_loss_type == "mse" else torch.clone
-    costs = cost(good_ratios)
-    if not config.sample_wise_averaging:
-        return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
-    if quality_labels is not None:
-        labels = quality_labels.to(good_ratios).unsqueeze(-1)
-        known = labels >= 0
-        labels = torch.where(known, labels, 0)
-        guided = (1 - labels) * config.quality_loss_balance * costs
-        guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
-        costs = torch.where(known, guided, costs)
-    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
-
-
-def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
-    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
-    if position_ids is None or position_ids.ndim != 2:
-        tokens = valid.sum(-1, keepdim=True)
-        return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
-    starts = position_ids[:, 1:] <= position_ids[:, :-1]
-    sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
-    tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
-    return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
 
 
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
@@ -715,15 +690,79 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
     return losses * tokens.gt(0)
 
 
-def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.Tensor) -> None:
-    """Print shape, range and mean of the scores and the quality loss of every fifth layer."""
-    print(f"quality loss of {len(router_logits)} layers: {losses.mean().item():.6f}")
-    for layer in range(0, len(router_logits), 5):
-        scores = router_logits[layer].detach().float()
-        print(
-            f"  layer {layer}: shape {tuple(scores.shape)}, min {scores.min().item():.4f}, "
-            f"max {scores.max().item():.4f}, mean {scores.mean().item():.4f}, loss {losses[layer].item():.6f}"
+def check_quality_inputs(
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    attention_mask: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
+    quality_labels: torch.Tensor | None = None,
+    **kwargs,
+) -> None:
+    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    tokens = input_ids if input_ids is not None else inputs_embeds
+    if tokens is None:
+        return  # the base says what is missing
+    batch_size, length = tokens.shape[:2]
+    if quality_labels is not None and quality_labels.shape != (batch_size,):
+        raise ValueError(
+            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"({batch_size},)."
         )
+    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
+    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one value "
+            f"for each token: ({batch_size}, {length})."
+        )
+
+
+def batch_share(labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None) -> torch.Tensor | float:
+    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
+    if labels is None or num_items_in_batch is None:
+        return 1.0
+    targets = labels[..., 1:] if labels.ndim > 1 else labels
+    return targets.ne(-100).sum() / num_items_in_batch
+
+
+def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+    if output_router_logits is not None:
+        return output_router_logits
+    return model.config.get_text_config().output_router_logits or model.training
+
+
+def add_quality_scores(
+    model: PreTrainedModel,
+    outputs: ModelOutput,
+    logits: tuple[torch.Tensor, ...] | None,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    labels: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    **kwargs,
+) -> dict[str, Any]:
+    """The fields of a base's output, and those that the gates add."""
+    fields = dict(outputs)
+    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
+    if loss is not None:  # a base with experts has added its own auxiliary loss
+        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
+    if logits is None:
+        return fields
+    fields["quality_logits"] = logits
+    if "router_logits" not in model._can_record_outputs:
+        fields["router_logits"] = logits
+    config = model.config.get_text_config()
+    quality_loss = quality_classification_loss(
+        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+    )
+    fields["quality_loss"] = quality_loss
+    if loss is not None:
+        if quality_loss.requires_grad and quality_labels is None:
+            warn_of_closing_gates(config)
+        weight = config.quality_loss_weight * batch_share(labels, num_items_in_batch)
+        fields["loss"] = loss + weight * quality_loss.to(loss.device)
+    return fields
 
 
 @auto_docstring

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from string import ascii_lowercase
 from typing import Any
 
+import tokenizers
 import torch
 
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 
 VOCABULARY = 64
@@ -125,6 +127,15 @@ def left_padded(batch: torch.Tensor, padding: int) -> tuple[torch.Tensor, torch.
     mask = torch.ones_like(batch)
     mask[-1, :padding] = 0
     return batch.masked_fill(mask == 0, 0), mask
+
+
+def word_tokenizer(words: Sequence[str] = ascii_lowercase) -> PreTrainedTokenizerFast:
+    """A tokenizer with a token for each of some words."""
+    numbers = {word: number for number, word in enumerate(["<pad>", "<s>", "</s>", "<unk>", *words])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
 
 
 def gates(model: PreTrainedModel) -> list[torch.nn.Module]:
