@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 
 from converter.banner import render_banner
+from converter.checks import check_delta, exported_names, settle
+from converter.class_checks import check_outputs
 from converter.emit import emit_file
 from converter.index import index_module
 from converter.names import Casing
@@ -22,9 +23,11 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     index = index_module(delta)
     model = table.of_model(target.model)
     parents = find_parents(index, model, load, table)
+    warnings = settle(list(check_delta(index, parents, table, load)), target.strict)
     scope = Scope(index, parents, model, table)
     drafts = plan_files(scope)
-    exported = ast.literal_eval(index.definitions["__all__"].node.value)
+    warnings += settle(list(check_outputs(scope, drafts)), target.strict)
+    exported = exported_names(index.definitions["__all__"]) or []
     files = {
         f"{kind}_{target.model}.py": emit_file(
             scope, drafts, kind, target, [name for name in exported if scope.kind(name) == kind]
@@ -34,4 +37,4 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     if target.layout is Layout.PACKAGE:
         modules = "".join(f"from .{name.removesuffix('.py')} import *\n" for name in sorted(files))
         files["__init__.py"] = f"{render_banner(target)}{index.header}{modules}"
-    return Conversion(files, (), tuple(sorted(parents)))
+    return Conversion(files, warnings, tuple(sorted(parents)))

@@ -45,6 +45,7 @@ class Casing:
 
     def __init__(self, table: Mapping[str, str]) -> None:
         self._camel = dict(table)
+        self.models = frozenset(table)
         self._snake = {camel: snake.replace("-", "_") for snake, camel in reversed(table.items())}
 
     def of_model(self, snake: str) -> Spelling:

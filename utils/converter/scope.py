@@ -66,15 +66,22 @@ class Scope:
                 return (parent, base) if parent.is_class(parent.rename.word(base)) else None
         return None
 
+    @cached_property
+    def pairs(self) -> Mapping[str, ClassPair]:
+        """The classes of the delta that are merged, each beside its parent."""
+        found = {}
+        for name in sorted(self.classes):
+            inherited = self.parent_of(name)
+            if inherited is not None:
+                parent, base = inherited
+                theirs = parent.class_parts(parent.rename.word(base))
+                found[name] = ClassPair(theirs, take_apart(self.delta.definitions[name]), base, self.casing)
+        return found
+
     def class_text(self, class_name: str) -> str:
         """A class of the delta as it stands alone."""
-        statement = self.delta.definitions[class_name]
-        found = self.parent_of(class_name)
-        if found is None:
-            return statement.whole
-        parent, base = found
-        parts = parent.class_parts(parent.rename.word(base))
-        return merge_class(ClassPair(parts, take_apart(statement), base, self.casing))
+        pair = self.pairs.get(class_name)
+        return merge_class(pair) if pair else self.delta.definitions[class_name].whole
 
     def knows(self, name: str, parent: Parent | None) -> bool:
         """Whether `name` means a definition that a file needs; classes of the delta are placed by themselves."""

@@ -1,0 +1,154 @@
+"""What is wrong with a delta before anything is expanded: its imports, its bases, its `__all__`."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from converter.diagnostics import ConversionError, Diagnostic, nearest
+from converter.imports import import_items
+from converter.index import ModuleIndex, Statement
+from converter.kinds import kind_of_module, model_of_module
+from converter.names import Casing
+from converter.parents import FollowedImport, Parent, followed_imports
+from converter.values import Loader
+
+
+class Level(Enum):
+    """How much is at stake."""
+
+    ERROR = "error"  # no output can be right
+    SILENT = "silent"  # the reference goes on silently and wrongly: refused when strict, else a warning
+    WARNING = "warning"  # right, but perhaps not what was meant
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem with its level."""
+
+    level: Level
+    diagnostic: Diagnostic
+
+
+def settle(findings: Sequence[Finding], strict: bool) -> tuple[Diagnostic, ...]:
+    """The warnings among the findings. Raises ConversionError with all others, if there are any."""
+    refused = [each for each in findings if each.level is Level.ERROR or (strict and each.level is Level.SILENT)]
+    if refused:
+        raise ConversionError(*(each.diagnostic for each in refused))
+    return tuple(each.diagnostic for each in findings)
+
+
+def check_delta(index: ModuleIndex, parents: Mapping[str, Parent], casing: Casing, load: Loader) -> Iterator[Finding]:
+    """Everything that can be said without expanding."""
+    yield from _check_top_level_imports(index, load)
+    followed = list(followed_imports(index))
+    for each in followed:
+        yield from _check_followed(index, each, parents, casing)
+    yield from _check_bases(index, {each.name: each.module for each in followed})
+    yield from _check_all(index)
+
+
+def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: str, level: Level) -> Finding:
+    """A finding at a node of the delta."""
+    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
+    return Finding(level, index.source.problem(line, column, code, message, fix))
+
+
+def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Finding]:
+    for statement in index.of_kind("import"):
+        for item, alias in zip(import_items(statement.node), statement.node.names, strict=True):
+            is_top = item.name and item.module == "transformers" and not item.level
+            if is_top and load(f"transformers.{item.name}") is None:  # `import initialization` is a module's import
+                message = f"`{item.name}` is imported from `transformers` itself, where nothing tells what it is"
+                fix = f"import `{item.name}` from the module that defines it, `from transformers.<module> import ...`"
+                yield place_of(index, alias, "top-level-import", message, fix, Level.ERROR)
+
+
+def _check_followed(
+    index: ModuleIndex, each: FollowedImport, parents: Mapping[str, Parent], casing: Casing
+) -> Iterator[Finding]:
+    alias = next(alias for alias in each.statement.node.names if alias.name == each.item.name)
+    parent = parents.get(each.module)
+    if parent is None:
+        yield _unknown_module(index, each, casing)
+        return
+    if each.item.alias:
+        message = f"`{each.item.name}` is imported as `{each.item.alias}`: its name is what renaming works on"
+        fix = f"import `{each.item.name}` under its own name"
+        yield place_of(index, alias, "aliased-import", message, fix, Level.ERROR)
+    if kind_of_module(each.module) == "modeling" and each.item.name.endswith("Config"):
+        package, _, last = each.module.rpartition(".")
+        right = f"{package}.{last.replace('modeling_', 'configuration_', 1)}"
+        message = f"the configuration `{each.item.name}` is imported from a modeling file"
+        fix = f"`from {right} import {each.item.name}`"
+        yield place_of(index, alias, "config-from-modeling", message, fix, Level.ERROR)
+    elif each.item.name not in parent.index.definitions and each.item.name not in _imported_names(parent.index):
+        guess = nearest(each.item.name, parent.index.definitions)
+        fix = f"did you mean `{guess}`?" if guess else f"import one of the names that {each.module} defines"
+        message = f"{each.module} defines no `{each.item.name}`"
+        yield place_of(index, alias, "unknown-name", message, fix, Level.SILENT)
+
+
+def _unknown_module(index: ModuleIndex, each: FollowedImport, casing: Casing) -> Finding:
+    model = model_of_module(each.module) or ""
+    guess = nearest(model, (name.replace("-", "_") for name in casing.models))
+    fix = "correct the module's name"
+    if guess and guess != model:
+        fix = f"did you mean `{each.module.replace(model, guess)}`?"
+    elif not each.module.startswith("transformers."):
+        fix = f"convert the model that makes {each.module} first"
+    message = f"there is no module {each.module}"
+    return place_of(index, each.statement.node, "unknown-module", message, fix, Level.ERROR)
+
+
+def _imported_names(index: ModuleIndex) -> set[str]:
+    return {name for each in index.of_kind("import") for name in each.names}
+
+
+def _check_bases(index: ModuleIndex, followed: Mapping[str, str]) -> Iterator[Finding]:
+    bound = set(index.definitions) | _imported_names(index) | _guarded_names(index)
+    bound |= {name.partition(".")[0] for name in bound}
+    for statement in index.of_kind("class"):
+        models = [base for base in statement.node.bases if isinstance(base, ast.Name) and base.id in followed]
+        if len(models) > 1:
+            names = " and ".join(f"`{base.id}`" for base in models)
+            message = f"`{statement.names[0]}` has more than one parent to merge with: {names}"
+            fix = "inherit from one of them and restate what the other adds"
+            yield place_of(index, models[1], "two-parents", message, fix, Level.ERROR)
+        for base in statement.node.bases:
+            root = next((node.id for node in ast.walk(base) if isinstance(node, ast.Name)), None)
+            if root and root not in bound and not hasattr(builtins, root):
+                guess = nearest(root, bound)
+                fix = f"did you mean `{guess}`?" if guess else f"import `{root}` from the module that defines it"
+                message = f"nothing here defines or imports the base `{root}`"
+                yield place_of(index, base, "unknown-base", message, fix, Level.ERROR)
+
+
+def _guarded_names(index: ModuleIndex) -> set[str]:
+    guards = (node for each in index.of_kind("guard") for node in ast.walk(each.node))
+    return {item.binds for node in guards if isinstance(node, ast.stmt) for item in import_items(node)}
+
+
+def _check_all(index: ModuleIndex) -> Iterator[Finding]:
+    statement = index.definitions.get("__all__")
+    if statement is None:
+        message = "there is no `__all__`, which says what each output file exports"
+        fix = '`__all__ = ["...Config", "...Model", ...]` as the last statement'
+        yield Finding(Level.ERROR, index.source.problem(1, 1, "missing-all", message, fix))
+    elif exported_names(statement) is None:
+        message, fix = "`__all__` is not a list of strings", "write the names out, as a list of strings"
+        yield place_of(index, statement.node, "bad-all", message, fix, Level.ERROR)
+
+
+def exported_names(statement: Statement) -> list[str] | None:
+    """The names in `__all__ = [...]`, None where they are not plain strings."""
+    value = getattr(statement.node, "value", None)
+    elements = value.elts if isinstance(value, ast.List | ast.Tuple) else None
+    if elements is None or not all(
+        isinstance(each, ast.Constant) and isinstance(each.value, str) for each in elements
+    ):
+        return None
+    return [each.value for each in elements]

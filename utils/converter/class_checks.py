@@ -1,0 +1,125 @@
+"""What goes wrong when a class of the delta is merged with its parent, or with what the outputs then hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from converter.checks import Finding, Level, exported_names, place_of
+from converter.diagnostics import nearest
+from converter.index import ClassParts
+from converter.merge.bodies import assigned, called_super, deleted
+from converter.merge.classes import is_stub, method_key, removes_method
+from converter.plan import Draft
+from converter.scan import map_prose
+from converter.scope import Scope
+
+
+def check_outputs(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
+    """Everything that only shows once the classes are merged and the files planned."""
+    for name, pair in scope.pairs.items():
+        delta, theirs, base = pair.delta, pair.parent, pair.parent_name
+        yield from _check_stubs(scope, delta, theirs, base)
+        if "super()" in scope.delta.definitions[name].text:
+            yield from _check_supers(scope, delta, theirs, base)
+            yield from _check_leaks(scope, delta, theirs)
+            text = next(draft.body[name] for draft in drafts.values() if name in draft.body)
+            yield from _check_deleted(scope, delta, text)
+    yield from _check_ignored_assignments(scope)
+    yield from _check_exports(scope, {name for draft in drafts.values() for name in draft.body})
+
+
+def _methods(parts: ClassParts) -> Iterator[tuple[str, ast.FunctionDef]]:
+    return ((each.names[0], each.node) for each in parts.members if each.kind == "function")
+
+
+def _check_supers(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+    """The parent is flattened away: any other `super().m` than a whole statement now reaches past it."""
+    inherited = {name for name, _ in _methods(parent)}
+    for name, method in _methods(delta):
+        unrolled = next((each for each in method.body if called_super(each) == name), None)
+        for call in _super_calls(method, unrolled):
+            called = call.func.attr
+            if called in inherited:
+                message = f"`super().{called}()` would reach past `{base}.{called}`, which is merged into this class"
+                fix = f"make `super().{called}(...)` its own statement in `{called}`, or write out what it should do"
+                yield place_of(scope.delta, call, "nested-super", message, fix, Level.SILENT)
+
+
+def _super_calls(method: ast.FunctionDef, unrolled: ast.stmt | None) -> Iterator[ast.Call]:
+    for statement in method.body:
+        if statement is unrolled:
+            continue
+        for node in ast.walk(statement):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")))):
+                    yield node
+
+
+def _check_stubs(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+    inherited = {method_key(each) for each in parent.members if each.kind == "function"}
+    for each in delta.members:
+        if each.kind != "function" or method_key(each) not in inherited or not is_stub(each) or removes_method(each):
+            continue
+        name = each.names[0]
+        message = f"the stub of `{name}` does not remove `{base}.{name}`: it is decorated, or the class opens with it"
+        fix = f"put a blank line above `def {name}` (below a docstring, say) and take its decorators off"
+        yield place_of(scope.delta, each.node, "stub-kept", message, fix, Level.SILENT)
+
+
+def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:
+    """What one method assigns below `super()` also replaces assignments in the methods woven after it."""
+    mine = dict(_methods(delta))
+    seen: dict[str, tuple[str, ast.stmt]] = {}
+    for name, method in _methods(parent):
+        own = mine.get(name)
+        place = next((i for i, each in enumerate(own.body) if called_super(each) == name), None) if own else None
+        if own is None or place is None:
+            continue
+        later = {target: each for each in own.body[place + 1 :] if (target := assigned(each))}
+        for target in {assigned(each) for each in method.body} & seen.keys() - later.keys():
+            origin, statement = seen[target]
+            message = f"`{target} = ...` of `{origin}` would also replace the assignment in the parent's `{name}`"
+            fix = f"assign `{target}` in `{name}` too, or use another name in `{origin}`"
+            yield place_of(scope.delta, statement, "leaking-assignment", message, fix, Level.SILENT)
+        seen |= {target: (name, each) for target, each in later.items()}
+
+
+def _check_deleted(scope: Scope, delta: ClassParts, merged: str) -> Iterator[Finding]:
+    for _, method in _methods(delta):
+        for statement in method.body:
+            target = deleted(statement)
+            if target is None or not target.startswith("self."):
+                continue
+            name = re.escape(target)
+            code = map_prose(merged, lambda _: "")
+            if re.search(rf"\b{name}\b", code) and not re.search(rf"\b{name}(?:\s*:[^=\n]+)?\s*=(?!=)", code):
+                message = f"`del {target}` removes the attribute, but methods of `{delta.name}` still use it"
+                fix = f"restate the methods that use `{target}`, or assign it"
+                yield place_of(scope.delta, statement, "dangling-attribute", message, fix, Level.SILENT)
+
+
+def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
+    for name in sorted(scope.defined - {"logger", "__all__"}):
+        statement = scope.delta.definitions[name]
+        for parent in scope.parents.values():
+            if statement.kind != "assignment" or name not in parent.names or scope.is_replaced(name, parent):
+                continue
+            if (
+                parent.text(name).strip() != statement.whole.strip()
+                and parent not in scope.imported_functions.values()
+            ):
+                message = f"the value given to `{name}` is ignored where `{parent.module}` defines it too"
+                fix = f"give it another name, or import `{name}` instead of defining it"
+                yield place_of(scope.delta, statement.node, "ignored-assignment", message, fix, Level.SILENT)
+
+
+def _check_exports(scope: Scope, defined: Collection[str]) -> Iterator[Finding]:
+    statement = scope.delta.definitions["__all__"]
+    for element, name in zip(statement.node.value.elts, exported_names(statement) or (), strict=True):
+        if name not in defined:
+            guess = nearest(name, defined)
+            fix = f"did you mean `{guess}`?" if guess else f"define `class {name}` or take it out of `__all__`"
+            message = f"`__all__` exports `{name}`, which no output file defines"
+            yield place_of(scope.delta, element, "unknown-export", message, fix, Level.ERROR)
