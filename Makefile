@@ -47,7 +47,7 @@ demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, s
 	$(PY) utils/demo.py
 
 conformance: $(VENV)/.convert ## convert every modular file of the installed transformers and compare
-	$(PY) utils/modular_converter.py --check --tree \
+	$(PY) utils/modular_converter.py --check --table --tree \
 		"$$($(PY) -c 'import importlib.util as u; print(u.find_spec("transformers").submodule_search_locations[0])')"
 
 bench: $(VENV)/.convert ## how long conversions take

@@ -42,6 +42,7 @@ def _contradiction(args: argparse.Namespace) -> str | None:
         (args.paths and not (args.output or args.stdout), "say where the files go: --output DIR, or --stdout"),
         (args.stdout and (args.check or args.diff), "--stdout prints whole files: leave out --check and --diff"),
         (args.force and (args.check or args.diff or args.stdout), "--force is for writing, and nothing is written"),
+        (args.table and not args.check, "--table sums up a comparison: it goes with --check"),
         (args.quiet and args.verbose, "--quiet or --verbose, not both"),
     )
     return next((message for broken, message in rules if broken), None)
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--tree", type=Path, metavar="DIR", help="a transformers package: convert its models in place")
     mode = parser.add_argument_group("what to do")
     mode.add_argument("--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does")
+    mode.add_argument("--table", action="store_true", help="with --check: counts per kind of file instead of diffs")
     mode.add_argument("--diff", action="store_true", help="write nothing; print what would change")
     mode.add_argument("--stdout", action="store_true", help="write nothing; print the files")
     mode.add_argument("--force", action="store_true", help="also replace files that were edited, or are not ours")

@@ -24,7 +24,7 @@ from converter.jobs import Convert, Job, Outcome, internal_error
 from converter.library import Library, installed
 from converter.order import gather
 from converter.outputs import made_before, write_all
-from converter.report import Mode, Progress, Report, count_identical, texts, unified_diff
+from converter.report import Mode, Progress, Report, count_identical, table, texts, unified_diff
 from converter.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
 from converter.workspace import (
     PROJECT,
@@ -142,10 +142,12 @@ def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Ou
         own = outcome.job.name in wanted
         if own and args.stdout:
             report.result("\n".join(texts(outcome, alone)))
-        if own and (args.diff or (args.check and not args.quiet)):
+        if own and (args.diff or (args.check and not args.quiet and not args.table)):
             report.result(unified_diff(outcome))
-        if own or report.mode is Mode.WRITE or outcome.failed:
+        if (own and not (args.table and outcome.fresh)) or report.mode is Mode.WRITE or outcome.failed:
             report.add(outcome)
+    if args.table:
+        report.result(table(asked))
     if args.check:
         report.result("{} of {} files identical".format(*count_identical(asked)))
 

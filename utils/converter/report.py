@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import Any
 from converter.banner import is_edited
 from converter.diagnostics import Diagnostic
 from converter.jobs import Outcome, State
+from converter.kinds import kind_of_module
 from converter.library import shown
 from converter.outputs import before, changed
 
@@ -92,6 +94,25 @@ def count_identical(outcomes: Iterable[Outcome]) -> tuple[int, int]:
     states = [state for outcome in outcomes for state in outcome.states.values()]
     # Of a model that was refused, or skipped, no file counts as identical.
     return states.count(State.SAME), len(states)
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """How many files of each kind are as the converter makes them; a model that was refused makes none."""
+    counts: dict[str, Counter[State]] = defaultdict(Counter)
+    for outcome in outcomes:
+        for name, state in outcome.states.items():
+            counts[kind_of_module(name.removesuffix(".py")) or name][state] += 1
+    columns = {"identical": (State.SAME,), "different": (State.DIFFERS, State.UNKNOWN)}
+    columns |= {"missing": (State.LEFTOVER,), "not on disk": (State.MISSING,)}
+    rows = [
+        (kind, [sum(found[state] for state in states) for states in columns.values()])
+        for kind, found in counts.items()
+    ]
+    rows = sorted(rows) + [("all", [sum(column) for column in zip(*(numbers for _, numbers in rows), strict=True)])]
+    width = max(len(kind) for kind, _ in rows)
+    lines = [" " * width + "".join(f"{name:>13}" for name in columns)]
+    lines += [f"{kind:<{width}}" + "".join(f"{number:>13}" for number in numbers) for kind, numbers in rows]
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)
