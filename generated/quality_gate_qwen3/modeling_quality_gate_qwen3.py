@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 d5a1b638d17b96f3b4373e10155d4402d6fadab9db0ca322eb0771609071d0fe
+# Seal: sha256 2bc76ab90f8f634f27ab2dbd6b1a47638e2117854ea4f7f6c804b5b063fc3d45
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -512,12 +512,8 @@ def weighted_losses(
 
 def warn_of_closing_gates(config: PreTrainedConfig) -> None:
     """Warn once where nothing in the loss keeps a gate open."""
-    pulls_open = config.quality_gate_mode == "scale_ffn" or config.quality_loss_type not in (
-        "linear",
-        "sigmoid",
-        "mse",
-    )
-    if not pulls_open and not torch.compiler.is_compiling():
+    only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if only_closes and not torch.compiler.is_compiling():
         logger.warning_once(
             f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe cost "
             "the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else 0), set "
@@ -525,17 +521,17 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
         )
 
 
-def valid_tokens(attention_mask: torch.Tensor | None, good_ratios: torch.Tensor) -> torch.Tensor:
-    """1.0 where a token counts, else 0.0: `[batch, tokens]` for ratios `[layers, batch, tokens]`."""
-    _, batch_size, length = good_ratios.shape
+def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor:
+    """1.0 where a token counts, else 0.0: `[batch, tokens]` for scores `[layers, batch, tokens]`."""
+    _, batch_size, length = scores.shape
     if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
-        return torch.ones_like(good_ratios[0])
+        return torch.ones_like(scores[0])
     if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
         raise ValueError(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
             f"({batch_size}, {length} or more)."
         )
-    return attention_mask[:, -length:].to(good_ratios.device).ne(0).to(good_ratios.dtype)
+    return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
 
 
 def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
@@ -605,8 +601,9 @@ def records_quality_scores(forward: Callable) -> Callable:
         outputs = forward(self, *args, **kwargs | {"return_dict": True})
         logits = outputs.get("quality_logits")
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
-            weights = self.layers[-1].quality_gate.parameters()
-            if outputs.last_hidden_state.requires_grad or any(each.requires_grad for each in weights):
+            layer = self.layers[-1]
+            trains_layers = layer.gradient_checkpointing and outputs.last_hidden_state.requires_grad
+            if trains_layers or any(each.requires_grad for each in layer.quality_gate.parameters()):
                 raise ValueError(
                     "The quality scores carry no gradients: reentrant gradient checkpointing computes them without. "
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
@@ -648,12 +645,14 @@ def quality_classification_loss(
     if not router_logits:
         return torch.zeros(())
     device = router_logits[0].device
-    good_ratios = torch.stack([each.to(device).squeeze(-1) for each in router_logits]).float().sigmoid()
-    valid = valid_tokens(attention_mask, good_ratios)
-    knows_samples = config.sample_wise_averaging and config.quality_loss_type in ("linear", "sigmoid", "mse")
-    if quality_labels is not None and not knows_samples and not torch.compiler.is_compiling():
-        logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
-    if config.quality_loss_type in ("linear", "sigmoid", "mse"):
+    scores = torch.stack([each.to(device).squeeze(-1) for each in router_logits]).float()
+    valid = valid_tokens(attention_mask, scores)
+    good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
+    is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+        if not torch.compiler.is_compiling():
+            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+    if is_of_tokens:
         losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
     elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
         losses = moment_losses(good_ratios, valid, config)
@@ -716,12 +715,14 @@ def check_quality_inputs(
         )
 
 
-def batch_share(labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None) -> torch.Tensor | float:
+def batch_share(
+    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+) -> torch.Tensor | float:
     """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
     if labels is None or num_items_in_batch is None:
         return 1.0
     targets = labels[..., 1:] if labels.ndim > 1 else labels
-    return targets.ne(-100).sum() / num_items_in_batch
+    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
 def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
@@ -760,9 +761,12 @@ def add_quality_scores(
     if loss is not None:
         if quality_loss.requires_grad and quality_labels is None:
             warn_of_closing_gates(config)
-        weight = config.quality_loss_weight * batch_share(labels, num_items_in_batch)
-        fields["loss"] = loss + weight * quality_loss.to(loss.device)
+        share = batch_share(labels, num_items_in_batch, loss.device)
+        fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
 
 
 @auto_docstring

@@ -64,6 +64,13 @@ def test_reentrant_checkpointing_is_refused(family: Family, trained: str) -> Non
         assert model(tokens()).quality_loss > 0
 
 
+def test_training_what_no_gate_sees_is_not_mistaken_for_that(family: Family) -> None:
+    model = family.gated().train().requires_grad_(False)
+    model.model.norm.requires_grad_(True)
+    assert step(model) == [None, None]
+    assert model.model.norm.weight.grad.abs().sum() > 0
+
+
 def test_labels_open_and_close_gates(family: Family) -> None:
     model = family.gated(quality_gate_init_std=0).train()
     loss = {label: model(tokens(), quality_labels=torch.full((2,), label)).quality_loss for label in (0.0, 1.0)}

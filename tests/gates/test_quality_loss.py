@@ -185,3 +185,13 @@ def test_debugging_prints_every_fifth_layer(family: Family, capsys: pytest.Captu
     assert "7 layers" in header
     assert [line.split(":")[0].strip() for line in lines] == ["layer 0", "layer 5"]
     assert all(word in lines[0] for word in ("(3, 5, 1)", "min", "max", "mean", "loss"))
+
+
+@pytest.mark.parametrize("kind", [*LINEAR, *MOMENTS])
+def test_padding_may_hold_anything(family: Family, kind: str) -> None:
+    mask = torch.tensor(MASK)
+    clean = scores()
+    dirty = tuple(torch.where(mask.bool()[..., None], layer, torch.nan).detach().requires_grad_() for layer in clean)
+    loss = loss_of(family, dirty, mask, quality_loss_type=kind)
+    assert torch.equal(loss, loss_of(family, clean, mask, quality_loss_type=kind))
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, dirty))
