@@ -17,6 +17,9 @@ from converter.parents import FollowedImport, Parent, followed_imports
 from converter.values import Loader
 
 
+_DEEPEST = 3  # dots from a file of a model to transformers itself
+
+
 class Level(Enum):
     """How much is at stake."""
 
@@ -60,6 +63,12 @@ def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: st
 def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Finding]:
     for statement in index.of_kind("import"):
         for item, alias in zip(import_items(statement.node), statement.node.names, strict=True):
+            if item.level > _DEEPEST:
+                message = (
+                    f"`{'.' * item.level}{item.module}` lies outside of transformers, as seen from one of its models"
+                )
+                fix = "three dots are `transformers`, two are `transformers.models`: or write the absolute name"
+                yield place_of(index, alias, "bad-relative-import", message, fix, Level.ERROR)
             is_top = item.name and item.module == "transformers" and not item.level
             if is_top and load(f"transformers.{item.name}") is None:  # `import initialization` is a module's import
                 message = f"`{item.name}` is imported from `transformers` itself, where nothing tells what it is"

@@ -1,7 +1,7 @@
 """What a stretch of Python text mentions, read off its tokens; no tree is built.
 
-One regular expression tells strings, comments and words apart. It is the converter's inner loop: parsing the same
-text takes a hundred times as long.
+One regular expression tells strings, comments and words apart. It is the converter's inner loop: libcst takes about
+twenty times as long to parse the same text.
 """
 
 from __future__ import annotations
