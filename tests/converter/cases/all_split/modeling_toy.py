@@ -1,0 +1,9 @@
+class ToyPreTrainedModel:
+    pass
+
+
+class ToyModel(ToyPreTrainedModel):
+    pass
+
+
+__all__ = ["ToyModel", "ToyPreTrainedModel"]

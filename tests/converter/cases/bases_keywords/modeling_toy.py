@@ -1,0 +1,5 @@
+from typing import TypedDict
+
+
+class ToyKwargs(TypedDict, total=False):
+    depth: int

@@ -1,0 +1,6 @@
+class ToyEncoder:
+    pass
+
+
+class ToyModel:
+    pass

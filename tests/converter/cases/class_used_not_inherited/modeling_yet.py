@@ -1,0 +1,2 @@
+class YetHead:
+    pass

@@ -1,0 +1,10 @@
+def rounded(x):
+    return x
+
+
+def scaled(x):
+    return x
+
+
+class ToyModel:
+    act = [scaled, rounded]

@@ -1,0 +1,2 @@
+def helper(pi, x):
+    return pi + x

@@ -1,0 +1,6 @@
+class ToyModel:
+    def first(self):
+        return 1
+
+    def second(self):
+        return 2

@@ -1,0 +1,13 @@
+from ..toy.modeling_toy import ToyModel
+
+
+class CaseModel(ToyModel):
+    def extra(self):
+        return 4
+
+    # The delta's comment on a method is not kept.
+    def second(self, x):
+        return x
+
+
+__all__ = ["CaseModel"]

@@ -1,0 +1,6 @@
+def toy(x):
+    return x
+
+
+class ToyModel:
+    first = toy

@@ -1,0 +1,11 @@
+class ToyNorm:
+    pass
+
+
+class ToyConv:
+    depth = 1
+    norm = ToyNorm
+
+
+class ToyModel:
+    pass

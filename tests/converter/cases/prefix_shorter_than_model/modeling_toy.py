@@ -1,0 +1,6 @@
+class ToyNorm:
+    pass
+
+
+class ToyNetMLP:
+    norm = ToyNorm

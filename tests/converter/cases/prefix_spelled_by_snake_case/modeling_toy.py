@@ -1,0 +1,8 @@
+class ToyNorm:
+    pass
+
+
+class ToyMLP:
+    """Of Toy."""
+
+    norm = ToyNorm

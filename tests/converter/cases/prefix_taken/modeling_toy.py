@@ -1,0 +1,10 @@
+class ToyNorm:
+    pass
+
+
+class ToyTextNorm:
+    pass
+
+
+class ToyVisionLayer:
+    norms = [ToyNorm, ToyTextNorm]

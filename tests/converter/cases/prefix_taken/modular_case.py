@@ -1,0 +1,8 @@
+from ..toy.modeling_toy import ToyVisionLayer
+
+
+class CaseTextVisionLayer(ToyVisionLayer):
+    pass
+
+
+__all__ = ["CaseTextVisionLayer"]

@@ -1,0 +1,10 @@
+class ToyNorm:
+    pass
+
+
+class ToyAttention:
+    norm = ToyNorm
+
+
+class ToyModel:
+    pass

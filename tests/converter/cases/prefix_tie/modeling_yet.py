@@ -1,0 +1,10 @@
+class YetBlock:
+    pass
+
+
+class YetAttention:
+    block = YetBlock
+
+
+class YetModel:
+    pass

@@ -1,0 +1,8 @@
+from ..toy.modeling_toy import ToyMLP
+
+
+class CaseToyMLP(ToyMLP):
+    pass
+
+
+__all__ = ["CaseToyMLP"]

@@ -1,0 +1,6 @@
+class ToyMLP:
+    pass
+
+
+class ToyModel:
+    pass

@@ -1,0 +1,5 @@
+class CaseModel:
+    pass
+
+
+__all__ = [name for name in globals() if name.startswith("Case")]

@@ -1,0 +1,5 @@
+from ..toy.modeling_toy import ToyModel
+
+
+class CaseModel(ToyModel):
+    pass

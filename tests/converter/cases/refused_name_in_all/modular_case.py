@@ -1,0 +1,9 @@
+class CaseModel:
+    pass
+
+
+class CaseConfig:
+    pass
+
+
+__all__ = ["CaseConfig", "CaseModle"]

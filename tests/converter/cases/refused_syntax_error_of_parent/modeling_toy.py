@@ -1,0 +1,2 @@
+class ToyLayer:
+    size = (1

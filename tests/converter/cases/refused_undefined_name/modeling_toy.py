@@ -1,0 +1,6 @@
+import torch
+
+
+class ToyLayer:
+    def forward(self, x):
+        return torch.exp(x)

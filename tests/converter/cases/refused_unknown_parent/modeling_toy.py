@@ -1,0 +1,6 @@
+class ToyPreTrainedModel:
+    pass
+
+
+class ToyModel(ToyPreTrainedModel):
+    pass

@@ -1,0 +1,5 @@
+LOW_SIZE = 1
+
+
+class LowModel:
+    low = LOW_SIZE

@@ -1,0 +1,8 @@
+from ..caps.modeling_caps import CAPSModel
+
+
+class CaseNetModel(CAPSModel):
+    pass
+
+
+__all__ = ["CaseNetModel"]
