@@ -101,7 +101,7 @@ def _check_deleted(scope: Scope, delta: ClassParts, merged: str) -> Iterator[Fin
 
 
 def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
-    for name in sorted(scope.defined - {"logger", "__all__"}):
+    for name in sorted(scope.defined - {"logger", "__all__", "__getattr__"}):
         statement = scope.delta.definitions[name]
         for parent in scope.parents.values():
             if statement.kind != "assignment" or name not in parent.names or scope.is_replaced(name, parent):

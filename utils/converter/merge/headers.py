@@ -42,11 +42,24 @@ def merge_parameters(parent: cst.Parameters, delta: cst.Parameters) -> cst.Param
     """Splice the parent's parameters in where the delta says ``**super_kwargs``.
 
     parent   def forward(self, x, mask=None, **kwargs)
-    delta    def forward(self, scale=1.0, **super_kwargs)
-    result   def forward(self, x, mask=None, scale=1.0, **kwargs)
+    delta    def forward(self, mask=True, scale=1.0, *, debug=False, **super_kwargs)
+    result   def forward(self, x, mask=True, scale=1.0, *, debug=False, **kwargs)
     """
     if delta.star_kwarg is None or delta.star_kwarg.name.value != _SPLICE:
         return delta
-    mine = {each.name.value: each for each in delta.params}
-    spliced = [mine.pop(each.name.value, each) for each in parent.params]
-    return parent.with_changes(params=[*spliced, *mine.values()])
+    positional = {each.name.value: each for each in delta.params}
+    keyword_only = {each.name.value: each for each in delta.kwonly_params}
+    mine = positional | keyword_only
+    theirs = {each.name.value for each in (*parent.params, *parent.kwonly_params)}
+    params = [mine.get(each.name.value, each) for each in parent.params]
+    params += [each for name, each in positional.items() if name not in theirs]
+    kwonly = [mine.get(each.name.value, each) for each in parent.kwonly_params]
+    kwonly += [each for name, each in keyword_only.items() if name not in theirs]
+    star = parent.star_arg
+    if kwonly and not isinstance(star, cst.Param | cst.ParamStar):
+        star = cst.ParamStar()
+    # One without a default cannot follow one that has it.
+    params.sort(key=lambda each: each.default is not None)
+    if params and not kwonly and parent.star_kwarg is None and parent.params:
+        params[-1] = params[-1].with_changes(comma=parent.params[-1].comma)
+    return parent.with_changes(params=params, kwonly_params=kwonly, star_arg=star)
