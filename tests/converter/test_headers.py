@@ -15,7 +15,7 @@ from converter.merge.headers import merge_headers
             "def f(self, y=1, **super_kwargs):",
             "self, x, mask=None, y=1, **kwargs",
         ),
-        ("def f(self, x, mask=None):", "def f(self, mask=True, **super_kwargs):", "self, x, mask=True"),
+        ("def f(self, x, mask=None):", "def f(self, mask=True, **super_kwargs):", "self, x, mask=True, "),
         ("def f(self, x=1, **kwargs):", "def f(self, y, **super_kwargs):", "self, y, x=1, **kwargs"),
         ("def f(self, x, **kwargs):", "def f(self, *, y=1, **super_kwargs):", "self, x, *, y=1, **kwargs"),
         ("def f(self, x, *, z, **kw):", "def f(self, *, z=2, y=1, **super_kwargs):", "self, x, *, z=2, y=1, **kw"),

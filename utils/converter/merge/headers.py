@@ -60,6 +60,4 @@ def merge_parameters(parent: cst.Parameters, delta: cst.Parameters) -> cst.Param
         star = cst.ParamStar()
     # One without a default cannot follow one that has it.
     params.sort(key=lambda each: each.default is not None)
-    if params and not kwonly and parent.star_kwarg is None and parent.params:
-        params[-1] = params[-1].with_changes(comma=parent.params[-1].comma)
     return parent.with_changes(params=params, kwonly_params=kwonly, star_arg=star)
