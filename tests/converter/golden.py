@@ -7,7 +7,7 @@
     refused.txt                               expected refusal, by --strict or (if there are no outputs) always
 
 A case whose name starts with `package_` is converted in package layout, any other as inside a transformers tree.
-`python tests/converter/golden.py [case ...]` writes what comes out into the folders, to be read before it is committed.
+`PYTHONPATH=utils python tests/converter/golden.py [case ...]` writes what comes out into the folders, to be read before it is committed.
 """
 
 from __future__ import annotations
