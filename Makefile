@@ -15,10 +15,10 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test lint format fresh demo warmup conformance bench clean
+.PHONY: help convert smoke test lint format fresh demo warmup conformance bench bench-gates clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf 'make %-12s %s\n' "$$name" "$$text"; done
 
 convert: $(VENV)/.convert ## MODEL=llama: modular/ -> generated/, then run the result once; all models without MODEL
@@ -55,6 +55,9 @@ conformance: $(VENV)/.convert ## convert every modular file of the installed tra
 
 bench: $(VENV)/.convert ## how long conversions take
 	$(PY) benchmarks/bench.py
+
+bench-gates: $(VENV)/.torch ## MODEL=llama: what gates cost in forward passes, training steps and generation; Qwen3 without MODEL
+	$(PY) benchmarks/gates.py $(MODEL:%=--model %)
 
 clean: ## remove caches and build leftovers; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

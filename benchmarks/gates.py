@@ -1,0 +1,200 @@
+"""What gates cost: gated models against their bases in one run, `make bench-gates`.
+
+Forward pass, training step (forward and backward of the whole model, no optimiser) and greedy generation of the base,
+of the base once more (which shows what the machine's noise alone does to a ratio), and of the gated model without and
+with scores. They take turns, and each round starts with another one, so that a machine that slows down or warms up
+does so for all. Weights are random and shared, and logits and generated tokens are compared before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import transformers
+
+
+GOALS = {"gated, scores off": 0.99, "gated, scores on": 0.97}  # least share of the base's throughput
+VOCABULARY = 8192  # Qwen3-0.6B has 151,936; fewer save memory, and make the gates' share larger, not smaller
+QWEN3_06B = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "intermediate_size": 3072,
+    "vocab_size": VOCABULARY,
+    "tie_word_embeddings": True,
+    "bos_token_id": None,
+    "eos_token_id": None,  # nothing ends a generation early
+    "pad_token_id": 0,
+}
+TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+TINY |= {"intermediate_size": 64, "vocab_size": 64}
+PREFIXES = {"qwen3": "Qwen3", "llama": "Llama", "gpt_oss": "GptOss", "gemma3": "Gemma3"}
+EXPERTS = {"num_local_experts": 8, "num_experts_per_tok": 2}  # of an eighth of the intermediate size each
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float32
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much each job does."""
+
+    batch: int
+    tokens: int  # of a sample in forward passes and training steps, and of a prompt
+    new_tokens: int
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A model and what each call of it is given."""
+
+    model: Any
+    arguments: dict[str, Any]
+
+
+def build(name: str, sizes: dict[str, Any]) -> tuple[Any, Any]:
+    """A base model and the gated one, which holds the very same weights in memory."""
+    prefix, extra = PREFIXES[name], {}
+    if name == "gpt_oss":
+        extra = EXPERTS | {"intermediate_size": sizes["intermediate_size"] // EXPERTS["num_local_experts"]}
+    config = prefix + ("TextConfig" if name == "gemma3" else "Config")
+    bases, gates = map(importlib.import_module, (f"transformers.models.{name}", f"generated.quality_gate_{name}"))
+    torch.manual_seed(0)
+    base = getattr(bases, f"{prefix}ForCausalLM")(getattr(bases, config)(**sizes | extra))
+    gate_config = getattr(gates, f"QualityGate{config}")(**sizes | extra)
+    gated = getattr(gates, f"QualityGate{prefix}ForCausalLM")(gate_config)
+    base = base.to(DEVICE, DTYPE)
+    loaded = gated.to(DEVICE, DTYPE).load_state_dict(base.state_dict(), strict=False, assign=True)
+    assert all(".quality_gate." in key for key in loaded.missing_keys + loaded.unexpected_keys)
+    gated.tie_weights()
+    for layer in gated.model.layers:
+        layer.quality_gate.float()  # as `from_pretrained` leaves it
+    return base.eval(), gated.eval()
+
+
+def variants(name: str, base: Any, gated: Any) -> dict[str, Variant]:
+    """The contestants by name, the base first."""
+    routers = {"output_router_logits": True} if name == "gpt_oss" else {}  # scores come with the experts' routers
+    return {
+        "base": Variant(base, {}),
+        "base, with routers" if routers else "base, again": Variant(base, routers),
+        "gated, scores off": Variant(gated, {"output_router_logits": False}),
+        "gated, scores on": Variant(gated, {"output_router_logits": True}),
+    }
+
+
+def forward(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
+    """Logits of every token, without a cache."""
+    with torch.inference_mode():
+        return variant.model(inputs, use_cache=False, **variant.arguments).logits
+
+
+def train(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
+    """The loss, after gradients of every weight."""
+    is_gated = hasattr(variant.model.config, "quality_gate_mode")
+    guidance = {"quality_labels": torch.arange(len(inputs), device=DEVICE) % 2} if is_gated else {}
+    loss = variant.model.train()(inputs, labels=inputs, use_cache=False, **variant.arguments, **guidance).loss
+    loss.backward()
+    variant.model.zero_grad(set_to_none=True)
+    variant.model.eval()
+    return loss.detach()
+
+
+def generate(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
+    """Prompt and continuation."""
+    return variant.model.generate(inputs, do_sample=False, max_new_tokens=work.new_tokens, **variant.arguments)
+
+
+JOBS = {"forward": forward, "training step": train, "generation": generate}
+
+
+def insist_on_equality(contestants: dict[str, Variant], inputs: torch.Tensor, work: Work) -> None:
+    """Raise a ValueError where a variant's logits or generated tokens are not exactly the base's."""
+    for job in (forward, generate):
+        wanted, *others = (job(variant, inputs, work) for variant in contestants.values())
+        for name, found in zip(list(contestants)[1:], others):
+            if not torch.equal(found, wanted):
+                raise ValueError(f"{job.__name__}: what `{name}` computes is not what the base computes.")
+
+
+def measure(job: Callable, variant: Variant, inputs: torch.Tensor, work: Work) -> tuple[float, float]:
+    """Seconds, and MiB at the peak: of the GPU's memory, else of the process (0 where /proc does not tell)."""
+    gc.collect()
+    if DEVICE.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    elif os.access("/proc/self/clear_refs", os.W_OK):
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    started = time.perf_counter()
+    job(variant, inputs, work)
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter() - started, torch.cuda.max_memory_allocated() / 2**20
+    seconds = time.perf_counter() - started
+    lines = Path("/proc/self/status").read_text().splitlines() if os.path.exists("/proc/self/status") else []
+    return seconds, next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def compare(job: str, contestants: dict[str, Variant], inputs: torch.Tensor, work: Work) -> None:
+    """Run one job in turns and print a row for each variant."""
+    names = list(contestants)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for turn in range(-1, work.rounds):  # the first round warms up
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            figures = measure(JOBS[job], contestants[name], inputs, work)
+            if turn >= 0:
+                found[name].append(figures)
+    middle = {name: [statistics.median(each) for each in zip(*runs)] for name, runs in found.items()}
+    fastest = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
+    tokens = inputs.shape[0] * (work.new_tokens if job == "generation" else inputs.shape[1])
+    for name in names:
+        rival = names[1] if name == "gated, scores on" and "routers" in names[1] else names[0]
+        ratios = middle[rival][0] / middle[name][0], fastest[rival] / fastest[name]
+        verdict = ("reached" if ratios[0] >= GOALS[name] else "missed") if name in GOALS else ""
+        seconds, memory = middle[name]
+        row = f"{job:<15}{name:<20}{seconds * 1000:>10.1f}{tokens / seconds:>11.1f}{ratios[0]:>8.3f}{ratios[1]:>9.3f}"
+        print(f"{row}{memory:>9.0f}{memory / middle[rival][1] if memory else 1:>8.3f}  {verdict}".rstrip(), flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", choices=PREFIXES, default="qwen3", help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=12, help="runs of each job (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="of the CPU; on a busy machine fewer disturb each other less")
+    parser.add_argument("--smoke", action="store_true", help="one round at tiny sizes: shows that this script works")
+    arguments = parser.parse_args(argv)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    work = Work(2, 8, 4, 1) if arguments.smoke else Work(2, 64, 16, arguments.rounds)
+    contestants = variants(arguments.model, *build(arguments.model, QWEN3_06B | (TINY if arguments.smoke else {})))
+    device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    load = f"load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else "load unknown"
+    print(f"{arguments.model}, {DTYPE}, {device}, {load}")
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}, {work}", flush=True)
+    inputs = torch.randint(3, TINY["vocab_size"], (work.batch, work.tokens), device=DEVICE)
+    insist_on_equality(contestants, inputs, work)
+    print(f"{'':<35}{'median ms':>10}{'tokens/s':>11}{'ratio':>8}{'fastest':>9}{'MiB':>9}{'ratio':>8}  goal")
+    for job in JOBS:
+        compare(job, contestants, inputs, work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
