@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
-from converter.imports import import_items
+from converter.imports import absolute_module, import_items
 from converter.index import ModuleIndex, Statement
 from converter.kinds import kind_of_module, model_of_module
 from converter.names import Casing
 from converter.parents import FollowedImport, Parent, followed_imports
 from converter.values import Loader
-
-
-_DEEPEST = 3  # dots from a file of a model to transformers itself
 
 
 class Level(Enum):
@@ -44,10 +41,16 @@ def settle(findings: Sequence[Finding], strict: bool) -> tuple[Diagnostic, ...]:
     return tuple(each.diagnostic for each in findings)
 
 
+def by_place(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in the order in which a reader meets them, whatever order they were found in."""
+    return sorted(findings, key=lambda each: (each.diagnostic.line, each.diagnostic.column, each.diagnostic.code))
+
+
 def check_delta(index: ModuleIndex, parents: Mapping[str, Parent], casing: Casing, load: Loader) -> Iterator[Finding]:
     """Everything that can be said without expanding."""
     yield from _check_top_level_imports(index, load)
     followed = list(followed_imports(index))
+    yield from _check_prefixes(index, parents)
     for each in followed:
         yield from _check_followed(index, each, parents, casing)
     yield from _check_bases(index, {each.name: each.module for each in followed})
@@ -63,7 +66,7 @@ def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: st
 def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Finding]:
     for statement in index.of_kind("import"):
         for item, alias in zip(import_items(statement.node), statement.node.names, strict=True):
-            if item.level > _DEEPEST:
+            if item.level and absolute_module(item, index.source.module).partition(".")[0] != "transformers":
                 message = (
                     f"`{'.' * item.level}{item.module}` lies outside of transformers, as seen from one of its models"
                 )
@@ -99,6 +102,14 @@ def _check_followed(
         fix = f"did you mean `{guess}`?" if guess else f"import one of the names that {each.module} defines"
         message = f"{each.module} defines no `{each.item.name}`"
         yield place_of(index, alias, "unknown-name", message, fix, Level.SILENT)
+
+
+def _check_prefixes(index: ModuleIndex, parents: Mapping[str, Parent]) -> Iterator[Finding]:
+    for parent in parents.values():
+        if parent.doubt:
+            first = next(each for each in followed_imports(index) if each.module == parent.module)
+            fix = "name the classes so that they agree on one prefix"
+            yield place_of(index, first.statement.node, "doubtful-prefix", parent.doubt, fix, Level.WARNING)
 
 
 def _unknown_module(index: ModuleIndex, each: FollowedImport, casing: Casing) -> Finding:

@@ -21,12 +21,15 @@ def check_outputs(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding
     for name, pair in scope.pairs.items():
         delta, theirs, base = pair.delta, pair.parent, pair.parent_name
         yield from _check_stubs(scope, delta, theirs, base)
+        yield from _check_members(scope, delta, theirs, base)
         if "super()" in scope.delta.definitions[name].text:
             yield from _check_supers(scope, delta, theirs, base)
             yield from _check_leaks(scope, delta, theirs)
+            yield from _check_unrolled(scope, delta, theirs, base)
             text = next(draft.body[name] for draft in drafts.values() if name in draft.body)
             yield from _check_deleted(scope, delta, text)
     yield from _check_ignored_assignments(scope)
+    yield from _check_conflicts(scope, drafts)
     yield from _check_exports(scope, {name for draft in drafts.values() for name in draft.body})
 
 
@@ -68,6 +71,71 @@ def _check_stubs(scope: Scope, delta: ClassParts, parent: ClassParts, base: str)
         yield place_of(scope.delta, each.node, "stub-kept", message, fix, Level.SILENT)
 
 
+def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+    """Merging knows docstrings, attributes and methods."""
+    for each in delta.members:
+        if each.kind in ("docstring", "assignment", "function") or isinstance(each.node, ast.Pass):
+            continue
+        if isinstance(each.node, ast.Expr) and isinstance(each.node.value, ast.Constant):
+            continue
+        message = f"this statement of `{delta.name}` is dropped: classes merge by docstring, attributes and methods"
+        fix = "move it into a method, or out of the class"
+        yield place_of(scope.delta, each.node, "dropped-statement", message, fix, Level.SILENT)
+    for each in parent.members:
+        if each.kind in ("class", "guard", "update"):
+            what = ast.unparse(each.node).partition("\n")[0]
+            message = f"`{what}` in the body of `{base}` is not inherited: merging drops it"
+            fix = f"restate in `{delta.name}` what it is needed for"
+            yield place_of(
+                scope.delta, scope.delta.definitions[delta.name].node, "dropped-statement", message, fix, Level.SILENT
+            )
+
+
+def _check_unrolled(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+    """A parent's body takes the place of the call: its own parameters must be in scope, and it must not return."""
+    theirs = dict(_methods(parent))
+    for name, method in _methods(delta):
+        place = next((i for i, each in enumerate(method.body) if called_super(each) == name), None)
+        if place is None or name not in theirs:
+            continue
+        call = method.body[place].value
+        wrong = _changed_argument(call, theirs[name].args)
+        if wrong:
+            message = f"`{base}.{name}` is pasted in here, so `{wrong}` does not reach it: it uses its own names"
+            fix = "assign to the parent's parameter above the call, and pass it by its own name"
+            yield place_of(scope.delta, call, "super-arguments", message, fix, Level.SILENT)
+        later = [each for each in method.body[place + 1 :] if deleted(each) is None and assigned(each) is None]
+        if later and isinstance(theirs[name].body[-1], ast.Return | ast.Raise):
+            message = f"`{base}.{name}`, pasted in above, ends in a return: this statement is never reached"
+            fix = f"write `{name}` out"
+            yield place_of(scope.delta, later[0], "unreachable-statement", message, fix, Level.SILENT)
+
+
+def _changed_argument(call: ast.Call, parameters: ast.arguments) -> str | None:
+    """The first argument that is not simply the parameter of the same name."""
+    names = [each.arg for each in (*parameters.posonlyargs, *parameters.args)][1:]
+    for argument, name in zip(call.args, [*names, *[""] * len(call.args)], strict=False):
+        if isinstance(argument, ast.Starred):
+            continue
+        if not isinstance(argument, ast.Name) or argument.id != name:
+            return ast.unparse(argument)
+    for keyword in call.keywords:
+        if keyword.arg and not (isinstance(keyword.value, ast.Name) and keyword.value.id == keyword.arg):
+            return ast.unparse(keyword)
+    return None
+
+
+def _check_conflicts(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
+    for draft in drafts.values():
+        for name, (class_name, parent) in sorted(draft.conflicts.items()):
+            message = (
+                f"`{class_name}` means `{name}` of {parent.module}, but gets one that another parent brought first"
+            )
+            fix = f"define or import `{name}` in this file, so that all classes mean the same"
+            node = scope.delta.definitions[class_name].node
+            yield place_of(scope.delta, node, "conflicting-definition", message, fix, Level.SILENT)
+
+
 def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:
     """What one method assigns below `super()` also replaces assignments in the methods woven after it."""
     mine = dict(_methods(delta))
@@ -78,7 +146,7 @@ def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterato
         if own is None or place is None:
             continue
         later = {target: each for each in own.body[place + 1 :] if (target := assigned(each))}
-        for target in {assigned(each) for each in method.body} & seen.keys() - later.keys():
+        for target in sorted({assigned(each) for each in method.body} & seen.keys() - later.keys()):
             origin, statement = seen[target]
             message = f"`{target} = ...` of `{origin}` would also replace the assignment in the parent's `{name}`"
             fix = f"assign `{target}` in `{name}` too, or use another name in `{origin}`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from converter.banner import render_banner
-from converter.checks import check_delta, exported_names, settle
+from converter.checks import by_place, check_delta, exported_names, settle
 from converter.class_checks import check_outputs
 from converter.emit import emit_file
 from converter.index import index_module
@@ -23,10 +23,10 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     index = index_module(delta)
     model = table.of_model(target.model)
     parents = find_parents(index, model, load, table)
-    warnings = settle(list(check_delta(index, parents, table, load)), target.strict)
+    warnings = settle(by_place(check_delta(index, parents, table, load)), target.strict)
     scope = Scope(index, parents, model, table)
     drafts = plan_files(scope)
-    warnings += settle(list(check_outputs(scope, drafts)), target.strict)
+    warnings += settle(by_place(check_outputs(scope, drafts)), target.strict)
     exported = exported_names(index.definitions["__all__"]) or []
     files = {
         f"{kind}_{target.model}.py": emit_file(

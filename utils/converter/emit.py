@@ -87,5 +87,7 @@ def localize(each: ImportLine | Guard, target: Target) -> ImportLine | Guard:
 
 def absolute(item: ImportItem) -> ImportItem:
     """`from ...utils import x` -> `from transformers.utils import x`, as seen from a file of a model."""
-    anchor = {2: "transformers.models", 3: "transformers"}[item.level]
+    anchor = {2: "transformers.models", 3: "transformers"}.get(item.level)
+    if anchor is None:  # from above transformers, which the module then names
+        return replace(item, level=0)
     return replace(item, module=f"{anchor}.{item.module}" if item.module else anchor, level=0)

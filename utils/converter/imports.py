@@ -187,6 +187,21 @@ def map_items(each: ImportLine | Guard, change: Callable[[ImportItem], ImportIte
     return replace(each, branches=tuple(branches))
 
 
+def rename_guard(each: ImportLine | Guard, change: Callable[[str], str]) -> ImportLine | Guard:
+    """A guard whose conditions, and statements that are no imports, are changed by `change`."""
+    if isinstance(each, ImportLine):
+        return each
+    branches = (
+        replace(
+            branch,
+            head=change(branch.head),
+            lines=tuple((text if items else change(text), items) for text, items in branch.lines),
+        )
+        for branch in each.branches
+    )
+    return replace(each, branches=tuple(branches), tests=frozenset(map(change, each.tests)))
+
+
 def _map_line(
     text: str, items: tuple[ImportItem, ...], change: Callable[[ImportItem], ImportItem]
 ) -> tuple[str, tuple[ImportItem, ...]]:

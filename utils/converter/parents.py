@@ -8,14 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from converter.imports import Guard, ImportItem, ImportLine, absolute_module, import_items, map_items, read_imports
+from converter.imports import (
+    Guard,
+    ImportItem,
+    ImportLine,
+    absolute_module,
+    import_items,
+    map_items,
+    read_imports,
+    rename_guard,
+)
 from converter.index import ClassParts, ModuleIndex, Statement, index_module, take_apart
 from converter.kinds import model_of_module
 from converter.names import Casing, Rename, Spelling, common_suffix
+from converter.scan import drop_comments
 from converter.values import Loader
 
 
-_COPIED_FROM = "# Copied from"
+_COPIED_FROM = "# Copied from"  # such comments speak of the parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +36,7 @@ class Parent:
     module: str
     rename: Rename  # to the class prefix in use for this file
     model_rename: Rename  # to the model's own name: for the imports of sibling files
+    doubt: str = ""  # why the prefix may not be what was meant
 
     @cached_property
     def names(self) -> Mapping[str, str]:
@@ -53,25 +64,20 @@ class Parent:
         return take_apart(self.definition(name), self._renamed)
 
     def _renamed(self, text: str) -> str:
-        return self.rename.code(without_copied_from(text))
+        return self.rename.code(drop_comments(text, _COPIED_FROM))
 
     @cached_property
     def imports(self) -> Sequence[ImportLine | Guard]:
         """The file's imports under the new names."""
-        return [map_items(each, self._renamed_item) for each in read_imports(self.index)]
+        return [
+            rename_guard(map_items(each, self._renamed_item), self.rename.code) for each in read_imports(self.index)
+        ]
 
     def _renamed_item(self, item: ImportItem) -> ImportItem:
         if not item.level:
             return item
         rename = self.model_rename if item.level == 1 else self.rename
         return ImportItem(rename.word(item.module), self.rename.word(item.name), item.alias, item.level)
-
-
-def without_copied_from(text: str) -> str:
-    """Empty the comments that say where code was copied from: they speak of the parent. Keeps the count of lines."""
-    if _COPIED_FROM not in text:
-        return text
-    return "\n".join("" if line.lstrip().startswith(_COPIED_FROM) else line for line in text.split("\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,8 @@ def find_parents(index: ModuleIndex, model: Spelling, load: Loader, casing: Casi
             continue
         old = casing.of_model(model_of_module(module) or "")
         parent = index_module(source)
-        prefix = infer_prefix(children_of(index, module, followed), parent, old, model, casing)
-        parents[module] = Parent(parent, module, Rename(old, prefix), Rename(old, model))
+        prefix, doubt = infer_prefix(children_of(index, module, followed), parent, old, model, casing)
+        parents[module] = Parent(parent, module, Rename(old, prefix), Rename(old, model), doubt)
     return parents
 
 
@@ -125,8 +131,8 @@ def children_of(index: ModuleIndex, module: str, followed: Mapping[str, str]) ->
 
 def infer_prefix(
     children: Sequence[tuple[str, str]], parent: ModuleIndex, old: Spelling, new: Spelling, casing: Casing
-) -> Spelling:
-    """The class prefix that stands for the parent's in the output.
+) -> tuple[Spelling, str]:
+    """The class prefix that stands for the parent's in the output, and what is doubtful about it.
 
     Each child votes by its name, `NewTextMLP(LlamaMLP)` for `NewText`; the most frequent prefix wins, of several the
     model's own, else the last. A prefix that classes of the parent's file carry already gives way to the model's own.
@@ -135,11 +141,15 @@ def infer_prefix(
     counts = Counter(votes)
     best = [vote for vote in votes if counts[vote] == max(counts.values())]
     if not best or new.camel in best:
-        return new
-    taken = best[-1].replace(new.camel, old.camel)
-    if any(name.startswith(taken) for each in parent.of_kind("class") for name in each.names):
-        return new
-    return casing.of_prefix(best[-1])
+        return new, ""
+    chosen = best[-1]
+    others = sorted(set(best) - {chosen})
+    doubt = f"as many classes begin with `{others[0]}` as with `{chosen}`, which is used" if others else ""
+    taken = chosen.replace(new.camel, old.camel)
+    clash = next((name for each in parent.of_kind("class") for name in each.names if name.startswith(taken)), None)
+    if clash:
+        return new, f"`{chosen}` would also stand for the parent's `{clash}`, so `{new.camel}` is used"
+    return casing.of_prefix(chosen), doubt
 
 
 def prefix_of(child: str, parent: str, old: Spelling, new: Spelling) -> str:

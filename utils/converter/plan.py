@@ -20,6 +20,8 @@ class Draft:
 
     kind: str
     body: dict[str, str] = field(default_factory=dict)  # definition -> its text, in the order of the file
+    origins: dict[str, Parent | None] = field(default_factory=dict)  # definition -> where it is from
+    conflicts: dict[str, tuple[str, Parent]] = field(default_factory=dict)  # definition -> a class that meant another
 
 
 def plan_files(scope: Scope) -> Mapping[str, Draft]:
@@ -30,7 +32,11 @@ def plan_files(scope: Scope) -> Mapping[str, Draft]:
         draft = drafts.setdefault(kind, Draft(kind))
         text = scope.class_text(name)
         found = scope.parent_of(name)
-        place(scope, draft, found[0] if found else None, mentions(text) - {name})
+        parent = found[0] if found else None
+        needed = mentions(text) - {name}
+        if parent:
+            _note_conflicts(scope, draft, parent, name, needed)
+        place(scope, draft, parent, needed)
         draft.body[name] = text
     for draft in drafts.values():
         first = {name: draft.body[name] for name in _FIRST if name in draft.body}
@@ -54,8 +60,21 @@ def place(scope: Scope, draft: Draft, parent: Parent | None, needed: Iterable[st
 
 def _put(scope: Scope, draft: Draft, parent: Parent | None, names: Iterable[str]) -> None:
     for name in in_order(scope, parent, names):
-        if name not in draft.body:
-            draft.body[name] = scope.text(name, parent)
+        if name in draft.body:
+            continue
+        source = scope.origin(name, parent)
+        together = {each for each in scope.bound_with(name, parent) if draft.origins.get(each, parent) is source}
+        # `a, b = 1, 2` defines two names but is one statement
+        draft.body[name] = "" if draft.body.keys() & together else scope.text(name, parent)
+        draft.origins[name] = source
+
+
+def _note_conflicts(scope: Scope, draft: Draft, parent: Parent, class_name: str, needed: Iterable[str]) -> None:
+    """Where two parents give one name to different definitions, the file has room for one: the first."""
+    for name in sorted(closure(scope, parent, needed, draft.kind) & draft.origins.keys()):
+        first, second = draft.origins[name], scope.origin(name, parent)
+        if second and first is not second and draft.body[name].strip() != second.text(name).strip():
+            draft.conflicts.setdefault(name, (class_name, second))
 
 
 def _split_deprecations(scope: Scope, drafts: Mapping[str, Draft]) -> None:

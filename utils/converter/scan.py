@@ -20,6 +20,7 @@ _TOKEN = re.compile(
           |\"(?:[^\\\"\n]|\\.)*\"
           |\'(?:[^\\\'\n]|\\.)*\')
     )
+  | (?P<ellipsis>\.\.\.)
   | (?P<attribute>\.\s*[^\W\d]\w*)
   | (?P<word>[^\W\d]\w*)
   | (?P<number>\d[\w.]*)
@@ -27,7 +28,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _TOKEN_OR_BRACKET = re.compile(rf"{_TOKEN.pattern}|(?P<punct>[\[\](){{}}:])", _TOKEN.flags)
-_FIELD = re.compile(r"\{([^{}]*)\}")
 _QUOTED_ANNOTATION = re.compile(r"""(?:[:\[,|]|->)\s*(?:"([A-Za-z_][\w.\[\], |']*)"|'([A-Za-z_][\w.\[\], |]*)')""")
 
 
@@ -42,8 +42,26 @@ def _words(text: str) -> Iterator[str]:
         if kind == "word":
             yield token.group()
         elif kind == "string" and "f" in token["prefix"].lower():
-            for field in _FIELD.findall(token.group()):
-                yield from _words(field)
+            for start, end in _fields(token.group()):
+                yield from _words(token.group()[start:end])
+
+
+def _fields(literal: str) -> Iterator[tuple[int, int]]:
+    """Where the fields of an f-string lie, between their braces; `{{` and `}}` are no braces."""
+    depth = start = position = 0
+    while position < len(literal):
+        mark = literal[position]
+        if depth == 0 and literal[position : position + 2] in ("{{", "}}"):
+            position += 2
+            continue
+        if mark == "{":
+            depth += 1
+            start = position + 1 if depth == 1 else start
+        elif mark == "}" and depth:
+            depth -= 1
+            if depth == 0:
+                yield start, position
+        position += 1
 
 
 def mentions_with_annotations(text: str) -> frozenset[str]:
@@ -70,10 +88,27 @@ def map_tokens(text: str, change: Callable[[str], str]) -> str:
 
     def replace(token: re.Match[str]) -> str:
         if token.lastgroup == "string" and "f" in token["prefix"].lower():
-            return _FIELD.sub(lambda field: map_tokens(field.group(), change), token.group())
+            return _map_fields(token.group(), change)
         return change(token.group())
 
     return _TOKEN.sub(replace, text)
+
+
+def _map_fields(literal: str, change: Callable[[str], str]) -> str:
+    pieces, last = [], 0
+    for start, end in _fields(literal):
+        pieces += [literal[last:start], map_tokens(literal[start:end], change)]
+        last = end
+    return "".join([*pieces, literal[last:]])
+
+
+def drop_comments(text: str, mark: str) -> str:
+    """Empty the comments that contain `mark`. Keeps the count of lines."""
+
+    def replace(token: re.Match[str]) -> str:
+        return "" if token.lastgroup == "comment" and mark in token.group() else token.group()
+
+    return _TOKEN.sub(replace, text) if mark in text else text
 
 
 def map_prose(text: str, change: Callable[[str], str]) -> str:

@@ -128,6 +128,13 @@ class Scope:
         source = self.origin(name, parent)
         return self.delta.definitions[name].whole if source is None else source.text(name)
 
+    def bound_with(self, name: str, parent: Parent | None) -> frozenset[str]:
+        """The other names that the statement which defines a name defines too."""
+        source = self.origin(name, parent)
+        if source is None:
+            return frozenset(self.delta.definitions[name].names) - {name}
+        return frozenset(map(source.rename.word, source.definition(name).names)) - {name}
+
     def position(self, name: str, parent: Parent | None) -> tuple[int, int, int]:
         """Sorting key: what the parent's file has, in its order; then what other files have; then the delta's own."""
         source = self.origin(name, parent)

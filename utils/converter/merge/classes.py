@@ -104,10 +104,12 @@ def merged_methods(pair: ClassPair, bases: Sequence[str]) -> Iterator[str]:
     mine = {method_key(each): each for each in pair.delta.members if each.kind == "function"}
     hidden = {name for each in pair.delta.members if each.kind == "assignment" for name in each.names}
     carried: Carried = {}
+    last = {method_key(each): each for each in pair.parent.members if each.kind == "function"}
     for each in pair.parent.members:
         if each.kind != "function" or each.names[0] in hidden:
             continue
-        own = mine.pop(method_key(each), None)
+        key = method_key(each)
+        own = mine.pop(key, None) if last[key] is each else None  # above it stand its overloads
         if own is None:
             yield each.whole
         elif not removes_method(own):
