@@ -71,7 +71,8 @@ def split_imports(scope: Scope) -> tuple[list[ImportLine | Guard], list[ImportLi
 def sibling_imports(drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]) -> list[ImportLine]:
     """Imports of what other output files of the model define."""
     found: dict[str, ImportLine] = {}
-    for other in drafts.values():
+    # The PIL file holds copies of what the image processing file defines.
+    for other in sorted(drafts.values(), key=lambda each: each.kind == "image_processing_pil"):
         for name in other.body:
             if other is not draft and name in used and name not in draft.body and name not in found:
                 found[name] = ImportLine("", (ImportItem(f"{other.kind}_{model}", name, level=1),))

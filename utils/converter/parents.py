@@ -73,6 +73,12 @@ class Parent:
             rename_guard(map_items(each, self._renamed_item), self.rename.code) for each in read_imports(self.index)
         ]
 
+    @cached_property
+    def from_siblings(self) -> frozenset[str]:
+        """The renamed names that the file imports from files of its own package."""
+        lines = (each for each in self.imports if isinstance(each, ImportLine))
+        return frozenset(item.binds for line in lines for item in line.items if item.level == 1)
+
     def _renamed_item(self, item: ImportItem) -> ImportItem:
         if not item.level:
             return item

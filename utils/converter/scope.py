@@ -87,7 +87,10 @@ class Scope:
         """Whether `name` means a definition that a file needs; classes of the delta are placed by themselves."""
         if name in self.classes:
             return False
-        return name in self.defined or name in self.imported_functions or bool(parent and name in parent.names)
+        if name in self.defined or (parent and name in parent.names):
+            return True
+        # What the parent's file imports from a file beside it is imported by the output too, not copied.
+        return name in self.imported_functions and not (parent and name in parent.from_siblings)
 
     def origin(self, name: str, parent: Parent | None) -> Parent | None:
         """The parent that a definition is taken from, None for the delta itself."""

@@ -71,7 +71,9 @@ def _weave(parent: Sequence[Statement], later: Sequence[Statement], carried: Car
     present = {ast.dump(each.node) for each in woven}
     yield from woven
     for each in later:
-        if deleted(each.node) is None and ast.dump(each.node) not in present:
+        said = ast.dump(each.node)
+        if deleted(each.node) is None and said not in present:
+            present.add(said)
             yield each
 
 
