@@ -1,9 +1,9 @@
 """What gates cost: gated models against their bases in one run, `make bench-gates`.
 
 Forward pass, training step (forward and backward of the whole model, no optimiser) and greedy generation of the base,
-of the base once more (which shows what the machine's noise alone does to a ratio), and of the gated model without and
-with scores. They take turns, and each round starts with another one, so that a machine that slows down or warms up
-does so for all. Weights are random and shared, and logits and generated tokens are compared before anything is timed.
+of the base again (whose ratio shows the machine's noise), and of the gated model without and with scores. They take
+turns, so that a machine that slows down does so for all: `ratio` is of medians, `paired` the median of the ratios
+within rounds. Weights are random and shared; logits and tokens are compared before anything is timed.
 """
 
 from __future__ import annotations
@@ -133,19 +133,20 @@ def insist_on_equality(contestants: dict[str, Variant], inputs: torch.Tensor, wo
 
 
 def measure(job: Callable, variant: Variant, inputs: torch.Tensor, work: Work) -> tuple[float, float]:
-    """Seconds, and MiB at the peak: of the GPU's memory, else of the process (0 where /proc does not tell)."""
+    """Seconds (of a single CPU thread: its own), and MiB of the GPU or the process at the peak (0 where unknown)."""
     gc.collect()
     if DEVICE.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
     elif os.access("/proc/self/clear_refs", os.W_OK):
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    started = time.perf_counter()
+    clock = time.process_time if DEVICE.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    started = clock()
     job(variant, inputs, work)
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
-        return time.perf_counter() - started, torch.cuda.max_memory_allocated() / 2**20
-    seconds = time.perf_counter() - started
+        return clock() - started, torch.cuda.max_memory_allocated() / 2**20
+    seconds = clock() - started
     lines = Path("/proc/self/status").read_text().splitlines() if os.path.exists("/proc/self/status") else []
     return seconds, next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
@@ -160,14 +161,13 @@ def compare(job: str, contestants: dict[str, Variant], inputs: torch.Tensor, wor
             if turn >= 0:
                 found[name].append(figures)
     middle = {name: [statistics.median(each) for each in zip(*runs)] for name, runs in found.items()}
-    fastest = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
     tokens = inputs.shape[0] * (work.new_tokens if job == "generation" else inputs.shape[1])
     for name in names:
         rival = names[1] if name == "gated, scores on" and "routers" in names[1] else names[0]
-        ratios = middle[rival][0] / middle[name][0], fastest[rival] / fastest[name]
-        verdict = ("reached" if ratios[0] >= GOALS[name] else "missed") if name in GOALS else ""
-        seconds, memory = middle[name]
-        row = f"{job:<15}{name:<20}{seconds * 1000:>10.1f}{tokens / seconds:>11.1f}{ratios[0]:>8.3f}{ratios[1]:>9.3f}"
+        paired = statistics.median(theirs[0] / own[0] for theirs, own in zip(found[rival], found[name]))
+        (seconds, memory), ratio = middle[name], middle[rival][0] / middle[name][0]
+        verdict = ("reached" if ratio >= GOALS[name] else "missed") if name in GOALS else ""
+        row = f"{job:<15}{name:<20}{seconds * 1000:>10.1f}{tokens / seconds:>11.1f}{ratio:>8.3f}{paired:>8.3f}"
         print(f"{row}{memory:>9.0f}{memory / middle[rival][1] if memory else 1:>8.3f}  {verdict}".rstrip(), flush=True)
 
 
@@ -176,21 +176,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", choices=PREFIXES, default="qwen3", help="(default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=12, help="runs of each job (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="of the CPU; on a busy machine fewer disturb each other less")
+    parser.add_argument("--layers", type=int, default=28, help="fewer leave time for more rounds (default: 28)")
+    parser.add_argument("--threads", type=int, help="1: CPU seconds, for a machine that does other work too")
     parser.add_argument("--smoke", action="store_true", help="one round at tiny sizes: shows that this script works")
     arguments = parser.parse_args(argv)
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads or torch.get_num_threads())
     work = Work(2, 8, 4, 1) if arguments.smoke else Work(2, 64, 16, arguments.rounds)
-    contestants = variants(arguments.model, *build(arguments.model, QWEN3_06B | (TINY if arguments.smoke else {})))
+    sizes = QWEN3_06B | (TINY if arguments.smoke else {"num_hidden_layers": arguments.layers})
+    contestants = variants(arguments.model, *build(arguments.model, sizes))
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    load = f"load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else "load unknown"
-    print(f"{arguments.model}, {DTYPE}, {device}, {load}")
+    print(f"{arguments.model}, {sizes['num_hidden_layers']} layers, {DTYPE}, {device}, load {os.getloadavg()[0]:.1f}")
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, {work}", flush=True)
     inputs = torch.randint(3, TINY["vocab_size"], (work.batch, work.tokens), device=DEVICE)
     insist_on_equality(contestants, inputs, work)
-    print(f"{'':<35}{'median ms':>10}{'tokens/s':>11}{'ratio':>8}{'fastest':>9}{'MiB':>9}{'ratio':>8}  goal")
+    print(f"{'':<35}{'median ms':>10}{'tokens/s':>11}{'ratio':>8}{'paired':>8}{'MiB':>9}{'ratio':>8}  goal")
     for job in JOBS:
         compare(job, contestants, inputs, work)
     return 0
