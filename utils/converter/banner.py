@@ -15,10 +15,12 @@ def render_banner(target: Target) -> str:
     """The banner of one output file. A package file's banner ends with the seal that `seal` fills in."""
     if target.layout is Layout.TREE:
         return _reference_banner(target.origin)
-    command = f"python utils/modular_converter.py --model {target.model}"
+    again = "convert it again"
+    if target.origin.startswith("modular/"):
+        again = f"run `python utils/modular_converter.py --model {target.model}`"
     return (
         f"# Generated from {target.origin} and transformers {target.release}.\n"
-        f"# Do not edit: change the modular file and run `{command}`.\n"
+        f"# Do not edit: change the modular file and {again}.\n"
         f"{_SEAL}{'0' * 64}\n"
     )
 

@@ -1,5 +1,5 @@
 # Generated from src/transformers/models/case/modular_case.py and transformers 5.23.0.
-# Do not edit: change the modular file and run `python utils/modular_converter.py --model case`.
+# Do not edit: change the modular file and convert it again.
 # Seal: sha256 6a77367fb8de501798925335be304aec5a802dc5b05c97bcbfd224e932dcbf6d
 # The licence of the case.
 import torch
