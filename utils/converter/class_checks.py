@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from converter.checks import Finding, Level, exported_names, place_of
 from converter.diagnostics import nearest
 from converter.index import ClassParts
-from converter.merge.bodies import assigned, called_super, deleted
+from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
 from converter.scan import map_prose
@@ -41,8 +41,7 @@ def _check_supers(scope: Scope, delta: ClassParts, parent: ClassParts, base: str
     """The parent is flattened away: any other `super().m` than a whole statement now reaches past it."""
     inherited = {name for name, _ in _methods(parent)}
     for name, method in _methods(delta):
-        unrolled = next((each for each in method.body if called_super(each) == name), None)
-        for call in _super_calls(method, unrolled):
+        for call in _super_calls(method, place_of_super(name, method.body)):
             called = call.func.attr
             if called in inherited:
                 message = f"`super().{called}()` would reach past `{base}.{called}`, which is merged into this class"
@@ -50,9 +49,9 @@ def _check_supers(scope: Scope, delta: ClassParts, parent: ClassParts, base: str
                 yield place_of(scope.delta, call, "nested-super", message, fix, Level.SILENT)
 
 
-def _super_calls(method: ast.FunctionDef, unrolled: ast.stmt | None) -> Iterator[ast.Call]:
-    for statement in method.body:
-        if statement is unrolled:
+def _super_calls(method: ast.FunctionDef, unrolled: int | None) -> Iterator[ast.Call]:
+    for position, statement in enumerate(method.body):
+        if position == unrolled:
             continue
         for node in ast.walk(statement):
             match node:
@@ -95,7 +94,7 @@ def _check_unrolled(scope: Scope, delta: ClassParts, parent: ClassParts, base: s
     """A parent's body takes the place of the call: its own parameters must be in scope, and it must not return."""
     theirs = dict(_methods(parent))
     for name, method in _methods(delta):
-        place = next((i for i, each in enumerate(method.body) if called_super(each) == name), None)
+        place = place_of_super(name, method.body)
         if place is None or name not in theirs:
             continue
         call = method.body[place].value
@@ -142,7 +141,7 @@ def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterato
     seen: dict[str, tuple[str, ast.stmt]] = {}
     for name, method in _methods(parent):
         own = mine.get(name)
-        place = next((i for i, each in enumerate(own.body) if called_super(each) == name), None) if own else None
+        place = place_of_super(name, own.body) if own else None
         if own is None or place is None:
             continue
         later = {target: each for each in own.body[place + 1 :] if (target := assigned(each))}

@@ -24,7 +24,7 @@ def unroll_super(
     The reference keeps one table of assignments for a whole class, so that what one method assigns also replaces
     assignments of the same target in the methods woven after it; `carried` is that table.
     """
-    place = next((i for i, each in enumerate(delta) if called_super(each.node) == name), None)
+    place = place_of_super(name, [each.node for each in delta])
     if place is None:
         return delta
     before, after = delta[:place], delta[place + 1 :]
@@ -32,6 +32,11 @@ def unroll_super(
     if before and parent and called_super(parent[0].node) == "__init__":
         woven.sort(key=lambda each: called_super(each.node) != "__init__")
     return _post_init_last(woven)
+
+
+def place_of_super(name: str, body: Sequence[ast.stmt]) -> int | None:
+    """The position of the statement `super().<name>(...)` that is unrolled: the first one of a method's body."""
+    return next((i for i, each in enumerate(body) if called_super(each) == name), None)
 
 
 def called_super(node: ast.stmt) -> str | None:
