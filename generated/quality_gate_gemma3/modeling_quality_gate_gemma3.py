@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 eee4cf2fc18ddda40d87adbc2cfd7c95c6e535b76db89a51ebc93dc01bbf462a
+# Seal: sha256 549db479df8d04b6ae5d1c49d3c8cfa0d3f72fc82ee84dd795117a0bf8c674d3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -555,8 +555,7 @@ class QualityGateGemma3MultiModalProjector(nn.Module):
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
-    weights = {QUALITY_GATE_WEIGHT.format(number): each.weight.detach().clone() for number, each in enumerate(gates)}
+    weights = {name: gate.weight.detach().clone() for name, gate in find_quality_gates(model).items()}
     save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
 
 
@@ -566,7 +565,7 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
 
     Raises:
         FileNotFoundError: `folder` holds neither.
-        ValueError: the weights are not one of the right shape for every layer.
+        ValueError: the weights are not one of the right shape for every gate.
     """
     file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
     if original.exists() and not file.exists():
@@ -574,16 +573,25 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     else:
         weights = load_file(file)
     weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
-    gates = [layer.quality_gate.gate for layer in model.get_decoder().layers]
-    wanted = {QUALITY_GATE_WEIGHT.format(number): each.weight for number, each in enumerate(gates)}
-    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in wanted.items()}:
-        shapes = ", ".join(sorted({str(tuple(each.shape)) for each in weights.values()})) or "no shape"
-        raise ValueError(
-            f"{file} holds the weights of {len(weights)} gates of {shapes}, but the model has {len(wanted)} gates of "
-            f"{tuple(gates[0].weight.shape)}."
-        )
+    wanted = {name: gate.weight for name, gate in find_quality_gates(model).items()}
+    found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
+    for name in needed | found:
+        if found.get(name) != needed.get(name):
+            raise ValueError(
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
+                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+            )
     for name, weight in wanted.items():
         weight.copy_(weights[name])
+
+
+def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The gates' linear maps, first layer first, by the names that their weights have in a language model's checkpoint."""
+    return {
+        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
+        for name, module in model.base_model.named_modules()
+        if name.endswith(".quality_gate")
+    }
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -598,7 +606,6 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
 
 
-QUALITY_GATE_WEIGHT = "model.layers.{}.quality_gate.gate.weight"  # in the checkpoint of a causal language model
 QUALITY_GATE_RANGES = {
     "quality_gate_init_mean": (-math.inf, math.inf),
     "quality_gate_init_std": (0, math.inf),
@@ -804,9 +811,9 @@ def records_quality_scores(forward: Callable) -> Callable:
         outputs = forward(self, *args, **kwargs | {"return_dict": True})
         logits = outputs.get("quality_logits")
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
-            layer = self.layers[-1]
-            trains_layers = layer.gradient_checkpointing and outputs.last_hidden_state.requires_grad
-            if trains_layers or any(each.requires_grad for each in layer.quality_gate.parameters()):
+            checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+            trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
+            if trains_layers or any(gate.weight.requires_grad for gate in find_quality_gates(self).values()):
                 raise ValueError(
                     "The quality scores carry no gradients: reentrant gradient checkpointing computes them without. "
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "

@@ -84,12 +84,41 @@ def test_gates_of_another_model_are_refused(family: Family, tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         family.gated().load_quality_gates(tmp_path)
     family.gated(hidden_size=64).save_quality_gates(tmp_path / "wide")
-    with pytest.raises(ValueError, match=r"2 gates of \(1, 64\), but the model has 2 gates of \(1, 32\)"):
+    with pytest.raises(ValueError, match=r"model\.layers\.0\..*: its shape is \(1, 64\) in the file, and \(1, 32\)"):
         family.gated().load_quality_gates(tmp_path / "wide")
     family.gated().save_quality_gates(tmp_path / "short")
     more = {"num_hidden_layers": 3, "layer_types": None, "sliding_window": 4}
-    with pytest.raises(ValueError, match="2 gates of .* but the model has 3 gates"):
+    with pytest.raises(ValueError, match=r"holds 2 gates, the model has 3\. .*layers\.2\..*: its shape is nowhere"):
         family.gated(**more).load_quality_gates(tmp_path / "short")
+
+
+class Wrapped(torch.nn.Module):
+    """A layer at another place in the module tree."""
+
+    def __init__(self, block: torch.nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, *args: object, **kwargs: object) -> object:
+        return self.block(*args, **kwargs)
+
+
+def test_gates_are_found_wherever_they_are(family: Family, tmp_path: Path) -> None:
+    """As in architectures that name their layers otherwise, and gate only some of them."""
+    base, gated = family.pair(quality_gate_init_mean=7)
+    expected = gated(input_ids=tokens(), output_router_logits=True).quality_logits
+    layers = gated.model.layers
+    layers[0], layers[1] = Wrapped(layers[0]), base.model.layers[1]
+    outputs = gated(input_ids=tokens(), output_router_logits=True)
+    assert len(outputs.quality_logits) == 1 and torch.equal(outputs.quality_logits[0], expected[0])
+    torch.testing.assert_close(outputs.quality_loss, expected[0].sigmoid().mean())
+    gated.save_quality_gates(tmp_path)
+    assert list(load_file(tmp_path / "quality_gates.safetensors")) == ["model.layers.0.block.quality_gate.gate.weight"]
+    (gate,) = gates(gated)
+    weight = gate.gate.weight.detach().clone()
+    gate.gate.weight.data.zero_()
+    gated.load_quality_gates(tmp_path)
+    assert torch.equal(gate.gate.weight, weight)
 
 
 @pytest.fixture
