@@ -6,6 +6,7 @@ import pkgutil
 
 import pytest
 import torch
+from facts.tiny import LAYERS
 from showcase import smoke
 
 import generated
@@ -20,7 +21,7 @@ def test_every_generated_model_runs(model: str, capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().out
     assert "logits [2, 6, 128]" in printed
     rows = [line for line in printed.splitlines() if line.startswith("│")]
-    assert len(rows) == smoke.TINY["num_hidden_layers"]
+    assert len(rows) == LAYERS
     assert len(printed.split("generated: ")[1].split(",")) == smoke.NEW_TOKENS
 
 

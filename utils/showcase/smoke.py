@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import Sequence
 
 import torch
+from facts.tiny import tiny_fields
 from rich.console import Console
 
 import generated
@@ -17,23 +18,6 @@ from transformers import PreTrainedModel, logging
 
 PREFIX = "quality_gate_"
 NEW_TOKENS = 8
-# Small enough for a blink, every size different where it may be. A config takes the fields that it has.
-TINY = {
-    "vocab_size": 128,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "moe_intermediate_size": 24,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "num_experts": 4,
-    "num_local_experts": 4,
-    "num_experts_per_tok": 2,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +62,7 @@ def tiny_model(model: str) -> PreTrainedModel:
     model_class = getattr(package, name)
     config_class = model_class.config_class
     torch.manual_seed(0)
-    return model_class(config_class(**{k: v for k, v in TINY.items() if hasattr(config_class, k)})).eval()
+    return model_class(config_class(**tiny_fields(dir(config_class)))).eval()
 
 
 def run(model: PreTrainedModel, console: Console) -> None:

@@ -1,0 +1,28 @@
+"""Tiny sizes fit the configurations they are for."""
+
+from __future__ import annotations
+
+import pytest
+from facts.project import facts_of, generated_models
+from facts.tiny import TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
+
+
+def test_a_configuration_takes_the_fields_it_has() -> None:
+    assert tiny_fields(["num_experts", "vocab_size", "rope_theta"]) == {"vocab_size": VOCABULARY, "num_experts": 4}
+    assert tiny_fields(["vocab_size"], vocab_size=7, other=1) == {"vocab_size": 7, "other": 1}
+    assert list(tiny_fields(reversed(TINY))) == list(TINY)
+
+
+@pytest.mark.parametrize("model", generated_models())
+def test_every_text_model_gets_its_sizes(model: str) -> None:
+    fields = tiny_fields(facts_of(model).text_config.fields)
+    assert {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"} <= set(fields)
+
+
+def test_sizes_agree_with_each_other() -> None:
+    assert TINY["hidden_size"] == TINY["num_attention_heads"] * TINY["head_dim"]
+    assert TINY["num_attention_heads"] % TINY["num_key_value_heads"] == 0
+    patches = (TINY_VISION["image_size"] // TINY_VISION["patch_size"]) ** 2
+    assert patches == TINY_IMAGE_TEXT["mm_tokens_per_image"]
+    tokens = [value for name, value in TINY_IMAGE_TEXT.items() if name.endswith("_index")]
+    assert len(set(tokens)) == len(tokens) and max(tokens) < VOCABULARY

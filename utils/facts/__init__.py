@@ -1,0 +1,1 @@
+"""What a generated model is, read off its text; and tiny sizes for any configuration."""

@@ -1,0 +1,147 @@
+"""The text of generated files -> ModelFacts. Imports neither transformers nor torch."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+
+from facts.layers import gate_class, layer_classes
+from facts.text import Module, read_module, strings
+from facts.values import Abilities, ConfigFacts, FieldFacts, ModelClass, ModelFacts
+
+
+PREFIX = "quality_gate_"
+GATED = "QualityGate"
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
+SLIDING = ("sliding_window", "sliding_window_size", "window_size", "attention_chunk_size")
+RECURRENT = ("Mamba", "GatedDelta", "LinearAttention", "Lightning", "Recurrent", "ShortConv")  # in names of classes
+
+
+def package_files(folder: Path) -> dict[str, str]:
+    """The texts of a package's Python files by name, sorted."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+
+
+def read_facts(name: str, files: Mapping[str, str]) -> ModelFacts:
+    """Facts of one generated package.
+
+    Args:
+        name: the base's folder in transformers, "llama"; the package's name, "quality_gate_llama", means the same.
+        files: the texts of its configuration and modeling file by name; others are ignored.
+
+    Raises:
+        LookupError: a file, its models or its layers are missing: it names what.
+        SyntaxError: a file is no Python.
+    """
+    name = name.removeprefix(PREFIX)
+    package = PREFIX + name
+    configuration = read_module(_file(files, f"configuration_{package}.py"))
+    modeling = read_module(_file(files, f"modeling_{package}.py"))
+    configs = _configs(configuration)
+    models = _models(modeling, package)
+    layers = layer_classes(modeling)
+    text_model = _text_model(models, modeling, configs, package)
+    text_config = configs[text_model.config]
+    return ModelFacts(
+        name=name,
+        package=package,
+        prefix=_prefix(modeling),
+        base_prefix=_prefix(modeling).removeprefix(GATED),
+        configs=configs,
+        text_config=text_config,
+        models=models,
+        text_model=text_model,
+        causal_lm=next((each for each in models if each.role == "ForCausalLM"), None),
+        layers=layers,
+        gate=gate_class(modeling),
+        abilities=_abilities(modeling, configs, text_config, models),
+    )
+
+
+def _file(files: Mapping[str, str], name: str) -> str:
+    if name not in files:
+        raise LookupError(f"there is no {name} among {', '.join(sorted(files)) or 'no files'}")
+    return files[name]
+
+
+def _prefix(modeling: Module) -> str:
+    """What the names of the models begin with, said by the abstract one: "QualityGateLlama"."""
+    return next(name for name in modeling.exported if name.endswith("PreTrainedModel")).removesuffix("PreTrainedModel")
+
+
+def _configs(configuration: Module) -> dict[str, ConfigFacts]:
+    return {name: _config(configuration, name) for name in configuration.exported if name.endswith("Config")}
+
+
+def _config(module: Module, name: str) -> ConfigFacts:
+    fields: dict[str, FieldFacts] = {}
+    for each in reversed(list(module.lineage(name))):
+        for statement in each.body:
+            if isinstance(statement, ast.AnnAssign):
+                default = "" if statement.value is None else ast.unparse(statement.value)
+                fields[ast.unparse(statement.target)] = FieldFacts(ast.unparse(statement.annotation), default)
+    model_type = module.attribute(name, "model_type")
+    sub_configs = strings(module.attribute(name, "sub_configs_defaults") or module.attribute(name, "sub_configs"))
+    plans = {f"{kind}_plan": strings(module.attribute(name, f"base_model_{kind}_plan")) for kind in ("tp", "pp", "ep")}
+    return ConfigFacts(name, ast.literal_eval(model_type) if model_type else "", fields, sub_configs, **plans)
+
+
+def _models(modeling: Module, package: str) -> tuple[ModelClass, ...]:
+    names = [name for name in modeling.exported if name in modeling.classes and not name.endswith("PreTrainedModel")]
+    models = tuple(_model(modeling, name) for name in names if _role(name))
+    if not models:
+        raise LookupError(f"modeling_{package}.py exports no model: {', '.join(modeling.exported) or 'nothing'}")
+    return models
+
+
+def _model(modeling: Module, name: str) -> ModelClass:
+    config = modeling.annotation(name, "config") or ast.unparse(
+        modeling.attribute(name, "config_class") or ast.Name("")
+    )
+    tied = strings(modeling.attribute(name, "_tied_weights_keys"))
+    return ModelClass(name, _role(name), config, tied)
+
+
+def _role(name: str) -> str:
+    """ "QualityGateLlamaForCausalLM" -> "ForCausalLM", "QualityGateLlamaModel" -> "Model", of others ""."""
+    _, mark, task = name.rpartition("For")
+    return mark + task if mark else "Model" if name.endswith("Model") else ""
+
+
+def _text_model(
+    models: tuple[ModelClass, ...], modeling: Module, configs: Mapping[str, ConfigFacts], package: str
+) -> ModelClass:
+    """The base model that holds the decoder layers: the one whose configuration holds no other."""
+    bases = [each for each in models if each.role == "Model" and each.config in configs]
+    plain = [each for each in bases if not configs[each.config].is_composite]
+    if not plain:
+        raise LookupError(f"modeling_{package}.py exports no base model that configuration_{package}.py configures")
+    return plain[-1]
+
+
+def _abilities(
+    modeling: Module, configs: Mapping[str, ConfigFacts], text: ConfigFacts, models: tuple[ModelClass, ...]
+) -> Abilities:
+    abstract = _prefix(modeling) + "PreTrainedModel"
+
+    def says(attribute: str) -> bool:
+        value = modeling.attribute(abstract, attribute)
+        return isinstance(value, ast.Constant) and value.value is True
+
+    recorded = strings(modeling.attribute(abstract, "_can_record_outputs"))
+    return Abilities(
+        sdpa=says("_supports_sdpa"),
+        flash=says("_supports_flash_attn"),
+        flex=says("_supports_flex_attn"),
+        full_graph=says("_can_compile_fullgraph"),
+        records_outputs="capture_outputs" in modeling.names and "hidden_states" in recorded,
+        has_experts=any(field in text.fields for field in EXPERTS),
+        has_router_loss="router_aux_loss_coef" in text.fields and "load_balancing_loss_func" in modeling.names,
+        has_sliding_window=any(field in text.fields for field in SLIDING),
+        has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes),
+        has_sinks="sinks" in modeling.names,
+        has_images=any("vision_config" in each.sub_configs for each in configs.values()),
+        ties_embeddings="tie_word_embeddings" in text.fields and any(each.tied_weights for each in models),
+        checkpoints_gradients=says("supports_gradient_checkpointing"),
+    )

@@ -1,0 +1,98 @@
+"""Small questions about the syntax tree of a generated file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Module:
+    """A file's classes and exported names."""
+
+    classes: Mapping[str, ast.ClassDef]
+    exported: tuple[str, ...]
+    names: frozenset[str]  # every name and attribute that the file mentions
+
+    def lineage(self, name: str) -> Iterator[ast.ClassDef]:
+        """A class and those of its bases that the file defines, nearest first."""
+        waiting, seen = [name], set()
+        while waiting:
+            current = waiting.pop(0)
+            if current in self.classes and current not in seen:
+                seen.add(current)
+                yield self.classes[current]
+                waiting += [base_name(base) for base in self.classes[current].bases]
+
+    def attribute(self, name: str, attribute: str) -> ast.expr | None:
+        """What a class, or the nearest base that says so, assigns to `attribute` in its body."""
+        found = (members(each).get(attribute) for each in self.lineage(name))
+        return next((value for value in found if value is not None), None)
+
+    def annotation(self, name: str, attribute: str) -> str:
+        """How a class, or the nearest base that says so, annotates `attribute`; "" where none does."""
+        for each in self.lineage(name):
+            for statement in each.body:
+                if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == attribute:
+                    return ast.unparse(statement.annotation).strip("'\"")
+        return ""
+
+
+def read_module(text: str) -> Module:
+    """Raises SyntaxError where the text is no Python."""
+    tree = ast.parse(text)
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    exported = next(
+        (
+            node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ),
+        None,
+    )
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return Module(classes, strings(exported), frozenset(names))
+
+
+def base_name(base: ast.expr) -> str:
+    """`nn.Module` -> "Module"."""
+    return ast.unparse(base).rpartition(".")[2]
+
+
+def members(node: ast.ClassDef) -> dict[str, ast.expr]:
+    """What a class body assigns, by name."""
+    found: dict[str, ast.expr] = {}
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            found |= {ast.unparse(target): statement.value for target in statement.targets}
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            found[ast.unparse(statement.target)] = statement.value
+    return found
+
+
+def method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
+
+
+def strings(node: ast.expr | None) -> tuple[str, ...]:
+    """The string elements of a list, or the string keys of a table."""
+    elements: Sequence[ast.expr | None] = ()
+    if isinstance(node, ast.Dict):
+        elements = node.keys
+    elif isinstance(node, ast.List | ast.Tuple | ast.Set):
+        elements = node.elts
+    return tuple(each.value for each in elements if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+def assigned(function: ast.FunctionDef) -> dict[str, tuple[ast.expr, bool]]:
+    """`self.x = value` in a function: x -> (value, whether that depends on something), the first one of each name."""
+    always = set(map(id, function.body))
+    found: dict[str, tuple[ast.expr, bool]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Attribute):
+            if ast.unparse(target.value) == "self":
+                conditional = id(node) not in always or isinstance(node.value, ast.IfExp)
+                found.setdefault(target.attr, (node.value, conditional))
+    return found
