@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import pytest
 from facts.project import facts_of, generated_models
-from facts.tiny import TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
+from facts.tiny import LAYERS, PARTICULAR, TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
 
 
 def test_a_configuration_takes_the_fields_it_has() -> None:
     assert tiny_fields(["num_experts", "vocab_size", "rope_theta"]) == {"vocab_size": VOCABULARY, "num_experts": 4}
-    assert tiny_fields(["vocab_size"], vocab_size=7, other=1) == {"vocab_size": 7, "other": 1}
     assert list(tiny_fields(reversed(TINY))) == list(TINY)
+
+
+def test_some_fields_and_some_bases_change_others() -> None:
+    assert tiny_fields(["num_key_value_heads", "kv_lora_rank"]) == {"num_key_value_heads": 4, "kv_lora_rank": 16}
+    assert tiny_fields(["num_experts_per_tok"], "zaya") == {"num_experts_per_tok": 1}
+    assert tiny_fields(["num_experts_per_tok"], "zebra") == {"num_experts_per_tok": 2}
+    assert {len(values["layer_types"]) for values in PARTICULAR.values() if "layer_types" in values} == {LAYERS}
 
 
 @pytest.mark.parametrize("model", generated_models())
 def test_every_text_model_gets_its_sizes(model: str) -> None:
-    fields = tiny_fields(facts_of(model).text_config.fields)
+    fields = tiny_fields(facts_of(model).text_config.fields, model)
     assert {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"} <= set(fields)
 
 

@@ -25,7 +25,12 @@ TINY: Mapping[str, Any] = {
     "n_layers": LAYERS,
     "max_position_embeddings": 128,
     "n_positions": 128,
+    "rotary_dim": 4,
     "max_seq_len": 128,
+    "vocab_size_per_layer_input": VOCABULARY,
+    "hidden_size_per_layer_input": 8,
+    "vocab_offset": VOCABULARY - 8,
+    "laurel_rank": 8,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -52,11 +57,18 @@ TINY: Mapping[str, Any] = {
     "index_head_dim": 16,
     "index_n_heads": 2,
     "index_topk": 64,
+    "indexer_n_heads": 2,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 8,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 4,
     # linear attention and state space models
     "linear_num_key_heads": 2,
     "linear_num_value_heads": 4,
     "linear_key_head_dim": 8,
     "linear_value_head_dim": 8,
+    "linear_num_heads": 4,
+    "linear_head_dim": 8,
     "mamba_n_heads": 8,
     "mamba_d_head": 8,
     "mamba_d_state": 8,
@@ -86,6 +98,25 @@ TINY: Mapping[str, Any] = {
     "expert_ffn_hidden_size": 24,
     "first_k_dense_replace": 1,
 }
+# Where a configuration has the first field, these values replace or join the others.
+TOGETHER: Mapping[str, Mapping[str, Any]] = {
+    "kv_lora_rank": {"num_key_value_heads": 4},  # keys come out of the latent once for every head
+}
+# What one base needs beyond that, by its folder in transformers. With the usual pattern of a few of them, no layer of
+# so few would attend to everything.
+PARTICULAR: Mapping[str, Mapping[str, Any]] = {
+    "bailing_hybrid": {"layer_group_size": 2},
+    "bamba": {"attn_layer_indices": [1, 3]},
+    "dots3_note": {"num_key_value_heads": 4},
+    "gemma3": {"layer_types": ["sliding_attention", "full_attention"] * 2},
+    "gemma3n": {"layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0},
+    "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
+    "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "kimi_linear": {"layer_types": ["linear_attention", "full_attention"] * 2},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "zaya": {"num_experts_per_tok": 1},
+}
 # Of the configuration of an image encoder, inside that of an image-text model.
 TINY_VISION: Mapping[str, Any] = {
     "hidden_size": 16,
@@ -105,10 +136,15 @@ TINY_IMAGE_TEXT: Mapping[str, Any] = {
 }
 
 
-def tiny_fields(names: Iterable[str], table: Mapping[str, Any] = TINY, **more: Any) -> dict[str, Any]:
-    """The tiny value of every field in `names` that has one, in the order of the table; `more` goes on top.
+def tiny_fields(names: Iterable[str], base: str = "") -> dict[str, Any]:
+    """The tiny value of every text field in `names` that has one, in the order of the table.
 
-    `names` are a configuration's: `vars(config_class())`, or `facts.config.fields`.
+    `names` are a configuration's: `dir(config_class)`, or the `fields` of its facts. `base` is the base's folder in
+    transformers ("gemma3"), for what that one needs beyond its sizes.
     """
     known = set(names)
-    return {name: value for name, value in table.items() if name in known} | more
+    fields = {name: value for name, value in TINY.items() if name in known}
+    for name, values in TOGETHER.items():
+        if name in known:
+            fields |= values
+    return fields | PARTICULAR.get(base, {})

@@ -62,7 +62,7 @@ def tiny_model(model: str) -> PreTrainedModel:
     model_class = getattr(package, name)
     config_class = model_class.config_class
     torch.manual_seed(0)
-    return model_class(config_class(**tiny_fields(dir(config_class)))).eval()
+    return model_class(config_class(**tiny_fields(dir(config_class), model))).eval()
 
 
 def run(model: PreTrainedModel, console: Console) -> None:
