@@ -56,7 +56,7 @@ def test_a_model_is_written_formatted_and_sealed(project: Path, run: Run) -> Non
     status, out, err = run("--model", "llama")
     assert (status, err) == (0, "")
     names = "__init__.py, modeling_quality_gate_llama.py"
-    assert out == f"wrote   generated/quality_gate_llama: {names}\n"
+    assert out == f"wrote   generated/quality_gate_llama: {names}\nwrote   generated: lock.json\n"
     text = generated(project, "llama").read_text()
     assert text.startswith("# Generated from modular/modular_quality_gate_llama.py and transformers ")
     assert text.endswith('VALUE = 1\nNAME = "?"\n') and "import os" not in text
@@ -74,7 +74,8 @@ def test_a_second_run_is_fresh_and_touches_nothing(project: Path, run: Run) -> N
     status, out, _ = run("--all")
     assert (status, out) == (
         0,
-        "fresh   generated/quality_gate_llama: 2 files\nfresh   generated/quality_gate_qwen3: 2 files\n",
+        "fresh   generated/quality_gate_llama: 2 files\nfresh   generated/quality_gate_qwen3: 2 files\n"
+        "fresh   generated: 1 file\n",
     )
     assert times == [path.stat().st_mtime_ns for path in sorted(project.rglob("*.py"))]
 
@@ -85,6 +86,7 @@ def test_parents_are_made_first_and_along_with_their_children(project: Path, run
     assert [line.split()[1] for line in out.splitlines()] == [
         "generated/quality_gate_llama:",
         "generated/quality_gate_qwen3:",
+        "generated:",
     ]
     assert "VALUE = 11\n" in generated(project, "qwen3").read_text()
 
@@ -105,18 +107,19 @@ def test_a_child_follows_a_change_of_its_parent(project: Path, run: Run) -> None
 def test_check_writes_nothing_and_counts(project: Path, run: Run, cache: tuple[str, ...]) -> None:
     before = snapshot(project)
     status, out, _ = run("--all", "--check", *cache)
-    assert (status, out.splitlines()[-1]) == (1, "0 of 4 files identical")
+    assert (status, out.splitlines()[-1]) == (1, "0 of 5 files identical")
     assert snapshot(project) == before
     run("--all", *cache)
     status, out, _ = run("--all", "--check", *cache)
-    assert (status, out.splitlines()[-1]) == (0, "4 of 4 files identical")
+    assert (status, out.splitlines()[-1]) == (0, "5 of 5 files identical")
 
 
 def test_check_reports_only_what_was_asked_for(project: Path, run: Run) -> None:
     run("--all")
     generated(project, "llama").unlink()
     status, out, _ = run("--model", "qwen3", "--check")
-    assert (status, out) == (0, "fresh   generated/quality_gate_qwen3: 2 files\n2 of 2 files identical\n")
+    lines = ["fresh   generated/quality_gate_qwen3: 2 files", "fresh   generated: 1 file", "3 of 3 files identical"]
+    assert (status, out.splitlines()) == (0, lines)
 
 
 def test_the_printed_diff_is_a_patch(project: Path, run: Run, tmp_path: Path) -> None:
@@ -131,7 +134,7 @@ def test_the_printed_diff_is_a_patch(project: Path, run: Run, tmp_path: Path) ->
 
 
 def test_quiet_check_says_the_count_alone(project: Path, run: Run) -> None:
-    assert run("--all", "--check", "--quiet") == (1, "0 of 4 files identical\n", "")
+    assert run("--all", "--check", "--quiet") == (1, "0 of 5 files identical\n", "")
 
 
 def test_stdout_prints_texts_and_writes_nothing(project: Path, run: Run) -> None:
@@ -150,8 +153,8 @@ def test_files_that_are_no_longer_made_go(project: Path, run: Run) -> None:
     own = put(left.with_name("notes.py"), "# mine\n")
     put(project / "modular/modular_quality_gate_llama.py", "VALUE = 1\n")
     status, out, _ = run("--model", "llama", "--check")
-    assert status == 1 and f"{left.name} is left over" in out and out.endswith("2 of 3 files identical\n")
-    assert run("--model", "llama")[1] == f"removed generated/quality_gate_llama: {left.name}\n"
+    assert status == 1 and f"{left.name} is left over" in out and out.endswith("2 of 4 files identical\n")
+    assert run("--model", "llama")[1].splitlines()[0] == f"removed generated/quality_gate_llama: {left.name}"
     assert not left.exists() and own.exists()
 
 
@@ -185,7 +188,7 @@ def test_refusals_have_a_place_and_stop_only_their_dependants(project: Path, run
     assert err.startswith(
         "modular/modular_quality_gate_llama.py:2:1: unknown-base: there is no transformers.models.nil"
     )
-    assert [line.split()[0] for line in out.splitlines()] == ["wrote", "refused", "skipped"]
+    assert [line.split()[0] for line in out.splitlines()] == ["wrote", "refused", "skipped", "wrote"]
     assert generated(project, "gemma3").exists() and not generated(project, "qwen3").exists()
 
 
@@ -337,7 +340,7 @@ def test_an_unreadable_delta_stops_only_itself(project: Path, run: Run) -> None:
     (project / "modular/modular_quality_gate_gone.py").symlink_to(project / "nowhere")
     status, out, err = run("--all")
     assert status == 2 and "modular_quality_gate_gone.py:1:1: unreadable: No such file" in err
-    assert [line.split()[0] for line in out.splitlines()] == ["refused", "wrote", "wrote"]
+    assert [line.split()[0] for line in out.splitlines()] == ["refused", "wrote", "wrote", "wrote"]
 
 
 def test_cycles_are_named(project: Path, run: Run) -> None:
@@ -550,4 +553,4 @@ def test_where_nothing_changed_nothing_slow_is_imported(project: Path, run: Run)
     code = code.format(path=[str(UTILS)], argv=["--all", "--check", "--quiet"], project=str(project))
     code += f"print([name for name in {slow} if name in sys.modules])\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
-    assert (done.stdout, done.stderr) == ("4 of 4 files identical\n0\n[]\n", "")
+    assert (done.stdout, done.stderr) == ("5 of 5 files identical\n0\n[]\n", "")

@@ -5,6 +5,7 @@ A toy delta says `VALUE = n`; what is made of it says n plus the VALUE of every 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from converter.banner import render_banner
 from converter.source import Source
-from converter.values import Conversion, Layout, Loader, Target
+from converter.values import Conversion, Layout, Loader, Provenance, Target
 
 
 _IMPORT = re.compile(r"^from (\S+) import", re.MULTILINE)
@@ -22,7 +23,7 @@ _VALUE = re.compile(r"^VALUE = (\d+)", re.MULTILINE)
 
 def toy_convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, str]) -> Conversion:
     """Add up values; misbehave where the delta says so."""
-    total, reads = value_of(delta.text), []
+    total, reads, taken = value_of(delta.text), [], {}
     for found in _IMPORT.finditer(delta.text):
         name = absolute(found[1], delta.module)
         parent = load(name)
@@ -31,6 +32,7 @@ def toy_convert(delta: Source, target: Target, load: Loader, casing: Mapping[str
             line = delta.text.count("\n", 0, found.start()) + 1
             raise delta.refuse(line, 1, "unknown-base", f"there is no {name}", "check the name")
         total += value_of(parent.text)
+        taken[f"{name}.VALUE"] = hashlib.sha256(str(value_of(parent.text)).encode()).hexdigest()
     _misbehave(delta)
     warnings = (delta.problem(1, 1, "doubtful", "this is doubtful", "say it clearly"),) if "WARN" in delta.text else ()
     body = (
@@ -42,7 +44,7 @@ def toy_convert(delta: Source, target: Target, load: Loader, casing: Mapping[str
         files[f"configuration_{target.model}.py"] = render_banner(target) + "SIZE = 1\n"
     if target.layout is Layout.PACKAGE:
         files["__init__.py"] = f"{render_banner(target)}from .modeling_{target.model} import *\n"
-    return Conversion(files, warnings, tuple(sorted(reads)))
+    return Conversion(files, warnings, tuple(sorted(reads)), Provenance(definitions=taken))
 
 
 def value_of(text: str) -> int:

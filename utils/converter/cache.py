@@ -9,11 +9,12 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from converter.diagnostics import Diagnostic
 from converter.library import digest
+from converter.values import Provenance
 
 
 LIMIT = 256 * 2**20  # bytes; all models of a release take about 8 MB
@@ -21,6 +22,7 @@ OVERRIDE = "QUALITY_GATE_CACHE_DIR"
 _SUFFIX = ".model"
 _TEMPORARY = ".tmp"
 _DAY = 24 * 3600
+_UNTRACED = Provenance()
 
 
 def default_folder() -> Path | None:
@@ -45,6 +47,7 @@ class Entry:
     reads: Mapping[str, str]  # module -> digest of what the conversion read
     digests: Mapping[str, str]  # output file name -> digest of its text
     warnings: tuple[Diagnostic, ...]
+    made_from: Provenance
     _packed: bytes
 
     def texts(self) -> dict[str, str] | None:
@@ -72,17 +75,24 @@ class Cache:
                     os.utime(file.fileno())  # keeps what is in use from being trimmed
             if seal.strip() != digest(header).encode():
                 return None
-            reads, digests, warnings = json.loads(header)
-            return Entry(reads, digests, tuple(Diagnostic(*one) for one in warnings), packed)
+            reads, digests, warnings, made_from = json.loads(header)
+            told = tuple(Diagnostic(*one) for one in warnings)
+            return Entry(reads, digests, told, Provenance(**made_from), packed)
         except (OSError, ValueError, TypeError):
             return None
 
     def put(
-        self, key: str, reads: Mapping[str, str], texts: Mapping[str, str], warnings: tuple[Diagnostic, ...]
+        self,
+        key: str,
+        reads: Mapping[str, str],
+        texts: Mapping[str, str],
+        warnings: tuple[Diagnostic, ...] = (),
+        made_from: Provenance = _UNTRACED,
     ) -> None:
         """Store one conversion, or quietly do not: a cache that cannot be written must not stop anyone."""
         digests = {name: digest(text.encode()) for name, text in texts.items()}
-        header = json.dumps([dict(reads), digests, [astuple(one) for one in warnings]]).encode() + b"\n"
+        told = [astuple(one) for one in warnings]
+        header = json.dumps([dict(reads), digests, told, asdict(made_from)]).encode() + b"\n"
         packed = zlib.compress(json.dumps(dict(texts)).encode(), 1)
         path = self._path(key)
         temporary = f"{path}.{os.urandom(4).hex()}{_TEMPORARY}"

@@ -22,6 +22,8 @@ from converter.diagnostics import ConversionError
 from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
 from converter.library import Library, installed
+from converter.lock import FILE as LOCK
+from converter.lock import Lock
 from converter.order import gather
 from converter.outputs import made_before, write_all
 from converter.report import Mode, Progress, Report, count_identical, table, texts, unified_diff
@@ -86,6 +88,9 @@ def _run(args: Namespace, report: Report, convert: Convert | None, project: Path
         outcomes = [*place.ready, *convert_family(family, setting, progress.advance)]
     if report.mode is Mode.WRITE:
         outcomes = write_all(outcomes, family.edges, args.force)
+    if not (args.tree or args.paths or args.stdout):
+        known = [job.name for job in place.known] if args.all else None
+        outcomes = Lock(project / "generated", known).settle(outcomes, family.deltas, report.mode is Mode.WRITE)
     _report(args, report, place, outcomes)
     return report.status
 
@@ -135,14 +140,15 @@ def _setting(args: Namespace, place: Place, convert: Convert | None, project: Pa
 
 def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Outcome]) -> None:
     """Tell of the models that were asked for, of their parents where they were written, and of all that failed."""
-    wanted = {job.name for job in place.wanted} | {outcome.job.name for outcome in place.ready if args.all}
+    wanted = {job.name for job in place.wanted} | {outcome.job.name for outcome in place.ready if args.all} | {LOCK}
     asked = [outcome for outcome in outcomes if outcome.job.name in wanted]
     alone = sum(len(outcome.texts) for outcome in asked) == 1
-    for outcome in sorted(outcomes, key=lambda one: one.job.name):
+    for outcome in sorted(outcomes, key=lambda one: (one.job.name == LOCK, one.job.name)):
         own = outcome.job.name in wanted
         if own and args.stdout:
             report.result("\n".join(texts(outcome, alone)))
-        if own and (args.diff or (args.check and not args.quiet and not args.table)):
+        # Of the lock, what differs is said in a line: its digests tell a reader nothing.
+        if own and (args.diff or (args.check and not args.quiet and not args.table and outcome.job.name != LOCK)):
             report.result(unified_diff(outcome))
         if (own and not (args.table and outcome.fresh)) or report.mode is Mode.WRITE or outcome.failed:
             report.add(outcome)

@@ -12,9 +12,10 @@ from converter.index import index_module
 from converter.names import Casing
 from converter.parents import find_parents
 from converter.plan import plan_files
+from converter.provenance import trace
 from converter.scope import Scope
 from converter.source import Source
-from converter.values import Conversion, Layout, Loader, Target
+from converter.values import Conversion, Layout, Loader, Provenance, Target
 
 
 def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, str]) -> Conversion:
@@ -34,7 +35,9 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
         )
         for kind in drafts
     }
+    made_from = Provenance()
     if target.layout is Layout.PACKAGE:
+        made_from = trace(scope, drafts)
         modules = "".join(f"from .{name.removesuffix('.py')} import *\n" for name in sorted(files))
         files["__init__.py"] = f"{render_banner(target)}{index.header}{modules}"
-    return Conversion(files, warnings, tuple(sorted(parents)))
+    return Conversion(files, warnings, tuple(sorted(parents)), made_from)

@@ -61,6 +61,7 @@ class Expander:
             conversion = self.convert(delta, job.target, view.load, self.casing)
             reads = view.reads | {name: view.digest(name) for name in conversion.reads if name != job.module}
             outcome = replace(outcome, texts=dict(conversion.files), warnings=conversion.warnings, reads=reads)
+            outcome = replace(outcome, made_from=conversion.made_from)
         except ConversionError as error:
             outcome = refused(outcome, error.diagnostics)
         except Exception as error:  # a fault of ours must stop neither the other models nor the report

@@ -11,7 +11,7 @@ from pathlib import Path
 from converter.diagnostics import Diagnostic
 from converter.library import shown
 from converter.source import Source
-from converter.values import Conversion, Loader, Target
+from converter.values import Conversion, Loader, Provenance, Target
 
 
 # The pure core: a modular file's source, its target, the modules it may read, the CamelCase table -> unformatted files.
@@ -68,9 +68,11 @@ class Outcome:
     problems: tuple[Diagnostic, ...] = ()
     blocked_by: str | None = None
     reads: Mapping[str, str] = field(default_factory=dict)  # module -> digest
+    made_from: Provenance = field(default_factory=Provenance)
     trace: str = ""  # of an internal error, for --verbose
     seconds: float = 0.0
     cached: bool = False
+    why: str = ""  # what has changed since the files on disk were made, as far as the lock can tell
 
     @property
     def failed(self) -> bool:

@@ -40,7 +40,7 @@ class Memory:
             return None
         paths = {stored: path for path, stored in self._paths(job, entry.reads, entry.warnings)}
         warnings = tuple(replace(one, path=paths.get(one.path, one.path)) for one in entry.warnings)
-        return Outcome(job, states, texts, warnings, reads=entry.reads, cached=True)
+        return Outcome(job, states, texts, warnings, reads=entry.reads, made_from=entry.made_from, cached=True)
 
     def remember(self, outcome: Outcome, delta: bytes) -> None:
         """Keep a finished conversion."""
@@ -48,7 +48,7 @@ class Memory:
             return
         paths = dict(self._paths(outcome.job, outcome.reads, outcome.warnings))
         warnings = tuple(replace(one, path=paths.get(one.path, one.path)) for one in outcome.warnings)
-        self.cache.put(self._key(outcome.job, delta), outcome.reads, outcome.texts, warnings)
+        self.cache.put(self._key(outcome.job, delta), outcome.reads, outcome.texts, warnings, outcome.made_from)
 
     def _key(self, job: Job, delta: bytes) -> str:
         return digest("\0".join((self.fingerprint, repr(job.target), job.module, digest(delta))).encode())

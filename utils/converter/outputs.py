@@ -106,7 +106,7 @@ def write(outcome: Outcome, force: bool = False) -> None:
         raise ConversionError(*problems)
     try:
         os.makedirs(folder, exist_ok=True)
-        _replace({folder / name: outcome.texts[name] for name in names if name in outcome.texts})
+        replace_files({folder / name: outcome.texts[name] for name in names if name in outcome.texts})
         for name in names:
             if outcome.states[name] is State.LEFTOVER:
                 os.unlink(folder / name)
@@ -130,7 +130,7 @@ def _objections(job: Job, path: Path) -> Iterable[Diagnostic]:
         yield Diagnostic("foreign-output", shown(path), 1, 1, message, fix)
 
 
-def _replace(texts: Mapping[Path, str]) -> None:
+def replace_files(texts: Mapping[Path, str]) -> None:
     """Write every text beside its file first and only then put them all in place: a crash leaves whole files."""
     ready: list[tuple[str, str]] = []
     try:

@@ -25,7 +25,7 @@ from converter.scan import drop_comments
 from converter.values import Loader
 
 
-_COPIED_FROM = "# Copied from"  # such comments speak of the parent
+COPIED_FROM = "# Copied from"  # such comments speak of the parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Parent:
         return take_apart(self.definition(name), self._renamed)
 
     def _renamed(self, text: str) -> str:
-        return self.rename.code(drop_comments(text, _COPIED_FROM))
+        return self.rename.code(drop_comments(text, COPIED_FROM))
 
     @cached_property
     def imports(self) -> Sequence[ImportLine | Guard]:

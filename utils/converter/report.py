@@ -52,7 +52,7 @@ def _lines(text: str) -> list[str]:
 
 
 def summary(outcome: Outcome, mode: Mode) -> str:
-    """One line on what became of a model."""
+    """One line on what became of a model, and one on why it is stale."""
     folder, names = shown(outcome.job.folder), changed(outcome)
     if outcome.problems:
         return f"refused {shown(outcome.job.delta)}: {_count(len(outcome.problems), 'problem')}"
@@ -61,7 +61,8 @@ def summary(outcome: Outcome, mode: Mode) -> str:
     if outcome.fresh:
         return f"fresh   {folder}: {_count(len(outcome.states), 'file')}"
     if mode is Mode.CHECK:
-        return f"stale   {folder}: {', '.join(f'{name} {_standing(outcome, name)}' for name in names)}"
+        why = f"\n        why: {outcome.why}" if outcome.why else ""
+        return f"stale   {folder}: {', '.join(f'{name} {_standing(outcome, name)}' for name in names)}{why}"
     removed = [name for name in names if outcome.states[name] is State.LEFTOVER]
     written = [name for name in names if name not in removed]
     words = ("wrote  ", "removed") if mode is Mode.WRITE else ("would write", "would remove")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from converter.diagnostics import Diagnostic
@@ -33,9 +33,23 @@ Loader = Callable[[str], Source | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """The text of parents that went into a model, by digest: what another release of transformers may have changed.
+
+    Modules of transformers are named from `models` on: "models.llama.modeling_llama".
+    """
+
+    definitions: Mapping[str, str] = field(default_factory=dict)  # "<module>.LlamaMLP" -> digest of its text
+    imports: Mapping[str, str] = field(default_factory=dict)  # "<module>" -> digest of the imports taken over from it
+    restated: Mapping[str, str] = field(default_factory=dict)  # "<module>.LlamaMLP.forward": the delta has its own
+    models: Mapping[str, str] = field(default_factory=dict)  # other generated models -> digest of what is theirs
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """One expanded delta, not yet formatted."""
 
     files: Mapping[str, str]  # file name -> text, e.g. {"modeling_quality_gate_llama.py": "..."}
     warnings: tuple[Diagnostic, ...]
     reads: tuple[str, ...]  # dotted names of the modules it was made from, sorted
+    made_from: Provenance = field(default_factory=Provenance)
