@@ -175,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", choices=PREFIXES, default="qwen3", help="(default: %(default)s)")
+    parser.add_argument("--job", choices=JOBS, help="only this one")
     parser.add_argument("--rounds", type=int, default=12, help="runs of each job (default: %(default)s)")
     parser.add_argument("--layers", type=int, default=28, help="fewer leave time for more rounds (default: 28)")
     parser.add_argument("--threads", type=int, help="1: CPU seconds, for a machine that does other work too")
@@ -191,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     inputs = torch.randint(3, TINY["vocab_size"], (work.batch, work.tokens), device=DEVICE)
     insist_on_equality(contestants, inputs, work)
     print(f"{'':<35}{'median ms':>10}{'tokens/s':>11}{'ratio':>8}{'paired':>8}{'MiB':>9}{'ratio':>8}  goal")
-    for job in JOBS:
+    for job in [arguments.job] if arguments.job else JOBS:
         compare(job, contestants, inputs, work)
     return 0
 

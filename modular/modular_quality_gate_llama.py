@@ -255,6 +255,23 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     return decorate
 
 
+class QualityGateLlamaIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
+    state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
 def records_quality_scores(forward: Callable) -> Callable:
     """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
 
@@ -275,6 +292,9 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
+        elif not logits and self.training:
+            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            outputs["last_hidden_state"] = QualityGateLlamaIdle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
 

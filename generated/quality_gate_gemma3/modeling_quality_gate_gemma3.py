@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 549db479df8d04b6ae5d1c49d3c8cfa0d3f72fc82ee84dd795117a0bf8c674d3
+# Seal: sha256 043d1893887b0e23eced2fe59b8243e0ab625c6ef1294c4551645ce0d8edd3d8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -685,6 +685,23 @@ class QualityGateGemma3PreTrainedModel(PreTrainedModel):
         super().__init__(config, *inputs, **kwargs)
 
 
+class QualityGateGemma3Idle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
+    state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
 def _bidirectional_window_overlay(sliding_window: int) -> Callable[[int, int, int, int], bool]:
     """
     Enables a bidirectional mask within the sliding window.
@@ -819,6 +836,9 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
+        elif not logits and self.training:
+            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            outputs["last_hidden_state"] = QualityGateGemma3Idle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 7d803c6e717b8d7a2377d1f8808825be32e142273e5a9e22ecbce1f7963339c0
+# Seal: sha256 587c89c2b40b4c559ccf9534809a0358622f8ac0654dc3616f03fc5bca1d8206
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -569,6 +569,23 @@ class QualityGateGptOssRotaryEmbedding(nn.Module):
         return cos.to(x.dtype), sin.to(x.dtype)
 
 
+class QualityGateGptOssIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
+    state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -690,6 +707,9 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
+        elif not logits and self.training:
+            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            outputs["last_hidden_state"] = QualityGateGptOssIdle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 27caf36b4d5dbdc3951bf32151e80fb161dfc46b7a033f1bfbfd0277048fa9dc
+# Seal: sha256 402f5ca413d949e30b2737af18f5624c314c9cf84ae2b385b5b02ff94f98fd74
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,6 +108,23 @@ class QualityGateLlamaTokenClassifierOutput(QualityGateLlamaOutput, TokenClassif
 @dataclass
 class QualityGateLlamaQuestionAnsweringModelOutput(QualityGateLlamaOutput, QuestionAnsweringModelOutput):
     """The output of a question answering model with what its gates say."""
+
+
+class QualityGateLlamaIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
+    state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 class QualityGateLlamaGate(nn.Module):
@@ -573,6 +590,9 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
+        elif not logits and self.training:
+            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            outputs["last_hidden_state"] = QualityGateLlamaIdle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
 

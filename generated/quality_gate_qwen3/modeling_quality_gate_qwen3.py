@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 9da83f592dd6d0b01266a7d452d4268fb977b4d2de51885e3ed01bb32910db24
+# Seal: sha256 11daff12b5949e1ac4cf3aa78f5f4168893bc78230e0aaa71fbc7511c25e21a5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -495,6 +495,23 @@ class QualityGateQwen3RotaryEmbedding(nn.Module):
         return cos.to(dtype=x.dtype), sin.to(dtype=x.dtype)
 
 
+class QualityGateQwen3Idle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
+    state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -616,6 +633,9 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
+        elif not logits and self.training:
+            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            outputs["last_hidden_state"] = QualityGateQwen3Idle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
 

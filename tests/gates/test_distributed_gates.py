@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import torch.distributed
 from families import FAMILIES, gates, tokens
 
 from transformers.distributed import DistributedConfig
+from transformers.distributed.checkpoint import load_optimizer_distributed, save_optimizer_distributed
 
 
 PROCESSES = 2
@@ -27,19 +31,26 @@ def step(model: torch.nn.Module) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]
     return outputs.loss, outputs.quality_logits, [whole(gate.gate.weight.grad) for gate in gates(model)]
 
 
-def compare(rank: int, folder: Path, mode: str) -> None:
-    """Runs in each process: every family, loaded whole and loaded in shares."""
+@contextmanager
+def process_group(rank: int, folder: Path) -> Iterator[None]:
+    """What a process spawned as number `rank` does first and last."""
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(PROCESSES))
     store = f"file://{folder / 'store'}"
     torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=PROCESSES)
-    for family in FAMILIES:
-        load = family.gated_class("ForCausalLM").from_pretrained
-        alone = load(folder / family.name)
-        shared = load(folder / family.name, distributed_config=DistributedConfig(**{mode: PROCESSES}))
-        for expected, actual in zip(step(alone), step(shared)):
-            torch.testing.assert_close(actual, expected, msg=lambda message, family=family: f"{family}: {message}")
+    yield
     torch.distributed.destroy_process_group()
+
+
+def compare(rank: int, folder: Path, mode: str) -> None:
+    """Runs in each process: every family, loaded whole and loaded in shares."""
+    with process_group(rank, folder):
+        for family in FAMILIES:
+            load = family.gated_class("ForCausalLM").from_pretrained
+            alone = load(folder / family.name)
+            shared = load(folder / family.name, distributed_config=DistributedConfig(**{mode: PROCESSES}))
+            for expected, actual in zip(step(alone), step(shared)):
+                torch.testing.assert_close(actual, expected, msg=lambda message, family=family: f"{family}: {message}")
 
 
 @pytest.mark.parametrize("mode", ["tp_size", "fsdp_size"])
@@ -47,3 +58,36 @@ def test_shared_models_agree(mode: str, tmp_path: Path) -> None:
     for family in FAMILIES:
         family.gated().save_pretrained(tmp_path / family.name)
     torch.multiprocessing.spawn(compare, (tmp_path, mode), nprocs=PROCESSES)
+
+
+def train_without_scores(model: torch.nn.Module) -> torch.optim.Optimizer:
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=0.01)
+    for _ in range(2):  # DistributedDataParallel misses gradients at the step after
+        model(input_ids=tokens(), labels=tokens(), output_router_logits=False).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return optimizer
+
+
+def resume(rank: int, folder: Path) -> None:
+    """Runs in each process: every family trains, is saved and taken up again, its gates idle all the time."""
+    with process_group(rank, folder):
+        for family in FAMILIES:
+            load = partial(family.gated_class("ForCausalLM").from_pretrained, folder / family.name)
+            shared = load(distributed_config=DistributedConfig(fsdp_size=PROCESSES))
+            before = [whole(gate.gate.weight) for gate in gates(shared)]
+            optimizer = train_without_scores(shared)
+            save_optimizer_distributed(shared, optimizer, str(folder / f"{family}-optimizer"))
+            again = torch.optim.Adam(shared.parameters(), lr=0.01)
+            load_optimizer_distributed(shared, again, str(folder / f"{family}-optimizer"))
+            for weight in shared.parameters():
+                for name, value in optimizer.state[weight].items():
+                    assert torch.equal(whole(again.state[weight][name]), whole(value)), f"{family}: {name}"
+            assert all(map(torch.equal, before, (whole(gate.gate.weight) for gate in gates(shared)))), family
+            train_without_scores(torch.nn.parallel.DistributedDataParallel(load()))
+
+
+def test_idle_gates_do_not_stop_training(tmp_path: Path) -> None:
+    for family in FAMILIES:
+        family.gated().save_pretrained(tmp_path / family.name)
+    torch.multiprocessing.spawn(resume, (tmp_path,), nprocs=PROCESSES)

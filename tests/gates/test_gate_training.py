@@ -9,6 +9,14 @@ import torch
 from families import Family, gates, left_padded, tokens
 
 
+LABELS = {
+    "ForCausalLM": {"labels": tokens()},
+    "ForSequenceClassification": {"labels": torch.tensor([0, 1])},
+    "ForTokenClassification": {"labels": tokens() % 2},
+    "ForQuestionAnswering": {"start_positions": torch.tensor([1, 2]), "end_positions": torch.tensor([3, 4])},
+}
+
+
 def gradients(model: torch.nn.Module) -> list[torch.Tensor | None]:
     return [gate.gate.weight.grad for gate in gates(model)]
 
@@ -23,18 +31,30 @@ def step(model: torch.nn.Module, **more: object) -> list[torch.Tensor | None]:
 def test_training_reaches_every_gate(family: Family) -> None:
     model = family.gated().train()
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in step(model))
-    assert step(model, output_router_logits=False) == [None, None]
+    assert not any(gradient.any() for gradient in step(model, output_router_logits=False))  # nor None: see below
+
+
+def test_idle_gates_get_gradients_of_zero_and_change_none(family: Family) -> None:
+    """Without a gradient, training in several processes hangs or cannot be resumed."""
+    for head in ("ForCausalLM", *family.heads):
+        base, gated = (model.train() for model in family.pair(head))
+        torch.manual_seed(0)  # a head has dropout
+        expected = base(tokens(), **LABELS[head]).loss
+        torch.manual_seed(0)
+        loss = gated(tokens(), **LABELS[head], output_router_logits=False).loss
+        assert torch.equal(loss, expected), head
+        loss.backward()
+        expected.backward()
+        assert not any(gradient.any() for gradient in gradients(gated)), head
+        weights = dict(gated.named_parameters())
+        for name, weight in base.named_parameters():
+            assert torch.equal(weights[name.replace("transformer.", "model.")].grad, weight.grad), (head, name)
 
 
 def test_every_head_trains_its_gates(family: Family) -> None:
     for head in family.heads:
         model = family.gated(head).train()
-        labels = {
-            "ForSequenceClassification": {"labels": torch.tensor([0, 1])},
-            "ForTokenClassification": {"labels": tokens() % 2},
-            "ForQuestionAnswering": {"start_positions": torch.tensor([1, 2]), "end_positions": torch.tensor([3, 4])},
-        }[head]
-        outputs = model(tokens(), **labels)
+        outputs = model(tokens(), **LABELS[head])
         torch.testing.assert_close(outputs.loss, outputs.lm_loss + 0.5 * outputs.quality_loss)
         outputs.loss.backward()
         assert all(gradient.abs().sum() > 0 for gradient in gradients(model)), head
