@@ -1,0 +1,104 @@
+"""Which gated architectures there are, and which one belongs to a base's configuration. Read off generated text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checkpoints.errors import CheckpointError
+from checkpoints.layout import CONFIG
+from facts.project import GENERATED, facts_of, generated_models
+from facts.read import PREFIX
+from facts.values import ConfigFacts, ModelFacts
+
+
+# The fields that gates add to a text configuration; a base that has one of them (routers' `output_router_logits`)
+# keeps its value.
+GATE_FIELDS = (
+    "quality_gate_init_mean",
+    "quality_gate_init_std",
+    "quality_gate_mode",
+    "quality_loss_weight",
+    "quality_loss_type",
+    "quality_loss_balance",
+    "sample_wise_averaging",
+    "beta_target_mean",
+    "beta_target_var",
+    "w_mean",
+    "w_var",
+    "lambda_var",
+    "quality_loss_debug",
+)
+_MODEL_TYPE = re.compile(r'^    model_type = "(\w+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A gated architecture and the one of its configurations that a checkpoint has."""
+
+    facts: ModelFacts
+    folder: Path  # of the generated package
+    config: ConfigFacts
+
+    @property
+    def heads(self) -> dict[str, str]:
+        """What a base calls a model -> what the gated one is called, for models with this configuration."""
+        return {each.base_name: each.name for each in self.facts.models if each.config == self.config.name}
+
+    @property
+    def gate_defaults(self) -> dict[str, Any]:
+        """The gate fields that this architecture has, with their defaults."""
+        fields = self.facts.text_config.fields
+        return {name: ast.literal_eval(fields[name].default) for name in GATE_FIELDS if name in fields}
+
+
+def known_types(generated: Path = GENERATED) -> dict[str, str]:
+    """The gated model types and the generated model that each belongs to, sorted: {"quality_gate_llama": "llama"}."""
+    found = {}
+    for name in generated_models(generated):
+        text = (generated / (PREFIX + name) / f"configuration_{PREFIX}{name}.py").read_text(encoding="utf-8")
+        found |= {model_type: name for model_type in _MODEL_TYPE.findall(text) if model_type.startswith(PREFIX)}
+    return dict(sorted(found.items()))
+
+
+def find_architecture(
+    folder: Path, config: Mapping[str, Any], model: str = "auto", generated: Path = GENERATED
+) -> Architecture:
+    """The gated architecture of a base configuration.
+
+    Args:
+        folder: the base checkpoint, for the text of a refusal.
+        config: its configuration.
+        model: "auto", or the generated model that it must be: "llama".
+
+    Raises:
+        CheckpointError: the base is gated already, or no generated model (or not `model`) is made for it.
+    """
+    place, known = folder / CONFIG, known_types(generated)
+    base_type = config.get("model_type")
+    if not isinstance(base_type, str):
+        raise CheckpointError(place, "has no `model_type`", "fetch the file again, or add the field")
+    if base_type.startswith("quality_gate"):
+        raise CheckpointError(place, f"the base is gated already ({base_type})", "give the base it was made from")
+    name = known.get(PREFIX + base_type)
+    wanted = model.removeprefix(PREFIX)
+    if name is None:
+        types = ", ".join(each.removeprefix(PREFIX) for each in known)
+        message = f"no gated architecture is known for the model type {base_type!r} (known: {types})"
+        raise CheckpointError(place, message, "convert one: see utils/modular_converter.py")
+    if wanted not in ("auto", name):
+        message = f"the model type {base_type!r} belongs to the gated {name}, not to {wanted}"
+        raise CheckpointError(place, message, f"give --model {name}, or leave it out")
+    return architecture_of(PREFIX + base_type, generated)
+
+
+def architecture_of(gated_type: str, generated: Path = GENERATED) -> Architecture:
+    """The architecture of a gated model type; LookupError where there is none."""
+    name = known_types(generated)[gated_type]
+    facts = facts_of(name, generated)
+    config = next(each for each in facts.configs.values() if each.model_type == gated_type)
+    return Architecture(facts, generated / facts.package, config)

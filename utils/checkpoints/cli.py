@@ -1,0 +1,172 @@
+"""The three commands. Only this room prints and knows exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from checkpoints.comparing import Comparison, compare_models
+from checkpoints.errors import CheckpointError
+from checkpoints.experts import FUSED, KEEP, SEPARATE
+from checkpoints.gating import LATER, NOW, Gated, describe, gate_checkpoint
+from checkpoints.plan import Options
+from checkpoints.progress import progress_for
+from checkpoints.ungating import ungate_checkpoint
+from checkpoints.writing import COPY, HARD, SYMLINK
+
+
+DONE, DIFFERENT, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+_STATUS = "exit status: 0 done, 2 refused: one line says which file, what is wrong with it and what to do"
+_COMPARE_STATUS = "exit status: 0 every check passed, 1 one failed, 2 a checkpoint could not be read"
+
+
+def gate(argv: Sequence[str] | None = None) -> int:
+    """`gate_checkpoint.py`; returns the exit status."""
+    return _guarded(_gate, _gate_parser().parse_args(argv))
+
+
+def compare(argv: Sequence[str] | None = None) -> int:
+    """`compare_models.py`; returns the exit status."""
+    return _guarded(_compare, _compare_parser().parse_args(argv))
+
+
+def ungate(argv: Sequence[str] | None = None) -> int:
+    """`ungate_checkpoint.py`; returns the exit status."""
+    return _guarded(_ungate, _ungate_parser().parse_args(argv))
+
+
+def _guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    try:
+        return command(args)
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where it stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _gate(args: argparse.Namespace) -> int:
+    options = Options(**{name: getattr(args, name) for name in Options.__slots__})
+    progress = progress_for(args.quiet)
+    done = gate_checkpoint(
+        args.base, args.output, options=options, hashes=args.hash, dry_run=args.dry_run, progress=progress
+    )
+    if args.dry_run:
+        print("\n".join(describe(done.plan)))
+    elif not args.quiet:
+        print(_summary(done))
+    return DONE
+
+
+def _summary(done: Gated) -> str:
+    plan = done.plan
+    base = sum(shard.size for shard in plan.shards)
+    what = f"{plan.output}: {plan.config['model_type']}, {len(plan.gates)} gates on {base / 1e9:.2f} GB"
+    if not done.written:
+        return f"{what}: it was there already" + ("" if done.hashed else ", not hashed yet")
+    how = {"hard": "hard-linked", "symlink": "symlinked", COPY: "copied", "": "written anew"}[done.links]
+    said = f"{what} ({how}), {done.seconds:.2f} s"
+    if done.hashed:
+        return f"{said}, {done.seconds_of_hashing:.2f} s of them for hashing"
+    return f"{said}; not hashed yet: the same command with --hash {NOW} adds the digests"
+
+
+def _compare(args: argparse.Namespace) -> int:
+    progress = progress_for(args.json)
+    result = compare_models(
+        args.base,
+        args.gated,
+        dtype=args.dtype,
+        text=args.text,
+        weights_only=args.weights_only,
+        trained=args.trained,
+        progress=progress,
+    )
+    print(json.dumps(result.as_dict(), indent=2) if args.json else _table(result))
+    return DONE if result.passed else DIFFERENT
+
+
+def _table(result: Comparison) -> str:
+    words = {True: "ok", False: "FAILED", None: "left out"}
+    width = max(len(check.name) for check in result.checks)
+    lines = [f"{check.name:<{width}}  {words[check.passed]:<8}  {check.found}" for check in result.checks]
+    verdict = "equal to its base" if result.passed else "NOT equal to its base"
+    return "\n".join([*lines, f"{result.gated} is {verdict}"])
+
+
+def _ungate(args: argparse.Namespace) -> int:
+    done = ungate_checkpoint(args.gated, args.output, link=args.link, progress=progress_for(args.quiet))
+    if not args.quiet:
+        hashes = {True: "hashes equal the base's", False: "hashes differ", None: "no hashes to compare with"}
+        shards = f"{done.linked} shards as they were, {done.written} written anew"
+        print(
+            f"{done.output}: {done.removed} gates removed, {shards}, {hashes[done.hashes_equal]}, {done.seconds:.2f} s"
+        )
+    return DONE
+
+
+def _gate_parser() -> argparse.ArgumentParser:
+    parser = _parser("gate_checkpoint.py", "Make a gated checkpoint of a base, mostly by linking its files.", _STATUS)
+    parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="the gated one; comes into being whole"
+    )
+    parser.add_argument(
+        "--model", default="auto", metavar="NAME", help="the generated model: llama (default: by type)"
+    )
+    parser.add_argument(
+        "--init-mean", type=float, default=0.0, metavar="X", help="of new gates (default: %(default)s)"
+    )
+    parser.add_argument("--init-std", type=float, default=0.02, metavar="X", help="their deviation (%(default)s)")
+    parser.add_argument("--seed", type=int, default=42, help="that they are drawn with (default: %(default)s)")
+    parser.add_argument(
+        "--dtype",
+        default="keep",
+        choices=("keep", "float32", "bfloat16", "float16"),
+        help="of the base's weights; gates are float32 always. Other than keep, all weights are written anew",
+    )
+    parser.add_argument(
+        "--experts", default=KEEP, choices=(KEEP, FUSED, SEPARATE), help="how experts are laid out; either way loads"
+    )
+    parser.add_argument(
+        "--link", default=HARD, choices=(HARD, SYMLINK, COPY), help="how shards are shared with the base"
+    )
+    parser.add_argument(
+        "--export-code", action="store_true", help="copy the model's code along, for trust_remote_code"
+    )
+    parser.add_argument("--hash", default=NOW, choices=(NOW, LATER), help="when SHA-256 of the files is computed")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
+    parser.add_argument("--quiet", action="store_true", help="say nothing unless it is refused")
+    return parser
+
+
+def _compare_parser() -> argparse.ArgumentParser:
+    words = "Check that a gated checkpoint is its base and gates, and computes what its base does."
+    parser = _parser("compare_models.py", words, _COMPARE_STATUS)
+    parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
+    parser.add_argument("--gated", required=True, metavar="PATH_OR_HUB_ID", help="the gated one")
+    parser.add_argument(
+        "--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="that the models run in"
+    )
+    parser.add_argument("--text", type=Path, metavar="FILE", help="what they read; random tokens without it")
+    parser.add_argument("--weights-only", action="store_true", help="compare tensors alone: streams, without torch")
+    parser.add_argument("--trained", action="store_true", help="the gates were trained: leave out how they were drawn")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _ungate_parser() -> argparse.ArgumentParser:
+    parser = _parser("ungate_checkpoint.py", "Remove the gates of a checkpoint: what is left is its base.", _STATUS)
+    parser.add_argument("--gated", required=True, metavar="PATH_OR_HUB_ID", help="the gated checkpoint")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the base; comes into being whole")
+    parser.add_argument("--link", default=HARD, choices=(HARD, SYMLINK, COPY), help="how shards are shared")
+    parser.add_argument("--quiet", action="store_true", help="say nothing unless it is refused")
+    return parser
+
+
+def _parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)

@@ -1,0 +1,85 @@
+"""Base and gated checkpoint side by side: their tensors, and what the models compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from checkpoints.casting import DTYPES
+from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
+from checkpoints.hub import find_folder
+from checkpoints.layout import open_checkpoint
+from checkpoints.progress import Progress
+from checkpoints.weights import Check, compare_weights
+
+
+@dataclass(slots=True)
+class Comparison:
+    """All checks on a pair of checkpoints."""
+
+    base: str
+    gated: str
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed is not False for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        checks = [{"name": each.name, "passed": each.passed, "found": each.found} for each in self.checks]
+        return {"base": self.base, "gated": self.gated, "passed": self.passed, "checks": checks}
+
+
+def compare_models(
+    base: str | Path,
+    gated: str | Path,
+    *,
+    dtype: str = "float32",
+    text: str | Path | None = None,
+    weights_only: bool = False,
+    trained: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Check that a gated checkpoint is its base and gates, and nothing else.
+
+    Args:
+        base, gated: folders, or names on the Hub.
+        dtype: the type that the models run in.
+        text: a file of text that they read; random tokens without it.
+        weights_only: whether to leave out running the models, which needs torch and the memory of one model.
+        trained: whether the gates were trained since they were drawn.
+        progress: who is told about bytes that were dealt with.
+
+    Returns:
+        Every check that was made; `.passed` says whether none failed.
+
+    Raises:
+        CheckpointError: one of the checkpoints cannot be read, so that there is nothing to compare.
+    """
+    progress = progress or Progress()
+    if dtype not in DTYPES:
+        raise CheckpointError("--dtype", f"is {dtype!r}", f"give {', '.join(DTYPES)}")
+    result = Comparison(str(base), str(gated))
+    with refusing_what_the_system_refuses(Path(gated)):
+        words = _read_text(text) if text else None
+        ours, theirs = open_checkpoint(find_folder(gated)), open_checkpoint(find_folder(base))
+        try:
+            result.checks += compare_weights(theirs, ours, trained, progress)
+        finally:
+            progress.stop()
+        if not weights_only:
+            result.checks += import_module("checkpoints.running").compare_runs(theirs, ours, dtype, words)
+    return result
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        words = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(path, "is no text in UTF-8", "give a text file") from error
+    if not words.strip():
+        raise CheckpointError(path, "is empty", "give a file with some text")
+    return words

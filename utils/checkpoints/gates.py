@@ -1,0 +1,96 @@
+"""Where the gates of a checkpoint go, and what new ones weigh."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from checkpoints.architectures import Architecture
+from checkpoints.configs import text_config
+from checkpoints.errors import CheckpointError
+from checkpoints.headers import Tensor
+from checkpoints.layout import CONFIG
+
+
+MARK = ".quality_gate."
+_GATE = "quality_gate.gate.weight"
+_LAYER = re.compile(r"^(.+)\.(\d+)\.(\w+)\.")
+_LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+_HIDDEN = ("hidden_size", "d_model", "n_embd")
+
+
+def gate_tensors(
+    folder: Path, names: Mapping[str, Tensor], config: Mapping[str, Any], architecture: Architecture
+) -> list[Tensor]:
+    """The gates that a base checkpoint is to get, in the order of the layers: `[1, hidden]` in float32.
+
+    Their names go on as those of the base's layers begin, whatever a checkpoint puts before "layers": older image-text
+    checkpoints, base models and heads differ.
+
+    Raises:
+        CheckpointError: a gate is there already, or the layers are not where the configuration says they are.
+    """
+    present = next((name for name in names if MARK in f".{name}"), None)
+    if present is not None:
+        raise CheckpointError(folder, f"holds `{present}`: it is gated already", "give the base it was made from")
+    text = text_config(config)
+    count, hidden = _size(folder, text, _LAYERS, architecture), _size(folder, text, _HIDDEN, architecture)
+    stack, layers = _find_stack(folder, names, architecture, count)
+    norm = _norm(architecture)
+    for number in range(count):
+        weight = names.get(f"{stack}.{number}.{norm}.weight")
+        if weight is not None and weight.shape != (hidden,):
+            message = f"`{weight.name}` has the shape {list(weight.shape)}, but the gates read {hidden} numbers"
+            raise CheckpointError(folder / CONFIG, message, "fetch configuration and weights of one model")
+    if not architecture.facts.every_layer_has_a_gate:
+        layers = {number for number in layers if f"{stack}.{number}.{norm}.weight" in names}
+    return [Tensor(f"{stack}.{number}.{_GATE}", "F32", (1, hidden)) for number in sorted(layers) if number < count]
+
+
+def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> list[bytes]:
+    """The bytes of new gates: normal numbers, the same for one seed on every machine and in every numpy."""
+    random = np.random.RandomState(seed)  # the one generator whose stream numpy promises never to change
+    return [random.normal(mean, std, tensor.shape).astype("<f4").tobytes() for tensor in tensors]
+
+
+def _find_stack(
+    folder: Path, names: Mapping[str, Tensor], architecture: Architecture, count: int
+) -> tuple[str, set[int]]:
+    """What the names of the text model's layers begin with: the list of modules most like the gated layer class."""
+    wanted = {name for layer in architecture.facts.layers for name in layer.attributes}
+    parts: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in names:
+        if found := _LAYER.match(name):
+            parts[found[1]][int(found[2])].add(found[3])
+    likeness = {
+        stack: len(wanted & set.union(*layers.values()))
+        for stack, layers in parts.items()
+        if set(range(count)) <= layers.keys()
+    }
+    best = [stack for stack, score in likeness.items() if score and score == max(likeness.values())]
+    if len(best) != 1:
+        found = f"{len(best)} lists of {count} layers ({', '.join(sorted(best))})" if best else f"no {count} layers"
+        message = f"holds {found} like those of the gated {architecture.facts.name}, which {CONFIG} promises"
+        raise CheckpointError(folder, message, "fetch configuration and weights of one model")
+    return best[0], set(parts[best[0]])
+
+
+def _norm(architecture: Architecture) -> str:
+    return next((layer.gated_norm for layer in architecture.facts.layers if layer.gated_norm), "")
+
+
+def _size(folder: Path, text: Mapping[str, Any], names: tuple[str, ...], architecture: Architecture) -> int:
+    """A size of the text model: from the checkpoint, else from the defaults of the architecture's configuration."""
+    for name in names:
+        if isinstance(text.get(name), int):
+            return text[name]
+    fields = architecture.facts.text_config.fields
+    for name in names:
+        if name in fields and fields[name].default.isdecimal():
+            return int(fields[name].default)
+    raise CheckpointError(folder / CONFIG, f"does not say `{names[0]}`", "fetch the file again")

@@ -1,0 +1,68 @@
+"""SHA-256 of files, several at a time; and what is known of a file's digest without reading it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from checkpoints.errors import CheckpointError
+from checkpoints.writing import Tell
+
+
+_BUFFER = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_AGAIN = "delete the file and fetch it again"
+
+
+def sha256_of(path: Path, tell: Tell = lambda _: None) -> str:
+    """The digest of a file in hexadecimal."""
+    digest, buffer = hashlib.sha256(), bytearray(_BUFFER)
+    view = memoryview(buffer)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(view[:count])
+            tell(count)
+    return digest.hexdigest()
+
+
+def sha256_of_all(paths: Mapping[str, Path], tell: Tell = lambda _: None) -> dict[str, str]:
+    """The digests of several files by name. Hashing leaves Python's lock, so threads share the cores."""
+    # The largest first: a long file that comes last would leave the other cores idle.
+    names = sorted(paths, key=lambda name: paths[name].stat().st_size, reverse=True)
+    with ThreadPoolExecutor(max_workers=max(1, min(len(names), _cores()))) as pool:
+        try:
+            found = dict(zip(names, pool.map(lambda name: sha256_of(paths[name], tell), names), strict=True))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {name: found[name] for name in paths}
+
+
+def promised_sha256(path: Path) -> str | None:
+    """The digest that the Hub's client recorded for a file it fetched: in its cache or beside a local folder."""
+    real = path.resolve()
+    if real.parent.name == "blobs" and _SHA256.fullmatch(real.name):
+        return real.name
+    note = path.parent / ".cache" / "huggingface" / "download" / f"{path.name}.metadata"
+    try:
+        _, etag, fetched = note.read_text(encoding="utf-8").split()
+        if _SHA256.fullmatch(etag) and path.stat().st_mtime <= float(fetched) + 1:
+            return etag
+    except (OSError, ValueError):  # no such file, or of a form that says nothing
+        return None
+    return None
+
+
+def check_promise(path: Path, digest: str) -> None:
+    """Raise CheckpointError where a file is not the one that the Hub's client fetched."""
+    promised = promised_sha256(path)
+    if promised is not None and promised != digest:
+        raise CheckpointError(path, f"has the SHA-256 {digest}, but was fetched as {promised}", _AGAIN)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

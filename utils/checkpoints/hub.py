@@ -1,0 +1,46 @@
+"""The folder that a base's name leads to: a path, or a repository of the Hub, from the cache where that is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from checkpoints.errors import CheckpointError
+
+
+# Other formats of the same weights. What is in folders is copied by nothing here either.
+_OTHERS = ["*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.pt", "*.pth", "*.gguf", "*/*"]
+
+
+def find_folder(base: str | Path) -> Path:
+    """Raises CheckpointError where there is no such folder, and no such repository either."""
+    path, name = Path(base).expanduser(), str(base)
+    if path.is_symlink() or path.exists():
+        return path
+    if name.startswith((".", "/", "~")) or not 1 <= len(name.strip("/").split("/")) <= 2:
+        raise CheckpointError(path, "does not exist", "give the folder of a checkpoint, or a name on the Hub")
+    return _fetch(name)
+
+
+def _fetch(name: str) -> Path:
+    # Imported when it is needed: it takes longer than an overlay.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = _snapshot(snapshot_download, name, ignore_patterns=[*_OTHERS, "*.bin", "*.bin.index.json"])
+        if any(Path(folder).glob("*.safetensors")):
+            return Path(folder)
+        return Path(_snapshot(snapshot_download, name, ignore_patterns=_OTHERS))
+    except HFValidationError as error:
+        raise CheckpointError(name, "is no folder, and no name on the Hub", "check the path") from error
+    except Exception as error:  # of the network, of access, of the cache: the Hub's client has a class for each
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        fix = "check the name, fetch the repository while online (hf download), or give a folder"
+        raise CheckpointError(name, f"is no folder, and was not found on the Hub: {reason}", fix) from error
+
+
+def _snapshot(download: Callable[..., Any], name: str, **patterns: Any) -> str:
+    """What the cache holds when it is complete enough to be listed by the Hub, which is asked where it can be."""
+    return download(name, **patterns)

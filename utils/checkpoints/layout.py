@@ -1,0 +1,199 @@
+"""Which files a checkpoint folder consists of, and whether they agree with each other. Reads headers, no tensors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checkpoints.errors import CheckpointError
+from checkpoints.headers import Header, Tensor, read_header, unique_keys
+
+
+CONFIG = "config.json"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+SAFETENSORS, PICKLES, GGUF = "safetensors", "pickle", "gguf"
+# Weights in any format, what lists them, and what a gated model brings itself: none of them is copied along.
+_NOT_COPIED = re.compile(
+    r"(?i)^(config\.json|.*\.(safetensors|bin|gguf|pt|pth|ckpt|h5|msgpack|onnx|onnx_data|py|lock)|.*\.index\.json"
+    r"|readme\.md|quality_gate_(manifest|progress)\.json|\..*)$"
+)
+_COPIED_FOLDERS = ("additional_chat_templates",)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file of weights: its name in the checkpoint, and the file that the name leads to."""
+
+    name: str
+    path: Path
+    size: int
+    header: Header | None  # of a safetensors file
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder whose files were found to fit together."""
+
+    folder: Path
+    kind: str  # SAFETENSORS, PICKLES or GGUF
+    config: Mapping[str, Any]
+    config_text: str
+    index_text: str | None
+    shards: tuple[Shard, ...]
+    extras: tuple[str, ...]  # tokenizer, generation config and the like, by relative path
+    left_out: tuple[str, ...]  # files that are none of these
+
+    @property
+    def tensors(self) -> dict[str, tuple[Shard, Tensor]]:
+        """Every tensor of a safetensors checkpoint and the shard that holds it."""
+        return {
+            name: (shard, tensor)
+            for shard in self.shards
+            if shard.header
+            for name, tensor in shard.header.tensors.items()
+        }
+
+    @property
+    def size(self) -> int:
+        """Bytes of weights."""
+        return sum(shard.size for shard in self.shards)
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint's configuration, index and headers.
+
+    Raises CheckpointError where a file is missing, truncated, outside the folder, or contradicts another one.
+    """
+    if not _resolve(folder).is_dir():
+        raise CheckpointError(folder, "is no folder", "give the folder of a checkpoint")
+    kind, names, index_text, weight_map = _weights(folder)
+    shards = tuple(_shard(folder, name, kind) for name in names)
+    if kind == SAFETENSORS:
+        _check_tensors(folder, shards, weight_map)
+    config_text = "" if kind == GGUF else _read_text(folder / CONFIG)
+    config = {} if kind == GGUF else _parse(folder / CONFIG, config_text)
+    extras, left_out = _other_files(folder, set(names))
+    return Checkpoint(folder, kind, config, config_text, index_text, shards, extras, left_out)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of JSON; CheckpointError where there is none."""
+    return _parse(path, _read_text(path))
+
+
+def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] | None]:
+    """What the weights are, in the order in which transformers looks for them: kind, files, index, tensor -> file."""
+    for kind, single, index in ((SAFETENSORS, SINGLE, INDEX), (PICKLES, PICKLE, PICKLE_INDEX)):
+        if _is_there(folder / single):
+            return kind, [single], None, None
+        if _is_there(folder / index):
+            text = _read_text(folder / index)
+            weight_map = _weight_map(folder / index, text)
+            return kind, sorted(set(weight_map.values())), text, weight_map
+    ggufs = sorted(path.name for path in folder.glob("*.gguf"))
+    if len(ggufs) == 1:
+        return GGUF, ggufs, None, None
+    if ggufs:
+        fix = f"move the one to use into a folder of its own: {', '.join(ggufs)}"
+        raise CheckpointError(folder, f"holds {len(ggufs)} GGUF files", fix)
+    if _is_there(folder / "adapter_config.json"):
+        raise CheckpointError(folder, "holds an adapter, no model", "merge it into its base first (merge_and_unload)")
+    shards = sorted(path.name for path in folder.glob("model-*-of-*.safetensors"))
+    if shards:
+        raise CheckpointError(folder / INDEX, "is missing beside its shards", "fetch the index as well")
+    raise CheckpointError(folder, f"holds no weights: no {SINGLE}, {INDEX}, {PICKLE} or .gguf", "check the path")
+
+
+def _weight_map(path: Path, text: str) -> dict[str, str]:
+    weight_map = _parse(path, text).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(path, "has no `weight_map`", "fetch the index again")
+    for tensor, name in weight_map.items():
+        if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+            message = f"places `{tensor}` in {name!r}, which is no file of this folder"
+            raise CheckpointError(path, message, "move every shard beside its index, and name it there without a path")
+    return weight_map
+
+
+def _shard(folder: Path, name: str, kind: str) -> Shard:
+    path = folder / name
+    if not _is_there(path):
+        raise CheckpointError(path, "is missing, but the index names it", "fetch the shard, or the whole checkpoint")
+    real = _resolve(path)
+    if not real.is_file():
+        raise CheckpointError(path, "is no file", "fetch the shard again")
+    return Shard(name, real, real.stat().st_size, read_header(real) if kind == SAFETENSORS else None)
+
+
+def _check_tensors(folder: Path, shards: tuple[Shard, ...], weight_map: Mapping[str, str] | None) -> None:
+    """Every tensor is in exactly one shard, and it is the one that the index says."""
+    places: dict[str, str] = {}
+    for shard in shards:
+        for name in shard.header.tensors if shard.header else ():
+            if name in places:
+                message = f"holds `{name}`, and so does {places[name]}"
+                raise CheckpointError(folder / shard.name, message, "keep the tensor in one of them")
+            places[name] = shard.name
+    if weight_map is None or weight_map == places:
+        return
+    index = folder / INDEX
+    for name, shard in sorted(weight_map.items()):
+        if places.get(name) != shard:
+            found = f"it is in {places[name]}" if name in places else "it is in none"
+            raise CheckpointError(index, f"places `{name}` in {shard}, but {found}", "fetch index and shards again")
+    missing = sorted(places.keys() - weight_map.keys())[0]
+    message = f"does not list `{missing}`, which {places[missing]} holds"
+    raise CheckpointError(index, message, "fetch index and shards again")
+
+
+def _other_files(folder: Path, weights: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    extras, left_out = [], []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.is_file())
+            copied = path.name in _COPIED_FOLDERS
+            (extras if copied else left_out).extend(str(each.relative_to(folder)) for each in files)
+        elif path.name not in weights and path.name not in (CONFIG, INDEX, PICKLE_INDEX):
+            _resolve(path)  # a link that leads nowhere is refused here, not halfway through copying
+            (left_out if _NOT_COPIED.match(path.name) else extras).append(path.name)
+    return tuple(extras), tuple(left_out)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name: also a link that leads nowhere, which is a mistake and not an absence."""
+    return path.is_symlink() or path.exists()
+
+
+def _resolve(path: Path) -> Path:
+    try:
+        return path.resolve(strict=True)
+    except RuntimeError as error:  # how Python before 3.13 says that links form a loop
+        fix = "replace the symbolic link that leads back to itself"
+        raise CheckpointError(path, "is a loop of symbolic links", fix) from error
+    except FileNotFoundError as error:
+        what = "is a symbolic link to nothing" if path.is_symlink() else "does not exist"
+        raise CheckpointError(path, what, "fetch the file again" if path.is_symlink() else "check the path") from error
+
+
+def _read_text(path: Path) -> str:
+    if not _is_there(path):
+        raise CheckpointError(path, "is missing", "fetch the file, or the whole checkpoint")
+    try:
+        return _resolve(path).read_bytes().decode()  # as text, ends of lines would be made alike
+    except UnicodeDecodeError as error:
+        raise CheckpointError(path, "is no text", "fetch the file again") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(path, f"is no JSON: {error}", "fetch the file again") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(path, "is no JSON object", "fetch the file again")
+    return found

@@ -1,0 +1,115 @@
+"""`quality_gate_manifest.json`: where every tensor and every file of a gated checkpoint comes from."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from checkpoints.errors import CheckpointError
+from checkpoints.layout import CONFIG, INDEX, PICKLE_INDEX, PICKLES, read_json
+from checkpoints.plan import GATES_FILE, Plan
+
+
+MANIFEST = "quality_gate_manifest.json"
+_FORM = 1  # of the manifest itself
+_PACKAGES = ("quality-gate", "numpy", "safetensors", "transformers")
+
+
+def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The manifest of a checkpoint as it was planned.
+
+    Args:
+        plan: what was written.
+        files: name of every other file -> "size" and "sha256" (None: not computed yet), "from" and "how".
+    """
+    options = plan.options
+    return {
+        "manifest": _FORM,
+        "fingerprint": plan.fingerprint,
+        "method": plan.method,
+        "base": {
+            "source": plan.source,
+            "model_type": plan.config["model_type"].removeprefix("quality_gate_"),
+            "format": plan.base.kind,
+            "files": _texts(plan),
+            "left_out": dict.fromkeys(plan.base.left_out, "not part of the model") | dict(plan.tensors.left_out),
+        },
+        "model_type": plan.config["model_type"],
+        "gates": {
+            "file": GATES_FILE,
+            "tensors": [gate.name for gate in plan.gates],
+            "shape": list(plan.gates[0].shape),
+            "dtype": "F32",
+            "mean": options.init_mean,
+            "std": options.init_std,
+            "seed": options.seed,
+        },
+        "dtype": options.dtype,
+        "experts": options.experts,
+        "versions": {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "files": dict(sorted(files.items())),
+        "tensors": dict(sorted(_tensors(plan).items())),
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a gated checkpoint, None where there is none."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if found.get("manifest") != _FORM or not isinstance(found.get("files"), dict):
+        raise CheckpointError(path, "is no manifest of this version", "remove it, or gate the base again")
+    return found
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """A document as it is written."""
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The files that are not there any more, or not as long as they were."""
+    return [name for name, entry in manifest["files"].items() if _size(folder / name) != entry["size"]]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _texts(plan: Plan) -> dict[str, str]:
+    """The base's own small files that the gated checkpoint has others for; removing the gates brings them back."""
+    index = PICKLE_INDEX if plan.base.kind == PICKLES else INDEX
+    texts = {CONFIG: plan.base.config_text, index: plan.base.index_text}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _tensors(plan: Plan) -> dict[str, Any]:
+    """Every tensor of the base -> where it went. Fused or separated ones name their parts."""
+    entries = {}
+    for shard in plan.shards:
+        for name, (tensor, parts) in shard.tensors.items():
+            entry: dict[str, Any] = {"file": shard.name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
+            if shard.linked:
+                entry["from"] = shard.linked.name
+            elif [part.name for part in parts] != [name]:
+                entry["parts"] = [[part.name, part.start, part.stop] for part in parts]
+            source = plan.tensors.known[parts[0].name]
+            if source.dtype != tensor.dtype:
+                entry["cast_from"] = source.dtype
+            entries[name] = entry
+    return entries
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,209 @@
+"""What gating a checkpoint is going to write, decided before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facts.project import GENERATED
+
+from checkpoints.architectures import Architecture, find_architecture
+from checkpoints.casting import DTYPES, target_dtype
+from checkpoints.configs import auto_map, gated_config
+from checkpoints.errors import CheckpointError
+from checkpoints.experts import KEEP, Part, regroup
+from checkpoints.gates import gate_tensors
+from checkpoints.headers import Tensor
+from checkpoints.layout import CONFIG, SAFETENSORS, SINGLE, Checkpoint, Shard
+from checkpoints.tensors import Tensors, open_tensors
+from checkpoints.writing import COPY, HARD, SYMLINK, existing
+
+
+GATES_FILE = "model-quality-gates.safetensors"
+OVERLAY, STREAM = "overlay", "stream"
+_SHARD_SIZE = 4 << 30  # bytes, of a shard that is written anew; a larger tensor gets one of its own
+_SHARD_NAME = re.compile(r"[\w.\-]+\.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    model: str = "auto"
+    init_mean: float = 0.0
+    init_std: float = 0.02
+    seed: int = 42
+    dtype: str = "keep"
+    link: str = HARD
+    experts: str = KEEP
+    export_code: bool = False
+
+    def check(self) -> None:
+        """Raise CheckpointError where a value makes no sense."""
+        numbers_fit = math.isfinite(self.init_mean) and math.isfinite(self.init_std) and self.init_std >= 0
+        rules = (
+            (numbers_fit, "--init-mean and --init-std", "must be finite, the deviation not negative", "0.0 and 0.02"),
+            (0 <= self.seed < 2**32, "--seed", f"is {self.seed}, not in [0, 2^32)", "any other number"),
+            (
+                self.dtype == "keep" or self.dtype in DTYPES,
+                "--dtype",
+                f"is {self.dtype!r}",
+                f"keep, {', '.join(DTYPES)}",
+            ),
+            (self.link in (HARD, SYMLINK, COPY), "--link", f"is {self.link!r}", f"{HARD}, {SYMLINK} or {COPY}"),
+        )
+        for holds, name, wrong, right in rules:
+            if not holds:
+                raise CheckpointError(name, wrong, f"give {right}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShard:
+    """A file of weights to be made: linked from one of the base, or written tensor by tensor."""
+
+    name: str
+    tensors: Mapping[str, tuple[Tensor, tuple[Part, ...]]]  # what goes in, and where its bytes come from
+    linked: Shard | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of tensors in it."""
+        return sum(tensor.size for tensor, _ in self.tensors.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that will be in the gated checkpoint."""
+
+    base: Checkpoint
+    source: str  # how the base was named
+    output: Path
+    options: Options
+    architecture: Architecture
+    tensors: Tensors
+    shards: tuple[PlannedShard, ...]
+    gates: tuple[Tensor, ...]
+    config: Mapping[str, Any]
+    code: tuple[Path, ...]
+
+    @property
+    def method(self) -> str:
+        """OVERLAY where the base's files are used as they are, STREAM where tensors are written anew."""
+        return OVERLAY if all(shard.linked for shard in self.shards) else STREAM
+
+    @property
+    def copies(self) -> bool:
+        """Whether the base's files cannot be linked, or shall not be."""
+        if self.options.link == HARD and self.base.shards:
+            here = existing(self.output).stat().st_dev
+            return any(shard.path.stat().st_dev != here for shard in self.base.shards)
+        return self.options.link == COPY
+
+    @property
+    def bytes_to_write(self) -> int:
+        """How much disk space the checkpoint takes, roughly: the manifest names every tensor."""
+        weights = sum(shard.size for shard in self.shards if self.copies or not shard.linked)
+        small = [self.base.folder / name for name in self.base.extras] + list(self.code)
+        named = 400 * sum(len(shard.tensors) for shard in self.shards)
+        return weights + named + sum(gate.size for gate in self.gates) + sum(path.stat().st_size for path in small)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that decides what is written: a partial folder with another one is of another run."""
+        base = [(shard.name, shard.size, shard.path.stat().st_mtime_ns) for shard in self.base.shards]
+        code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.code]
+        options = {name: getattr(self.options, name) for name in Options.__slots__}
+        shards = [(shard.name, bool(shard.linked), list(shard.tensors)) for shard in self.shards]
+        known = (base, self.base.config_text, self.base.extras, code, options, shards, dict(self.config))
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def make_plan(base: Checkpoint, source: str, output: Path, options: Options, generated: Path = GENERATED) -> Plan:
+    """Decide what to write. Raises CheckpointError where the base cannot be gated."""
+    options.check()
+    config_of_base = base.config
+    tensors = open_tensors(base)
+    if not config_of_base:
+        config_of_base = tensors.config  # a GGUF file says in its own terms what the model is
+    architecture = find_architecture(base.folder, config_of_base, options.model, generated)
+    fields = {"quality_gate_init_mean": options.init_mean, "quality_gate_init_std": options.init_std}
+    config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
+    gates = gate_tensors(base.folder, tensors.known, config, architecture)
+    code: tuple[Path, ...] = ()
+    if options.export_code:
+        names = (f"{kind}_{architecture.facts.package}.py" for kind in ("configuration", "modeling"))
+        code = tuple(architecture.folder / name for name in names)
+        config["auto_map"] = auto_map(architecture)
+    shards = _plan_shards(base, tensors, options, config_of_base)
+    return Plan(base, source, output, options, architecture, tensors, shards, tuple(gates), config, code)
+
+
+def _plan_shards(
+    base: Checkpoint, tensors: Tensors, options: Options, config: Mapping[str, Any]
+) -> tuple[PlannedShard, ...]:
+    dtype = DTYPES.get(options.dtype, "keep")
+    wanted = {
+        name: (Tensor(name, target_dtype(tensor.dtype, dtype), tensor.shape), (Part(name),))
+        for name, tensor in tensors.known.items()
+    }
+    regrouped = regroup(base.folder, wanted, options.experts, str(config.get("model_type")))
+    as_they_are = all(tensor.dtype == tensors.known[name].dtype for name, (tensor, _) in wanted.items())
+    if base.kind == SAFETENSORS and as_they_are and regrouped == wanted:
+        return tuple(
+            PlannedShard(_linked_name(base, shard), {name: wanted[name] for name in shard.header.tensors}, shard)
+            for shard in base.shards
+        )
+    groups = _groups(regrouped)
+    return tuple(
+        PlannedShard(f"model-{number:05}-of-{len(groups):05}.safetensors", group)
+        for number, group in enumerate(groups, 1)
+    )
+
+
+def _linked_name(base: Checkpoint, shard: Shard) -> str:
+    """`model.safetensors` alone would be loaded without looking at the index, and so without the gates."""
+    if shard.name == SINGLE:
+        return "model-00001-of-00001.safetensors"
+    if not _SHARD_NAME.fullmatch(shard.name) or shard.name == GATES_FILE:
+        message = "is no name for a shard"
+        raise CheckpointError(base.folder / shard.name, message, "rename the shard, and in the index as well")
+    return shard.name
+
+
+def _groups(
+    tensors: Mapping[str, tuple[Tensor, tuple[Part, ...]]],
+) -> list[dict[str, tuple[Tensor, tuple[Part, ...]]]]:
+    groups: list[dict[str, tuple[Tensor, tuple[Part, ...]]]] = [{}]
+    size = 0
+    for name, planned in tensors.items():
+        if groups[-1] and size + planned[0].size > _SHARD_SIZE:
+            groups.append({})
+            size = 0
+        groups[-1][name] = planned
+        size += planned[0].size
+    return groups
+
+
+def index_of(shards: tuple[PlannedShard, ...], gates: tuple[Tensor, ...]) -> dict[str, Any]:
+    """The index that lists every tensor of the gated checkpoint."""
+    weight_map = {name: shard.name for shard in shards for name in shard.tensors}
+    weight_map |= {gate.name: GATES_FILE for gate in gates}
+    size = sum(shard.size for shard in shards) + sum(gate.size for gate in gates)
+    return {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
+
+
+def check_output(output: Path, base: Path) -> None:
+    """Raise CheckpointError where the output is the base, inside it, around it, or no folder."""
+    inside = output.resolve(), base.resolve()
+    if inside[0] == inside[1] or inside[1] in inside[0].parents or inside[0] in inside[1].parents:
+        raise CheckpointError(output, "is the base itself, or one lies in the other", "choose another --output")
+    if output.exists() and not output.is_dir():
+        raise CheckpointError(output, "is a file", "choose another --output")
+    if (output / CONFIG).exists() and not any(output.glob("quality_gate_*.json")):
+        raise CheckpointError(output, "holds a checkpoint already", "choose another --output, or remove it")

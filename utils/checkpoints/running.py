@@ -1,0 +1,158 @@
+"""What a base and a gated model compute. Needs torch, and the memory of one of the two models at a time."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+
+import transformers
+from checkpoints.architectures import architecture_of
+from checkpoints.configs import text_config
+from checkpoints.errors import CheckpointError
+from checkpoints.layout import CONFIG, GGUF, Checkpoint
+from checkpoints.manifest import read_manifest
+from checkpoints.weights import Check
+from transformers import AutoTokenizer, PreTrainedModel
+
+
+NEW_TOKENS = 20
+_SHAPE = (2, 16)  # of random tokens
+_LONGEST = 512  # tokens of a text
+_COMPARED = ("logits", "start_logits", "end_logits", "last_hidden_state")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one model returned for some tokens."""
+
+    outputs: dict[str, torch.Tensor]
+    generated: torch.Tensor | None
+    scores: tuple[torch.Tensor, ...]
+    unloaded: list[str]  # names that the checkpoint lacks or the model does not know
+
+
+def compare_runs(base: Checkpoint, gated: Checkpoint, dtype: str, text: str | None) -> Iterator[Check]:
+    """Checks of outputs, generation and scores; the base's model is gone before the gated one is loaded.
+
+    Args:
+        base, gated: the checkpoints.
+        dtype: the type that the models run in: "float32", ...
+        text: what they read; random tokens without it.
+    """
+    transformers.logging.set_verbosity_error()
+    manifest = read_manifest(gated.folder) or {}
+    rounded = manifest.get("dtype", "keep")
+    tokens = _tokens(gated, text)
+    theirs = _run(base, tokens, dtype, rounded)
+    ours = _run(gated, tokens, dtype, "keep")
+    for name, run in (("base", theirs), ("gated model", ours)):
+        said = "every weight comes from the checkpoint" if not run.unloaded else ", ".join(run.unloaded[:3])
+        yield Check(f"the {name} loads completely", not run.unloaded, said)
+    yield _check_outputs(theirs, ours, dtype)
+    yield _check_generation(theirs, ours)
+    yield _check_scores(ours, len(manifest.get("gates", {}).get("tensors", ())), tokens)
+
+
+def _tokens(gated: Checkpoint, text: str | None) -> torch.Tensor:
+    """`[batch, tokens]`: those of the text, or random ones that are the same at every call."""
+    if text is None:
+        size = text_config(gated.config).get("vocab_size")
+        generator = torch.Generator().manual_seed(0)
+        return torch.randint(0, size if isinstance(size, int) else 1000, _SHAPE, generator=generator)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(gated.folder)
+    except (OSError, ValueError) as error:
+        message = "holds no tokenizer to read the text with"
+        raise CheckpointError(gated.folder, message, "add the tokenizer's files, or leave out --text") from error
+    return tokenizer(text, return_tensors="pt").input_ids[:, :_LONGEST]
+
+
+def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str) -> Run:
+    model, unloaded = _load(checkpoint, dtype, rounded)
+    is_gated = str(checkpoint.config.get("model_type", "")).startswith("quality_gate")
+    mask = torch.ones_like(tokens)
+    with torch.inference_mode():
+        outputs = model(tokens, attention_mask=mask)
+        kept = {name: outputs[name].float() for name in _COMPARED if outputs.get(name) is not None}
+        scores = model(tokens, attention_mask=mask, output_router_logits=True).quality_logits if is_gated else ()
+        generated = None
+        if model.can_generate():
+            generated = model.generate(tokens, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False)
+    del model, outputs
+    gc.collect()
+    return Run(kept, generated, scores, unloaded)
+
+
+def _load(checkpoint: Checkpoint, dtype: str, rounded: str) -> tuple[PreTrainedModel, list[str]]:
+    """A model in evaluation mode, and what was not loaded. Weights that were rounded for the gated model are here too."""
+    first = getattr(torch, dtype if rounded == "keep" else rounded)
+    more: dict[str, Any] = {"dtype": first, "output_loading_info": True}
+    if checkpoint.kind == GGUF:
+        more["gguf_file"] = checkpoint.shards[0].name
+    if str(checkpoint.config.get("model_type", "")).startswith("quality_gate"):
+        more["quality_gate_mode"] = "observe"  # gates that scale are meant to change what comes out
+    model, info = _class_of(checkpoint).from_pretrained(checkpoint.folder, **more)
+    unloaded = [f"{kind.removesuffix('_keys')}: {name}" for kind in _NOT_LOADED for name in sorted(info[kind])]
+    return model.to(getattr(torch, dtype)).eval() if rounded != "keep" else model.eval(), unloaded
+
+
+_NOT_LOADED = ("missing_keys", "unexpected_keys", "mismatched_keys")
+
+
+def _class_of(checkpoint: Checkpoint) -> Any:
+    """The class that the configuration names, from transformers or from the generated models."""
+    model_type = str(checkpoint.config.get("model_type", ""))
+    module, default = transformers, "AutoModelForCausalLM"
+    if model_type.startswith("quality_gate"):
+        try:
+            architecture = architecture_of(model_type)
+            module = import_module(f"generated.{architecture.facts.package}")
+        except (KeyError, ImportError) as error:
+            message = f"the gated model type {model_type!r} is not among the generated models"
+            raise CheckpointError(checkpoint.folder / CONFIG, message, "generate it: `make convert`") from error
+        default = next(iter(architecture.heads.values()))
+        default = next((name for name in architecture.heads.values() if name.endswith("ForCausalLM")), default)
+    name = next(iter(checkpoint.config.get("architectures") or ()), default)
+    if not hasattr(module, name):
+        message = f"names the class {name}, which {module.__name__} does not have"
+        raise CheckpointError(checkpoint.folder / CONFIG, message, "update transformers, or correct `architectures`")
+    return getattr(module, name)
+
+
+def _check_outputs(theirs: Run, ours: Run, dtype: str) -> Check:
+    """Equal bit by bit in float32. A gate that observes adds no operation in any type, but half-precision kernels may
+    add up in another order from one load to the next: one step of rounding of the largest number is let pass."""
+    name = "outputs are equal"
+    if theirs.outputs.keys() != ours.outputs.keys() or not ours.outputs:
+        return Check(name, False, f"{', '.join(theirs.outputs)} of the base, {', '.join(ours.outputs)} of the gated")
+    pairs = [(theirs.outputs[key], ours.outputs[key]) for key in ours.outputs]
+    if any(one.shape != other.shape for one, other in pairs):
+        return Check(name, False, "their shapes differ")
+    largest = max(one.abs().max().item() for one, _ in pairs)
+    difference = max((one - other).abs().max().item() for one, other in pairs)
+    allowed = 0.0 if dtype == "float32" else torch.finfo(getattr(torch, dtype)).eps * largest
+    finite = all(other.isfinite().all().item() for _, other in pairs)
+    said = f"{', '.join(ours.outputs)} {list(pairs[0][0].shape)}: largest difference {difference:.3g}"
+    said += f", allowed {allowed:.3g}" if allowed else ", none allowed"
+    return Check(name, finite and difference <= allowed, said if finite else f"{said}; some are no numbers")
+
+
+def _check_generation(theirs: Run, ours: Run) -> Check:
+    name = "greedy generation is equal"
+    if theirs.generated is None or ours.generated is None:
+        return Check(name, None, "the model does not generate")
+    same = torch.equal(theirs.generated, ours.generated)
+    return Check(name, same, f"{NEW_TOKENS} tokens after each of {len(ours.generated)} prompts")
+
+
+def _check_scores(ours: Run, wanted: int, tokens: torch.Tensor) -> Check:
+    shapes = {tuple(each.shape) for each in ours.scores}
+    passed = shapes == {(*tokens.shape, 1)} and len(ours.scores) == (wanted or len(ours.scores))
+    passed &= all(each.isfinite().all().item() for each in ours.scores)
+    said = f"{len(ours.scores)} of {', '.join(str(list(shape)) for shape in shapes)}"
+    return Check("every gate scores every token", bool(passed), said)

@@ -1,0 +1,76 @@
+"""Tensors of a checkpoint as streams of bytes, whatever file holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Protocol
+
+from checkpoints.casting import cast
+from checkpoints.headers import BITS, Tensor
+from checkpoints.layout import GGUF, PICKLES, Checkpoint
+
+
+CHUNK = 8 << 20  # bytes held at a time; a multiple of every type's size
+
+
+class Tensors(Protocol):
+    """The tensors of one checkpoint."""
+
+    known: Mapping[str, Tensor]
+    left_out: Mapping[str, str]  # names of what is in the files and no tensor of the model -> why
+
+    def chunks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes of a tensor's elements from `start` to `stop`, in pieces of at most a few CHUNKs."""
+        ...
+
+
+class SafetensorsTensors:
+    """Read in place, a chunk at a time."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._places = checkpoint.tensors
+        self.known = {name: tensor for name, (_, tensor) in self._places.items()}
+        self.left_out: dict[str, str] = {}
+
+    def chunks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        shard, tensor = self._places[name]
+        first, last = span(tensor, start, stop)
+        with open(shard.path, "rb") as file:
+            file.seek(shard.header.starts[name] + first)
+            left = last - first
+            while left:
+                data = file.read(min(CHUNK, left))
+                if not data:
+                    raise OSError(5, "the file ended early", str(shard.path))
+                left -= len(data)
+                yield data
+
+
+def open_tensors(checkpoint: Checkpoint) -> Tensors:
+    """The tensors of a checkpoint of any kind. Only pickles and GGUF files need torch, which is imported for them."""
+    if checkpoint.kind == PICKLES:
+        return import_module("checkpoints.pickles").PickledTensors(checkpoint)
+    if checkpoint.kind == GGUF:
+        return import_module("checkpoints.ggufs").GgufTensors(checkpoint)
+    return SafetensorsTensors(checkpoint)
+
+
+def span(tensor: Tensor, start: int, stop: int | None) -> tuple[int, int]:
+    """Which bytes of a tensor some of its elements are."""
+    bits = BITS[tensor.dtype]
+    return start * bits // 8, tensor.size if stop is None else stop * bits // 8
+
+
+def cast_chunks(tensors: Tensors, name: str, dtype: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The bytes of a tensor's elements, cast to another type where it has to be."""
+    source = tensors.known[name].dtype
+    if source == dtype:
+        yield from tensors.chunks(name, start, stop)
+        return
+    width, rest = BITS[source] // 8, b""
+    for chunk in tensors.chunks(name, start, stop):
+        data = rest + chunk
+        whole = len(data) // width * width
+        rest = data[whole:]
+        yield cast(data[:whole], source, dtype)

@@ -1,0 +1,193 @@
+"""Whether a gated checkpoint holds its base, the whole base, and besides it nothing but gates. Streams, without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from checkpoints.casting import FLOATS
+from checkpoints.configs import text_config
+from checkpoints.errors import CheckpointError
+from checkpoints.experts import KEEP, Part
+from checkpoints.gates import MARK
+from checkpoints.hashing import sha256_of_all
+from checkpoints.headers import Tensor
+from checkpoints.layout import Checkpoint
+from checkpoints.manifest import read_manifest
+from checkpoints.progress import Progress
+from checkpoints.tensors import Tensors, cast_chunks, open_tensors
+
+
+SIGMAS = 5  # a sound set of gates fails once in two million
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `passed` is None where it was not, and `found` says why."""
+
+    name: str
+    passed: bool | None
+    found: str
+
+
+def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress: Progress) -> Iterator[Check]:
+    """Checks of files and tensors, one after the other; a tensor is never held whole.
+
+    Args:
+        base, gated: the checkpoints.
+        trained: whether the gates were trained since, so that their statistics say nothing about how they began.
+        progress: who is told about bytes that were compared.
+    """
+    ours, theirs = open_tensors(gated), open_tensors(base)
+    manifest = read_manifest(gated.folder)
+    yield _check_files(gated, manifest, progress)
+    parts = _parts(ours, theirs, manifest)
+    yield from _check_tensors(base, gated, ours, theirs, parts, progress)
+    extra = sorted(name for name in ours.known if name not in parts)
+    foreign = [name for name in extra if MARK not in f".{name}"]
+    said = f"{len(extra)} besides the base's, all of them gates" if not foreign else f"not gates: {_some(foreign)}"
+    yield Check("extra tensors are gates", not foreign and bool(extra), said if extra else "there are no gates")
+    gates = [ours.known[name] for name in extra if MARK in f".{name}"]
+    yield _check_gate_count(gated, gates)
+    yield _check_gate_values(gated, ours, gates, trained)
+
+
+def gate_values(tensors: Tensors, gates: list[Tensor]) -> np.ndarray:
+    """All weights of all gates, in float64: `[gates * hidden]`."""
+    data = (b"".join(cast_chunks(tensors, gate.name, "F32")) for gate in gates)
+    return np.concatenate([np.frombuffer(each, np.float32) for each in data]).astype(np.float64)
+
+
+def _check_files(gated: Checkpoint, manifest: Mapping[str, Any] | None, progress: Progress) -> Check:
+    name = "files are those of the manifest"
+    if manifest is None:
+        return Check(name, None, "there is no manifest: the checkpoint was saved by something else")
+    paths = {file: gated.folder / file for file, entry in manifest["files"].items()}
+    lost = sorted(file for file, path in paths.items() if not path.exists())
+    known = {file: path for file, path in paths.items() if manifest["files"][file]["sha256"] and file not in lost}
+    progress.start("hashing", sum(path.stat().st_size for path in known.values()))
+    digests = sha256_of_all(known, progress.advance) if known else {}
+    wrong = sorted(file for file, digest in digests.items() if digest != manifest["files"][file]["sha256"])
+    if lost or wrong:
+        said = [f"missing: {_some(lost)}"] * bool(lost) + [f"another SHA-256: {_some(wrong)}"] * bool(wrong)
+        return Check(name, False, "; ".join(said))
+    pending = len(paths) - len(known)
+    return Check(name, True, f"{len(known)} hashes equal" + (f", {pending} not computed yet" if pending else ""))
+
+
+def _parts(ours: Tensors, theirs: Tensors, manifest: Mapping[str, Any] | None) -> dict[str, tuple[Part, ...]]:
+    """The gated checkpoint's tensors that come from the base -> the base's tensors they should consist of."""
+    parts = {name: (Part(name),) for name in ours.known if name in theirs.known}
+    if manifest is not None and manifest.get("experts", KEEP) != KEEP:
+        for name, entry in manifest["tensors"].items():
+            if name in ours.known and "parts" in entry:
+                parts[name] = tuple(Part(*part) for part in entry["parts"])
+    return parts
+
+
+def _check_tensors(
+    base: Checkpoint,
+    gated: Checkpoint,
+    ours: Tensors,
+    theirs: Tensors,
+    parts: Mapping[str, tuple[Part, ...]],
+    progress: Progress,
+) -> Iterator[Check]:
+    used = {part.name for each in parts.values() for part in each}
+    missing = sorted(theirs.known.keys() - used)
+    said = f"all {len(theirs.known)}" if not missing else f"{len(missing)} missing: {_some(missing)}"
+    yield Check("base tensors are present", not missing, said)
+    progress.start("comparing", sum(ours.known[name].size for name in parts))
+    wrong, cast, linked = [], 0, _linked(base, gated)
+    for name, sources in parts.items():
+        tensor = ours.known[name]
+        if name in linked:
+            progress.advance(tensor.size)
+        elif reason := _difference(ours, theirs, tensor, sources, progress):
+            wrong.append(f"{name} ({reason})")
+        cast += any(part.name in theirs.known and theirs.known[part.name].dtype != tensor.dtype for part in sources)
+    progress.stop()
+    said = f"all {len(parts)}, {len(linked)} of them in the same files" + (f", {cast} rounded" if cast else "")
+    yield Check("base tensors are equal", not wrong, said if not wrong else f"{len(wrong)} differ: {_some(wrong)}")
+
+
+def _linked(base: Checkpoint, gated: Checkpoint) -> set[str]:
+    """Tensors that are the same bytes of the same file on disk under both names."""
+    files = {(shard.path.stat().st_dev, shard.path.stat().st_ino) for shard in base.shards}
+    shards = [shard for shard in gated.shards if (shard.path.stat().st_dev, shard.path.stat().st_ino) in files]
+    return {name for shard in shards if shard.header for name in shard.header.tensors}
+
+
+def _difference(
+    ours: Tensors, theirs: Tensors, tensor: Tensor, sources: tuple[Part, ...], progress: Progress
+) -> str | None:
+    """How a tensor differs from what it should consist of, each bit counting; None where it does not."""
+    if any(part.name not in theirs.known for part in sources):
+        return "is made of tensors that the base has not"
+    source = theirs.known[sources[0].name]
+    if sources == (Part(tensor.name),) and source.shape != tensor.shape:
+        return f"shape {list(tensor.shape)}, not {list(source.shape)}"
+    if source.dtype != tensor.dtype and not {source.dtype, tensor.dtype} <= set(FLOATS):
+        return f"type {tensor.dtype}, not {source.dtype}"
+    expected = (
+        chunk for part in sources for chunk in cast_chunks(theirs, part.name, tensor.dtype, part.start, part.stop)
+    )
+    for one, other in _side_by_side(ours.chunks(tensor.name), expected):
+        progress.advance(len(one))
+        if one != other:
+            return "values"
+    return None
+
+
+def _side_by_side(ours: Iterator[bytes], theirs: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Two streams cut at the same places, whatever pieces they come in; the longer one's rest meets nothing."""
+    one, other = b"", b""
+    for ours_next, theirs_next in zip_longest(ours, theirs, fillvalue=b""):
+        one, other = one + ours_next, other + theirs_next
+        common = min(len(one), len(other))
+        yield one[:common], other[:common]
+        one, other = one[common:], other[common:]
+    if one or other:
+        yield one, other
+
+
+def _check_gate_count(gated: Checkpoint, gates: list[Tensor]) -> Check:
+    text = text_config(gated.config)
+    layers, hidden = text.get("num_hidden_layers"), text.get("hidden_size")
+    manifest = read_manifest(gated.folder)
+    wanted = len(manifest["gates"]["tensors"]) if manifest else layers
+    shapes = sorted({tuple(gate.shape) for gate in gates})
+    passed = len(gates) == wanted and all(shape == (1, hidden or shape[-1]) for shape in shapes)
+    said = f"{len(gates)} of {wanted}, of shape {', '.join(str(list(shape)) for shape in shapes) or 'none'}"
+    return Check("a gate in every layer", passed and bool(gates), said)
+
+
+def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor], trained: bool) -> Check:
+    """Mean and deviation against those of the configuration, within what chance does to that many numbers."""
+    name = "gates are as they were drawn"
+    if not gates:
+        return Check(name, False, "there are no gates")
+    values = gate_values(tensors, gates)
+    if not np.isfinite(values).all():
+        return Check(name, False, f"{np.count_nonzero(~np.isfinite(values))} weights are no numbers")
+    mean, std = float(values.mean()), float(values.std())
+    said = f"mean {mean:.6f}, deviation {std:.6f}, from {values.min():.4f} to {values.max():.4f}"
+    if trained:
+        return Check(name, None, f"{said}: trained since")
+    text = text_config(gated.config)
+    wanted_mean, wanted_std = text.get("quality_gate_init_mean"), text.get("quality_gate_init_std")
+    if not isinstance(wanted_mean, int | float) or not isinstance(wanted_std, int | float):
+        raise CheckpointError(gated.folder, "does not say how its gates were drawn", "give --trained")
+    error = max(wanted_std, 1e-7) * SIGMAS / math.sqrt(values.size)
+    passed = abs(mean - wanted_mean) <= error + 1e-6 * abs(wanted_mean)
+    passed &= abs(std - wanted_std) <= error / math.sqrt(2) + 1e-6 * abs(wanted_mean)
+    return Check(name, passed, f"{said}; configured {wanted_mean}, {wanted_std}, {SIGMAS} sigma are {error:.6f}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
