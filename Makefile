@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test lint format fresh demo warmup conformance bench bench-gates clean
+.PHONY: help convert smoke test lint format fresh drift demo warmup conformance bench bench-gates clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -42,6 +42,9 @@ format: $(VENV)/.convert ## put the style right
 
 fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says
 	$(PY) utils/modular_converter.py --all --check
+
+drift: $(VENV)/.convert ## AGAINST=5.24.0: what that transformers changes under the deltas, and whether each still applies
+	$(PY) utils/modular_converter.py --drift $(AGAINST:%=--against %)
 
 demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, same text, gate scores
 	$(PY) utils/demo.py

@@ -182,7 +182,7 @@ class QualityGateGemma3Config(Gemma3Config):
         text_config = self.text_config
         if isinstance(text_config, PreTrainedConfig) and not isinstance(text_config, QualityGateGemma3TextConfig):
             self.text_config = QualityGateGemma3TextConfig(**text_config.to_dict())  # the base's has no gates
-        PreTrainedConfig.__post_init__(self, **kwargs)
+        super().__post_init__(**kwargs)
         check_quality_gate_config(self.text_config)
 
     def __getattr__(self, key):

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "utils" / "converter"
 # What may be imported inside a function: slow, and mostly not needed (issue of speed, docs/performance.md).
 LATE = {("batch", "converter.convert"), ("batch", "converter.expand"), ("batch", "converter.workers")}
+LATE |= {("cli", "converter.drift"), ("cli", "converter.releases")}
 LATE |= {("batch", "tempfile"), ("report", "rich.console"), ("report", "rich.progress")}
 
 

@@ -14,8 +14,9 @@ examples:
   %(prog)s --all --check                     is generated/ what modular/ says?
   %(prog)s x/modular_mine.py --output out    any modular file, against the installed transformers
   %(prog)s --tree src/transformers --check   every modular file of a transformers tree
+  %(prog)s --drift --against 5.17.0          which bases differ there, and does each delta still apply?
 
-exit status: 0 done or fresh, 1 --check found a difference, 2 refused
+exit status: 0 done or fresh, 1 --check or --drift found a difference, 2 refused
 """
 
 
@@ -33,7 +34,7 @@ def _contradiction(args: argparse.Namespace) -> str | None:
     """The first combination that means nothing, with what to write instead."""
     rules = (
         (
-            not (args.paths or args.model or args.all or args.tree),
+            not (args.paths or args.model or args.all or args.tree or args.drift),
             "say what to convert: --model, --all, --tree or a file",
         ),
         (args.paths and (args.model or args.all or args.tree), "give files or --model/--all/--tree, not both"),
@@ -43,6 +44,15 @@ def _contradiction(args: argparse.Namespace) -> str | None:
         (args.stdout and (args.check or args.diff), "--stdout prints whole files: leave out --check and --diff"),
         (args.force and (args.check or args.diff or args.stdout), "--force is for writing, and nothing is written"),
         (args.table and not args.check, "--table sums up a comparison: it goes with --check"),
+        (
+            args.drift and (args.paths or args.tree or args.check or args.diff or args.stdout or args.force),
+            "--drift compares this project's models: only --model, --against and the options under `how` go with it",
+        ),
+        (args.against and args.tree, "--tree converts a tree against itself: leave out --against"),
+        (
+            args.against and not (args.drift or args.check or args.diff or args.stdout or args.paths),
+            "generated/ is made from the installed transformers: install the other one, or add --diff or --drift",
+        ),
         (args.quiet and args.verbose, "--quiet or --verbose, not both"),
     )
     return next((message for broken, message in rules if broken), None)
@@ -70,8 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("--table", action="store_true", help="with --check: counts per kind of file instead of diffs")
     mode.add_argument("--diff", action="store_true", help="write nothing; print what would change")
     mode.add_argument("--stdout", action="store_true", help="write nothing; print the files")
+    mode.add_argument("--drift", action="store_true", help="write nothing; tell what changed under the deltas")
     mode.add_argument("--force", action="store_true", help="also replace files that were edited, or are not ours")
     how = parser.add_argument_group("how")
+    how.add_argument(
+        "--against",
+        metavar="RELEASE",
+        help="parents come from this transformers instead of the installed one: a version, fetched by pip, or a folder",
+    )
     how.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,

@@ -21,9 +21,9 @@ from converter.casing import read_casing
 from converter.diagnostics import ConversionError
 from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
-from converter.library import Library, installed
+from converter.library import Library, installed, shown
 from converter.lock import FILE as LOCK
-from converter.lock import Lock
+from converter.lock import Lock, read_lock
 from converter.order import gather
 from converter.outputs import made_before, write_all
 from converter.report import Mode, Progress, Report, count_identical, table, texts, unified_diff
@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None, convert: Convert | None = None, proj
 def _run(args: Namespace, report: Report, convert: Convert | None, project: Path) -> int:
     check_ruff()
     place = _tree(args) if args.tree else _package(args, project)
+    if args.drift:
+        return _drift(args, report, place, _setting(args, place, convert, project), project)
     # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
     family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)))
     setting = _setting(args, place, convert, project)
@@ -95,6 +97,22 @@ def _run(args: Namespace, report: Report, convert: Convert | None, project: Path
     return report.status
 
 
+def _drift(args: Namespace, report: Report, place: Place, setting: Setting, project: Path) -> int:
+    """Compare what the lock knows with another release; the exit status."""
+    from converter.drift import find_drift, render_drift, status_of, unlocked
+
+    recorded = read_lock(project / "generated")
+    family = gather(place.wanted, place.known, lambda job: True)
+    with Progress(len(family.jobs), not args.quiet) as progress:
+        outcomes = convert_family(family, setting, progress.advance)
+    drifts = find_drift(outcomes, family.deltas, recorded, setting.library)
+    for outcome in outcomes:
+        report.tell(outcome.problems, "")
+    report.tell(unlocked(drifts, shown(project / "generated")), "warning: ")
+    report.result(render_drift(drifts, read_release(place.package)))
+    return status_of(drifts)
+
+
 def _mode(args: Namespace) -> Mode:
     if args.check:
         return Mode.CHECK
@@ -103,7 +121,7 @@ def _mode(args: Namespace) -> Mode:
 
 def _package(args: Namespace, project: Path) -> Place:
     """The models of modular/, or files from anywhere."""
-    package = find_transformers()
+    package = _release(args.against) if args.against else find_transformers()
     release = read_release(package)
     config = check_ruff_config(args.ruff_config) if args.ruff_config else SHIPPED_CONFIG
     if args.paths:
@@ -111,6 +129,12 @@ def _package(args: Namespace, project: Path) -> Place:
         return Place(package, known, known, config)
     known = project_jobs(release, args.strict, project)
     return Place(package, select(known, args.model, project / "modular"), known, config, entrance(project))
+
+
+def _release(wanted: str) -> Path:
+    from converter.releases import find_release
+
+    return find_release(wanted)
 
 
 def _tree(args: Namespace) -> Place:
@@ -133,7 +157,7 @@ def _setting(args: Namespace, place: Place, convert: Convert | None, project: Pa
         fingerprint=fingerprint(casing, place.ruff_config),
         cache=Cache(folder) if folder else None,
         processes=args.jobs,
-        keep_texts=args.stdout,
+        keep_texts=args.stdout or args.drift,
         convert=convert,
     )
 

@@ -77,7 +77,7 @@ class Lock:
             return Outcome(job, {FILE: State.SAME})
         differ = sorted(name for name in {*recorded, *wanted} if recorded.get(name) != wanted.get(name))
         state = State.DIFFERS if path.exists() else State.MISSING
-        return Outcome(job, {FILE: state}, {FILE: render_lock(wanted)}, why=f"the entries of {_listed(differ)}")
+        return Outcome(job, {FILE: state}, {FILE: render_lock(wanted)}, why=f"the entries of {listed(differ)}")
 
     def _why(self, recorded: Mapping[str, Entry], found: Mapping[str, Entry], job: Job) -> str:
         entry = recorded.get(job.name)
@@ -178,7 +178,8 @@ def _last(key: str) -> str:
     return ".".join(parts[3:]) if key.startswith("models.") and len(parts) > 3 else parts[-1]
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence: a few of them, and how many more."""
     names = list(names)
     more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
     return ", ".join(names[:_TOLD]) + more
