@@ -40,8 +40,9 @@ format: $(VENV)/.convert ## put the style right
 	$(RUFF) check --fix .
 	$(RUFF) format .
 
-fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says
+fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says, and tests/models/ what templates/tests/ says of it
 	$(PY) utils/modular_converter.py --all --check
+	$(PY) utils/test_generator.py --all --check
 
 drift: $(VENV)/.convert ## AGAINST=5.24.0: what that transformers changes under the deltas, and whether each still applies
 	$(PY) utils/modular_converter.py --drift $(AGAINST:%=--against %)

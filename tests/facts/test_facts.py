@@ -109,7 +109,7 @@ def test_gemma3_has_a_text_model_and_image_text_models() -> None:
 
 def test_gpt_oss_has_experts_and_sinks() -> None:
     can = facts_of("gpt_oss").abilities
-    assert can.has_experts and can.has_router_loss and can.has_sinks and not can.sdpa
+    assert can.has_experts and can.has_fused_experts and can.has_router_loss and can.has_sinks and not can.sdpa
 
 
 def test_layers_without_a_gate_are_told_from_those_with_one() -> None:

@@ -137,6 +137,7 @@ def _abilities(
         full_graph=says("_can_compile_fullgraph"),
         records_outputs="capture_outputs" in modeling.names and "hidden_states" in recorded,
         has_experts=any(field in text.fields for field in EXPERTS),
+        has_fused_experts="use_experts_implementation" in modeling.names,
         has_router_loss="router_aux_loss_coef" in text.fields and "load_balancing_loss_func" in modeling.names,
         has_sliding_window=any(field in text.fields for field in SLIDING),
         has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes),

@@ -73,6 +73,7 @@ class Abilities:
     full_graph: bool  # compiles without a break
     records_outputs: bool  # `capture_outputs` collects hidden states and attentions
     has_experts: bool
+    has_fused_experts: bool  # they run as one operation, which compiles without a break
     has_router_loss: bool  # a load balancing loss, added to the loss
     has_sliding_window: bool
     has_recurrent_state: bool  # layers of linear attention or of a state space model

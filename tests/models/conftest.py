@@ -1,0 +1,1 @@
+"""Tests rendered from templates/tests/ find what they share, `support`, in this folder."""

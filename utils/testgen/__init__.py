@@ -1,0 +1,1 @@
+"""Test suites for gated models: facts in, tests out."""

@@ -1,0 +1,103 @@
+"""What the templates of the tests that run here need to know of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from facts.tiny import LAYERS, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.values import ModelFacts
+
+
+TEMPLATE = "tests/local.j2"
+ORIGIN = f"templates/{TEMPLATE}"
+GROUPS = (  # templates/tests/groups/, in the order of the rendered file; each holds one class of tests
+    "config",
+    "shapes",
+    "parity",
+    "gate",
+    "loss",
+    "training",
+    "save_load",
+    "embeddings",
+    "attention",
+    "generation",
+    "plans",
+    "compile",
+    "pipelines",
+)
+IMAGE_GROUPS = ("image_inputs", "images")
+BATCH, LENGTH = 2, 9  # of tests/models/support.py
+LABELS = 3
+SPELLINGS = {
+    "hidden": ("hidden_size", "d_model", "n_embd"),
+    "experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
+}
+
+
+def local_values(facts: ModelFacts) -> dict[str, Any]:
+    """The values of `TEMPLATE`.
+
+    Raises:
+        LookupError: the model has no causal language model, which most tests are about.
+    """
+    if facts.causal_lm is None:
+        raise LookupError(f"{facts.package} has no ...ForCausalLM, which tests are rendered for")
+    tiny = tiny_fields(facts.text_config.fields, facts.name)
+    sizes = {name: _first(tiny, spellings) for name, spellings in SPELLINGS.items()}
+    sizes |= {"layers": LAYERS, "vocabulary": tiny["vocab_size"]}
+    can = facts.abilities
+    return {
+        "facts": facts,
+        "tiny": {name: repr(value) for name, value in tiny.items()},
+        "sizes": sizes,
+        "groups": [*GROUPS, *(IMAGE_GROUPS if can.has_images else ())],
+        "classes": facts.models,
+        "roles": {each.role: each for each in (*facts.image_models, *facts.text_models)},
+        "base_configs": [each.base_name for each in facts.configs.values()],
+        "shapes": list(_shapes(facts, sizes)),
+        "norms": _norms(facts),
+        "flex": can.flex and not can.has_sinks,
+        "flex_reason": _flex_reason(facts),
+        "compiles": can.full_graph and (not can.has_experts or can.has_fused_experts),
+        "compile_reason": f"{facts.base_prefix} does not compile without a break",
+        "experts": 'experts_implementation="batched_mm"' if can.has_fused_experts else "",
+        "vision": {**TINY_VISION, "model_type": "siglip_vision_model"},
+        "image": {name: value for name, value in TINY_IMAGE_TEXT.items() if _takes_images(facts, name)},
+    }
+
+
+def _first(tiny: dict[str, Any], spellings: tuple[str, ...]) -> Any:
+    return next((tiny[name] for name in spellings if name in tiny), None)
+
+
+def _shapes(facts: ModelFacts, sizes: dict[str, Any]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Class, field of its output, and the field's shape for a batch with three labels."""
+    shapes = {
+        "Model": ("last_hidden_state", (BATCH, LENGTH, sizes["hidden"])),
+        "ForCausalLM": ("logits", (BATCH, LENGTH, sizes["vocabulary"])),
+        "ForSequenceClassification": ("logits", (BATCH, LABELS)),
+        "ForTokenClassification": ("logits", (BATCH, LENGTH, LABELS)),
+        "ForQuestionAnswering": ("start_logits", (BATCH, LENGTH)),
+    }
+    return ((each.name, *shapes[each.role]) for each in facts.text_models if each.role in shapes)
+
+
+def _norms(facts: ModelFacts) -> str:
+    """The expression for the name of a gated layer's norm, where every class of layers has one; else ""."""
+    norms = {each.name: each.gated_norm for each in facts.layers if each.has_gate}
+    if not all(norms.values()):
+        return ""
+    if len(set(norms.values())) == 1:
+        return f'"{next(iter(norms.values()))}"'
+    return f"{norms!r}[type(layer).__name__]"
+
+
+def _flex_reason(facts: ModelFacts) -> str:
+    if facts.abilities.has_sinks:
+        return f"the attention sinks of {facts.base_prefix} have no flex attention on CPU"
+    return f"{facts.base_prefix} declares no support for flex attention"
+
+
+def _takes_images(facts: ModelFacts, field: str) -> bool:
+    return facts.image_config is not None and field in facts.image_config.fields
