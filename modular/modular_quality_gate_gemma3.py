@@ -320,7 +320,7 @@ class QualityGateGemma3DecoderLayer(Gemma3DecoderLayer):
 
 
 class QualityGateGemma3PreTrainedModel(Gemma3PreTrainedModel):
-    _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {
         "hidden_states": QualityGateGemma3DecoderLayer,

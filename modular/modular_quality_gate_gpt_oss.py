@@ -195,7 +195,7 @@ class QualityGateGptOssDecoderLayer(GptOssDecoderLayer):
 
 
 class QualityGateGptOssPreTrainedModel(GptOssPreTrainedModel):
-    _keep_in_fp32_modules = ["post_attention_layernorm", "input_layernorm", "norm", "quality_gate"]
+    _keep_in_fp32_modules = ["post_attention_layernorm", "input_layernorm", "norm", "quality_gate.gate"]
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {
         "router_logits": OutputRecorder(QualityGateGptOssTopKRouter, index=0),

@@ -615,7 +615,7 @@ class QualityGateLlamaDecoderLayer(LlamaDecoderLayer):
 
 
 class QualityGateLlamaPreTrainedModel(LlamaPreTrainedModel):
-    _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {
         "hidden_states": QualityGateLlamaDecoderLayer,

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 043d1893887b0e23eced2fe59b8243e0ab625c6ef1294c4551645ce0d8edd3d8
+# Seal: sha256 d47ba71e9aafc7b3a42436ba29002935f3a7836f5671cc0efefa920ebd6a3183
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -644,7 +644,7 @@ class QualityGateGemma3PreTrainedModel(PreTrainedModel):
         "quality_logits": OutputRecorder(QualityGateGemma3Gate, index=0),
     }
     input_modalities = ("image", "text")
-    _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates

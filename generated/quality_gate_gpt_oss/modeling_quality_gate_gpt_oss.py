@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 587c89c2b40b4c559ccf9534809a0358622f8ac0654dc3616f03fc5bca1d8206
+# Seal: sha256 721781fea5111f9bcad44a4f4e8a7745d820e6b968417fab50a81406ceee6e64
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -486,7 +486,7 @@ class QualityGateGptOssPreTrainedModel(PreTrainedModel):
         "attentions": QualityGateGptOssAttention,
         "quality_logits": OutputRecorder(QualityGateGptOssGate, index=0),
     }
-    _keep_in_fp32_modules = ["post_attention_layernorm", "input_layernorm", "norm", "quality_gate"]
+    _keep_in_fp32_modules = ["post_attention_layernorm", "input_layernorm", "norm", "quality_gate.gate"]
     _compatible_flash_implementations = [
         "kernels-community/vllm-flash-attn3",
         "flash_attention_4",

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 402f5ca413d949e30b2737af18f5624c314c9cf84ae2b385b5b02ff94f98fd74
+# Seal: sha256 03f81fe8cf98fd86c6166f34fc5b8fcf517a8f30b61a9a30a14e3b87e8a28246
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -457,7 +457,7 @@ class QualityGateLlamaPreTrainedModel(PreTrainedModel):
         "attentions": QualityGateLlamaAttention,
         "quality_logits": OutputRecorder(QualityGateLlamaGate, index=0),
     }
-    _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 11daff12b5949e1ac4cf3aa78f5f4168893bc78230e0aaa71fbc7511c25e21a5
+# Seal: sha256 c9eb09420e3bcdccdf81d61479b56737b24a1a226d7ee2369d920a96cc71cb62
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -400,7 +400,7 @@ class QualityGateQwen3PreTrainedModel(PreTrainedModel):
         "attentions": QualityGateQwen3Attention,
         "quality_logits": OutputRecorder(QualityGateQwen3Gate, index=0),
     }
-    _keep_in_fp32_modules = ["quality_gate"]  # quantizers skip these
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
