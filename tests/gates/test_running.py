@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from dataclasses import replace
 from pathlib import Path
+from types import MethodType, ModuleType
+from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, LAYERS, Family, left_padded, tokens, word_tokenizer
+from families import FAMILIES, LAYERS, Family, gates, left_padded, tokens, word_tokenizer
 
 from transformers import GenerationConfig, pipeline
 from transformers.generation import ContinuousBatchingConfig
@@ -35,12 +40,42 @@ def test_continuous_batching(family: Family) -> None:
         "progress_bar": False,
     }
     prompts = [tokens(1, 9)[0].tolist(), tokens(1, 5, seed=2)[0].tolist()]
+    # Requests run packed behind one another, [1, tokens, 1] for all of them: what the gates say is seen on their way out
+    scores = []
+    hook = gates(gated)[-1].register_forward_hook(lambda *call: scores.append(call[-1][0].detach().clone()))
     expected, actual = (
         [each.generated_tokens for each in model.generate_batch(prompts, **options).values()]
         for model in (base, gated)
     )
+    hook.remove()
     assert [len(each) for each in actual] == [8, 8]
     assert actual == expected
+    packed = torch.cat([each.flatten() for each in scores])
+    for prompt in prompts:
+        for score in gated(torch.tensor([prompt])).quality_logits[-1].flatten():
+            assert torch.isclose(packed, score, atol=1e-6).any()
+
+
+QUANTIZED = {"cache_implementation": "quantized", "cache_config": {"backend": "fp8"}, **GREEDY}
+
+
+def test_quantized_cache(family: Family) -> None:
+    sizes = {name: value for name, value in family.sizes.items() if name != "use_sliding_window"}
+    family = replace(family, sizes=sizes | {"layer_types": ["full_attention"] * LAYERS})
+    base, gated = family.pair(output_router_logits=True)
+    every = {"output_logits": True, "return_dict_in_generate": True}
+    expected, actual = (model.generate(tokens(), **QUANTIZED, **every) for model in (base, gated))
+    assert torch.equal(actual.sequences, expected.sequences)
+    assert all(map(torch.equal, actual.logits, expected.logits))
+    exact = base.generate(tokens(), **GREEDY, **every)
+    assert not torch.equal(actual.logits[-1], exact.logits[-1])  # the cache did lose bits
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family.sizes], ids=str)
+def test_sliding_windows_have_no_quantized_cache_as_in_the_base(family: Family) -> None:
+    for model in family.pair():
+        with pytest.raises(ValueError, match="only full attention layers"):
+            model.generate(tokens(), **QUANTIZED)
 
 
 def test_assisted_decoding(family: Family) -> None:
@@ -75,21 +110,40 @@ def test_layers_on_several_devices(family: Family, tmp_path: Path) -> None:
     assert all(map(torch.equal, outputs.quality_logits, expected.quality_logits))
 
 
+def kernel_classes(module: ModuleType) -> set[str]:
+    """The classes whose `forward` may be replaced where kernels of the hub are switched on."""
+    return set(re.findall(r"@use_kernel_forward_from_hub\(.*\)\nclass (\w+)", inspect.getsource(module)))
+
+
 def test_kernels_of_the_hub_do_not_bypass_the_gate(family: Family) -> None:
+    bases = kernel_classes(inspect.getmodule(family.base_class("ForCausalLM")))
+    replaced = kernel_classes(family.modeling)
+    assert replaced == {f"QualityGate{name}" for name in bases}  # so neither the gate nor the layer that calls it
     gated = family.gated(output_router_logits=True)
     expected = gated(tokens())
-    for layer in gated.model.layers:  # what `use_kernels=True` does to a layer: another forward for the same module
-        forward = layer.mlp.forward
-        layer.mlp.forward = lambda hidden_states, forward=forward: forward(hidden_states)
+    ran = []
+    for module in gated.modules():  # what `use_kernels=True` does: a forward of another class, bound to the module
+        if type(module).__name__ in replaced or type(module).__name__.endswith("MLP"):
+
+            def kernel(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+                ran.append(self)
+                return type(self).forward(self, *args, **kwargs)
+
+            module.forward = MethodType(kernel, module)
     outputs = gated(tokens())
+    assert len(ran) >= LAYERS and torch.equal(outputs.logits, expected.logits)
     assert all(map(torch.equal, outputs.quality_logits, expected.quality_logits))
 
 
 def test_text_generation_pipeline(family: Family) -> None:
     models = family.pair(output_router_logits=True)
     pipelines = [pipeline("text-generation", model=model, tokenizer=word_tokenizer()) for model in models]
-    expected, actual = (each("a b c", **GREEDY)[0]["generated_text"] for each in pipelines)
-    assert actual == expected and actual.startswith("a b c") and len(actual) > 5
+    texts = ["a b c", "d e f g", "h"]
+    expected, actual = (
+        [text["generated_text"] for (text,) in each(texts, batch_size=2, **GREEDY)] for each in pipelines
+    )
+    assert actual == expected
+    assert all(text.startswith(prompt) for text, prompt in zip(actual, texts)) and actual != texts
 
 
 def test_text_classification_pipeline(family: Family) -> None:
