@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test lint format fresh drift demo warmup conformance bench bench-gates clean
+.PHONY: help convert smoke test lint format fresh drift demo warmup conformance bench bench-gates checkpoint-faults clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -62,6 +62,9 @@ bench: $(VENV)/.convert ## how long conversions take
 
 bench-gates: $(VENV)/.torch ## MODEL=llama: what gates cost in forward passes, training steps and generation; Qwen3 without MODEL
 	$(PY) benchmarks/gates.py $(MODEL:%=--model %)
+
+checkpoint-faults: $(VENV)/.test ## kill a thousand runs of gate_checkpoint.py, and fill disks up; the suite kills a hundred
+	CHECKPOINT_FAULT_RUNS=1000 $(PY) -m pytest -s tests/checkpoints/test_faults.py
 
 clean: ## remove caches and build leftovers; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

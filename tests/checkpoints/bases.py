@@ -85,6 +85,14 @@ def make_sharded_base(folder: Path, count: int = 3) -> Path:
     return make_base(folder, tensors, [names[start::count] for start in range(count)])
 
 
+def make_bulky_base(folder: Path, extra: int = 8) -> Path:
+    """Four shards that take a moment to copy, hash and write: a tiny Llama, and `extra` tensors of 256 KiB."""
+    tensors = {f"model.extra.{number}": np.full((64, 1024), number, np.float32) for number in range(extra)}
+    tensors |= llama_tensors()
+    names = sorted(tensors)
+    return make_base(folder, tensors, [names[start::4] for start in range(4)])
+
+
 def write_index(folder: Path, weight_map: Mapping[str, str]) -> None:
     """The index of a sharded checkpoint."""
     document = {"metadata": {"total_size": 1}, "weight_map": dict(weight_map)}

@@ -35,7 +35,7 @@ def test_the_index_lists_the_base_and_a_gate_for_every_layer(make, tmp_path: Pat
     assert tensors.keys() == base.keys() | set(GATES)
     assert all(np.array_equal(tensors[name], base[name]) for name in base)
     assert all(tensors[name].shape == (1, HIDDEN) and tensors[name].dtype == np.float32 for name in GATES)
-    assert set(read_index(tmp_path / "gated")[name] for name in GATES) == {"model-quality-gates.safetensors"}
+    assert {read_index(tmp_path / "gated")[name] for name in GATES} == {"model-quality-gates.safetensors"}
 
 
 def test_shards_are_the_same_files_on_disk(tmp_path: Path) -> None:

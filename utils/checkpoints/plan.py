@@ -200,6 +200,8 @@ def index_of(shards: tuple[PlannedShard, ...], gates: tuple[Tensor, ...]) -> dic
 
 def check_output(output: Path, base: Path) -> None:
     """Raise CheckpointError where the output is the base, inside it, around it, or no folder."""
+    if output.is_symlink() and not output.exists():
+        raise CheckpointError(output, "is a symbolic link to nothing, or a loop of them", "choose another --output")
     inside = output.resolve(), base.resolve()
     if inside[0] == inside[1] or inside[1] in inside[0].parents or inside[0] in inside[1].parents:
         raise CheckpointError(output, "is the base itself, or one lies in the other", "choose another --output")

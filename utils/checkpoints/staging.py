@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -67,7 +68,13 @@ class Staging:
     def publish(self) -> None:
         """Give the folder its final name."""
         sync_folder(self.folder)
-        self.folder.rename(self.output)  # in place of an empty folder as well
+        try:
+            self.folder.rename(self.output)  # in place of an empty folder as well
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            message = "was made by another process meanwhile"
+            raise CheckpointError(self.output, message, "look at it, and choose another --output") from error
         forget_progress(self.output)
 
     def _lock(self) -> None:
