@@ -22,6 +22,7 @@ LLAMA_TO_GATE = Rename(Spelling("llama", "Llama"), Spelling("quality_gate_llama"
         ("vit", "ViT"),
         ("quality_gate_llama", "QualityGateLlama"),  # not in the table: each part with a capital
         ("qwen2_5_vl", "Qwen25Vl"),
+        ("quality_gate_vit", "QualityGateViT"),  # ours: as the base that it is named after
     ],
 )
 def test_a_model_in_camel_case(snake: str, camel: str) -> None:
@@ -36,6 +37,7 @@ def test_a_model_in_camel_case(snake: str, camel: str) -> None:
         ("Esm", "esm"),  # of two models with one spelling, the first
         ("GptOssText", "gpt_oss_text"),  # not in the table: split at its capitals
         ("ViTMae", "vi_t_mae"),
+        ("QualityGateViT", "quality_gate_vit"),
     ],
 )
 def test_a_prefix_in_snake_case(camel: str, snake: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -43,6 +43,10 @@ from converter.workspace import (
 INTERRUPTED, TERMINATED = 130, 143  # what a shell reports of a process that a signal ended
 
 
+# A model that `--model` names, and the project -> what to tell of the modular file that was written; None without one.
+WriteMissing = Callable[[str, Path], str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a run takes place: its transformers, its models, and what they are formatted under."""
@@ -54,8 +58,16 @@ class Place:
     ready: tuple[Outcome, ...] = ()  # what goes along with the models and needs no conversion
 
 
-def main(argv: Sequence[str] | None = None, convert: Convert | None = None, project: Path = PROJECT) -> int:
-    """Run one command line; the exit status. `convert` and `project` stand in for the real ones in tests."""
+def main(
+    argv: Sequence[str] | None = None,
+    convert: Convert | None = None,
+    project: Path = PROJECT,
+    write_missing: WriteMissing | None = None,
+) -> int:
+    """Run one command line; the exit status. `convert` and `project` stand in for the real ones in tests.
+
+    `write_missing` is called for every model that is to be written, and may write its modular file first.
+    """
     try:
         args = parse(argv)
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
@@ -64,6 +76,7 @@ def main(argv: Sequence[str] | None = None, convert: Convert | None = None, proj
     _speak_utf8()
     try:
         with _terminable():
+            _write_missing(args, report, project, write_missing)
             return _run(args, report, convert, project)
     except ConversionError as error:
         return report.refuse(error.diagnostics)
@@ -76,6 +89,15 @@ def main(argv: Sequence[str] | None = None, convert: Convert | None = None, proj
         if args.verbose:
             report.note(traceback.format_exc())
         return report.refuse([internal_error("modular_converter.py", error)])
+
+
+def _write_missing(args: Namespace, report: Report, project: Path, write_missing: WriteMissing | None) -> None:
+    """Let another tool write the modular files that are asked for and not there: only where a run writes at all."""
+    if write_missing is None or args.tree or args.drift or report.mode is not Mode.WRITE:
+        return
+    for told in filter(None, (write_missing(model, project) for model in args.model)):
+        if not args.quiet:
+            report.result(told)
 
 
 def _run(args: Namespace, report: Report, convert: Convert | None, project: Path) -> int:

@@ -24,7 +24,8 @@ FOREIGN_NAMES = (
     "mamba2_chunk_scan",
 )
 
-
+# This project's models are spelled like the bases they are named after: `quality_gate_gptj`, `QualityGateGPTJ`.
+_FAMILY, _FAMILY_CAMEL = "quality_gate_", "QualityGate"
 _ABSOLUTE_IMPORT = re.compile(r"^([ \t]*from [A-Za-z_][\w.]* import (?:\([^)]*\)|[^\n]*))", re.MULTILINE)
 
 
@@ -50,12 +51,20 @@ class Casing:
 
     def of_model(self, snake: str) -> Spelling:
         """The spelling of a model given as `snake_case`."""
-        camel = self._camel.get(snake) or self._camel.get(snake.replace("_", "-"))
+        camel = self._listed(snake)
+        if camel is None and (base := self._listed(snake.removeprefix(_FAMILY))):
+            camel = _FAMILY_CAMEL + base
         return Spelling(snake, camel or "".join(part.title() for part in snake.split("_")))
 
     def of_prefix(self, camel: str) -> Spelling:
         """The spelling of a class prefix given as `CamelCase`."""
-        return self.of_model(self._snake.get(camel) or re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower())
+        snake = self._snake.get(camel)
+        if snake is None and (base := self._snake.get(camel.removeprefix(_FAMILY_CAMEL))):
+            snake = _FAMILY + base
+        return self.of_model(snake or re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower())
+
+    def _listed(self, snake: str) -> str | None:
+        return self._camel.get(snake) or self._camel.get(snake.replace("_", "-"))
 
 
 @dataclass(frozen=True)

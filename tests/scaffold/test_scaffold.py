@@ -1,0 +1,80 @@
+"""A base named, and its delta written: from the installed transformers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from converter.cli import main as convert
+from converter.diagnostics import ConversionError
+from scaffold.cli import main
+from scaffold.delta import scaffold
+from scaffold.missing import write_missing
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An empty project beside the gated Llama, which every delta inherits from."""
+    for folder in ("modular", "templates"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / "modular" / "modular_quality_gate_llama.py", tmp_path / "modular")
+    shutil.copy(ROOT / "templates" / "generated_init.py", tmp_path / "templates")
+    return tmp_path
+
+
+def test_a_model_without_a_delta_is_converted_by_its_name(project: Path, capsys: pytest.CaptureFixture) -> None:
+    assert convert(["--model", "qwen2", "--jobs", "1"], project=project, write_missing=write_missing) == 0
+    told = capsys.readouterr().out
+    assert "modular_quality_gate_qwen2.py: gate before" in told and "modeling_qwen2.py:" in told
+    assert (project / "generated" / "quality_gate_qwen2" / "modeling_quality_gate_qwen2.py").is_file()
+
+
+def test_a_delta_is_never_overwritten(project: Path, capsys: pytest.CaptureFixture) -> None:
+    delta = project / "modular" / "modular_quality_gate_qwen2.py"
+    assert main(["--model", "qwen2"], project) == 0
+    delta.write_text("# mine\n" + delta.read_text())
+    assert main(["--model", "quality_gate_qwen2"], project) == 0
+    assert "kept" in capsys.readouterr().out and delta.read_text().startswith("# mine\n")
+    assert convert(["--model", "qwen2", "--quiet"], project=project, write_missing=write_missing) == 0
+    assert delta.read_text().startswith("# mine\n")
+
+
+def test_nothing_is_written_where_a_run_only_looks(project: Path) -> None:
+    assert convert(["--model", "qwen2", "--check"], project=project, write_missing=write_missing) == 2
+    assert main(["--model", "qwen2", "--stdout"], project) == 0
+    assert sorted(path.name for path in (project / "modular").iterdir()) == ["modular_quality_gate_llama.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("mamba", "no-feed-forward"),
+        ("bert", "no-language-model"),
+        ("mistrall", "unknown-base"),
+        ("../llama", "unknown-base"),
+    ],
+)
+def test_what_cannot_be_gated_is_refused_with_a_place(name: str, code: str) -> None:
+    with pytest.raises(ConversionError) as refused:
+        scaffold(name)
+    [problem] = refused.value.diagnostics
+    assert problem.code == code and problem.path and problem.line >= 1 and problem.fix
+
+
+def test_a_scaffold_tells_where_its_gates_are() -> None:
+    found = scaffold("mistral")
+    assert found.layers == ("MistralDecoderLayer",) and not found.ungated
+    path, line = found.places[0].rsplit(":", 1)
+    assert Path(path).read_text().split("\n")[int(line) - 1].strip() == "hidden_states = self.mlp(hidden_states)"
+
+
+def test_the_deltas_of_the_project_are_ordinary_python() -> None:
+    text = scaffold("mistral").text
+    compile(text, "modular_quality_gate_mistral.py", "exec")
+    assert text == scaffold("mistral").text
+    assert max(map(len, text.split("\n"))) <= 119

@@ -1,0 +1,83 @@
+"""The command line: name bases, write their deltas, or say why not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from converter.diagnostics import ConversionError
+from converter.workspace import FAMILY, PROJECT, find_transformers
+from scaffold.delta import scaffold
+from scaffold.find import base_names
+from scaffold.missing import delta_path
+from scaffold.write import told, write_delta
+
+
+DONE, REFUSED = 0, 2
+_EXAMPLES = """\
+examples:
+  %(prog)s --model mistral            writes modular/modular_quality_gate_mistral.py, if there is none
+  %(prog)s --model mistral --stdout   prints what it would write
+  %(prog)s --list                     every base with a causal language model, and whether it has a delta
+
+exit status: 0 done, 2 a base was refused
+"""
+
+
+def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
+    """Run one command line; the exit status."""
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else DONE
+    try:
+        if args.list:
+            print("\n".join(_listed(project)))
+            return DONE
+        names = base_names(find_transformers()) if args.all else args.model
+    except ConversionError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    one = _print if args.stdout else _write
+    return max((_attempt(one, name.removeprefix(FAMILY), project) for name in names), default=DONE)
+
+
+def _attempt(one: Callable[[str, Path], None], name: str, project: Path) -> int:
+    try:
+        one(name, project)
+    except ConversionError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    return DONE
+
+
+def _write(name: str, project: Path) -> None:
+    found = write_delta(name, project)
+    print(told(found, project) if found else f"kept    {delta_path(name, project).relative_to(project)}")
+
+
+def _print(name: str, project: Path) -> None:
+    print(scaffold(name).text, end="")
+
+
+def _listed(project: Path) -> list[str]:
+    names = base_names(find_transformers())
+    width = max(map(len, names), default=0)
+    return [f"{name:<{width}}  {'delta' if delta_path(name, project).exists() else '-'}" for name in names]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scaffold_gate.py",
+        description="Write the delta that gates a language model of transformers, from the base's text alone.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", action="append", default=[], metavar="NAME", help="a model folder of transformers")
+    what.add_argument("--all", action="store_true", help="every base that has a causal language model and no delta")
+    what.add_argument("--list", action="store_true", help="print the bases; write nothing")
+    parser.add_argument("--stdout", action="store_true", help="print the delta; write nothing")
+    return parser

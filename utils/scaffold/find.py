@@ -1,0 +1,59 @@
+"""The modules of a base in the installed transformers, found by name and read as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from converter.diagnostics import ConversionError, Diagnostic, nearest
+from converter.library import Library, shown
+from scaffold.modules import Module, read_module
+
+
+_CAUSAL = re.compile(r"^class \w+ForCausalLM\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model folder of transformers: `name` in snake case, and the two files that say what the model is."""
+
+    name: str
+    package: Path  # of transformers
+    modeling: Module
+    configuration: Module
+
+
+def base_names(package: Path) -> list[str]:
+    """The model folders whose modeling file has a causal language model, sorted."""
+    files = sorted(package.glob("models/*/modeling_*.py"))
+    return [each.parent.name for each in files if each.stem == f"modeling_{each.parent.name}" and _is_causal(each)]
+
+
+def find_base(name: str, package: Path) -> Base:
+    """Read the modules of a base.
+
+    Raises ConversionError: `unknown-base` where there is no such model folder, `no-language-model` where it has no
+    causal language model.
+    """
+    folder = package / "models" / name
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not folder.is_dir():
+        close = nearest(name, base_names(package))
+        fix = f"did you mean `{close}`?" if close else "name a folder of transformers/models"
+        raise _refuse("unknown-base", package / "models", f"transformers has no model {name!r}", fix)
+    library = Library({"transformers": package})
+    modules = [f"transformers.models.{name}.{kind}_{name}" for kind in ("modeling", "configuration")]
+    sources = [library.load(module) for module in modules]
+    if None in sources or not _CAUSAL.search(sources[0].text):
+        fix = "name a model with a ...ForCausalLM class"
+        raise _refuse("no-language-model", folder, "this model has no causal language model", fix)
+    modeling, configuration = map(read_module, sources)
+    return Base(name, package, modeling, configuration)
+
+
+def _is_causal(path: Path) -> bool:
+    return bool(_CAUSAL.search(path.read_text(encoding="utf-8")))
+
+
+def _refuse(code: str, path: Path, message: str, fix: str) -> ConversionError:
+    return ConversionError(Diagnostic(code, shown(path), 1, 1, message, fix))

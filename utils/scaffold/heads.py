@@ -1,0 +1,110 @@
+"""What a delta says of the base model and of each head: decorators, documentation, and forwards that hand on more."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from scaffold.find import Base
+from scaffold.gate import ASK
+from scaffold.modules import Function, Module
+from scaffold.plumbing import add_argument, add_rest, asks, dedent_function, has_rest, indent_function
+from scaffold.stack import Head, Stack, inner_name
+
+
+_OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
+_EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The base model or a head in a delta."""
+
+    name: str
+    parent: str
+    output: str  # the gated output class
+    generic: str | None
+    decorators: tuple[str, ...]
+    documentation: str  # of the arguments of its forward, at the left margin
+    text: str  # the forward written out, where it has to hand on more than it does; else ""
+    balances: bool  # whether its forward computes a load balancing loss
+    prefix: str | None  # the name of the base model in it, where that is not what checkpoints say
+    plan: str = ""  # the base model's `_tp_plan`
+
+
+def model_part(base: Base, stack: Stack, output: str) -> Part:
+    """The base model, which asks its layers for scores."""
+    module, node = base.modeling, stack.model
+    forward = _forward(module, node)
+    decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
+    hands_on = forward.args.kwarg and all(has_rest(call) for call in stack.layer_calls)
+    text = "" if hands_on else _asking(module, stack, forward)
+    if not any("capture_outputs" in each for each in decorators):
+        decorators = ("capture_outputs", *decorators)
+        text = text or dedent_function(module, forward)
+    text = _OWN_TUPLES.sub("return_dict = True  # the decorators make tuples", text)
+    plan = module.attribute(node, "_tp_plan")
+    entries = [f'"{stack.layers_name}.*.quality_gate.gate": "replicate"']
+    if isinstance(plan, ast.Dict):
+        entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in zip(plan.keys, plan.values)] + entries
+    plan_text = "{" + ", ".join(entries) + "}"
+    text = indent_function(text) if text else ""
+    return Part(f"QualityGate{node.name}", node.name, output, None, decorators, "", text, False, None, plan_text)
+
+
+def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
+    """A head, which hands on what it is asked to the base model."""
+    module, node = base.modeling, head.node
+    name = f"QualityGate{node.name}"
+    if head.generic:
+        prefix = _prefix(base, stack, node)
+        return Part(name, node.name, output, head.generic, (), "", "", False, prefix)
+    forward = _forward(module, node)
+    decorators = [ast.unparse(each) for each in forward.decorator_list]
+    inner = inner_name(module, node, stack.model.name)
+    calls = [call for call in ast.walk(forward) if isinstance(call, ast.Call) and _is_inner(call, inner)]
+    if not calls:
+        message = f"{node.name}.forward does not call self.{inner}"
+        raise module.refuse(forward, "no-base-model-call", message, "write this delta by hand")
+    text = ""
+    if not (forward.args.kwarg and all(has_rest(call) for call in calls)):
+        text = add_argument(add_rest(dedent_function(module, forward)), {f"self.{inner}"}, "**kwargs")
+    balances = "load_balancing_loss_func(" in ast.unparse(forward)
+    kept = tuple(each for each in decorators if each != "can_return_tuple")
+    text = indent_function(text) if text else ""
+    return Part(name, node.name, output, None, kept, _documentation(forward), text, balances, None)
+
+
+def _asking(module: Module, stack: Stack, forward: Function) -> str:
+    """The forward of a base model with the question to its layers written out."""
+    callees = {ast.unparse(call.func) for call in stack.layer_calls}
+    text = asks(dedent_function(module, forward))
+    return add_rest(add_argument(text, callees, f"{ASK}={ASK}"))
+
+
+def _prefix(base: Base, stack: Stack, node: ast.ClassDef) -> str | None:
+    """The prefix of the causal language model, where a generic head has another and so finds no weight of it."""
+    own = base.modeling.attribute(node, "base_model_prefix")
+    usual = base.modeling.attribute(stack.pretrained, "base_model_prefix")
+    if isinstance(own, ast.Constant) and isinstance(usual, ast.Constant) and own.value != usual.value:
+        return usual.value
+    return None
+
+
+def _is_inner(call: ast.Call, inner: str | None) -> bool:
+    return ast.unparse(call.func) == f"self.{inner}"
+
+
+def _forward(module: Module, node: ast.ClassDef) -> Function:
+    forward = module.method(node, "forward")
+    if forward is None:
+        raise module.refuse(node, "no-forward", f"{node.name} has no forward", "write this delta by hand")
+    return forward
+
+
+def _documentation(forward: Function) -> str:
+    """The lines of a docstring that describe arguments."""
+    text = ast.get_docstring(forward, clean=True) or ""
+    example = _EXAMPLE.search(text)
+    return (text[: example.start()] if example else text).strip("\n")

@@ -1,0 +1,70 @@
+"""The decoder layers of a delta: the base's, with a gate."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+from scaffold.feedforward import feed_forward_names
+from scaffold.find import Base
+from scaffold.gate import NoPlace, insert_gate
+from scaffold.modules import Function
+from scaffold.plumbing import asks, dedent_function, indent_function, rename
+from scaffold.stack import Stack
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One class of decoder layers with a gate."""
+
+    name: str
+    parent: str
+    parameters: str  # of its constructor, "config: QualityGateMistralConfig, layer_idx: int"
+    arguments: str  # for the base's, "config, layer_idx"
+    forward: str
+    places: tuple[str, ...]  # "file:line" of the base's statements that the gates stand before
+
+
+def gated_layers(base: Base, stack: Stack, names: Mapping[str, str]) -> tuple[Layer, ...]:
+    """The layers of a base that have a feed-forward part. Raises ConversionError where one cannot be gated."""
+    module = base.modeling
+    found = [(node, feed_forward_names(module, node)) for node in stack.layers]
+    gated = [(node, attributes) for node, attributes in found if attributes]
+    if not gated:
+        message = f"no layer of {stack.model.name} has a feed-forward part that a gate could be put before"
+        place = stack.layers[0] if stack.layers else stack.model
+        raise module.refuse(place, "no-feed-forward", message, "choose a base with attention and feed-forward parts")
+    return tuple(_layer(base, stack, node, attributes, names) for node, attributes in gated)
+
+
+def _layer(
+    base: Base, stack: Stack, node: ast.ClassDef, attributes: frozenset[str], names: Mapping[str, str]
+) -> Layer:
+    module = base.modeling
+    forward, init = module.method(node, "forward"), module.method(node, "__init__")
+    try:
+        gated = insert_gate(dedent_function(module, forward), attributes)
+    except NoPlace as problem:
+        line, message = forward.lineno + problem.line - 1, f"{node.name}: {problem}"
+        raise module.source.refuse(line, 1, "no-place", message, "write this delta by hand") from None
+    lines = (forward.lineno + line - 1 for line in gated.lines)
+    places = tuple(f"{module.source.path}:{line}" for line in lines)
+    text = indent_function(rename(asks(gated.text), names))
+    if init is None or "config" not in (each.arg for each in init.args.args):
+        message = f"{node.name} is not made from a configuration alone"
+        raise module.refuse(init or node, "no-place", message, "write this delta by hand")
+    parameters, arguments = _constructor(init, f"QualityGate{stack.config}", names)
+    return Layer(f"QualityGate{node.name}", node.name, parameters, arguments, text, places)
+
+
+def _constructor(init: Function, config: str, names: Mapping[str, str]) -> tuple[str, str]:
+    """The parameters of a layer's constructor, and how they are handed on."""
+    own = deepcopy(init.args)
+    for each in own.args:
+        if each.arg == "config":
+            each.annotation = ast.Name(config)
+    parameters = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), ast.unparse(own))
+    return parameters.removeprefix("self, "), ", ".join(each.arg for each in own.args[1:])

@@ -1,0 +1,27 @@
+"""Whether a model has a delta, asked at every conversion; what writes one is imported only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from converter.workspace import FAMILY, find_transformers
+
+
+def delta_path(name: str, project: Path) -> Path:
+    """The file that the delta of a base is kept in."""
+    return project / "modular" / f"modular_{FAMILY}{name}.py"
+
+
+def write_missing(model: str, project: Path) -> str | None:
+    """What `modular_converter.py --model mistral` does where modular/ has no delta: write it, and tell of it.
+
+    None where nothing is to be scaffolded: there is a delta, or transformers has no such model. Raises ConversionError
+    where the base cannot be gated from its text.
+    """
+    name = model.removeprefix(FAMILY)
+    if delta_path(name, project).exists() or not (find_transformers() / "models" / name / "__init__.py").is_file():
+        return None
+    from scaffold.write import told, write_delta
+
+    found = write_delta(name, project)
+    return told(found, project) if found else None

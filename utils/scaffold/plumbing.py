@@ -1,0 +1,125 @@
+"""Forwards that hand on what the gates are asked: signatures and calls with one more argument, names renamed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Mapping
+
+import libcst as cst
+import libcst.matchers as m
+
+from scaffold.gate import ASK
+from scaffold.modules import Function, Module
+
+
+def dedent_function(module: Module, function: Function) -> str:
+    """The text of a method at the left margin, without decorators."""
+    indent = function.col_offset
+    lines = module.text(function).split("\n")
+    return "\n".join(line[indent:] if line[:indent].isspace() else line for line in lines) + "\n"
+
+
+def indent_function(text: str) -> str:
+    """The text of a function as a method of a class."""
+    return "\n".join(f"    {line}" if line else "" for line in text.rstrip("\n").split("\n"))
+
+
+def rename(text: str, names: Mapping[str, str]) -> str:
+    """Rename classes in code; strings and comments stay as they are."""
+    return cst.parse_module(text).visit(_Renamer(names)).code
+
+
+def add_parameter(text: str, parameter: str) -> str:
+    """A function with one more parameter, after all others but `**kwargs`. `parameter` is "name: type = default"."""
+    tree = cst.parse_module(text)
+    [added] = cst.parse_statement(f"def f({parameter}): pass").params.params
+    return tree.visit(_Parameters(added)).code
+
+
+def add_rest(text: str) -> str:
+    """A function that takes `**kwargs`, if it did not."""
+    return cst.parse_module(text).visit(_Rest()).code
+
+
+def add_argument(text: str, callees: Collection[str], argument: str) -> str:
+    """A function whose calls of `callees` ("self.model", "block") have one more argument: "name=value" or "**kwargs"."""
+    return cst.parse_module(text).visit(_Arguments(frozenset(callees), argument)).code
+
+
+def asks(text: str) -> str:
+    """A forward that takes what the gates are asked."""
+    return add_parameter(text, f"{ASK}: bool = False")
+
+
+def has_rest(call: ast.Call) -> bool:
+    """Whether a call hands on `**kwargs`."""
+    return any(keyword.arg is None for keyword in call.keywords)
+
+
+class _Renamer(cst.CSTTransformer):
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
+        return updated_node.with_changes(value=self.names.get(updated_node.value, updated_node.value))
+
+
+class _Parameters(cst.CSTTransformer):
+    """Adds a parameter to the outermost function."""
+
+    def __init__(self, added: cst.Param) -> None:
+        super().__init__()
+        self.added, self.depth = added, 0
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.depth += 1
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
+        self.depth -= 1
+        if self.depth:
+            return updated_node
+        own = updated_node.params
+        keyword_only = bool(own.kwonly_params)
+        parameters = list(own.kwonly_params if keyword_only else own.params)
+        comma = parameters[-1].comma
+        if comma is cst.MaybeSentinel.DEFAULT:
+            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        parameters[-1] = parameters[-1].with_changes(comma=comma)
+        parameters.append(self.added.with_changes(comma=comma if own.star_kwarg else cst.MaybeSentinel.DEFAULT))
+        changed = {"kwonly_params" if keyword_only else "params": parameters}
+        return updated_node.with_changes(params=own.with_changes(**changed))
+
+
+class _Rest(_Parameters):
+    """Adds `**kwargs` to the outermost function."""
+
+    def __init__(self) -> None:
+        super().__init__(cst.Param(cst.Name("kwargs"), star="**"))
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
+        self.depth -= 1
+        if self.depth or updated_node.params.star_kwarg:
+            return updated_node
+        return updated_node.with_changes(params=updated_node.params.with_changes(star_kwarg=self.added))
+
+
+class _Arguments(cst.CSTTransformer):
+    """Adds an argument to some calls."""
+
+    def __init__(self, callees: frozenset[str], argument: str) -> None:
+        super().__init__()
+        call = cst.parse_expression(f"f({argument})")
+        self.callees, self.argument = callees, call.args[0]
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        code = cst.Module([]).code_for_node(updated_node.func)
+        if code not in self.callees or any(m.matches(arg, m.Arg(star="**")) for arg in updated_node.args):
+            return updated_node
+        last = updated_node.args[-1]
+        comma = last.comma
+        if comma is cst.MaybeSentinel.DEFAULT:
+            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        added = self.argument.with_changes(comma=last.comma)
+        args = [*updated_node.args[:-1], last.with_changes(comma=comma), added]
+        return updated_node.with_changes(args=args)

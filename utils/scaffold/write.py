@@ -1,0 +1,38 @@
+"""Deltas on disk: written once, and then a person's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from scaffold.delta import Scaffold, scaffold
+from scaffold.missing import delta_path
+
+
+def write_delta(name: str, project: Path) -> Scaffold | None:
+    """Scaffold the delta of a base, if there is none yet: None where there is, which is kept as it is.
+
+    Raises ConversionError where the base cannot be gated from its text.
+    """
+    path = delta_path(name, project)
+    if path.exists():
+        return None
+    found = scaffold(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(found.text, encoding="utf-8")
+    try:
+        os.link(partial, path)  # fails where another process was faster: that one's delta is kept
+    except FileExistsError:
+        return None
+    finally:
+        partial.unlink()
+    return found
+
+
+def told(found: Scaffold, project: Path) -> str:
+    """One line on a delta that was written."""
+    path = os.path.relpath(delta_path(found.name, project))
+    places = ", ".join(os.path.relpath(place) if os.path.isabs(place) else place for place in found.places)
+    less = f"; no gate in {', '.join(found.ungated)}" if found.ungated else ""
+    return f"wrote   {path}: gate before {places}{less}"
