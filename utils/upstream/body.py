@@ -1,0 +1,73 @@
+"""The body of a pull request, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from facts.values import ModelFacts
+from rendering.render import render
+
+from converter.diagnostics import Diagnostic
+from upstream.compose import Export
+from upstream.difference import Change, changes, lines_saved
+from upstream.evidence import Run
+from upstream.parity import Parity
+from upstream.values import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was run, and what came of it."""
+
+    parity: Mapping[str, tuple[Run, Parity | None]] = field(default_factory=dict)
+    checkers: Sequence[Run] = ()
+    tests: Sequence[Run] = ()
+    findings: Sequence[Diagnostic] | None = None  # of --verify; None where it was not run
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStory:
+    """What a body says of one model."""
+
+    facts: ModelFacts
+    changes: Sequence[Change]
+    written: int  # lines of the modular file
+    generated: int
+    norm: str  # whose output the gates read
+    warnings: Sequence[Diagnostic]
+
+
+def title_of(exports: Sequence[Export]) -> str:
+    """ "Add QualityGateLlama and QualityGateQwen3"."""
+    names = [export.facts.prefix for export in exports]
+    return "Add " + (" and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0])
+
+
+def commit_message(exports: Sequence[Export]) -> str:
+    """The message of the commit."""
+    said = "".join(f"\n* {each.facts.prefix}: {each.facts.base_prefix} with a quality gate" for each in exports)
+    return (
+        f"{title_of(exports)}\n{said} in every decoder layer\n"
+        if len(exports) == 1
+        else f"{title_of(exports)}\n{said}\n"
+    )
+
+
+def render_body(exports: Sequence[Export], tree: Tree, evidence: Evidence, already: Sequence[str]) -> str:
+    """The body for these models; `tree` holds their files, `already` names parents that it had before."""
+    return render(
+        "upstream/body.md.j2",
+        title=title_of(exports),
+        models=[_story(each, tree) for each in exports],
+        already=already,
+        evidence=evidence,
+        release=tree.release,
+    )
+
+
+def _story(export: Export, tree: Tree) -> ModelStory:
+    facts = export.facts
+    written, generated = lines_saved(facts, tree)
+    norms = [layer.gated_norm for layer in facts.layers if layer.has_gate and layer.gated_norm]
+    return ModelStory(facts, changes(facts, tree), written, generated, norms[0] if norms else "", export.warnings)

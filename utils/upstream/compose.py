@@ -1,0 +1,63 @@
+"""A model and a repository -> the texts of all files of a pull request. Reads the repository, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facts.read import read_facts
+from facts.values import ModelFacts
+from rendering.render import render
+from testgen.upstream import upstream_test
+
+from converter.diagnostics import Diagnostic
+from upstream.adapting import adapt, changed_parents
+from upstream.conversion import formatted, generate
+from upstream.layout import configuration_path, init_path, modular_path, page_path, tests_folder, tests_path
+from upstream.page import render_page
+from upstream.rewriting import HOLDERS, rewrite
+from upstream.shared import shared_files
+from upstream.values import Model, Setting, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What one model brings to a repository."""
+
+    model: Model
+    facts: ModelFacts
+    files: dict[str, str]  # new files by path
+    shared: dict[str, str]  # edited files by path
+    warnings: tuple[Diagnostic, ...]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """All files by path, sorted."""
+        return dict(sorted({**self.files, **self.shared}.items()))
+
+
+def compose(model: Model, tree: Tree, setting: Setting) -> Export:
+    """Everything that one model brings. Raises ConversionError where it cannot be converted there."""
+    path = modular_path(model.name)
+    modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
+    modular = formatted(path, modular, setting)
+    generated, warnings = generate(model.name, modular, tree, {}, setting)
+    facts = read_facts(model.name, _by_name(generated))
+    files = {
+        init_path(model.name): render("upstream/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS),
+        path: modular,
+        **generated,
+        page_path(model.name): render_page(facts, generated[configuration_path(model.name)], setting.today),
+        f"{tests_folder(model.name)}/__init__.py": "",
+        tests_path(model.name): formatted(tests_path(model.name), _tests(facts, generated), setting),
+    }
+    shared = shared_files(facts, tree.with_changes(files))
+    changed = changed_parents(modular, tree, setting.home, path)
+    return Export(model, facts, files, shared, (*warnings, *changed))
+
+
+def _tests(facts: ModelFacts, generated: dict[str, str]) -> str:
+    return upstream_test(facts, _by_name(generated), HOLDERS)
+
+
+def _by_name(files: dict[str, str]) -> dict[str, str]:
+    return {path.rpartition("/")[2]: text for path, text in files.items()}

@@ -1,0 +1,145 @@
+"""What the linter of transformers' models asks of a modular file, where this project's deltas say it shorter."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from upstream.spans import Span, insert_above, substitute
+from upstream.values import Model
+
+
+DOCUMENTED = "auto_docstring"
+NOTE = "# CODEPATH: {} a training option: any checkpoint may take either path"
+# Fields of transformers' outputs that it asks to be documented anew wherever another class stands before them.
+_LOSS = """loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when {labels}):
+    The loss of the head, with the weighted quality loss where scores are returned."""
+_LOGITS = """logits (`torch.FloatTensor` of shape `{shape}`):
+    {what} before SoftMax."""
+_LABELED = _LOSS.format(labels="`labels` is provided")
+BASE_FIELDS = {
+    "CausalLMOutput": (
+        _LABELED,
+        _LOGITS.format(
+            shape="(batch_size, sequence_length, config.vocab_size)",
+            what="Prediction scores of the language modeling head for each vocabulary token",
+        ),
+    ),
+    "SequenceClassifierOutput": (
+        _LABELED,
+        _LOGITS.format(shape="(batch_size, config.num_labels)", what="Scores of each class"),
+    ),
+    "TokenClassifierOutput": (
+        _LABELED,
+        _LOGITS.format(
+            shape="(batch_size, sequence_length, config.num_labels)", what="Scores of each class for each token"
+        ),
+    ),
+    "QuestionAnsweringModelOutput": (_LOSS.format(labels="`start_positions` and `end_positions` are provided"),),
+}
+_FIELD = re.compile(r"\bconfig\.(\w+)")
+
+
+def document_outputs(text: str, model: Model) -> str:
+    """`@auto_docstring` above `@dataclass` on output classes, whose docstrings then hold nothing but their fields."""
+    for node in reversed(list(_classes(ast.parse(text)))):
+        names = [_name(each) for each in node.decorator_list]
+        if "dataclass" in names and DOCUMENTED not in names and any("Output" in _name(each) for each in node.bases):
+            text = _document_output(text, node)
+    return text
+
+
+def _document_output(text: str, node: ast.ClassDef) -> str:
+    intro, _, fields = inspect.cleandoc(ast.get_docstring(node) or "").partition("\n\n")
+    fields = fields or "\n".join(_base_fields(node))
+    if ast.get_docstring(node) is not None:
+        first = node.body[0]
+        indented = "\n".join(f"    {line}" if line else "" for line in fields.splitlines())
+        new = f'    r"""\n{indented}\n    """\n' if fields else "    pass\n" if len(node.body) == 1 else ""
+        text = substitute(text, Span(first.lineno, first.end_lineno or first.lineno), new)
+    said = " ".join(intro.split()).replace('"', '\\"')
+    above = node.decorator_list[0].lineno
+    return insert_above(text, above, f'@{DOCUMENTED}(custom_intro="{said}")' if said else f"@{DOCUMENTED}")
+
+
+def _base_fields(node: ast.ClassDef) -> tuple[str, ...]:
+    """What the docstring of a class without fields says of those behind its first base."""
+    behind = [_name(each).removesuffix("WithPast") for each in node.bases[1:]]
+    return next((said for name, said in BASE_FIELDS.items() if any(each.endswith(name) for each in behind)), ())
+
+
+def document_forwards(text: str, model: Model) -> str:
+    """`@auto_docstring` innermost on every decorated `forward` of a model: one decorator replaces all of the parent's."""
+    methods = [each for node in _classes(ast.parse(text)) if _is_model(node) for each in node.body]
+    for method in reversed(methods):
+        if isinstance(method, ast.FunctionDef) and method.name == "forward" and method.decorator_list:
+            if DOCUMENTED not in [_name(each) for each in method.decorator_list]:
+                text = insert_above(text, method.lineno, f"    @{DOCUMENTED}")
+    return text
+
+
+def note_branches(text: str, model: Model) -> str:
+    """A note on every branch that a field of the gates decides, for those who look for dead ones."""
+    lines = text.splitlines()
+    tree = ast.parse(text)
+    own = _own_fields(tree)
+    for branch in sorted(_branches(tree), key=lambda each: each.line, reverse=True):
+        fields = [name for name in dict.fromkeys(_FIELD.findall(branch.condition)) if name in own]
+        if fields and "CODEPATH:" not in _comment_above(lines, branch.line):
+            names = " and ".join(f"`{name}`" for name in fields) + (" is" if len(fields) == 1 else " are")
+            indent = " " * (len(lines[branch.line - 1]) - len(lines[branch.line - 1].lstrip()))
+            text = insert_above(text, branch.line, indent + NOTE.format(names))
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    condition: str
+    line: int  # of the statement that a note stands above
+
+
+def _branches(tree: ast.Module) -> Iterator[_Branch]:
+    for node in ast.walk(tree):
+        for statement in (each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)):
+            if isinstance(statement, ast.If) and not _is_guard(statement):
+                yield _Branch(ast.unparse(statement.test), statement.lineno)
+            parts = [each for each in ast.iter_child_nodes(statement) if isinstance(each, ast.expr)]
+            inner = [each for part in parts for each in ast.walk(part) if isinstance(each, ast.IfExp)]
+            if inner:
+                yield _Branch(" ".join(ast.unparse(each.test) for each in inner), statement.lineno)
+
+
+def _is_guard(statement: ast.If) -> bool:
+    """Whether a branch does nothing but raise."""
+    return not statement.orelse and all(isinstance(each, ast.Raise) for each in statement.body)
+
+
+def _own_fields(tree: ast.Module) -> set[str]:
+    """The fields that the file's configurations declare."""
+    configs = (node for node in _classes(tree) if node.name.endswith("Config"))
+    fields = (each.target for node in configs for each in node.body if isinstance(each, ast.AnnAssign))
+    return {ast.unparse(target) for target in fields}
+
+
+def _comment_above(lines: list[str], line: int) -> str:
+    first = line - 1
+    while first > 0 and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return "\n".join(lines[first:line])
+
+
+def _is_model(node: ast.ClassDef) -> bool:
+    return node.name.endswith("Model") or re.search(r"For[A-Z]\w+$", node.name) is not None
+
+
+def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    return (node for node in tree.body if isinstance(node, ast.ClassDef))
+
+
+def _name(node: ast.expr) -> str:
+    """`@auto_docstring(...)`, `nn.Module` -> "auto_docstring", "Module"."""
+    called = node.func if isinstance(node, ast.Call) else node
+    return ast.unparse(called).rpartition(".")[2]

@@ -1,0 +1,55 @@
+"""A modular file -> the files that the reference makes of it in a given repository. Reads the disk, writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from converter.casing import read_casing
+from converter.convert import convert
+from converter.diagnostics import ConversionError, Diagnostic
+from converter.expand import Expander
+from converter.jobs import Job, Task
+from converter.library import Library
+from converter.style import style
+from converter.values import Layout, Target
+from upstream.layout import modular_path
+from upstream.values import PACKAGE, Setting, Tree
+
+
+def formatted(path: str, text: str, setting: Setting) -> str:
+    """A text as ruff fixes and formats it under the repository's table. Raises ConversionError for a syntax error."""
+    styled = style({path: text}, setting.ruff_config)
+    if path not in styled.texts:
+        found = styled.findings[path][0]
+        raise ConversionError(Diagnostic(found.code, path, 1, 1, found.message, f"correct `{found.line}`"))
+    return styled.texts[path]
+
+
+def generate(
+    name: str, modular: str, tree: Tree, casing: Mapping[str, str], setting: Setting
+) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
+    """The generated files by path, and warnings about what the reference gets silently wrong.
+
+    `modular` is the text of the model's modular file, relative imports and all. Raises ConversionError.
+    """
+    path = modular_path(name)
+    job = _job(name, tree, path)
+    fresh = {_module(file): text for file, text in tree.changed.items() if file.startswith(f"{PACKAGE}/models/")}
+    library = Library({"transformers": tree.package})
+    expander = Expander(convert, library, {**read_casing(tree.package), **casing}, setting.ruff_config)
+    outcome = expander.expand([Task(job, modular.encode(), fresh)])[0]
+    if outcome.problems:
+        raise ConversionError(*outcome.problems)
+    folder = path.rpartition("/")[0]
+    return {f"{folder}/{file}": text for file, text in sorted(outcome.texts.items())}, outcome.warnings
+
+
+def _job(name: str, tree: Tree, path: str) -> Job:
+    package = f"transformers.models.{name}"
+    target = Target(name, Layout.TREE, path, tree.release, strict=False)
+    return Job(name, Path(path), f"{package}.modular_{name}", package, Path(path).parent, target)
+
+
+def _module(path: str) -> str:
+    return path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")

@@ -1,0 +1,95 @@
+"""What a gated model changes of its base, class by class and method by method."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from facts.values import ModelFacts
+
+from upstream.layout import MODELS, configuration_path, modeling_path, modular_path
+from upstream.values import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row: a class, the part of it that differs, and by how many lines of its syntax tree."""
+
+    class_name: str
+    part: str  # "`forward`", "attributes", "new class"
+    added: int
+    removed: int
+
+
+def changes(facts: ModelFacts, tree: Tree) -> list[Change]:
+    """The rows of both generated files, in the order of the files. Layout, comments and docstrings do not count."""
+    found: list[Change] = []
+    pairs = (
+        (configuration_path(facts.package), f"{MODELS}/{facts.name}/configuration_{facts.name}.py"),
+        (modeling_path(facts.package), f"{MODELS}/{facts.name}/modeling_{facts.name}.py"),
+    )
+    for ours, theirs in pairs:
+        base = _members(tree.read(theirs) or "")
+        gated = _members(_renamed(tree.read(ours) or "", facts))
+        found += [row for name, parts in gated.items() for row in _compare(name, parts, base.get(name), facts)]
+    return found
+
+
+def lines_saved(facts: ModelFacts, tree: Tree) -> tuple[int, int]:
+    """Lines written by hand (the modular file), and lines generated from them."""
+    written = len((tree.read(modular_path(facts.package)) or "").splitlines())
+    paths = (configuration_path(facts.package), modeling_path(facts.package))
+    return written, sum(len((tree.read(path) or "").splitlines()) for path in paths)
+
+
+def _compare(name: str, parts: dict[str, str], base: dict[str, str] | None, facts: ModelFacts) -> Iterator[Change]:
+    shown = f"{facts.prefix}{name.removeprefix(facts.base_prefix)}" if name else "functions"
+    if base is None:
+        yield Change(shown, "new", sum(len(text.splitlines()) for text in parts.values()), 0)
+        return
+    for part in [*parts, *(each for each in base if each not in parts)]:
+        added, removed = _count(base.get(part, ""), parts.get(part, ""))
+        if added or removed:
+            yield Change(shown, part, added, removed)
+
+
+def _count(old: str, new: str) -> tuple[int, int]:
+    lines = [line for line in difflib.ndiff(old.splitlines(), new.splitlines()) if line[0] in "+-"]
+    added = sum(line[0] == "+" for line in lines)
+    return added, len(lines) - added
+
+
+def _renamed(text: str, facts: ModelFacts) -> str:
+    """The gated model's text under its base's names."""
+    return text.replace(facts.prefix, facts.base_prefix).replace(facts.package, facts.name)
+
+
+def _members(text: str) -> dict[str, dict[str, str]]:
+    """The classes of a file, and what each is made of: methods by name and the rest; functions stand under ""."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            found.setdefault("", {})[f"`{node.name}`"] = _code(node)
+        elif isinstance(node, ast.ClassDef):
+            found[node.name] = _parts(node)
+    return found
+
+
+def _parts(node: ast.ClassDef) -> dict[str, str]:
+    parts = {"attributes": ""}
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef):
+            parts[f"`{each.name}`"] = _code(each)
+        elif not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)) and not isinstance(
+            each, ast.Pass
+        ):
+            parts["attributes"] += ast.unparse(each) + "\n"
+    return parts
+
+
+def _code(node: ast.FunctionDef) -> str:
+    if ast.get_docstring(node) is not None:
+        node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(node)

@@ -1,0 +1,76 @@
+"""`utils/check_config_attributes.py`: the fields of configurations that modeling files may leave unread."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+
+
+TABLE = "SPECIAL_CASES_TO_ALLOW"
+
+
+def unread(fields: Iterable[str], modeling: str) -> list[str]:
+    """The fields that a modeling file reads neither as `config.field` nor as `getattr(config, "field"`, in order."""
+    return [name for name in fields if not _reads(modeling, name)]
+
+
+def declared(configuration: str | None) -> list[str]:
+    """The fields that the classes of a configuration file declare: annotated names with or without a default."""
+    classes = (node for node in ast.parse(configuration or "").body if isinstance(node, ast.ClassDef))
+    fields = (each.target for node in classes for each in node.body if isinstance(each, ast.AnnAssign))
+    return [target.id for target in fields if isinstance(target, ast.Name)]
+
+
+def _reads(modeling: str, field: str) -> bool:
+    name = re.escape(field)
+    return bool(re.search(rf"config\.{name}\b|getattr\(\s*(?:self\.)?config,\s*[\"']{name}[\"']", modeling))
+
+
+def allow_fields(text: str, fields: Mapping[str, Iterable[str]], bases: Mapping[str, str]) -> str:
+    """The text with the configurations' exceptions.
+
+    Args:
+        fields: configuration class -> its fields that may stay unread.
+        bases: configuration class -> the base's, whose exceptions hold for it as well.
+    """
+    table = _table(text)
+    if table is None:
+        return text
+    known = {key.value: value for key, value in zip(table.keys, table.values) if isinstance(key, ast.Constant)}
+    new: dict[int, str] = {}
+    for config, own in fields.items():
+        base = known.get(bases.get(config, ""))
+        value = _value(own, base)
+        if config not in known and value:
+            line = base.end_lineno if base is not None else table.lineno
+            new[line or 1] = new.get(line or 1, "") + f'    "{config}": {value},\n'
+    return "".join(line + new.get(number, "") for number, line in enumerate(text.splitlines(keepends=True), 1))
+
+
+def _value(own: Iterable[str], base: ast.expr | None) -> str:
+    """A list of field names; or `True`, which allows every field, where the base has that."""
+    if isinstance(base, ast.Constant):
+        return repr(base.value)
+    inherited = [ast.literal_eval(each) for each in base.elts] if isinstance(base, ast.List) else []
+    names = [*inherited, *(name for name in own if name not in inherited)]
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]" if names else ""
+
+
+def _table(text: str) -> ast.Dict | None:
+    for node in ast.parse(text).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if target is not None and ast.unparse(target) == TABLE and isinstance(node.value, ast.Dict):
+            return node.value
+    return None
+
+
+def allowed(text: str) -> dict[str, tuple[str, ...]]:
+    """The exceptions of a file: configuration class -> fields. One that allows every field is not among them."""
+    table = _table(text)
+    pairs = zip(table.keys, table.values) if table else ()
+    return {
+        ast.literal_eval(key): tuple(ast.literal_eval(value))
+        for key, value in pairs
+        if key and isinstance(value, ast.List)
+    }

@@ -1,0 +1,39 @@
+"""The sort orders of shared files, and putting a line in its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+Key = Callable[[str], object]
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a sorted list: its key and the number of its first line, from 0."""
+
+    key: str
+    line: int
+
+
+def natural(key: str) -> list[tuple[int, int, str]]:
+    """Runs of digits compare as numbers: layoutlmv3 < layoutlmv10."""
+    parts = (part for part in _DIGITS.split(key) if part)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def plain(key: str) -> str:
+    return key
+
+
+def insert(lines: Sequence[str], entries: Sequence[Entry], end: int, key: str, new: str, order: Key) -> list[str]:
+    """The lines with `new` before the first entry that comes after `key`, or before line `end` where none does.
+
+    Entries keep the places they have, sorted or not.
+    """
+    after = (entry.line for entry in entries if order(entry.key) > order(key))  # type: ignore[operator]
+    place = next(after, end)
+    return [*lines[:place], new, *lines[place:]]

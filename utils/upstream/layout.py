@@ -1,0 +1,47 @@
+"""Where each file of a pull request goes."""
+
+from __future__ import annotations
+
+from upstream.values import PACKAGE
+
+
+MODELS = f"{PACKAGE}/models"
+MODELS_INIT = f"{MODELS}/__init__.py"
+AUTO_MAPPINGS = f"{MODELS}/auto/auto_mappings.py"
+CONFIGURATION_AUTO = f"{MODELS}/auto/configuration_auto.py"  # kept by hand before auto_mappings.py was generated
+MODELING_AUTO = f"{MODELS}/auto/modeling_auto.py"
+CONVERSION_MAPPING = f"{PACKAGE}/conversion_mapping.py"
+TOCTREE = "docs/source/en/_toctree.yml"
+CONFIG_CHECK = "utils/check_config_attributes.py"
+
+
+def model_folder(name: str) -> str:
+    return f"{MODELS}/{name}"
+
+
+def init_path(name: str) -> str:
+    return f"{model_folder(name)}/__init__.py"
+
+
+def modular_path(name: str) -> str:
+    return f"{model_folder(name)}/modular_{name}.py"
+
+
+def configuration_path(name: str) -> str:
+    return f"{model_folder(name)}/configuration_{name}.py"
+
+
+def modeling_path(name: str) -> str:
+    return f"{model_folder(name)}/modeling_{name}.py"
+
+
+def page_path(name: str) -> str:
+    return f"docs/source/en/model_doc/{name}.md"
+
+
+def tests_folder(name: str) -> str:
+    return f"tests/models/{name}"
+
+
+def tests_path(name: str) -> str:
+    return f"{tests_folder(name)}/test_modeling_{name}.py"

@@ -1,0 +1,50 @@
+"""A model's page in the documentation."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from facts.values import ModelFacts
+from rendering.render import render
+
+
+_CHECKPOINT = re.compile(r"@auto_docstring\(checkpoint=[\"']([^\"']+)[\"']\)\s*(?:@\w+\s*)*class (\w+)")
+_BADGES = "https://img.shields.io/badge/"
+BADGES = {
+    "flash": ("FlashAttention", f"{_BADGES}%E2%9A%A1%EF%B8%8E%20FlashAttention-eae0c8?style=flat"),
+    "sdpa": ("SDPA", f"{_BADGES}SDPA-DE3412?style=flat&logo=pytorch&logoColor=white"),
+    "tensor_parallelism": ("Tensor parallelism", f"{_BADGES}Tensor%20parallelism-06b6d4?style=flat&logoColor=white"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One kind of use: of the language model, or of the model that sees images."""
+
+    model: str
+    checkpoint: str  # of the base, whose weights the model takes over
+
+
+def render_page(facts: ModelFacts, configuration: str, today: date) -> str:
+    """The page of a model; `configuration` is the text of its generated configuration file."""
+    named = {config: checkpoint for checkpoint, config in _CHECKPOINT.findall(configuration)}
+    image = next((each for each in facts.image_models if each.role == "ForConditionalGeneration"), None)
+    return render(
+        "upstream/model_doc.md.j2",
+        facts=facts,
+        today=today,
+        badges=badges(facts),
+        text=Usage(facts.causal_lm.name, named[facts.causal_lm.config]) if facts.causal_lm else None,
+        image=Usage(image.name, named[image.config]) if image else None,
+        classes=[*facts.configs, *(model.name for model in facts.models)],
+        configs=list(facts.configs),
+    )
+
+
+def badges(facts: ModelFacts) -> list[tuple[str, str]]:
+    """Name and image of what the model can do."""
+    can = {"flash": facts.abilities.flash, "sdpa": facts.abilities.sdpa}
+    can["tensor_parallelism"] = bool(facts.text_config.tp_plan)
+    return [badge for ability, badge in BADGES.items() if can[ability]]

@@ -1,0 +1,150 @@
+"""An export into a git checkout of transformers: branches, commits, and what was run on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from upstream import git
+from upstream.body import Evidence, commit_message, render_body, title_of
+from upstream.evidence import run_checkers, run_fixers, run_tests
+from upstream.exports import Bundle, bundle
+from upstream.parity import measure
+from upstream.places import setting_for, tree_at
+from upstream.values import PREFIX, Model
+from upstream.verify import verify
+
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
+
+    repo: Path
+    models: Sequence[Model]
+    wanted: Sequence[str]
+    today: date
+    branch: str | None
+    stack: bool
+    checks: bool
+    body: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What came of one branch."""
+
+    name: str
+    title: str
+    body: Path
+    base: str  # the branch that it goes into
+    failed: Sequence[str]  # what was run and did not pass
+
+
+def branch_name(wanted: Sequence[str]) -> str:
+    """add-quality-gate-llama; of several models add-quality-gate-gemma3-llama."""
+    short = "-".join(sorted(name.removeprefix(PREFIX).replace("_", "-") for name in wanted))
+    return f"add-quality-gate-{short}"
+
+
+def deliver(order: Order, tell: Tell) -> list[Branch]:
+    """Make the branches, one unless they are stacked. The checkout ends on the last one.
+
+    Raises ConversionError, and leaves branches, files and the checkout's branch as they were.
+    """
+    main = git.check_repository(order.repo)
+    plans = _plans(order, main)
+    for name, _ in plans:
+        git.check_branch(order.repo, name)
+    done: list[Branch] = []
+    base = main
+    with git.restored_on_failure(order.repo) as made:
+        for name, models in plans:
+            git.git(order.repo, "checkout", "--quiet", "--no-track", "-b", name, base)
+            made.append(name)
+            branch = _fill(order, name, base, models, tell)
+            done.append(branch)
+            base = name
+    return done
+
+
+def _plans(order: Order, main: str) -> list[tuple[str, list[Model]]]:
+    """The branches and the models that each brings."""
+    if not order.stack:
+        return [(order.branch or branch_name(order.wanted), list(order.models))]
+    there = {model.name for model in order.models if _has(order.repo, main, model)}
+    return [(branch_name([model.name]), [model]) for model in order.models if model.name not in there]
+
+
+def _has(repo: Path, main: str, model: Model) -> bool:
+    return bool(git.git(repo, "ls-tree", "--name-only", main, f"src/transformers/models/{model.name}/"))
+
+
+def _fill(order: Order, name: str, base: str, models: list[Model], tell: Tell) -> Branch:
+    """Write the files on a new branch, commit them, and run what can be run."""
+    tree = tree_at(order.repo)
+    wanted = order.wanted if not order.stack else [models[-1].name]
+    found = bundle(models, wanted, tree, setting_for(tree, order.today))
+    git.write(order.repo, found.texts)
+    if order.checks:
+        _fix(order.repo, found, tell)
+    git.commit(order.repo, commit_message(found.exports), list(found.texts))
+    tell(f"{name}: {len(found.texts)} files committed")
+    evidence = _evidence(order, found, tell)
+    body = order.body or _body_path(order.repo, name)
+    if order.stack and order.body:
+        body = order.body.with_name(f"{order.body.stem}-{name}{order.body.suffix}")
+    body.parent.mkdir(parents=True, exist_ok=True)
+    body.write_text(render_body(found.exports, tree_at(order.repo), evidence, found.already), encoding="utf-8")
+    return Branch(name, title_of(found.exports), body, base, _failed(evidence))
+
+
+def _fix(repo: Path, found: Bundle, tell: Tell) -> None:
+    """Let the tree's own scripts put the shared files right, and take back what they do to others."""
+    for run in run_fixers(repo):
+        tell(f"{'ok' if run.passed else 'FAILED'} {run.command} ({run.seconds:.0f} s)")
+    ours = set(found.texts)
+    for line in git.git(repo, "status", "--porcelain", "--untracked-files=all").splitlines():
+        path = line[3:].strip('"')
+        if path not in ours and line[:2] != "??":
+            git.git(repo, "checkout", "--quiet", "--", path)
+
+
+def _evidence(order: Order, found: Bundle, tell: Tell) -> Evidence:
+    tree = tree_at(order.repo)
+    findings = verify(found.names, tree, setting_for(tree, order.today))
+    if not order.checks:
+        return Evidence(findings=findings)
+    parity = {each.model.name: measure(each.facts, order.repo) for each in found.exports}
+    evidence = Evidence(parity, run_checkers(order.repo), run_tests(order.repo, found.names), findings)
+    for run in (*(run for run, _ in parity.values()), *evidence.checkers, *evidence.tests):
+        tell(f"{'ok' if run.passed else 'FAILED'} {run.command} ({run.seconds:.0f} s)")
+    return evidence
+
+
+def _failed(evidence: Evidence) -> list[str]:
+    runs = (*(run for run, _ in evidence.parity.values()), *evidence.checkers, *evidence.tests)
+    failed = [f"{run.command}: {run.last_line}" for run in runs if not run.passed]
+    differ = [
+        f"{name}: logits differ from the base's" for name, (_, one) in evidence.parity.items() if one and not one.equal
+    ]
+    return [*failed, *differ, *map(str, evidence.findings or ())]
+
+
+def _body_path(repo: Path, name: str) -> Path:
+    """In git's own folder, where it makes nothing dirty."""
+    return (repo / git.git(repo, "rev-parse", "--git-path", f"quality-gate/{name}.md").strip()).resolve()
+
+
+def draft_command(repo: Path, branch: Branch, main: str) -> str:
+    """What a person runs to push the branch and open a draft, having filled in the body."""
+    base = main if branch.base == main else branch.base
+    return (
+        f"git -C {repo} push --set-upstream origin {branch.name} && gh pr create --draft "
+        f"--repo huggingface/transformers --base {base} --head {branch.name} "
+        f'--title "{branch.title}" --body-file {branch.body}'
+    )

@@ -1,0 +1,144 @@
+"""A modular file of this project -> the modular file of a transformers repository. Text to text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from upstream.conventions import document_forwards, document_outputs, note_branches
+from upstream.spans import Span, drop, statement_span, substitute
+from upstream.values import Model, refuse
+
+
+HOLDERS = "The Quality Gate team and the HuggingFace Inc. team"
+REGISTRATIONS = ("AutoModel._model_mapping.register", "register_checkpoint_conversion_mapping")
+_COPYRIGHT = re.compile(r"\A# Copyright \d{4} [^\n]*\n")
+_EXAMPLE = re.compile(r"(>>> from )generated(?:\.\w+)*( import )")
+Rewrite = Callable[[str, Model], str]
+
+
+def rewrite(model: Model, year: int) -> str:
+    """The modular file as upstream keeps it, not yet formatted: what its imports leave unused is ruff's to remove.
+
+    Raises ConversionError (`absolute-import`) where the delta imports transformers in a form that has no relative one.
+    """
+    text = _COPYRIGHT.sub(f"# Copyright {year} {HOLDERS}. All rights reserved.\n", model.delta, count=1)
+    for step in STEPS:
+        text = step(text, model)
+    return text
+
+
+def relative_imports(text: str, model: Model) -> str:
+    """`from transformers.utils import x` -> `from ...utils import x`, in statements and nowhere else."""
+    lines = text.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import) and any(_is_ours(alias.name) for alias in node.names):
+            fix = "import names from the module: `from transformers.x import y`"
+            message = f"`{ast.unparse(node)}` has no relative form"
+            raise refuse("absolute-import", model.path, message, fix, node.lineno)
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module and _is_ours(node.module):
+            line = lines[node.lineno - 1]
+            lines[node.lineno - 1] = line.replace(node.module, relative_module(node.module, model.name), 1)
+    return "".join(lines)
+
+
+def relative_module(module: str, model: str) -> str:
+    """How a module is named from a model's own folder.
+
+    transformers                        -> ...
+    transformers.utils                  -> ...utils
+    transformers.models.llama.m         -> ..llama.m
+    generated.quality_gate_llama.m      -> ..quality_gate_llama.m
+    """
+    top, *rest = module.split(".")
+    if top == "generated":
+        rest = ["models", *rest]
+    if rest[:2] == ["models", model]:
+        return "." + ".".join(rest[2:])
+    if rest[:1] == ["models"] and len(rest) > 1:
+        return ".." + ".".join(rest[1:])
+    return "..." + ".".join(rest)
+
+
+def import_examples(text: str, model: Model) -> str:
+    """Examples import from transformers, as a reader of its documentation does."""
+    return _EXAMPLE.sub(r"\1transformers\2", text)
+
+
+def drop_registrations(text: str, model: Model) -> str:
+    """What the mappings of a repository say needs no registration at run time, nor an `__init__` to do it in."""
+    tree = ast.parse(text)
+    spans: list[Span] = []
+    for node in _classes(tree):
+        for method in (each for each in node.body if isinstance(each, ast.FunctionDef)):
+            found = [each for each in method.body if _registers(each)]
+            kept = [each for each in method.body if each not in found]
+            if found and method.name == "__init__" and _only_checks(kept):
+                spans.append(statement_span(text, method))
+            else:
+                spans += [statement_span(text, each) for each in found]
+    return drop(text, spans)
+
+
+def export_classes(text: str, model: Model) -> str:
+    """`__all__` names classes only: helpers of two gated models would hide each other in `transformers`."""
+    tree = ast.parse(text)
+    defined = {node.name for node in _classes(tree)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names = [name for name in ast.literal_eval(node.value) if name in defined]
+            listed = "".join(f'    "{name}",\n' for name in names)
+            return substitute(text, Span(node.lineno, node.end_lineno or node.lineno), f"__all__ = [\n{listed}]\n")
+    return text
+
+
+STEPS: Sequence[Rewrite] = (
+    relative_imports,
+    import_examples,
+    drop_registrations,
+    export_classes,
+    document_outputs,
+    document_forwards,
+    note_branches,
+)
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("transformers", "generated")
+
+
+def _classes(tree: ast.Module) -> Iterable[ast.ClassDef]:
+    return (node for node in tree.body if isinstance(node, ast.ClassDef))
+
+
+def _registers(statement: ast.stmt) -> bool:
+    """Whether a statement is about a registration: the call itself, or a loop of them."""
+    if not isinstance(statement, ast.Expr | ast.For):
+        return False
+    calls = (ast.unparse(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call))
+    return any(call in REGISTRATIONS for call in calls)
+
+
+def _only_checks(body: Sequence[ast.stmt]) -> bool:
+    """Whether an `__init__` does nothing but look at the config, which has looked at itself, and call its base."""
+    return all(_is_check(each) or _is_base_call(each) or _is_local(each) for each in body)
+
+
+def _is_local(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Assign) and all(isinstance(each, ast.Name) for each in statement.targets)
+
+
+def _is_check(statement: ast.stmt) -> bool:
+    called = _called(statement)
+    return called.startswith("check_") and called.endswith("_config")
+
+
+def _is_base_call(statement: ast.stmt) -> bool:
+    return _called(statement).endswith(".__init__")
+
+
+def _called(statement: ast.stmt) -> str:
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return ast.unparse(statement.value.func)
+    return ""

@@ -1,0 +1,104 @@
+"""The files that all models share, as they are with one more model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from facts.values import ModelClass, ModelFacts
+
+from upstream.edits import config_fields, conversions, mappings, models_init, toctree
+from upstream.layout import (
+    AUTO_MAPPINGS,
+    CONFIG_CHECK,
+    CONFIGURATION_AUTO,
+    CONVERSION_MAPPING,
+    MODELING_AUTO,
+    MODELS_INIT,
+    TOCTREE,
+    modeling_path,
+)
+from upstream.values import PREFIX, Tree
+
+
+# Where a head goes whose base is in no table, by what its name ends in.
+TABLES = {
+    "Model": "MODEL_MAPPING_NAMES",
+    "ForCausalLM": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "ForConditionalGeneration": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    "ForSequenceClassification": "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    "ForTokenClassification": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+    "ForQuestionAnswering": "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
+}
+
+
+def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
+    """path -> new text, of those files that the tree has and that the model changes.
+
+    `tree` holds the model's own files already.
+    """
+    edited = {
+        MODELS_INIT: lambda text: models_init.add_model(text, facts.package),
+        AUTO_MAPPINGS: lambda text: with_configs(text, facts),
+        CONFIGURATION_AUTO: lambda text: text if tree.read(AUTO_MAPPINGS) else with_configs(text, facts),
+        MODELING_AUTO: lambda text: with_models(text, facts),
+        TOCTREE: lambda text: toctree.add_page(text, facts.package, facts.prefix, facts.name),
+        CONVERSION_MAPPING: lambda text: conversions.add_conversions(text, dict(_renamed(facts))),
+        CONFIG_CHECK: lambda text: config_fields.allow_fields(text, unread_fields(facts, tree), _bases(facts)),
+    }
+    texts = {path: tree.read(path) for path in edited}
+    new = {path: edit(texts[path]) for path, edit in edited.items() if texts[path] is not None}
+    return {path: text for path, text in new.items() if text != texts[path]}
+
+
+def with_configs(text: str, facts: ModelFacts) -> str:
+    """The table of configurations, and the folder of those whose model type is not its name."""
+    for config in facts.configs.values():
+        text = mappings.add_entry(text, mappings.CONFIGS, config.model_type, config.name)
+        if config.model_type != facts.package:
+            text = mappings.add_entry(text, mappings.FOLDERS, config.model_type, facts.package)
+    return text
+
+
+def with_models(text: str, facts: ModelFacts) -> str:
+    """Every table that has a base of one of the models has the gated one too."""
+    tables = mappings.read_tables(text)
+    for model in facts.models:
+        key = facts.configs[model.config].model_type
+        for table in sorted(tables_of(model, key, tables.values())):
+            text = mappings.add_entry(text, table, key, model.name)
+    return text
+
+
+def tables_of(model: ModelClass, key: str, tables: Iterable[mappings.Table]) -> set[str]:
+    """The tables that a model belongs to: those of its base, or else the one of its task."""
+    base = key.removeprefix(PREFIX)
+    found = {table.name for table in tables if table.values.get(base) == model.base_name}
+    return found or {TABLES[model.role]} if model.role in TABLES else found
+
+
+def unread_fields(facts: ModelFacts, tree: Tree) -> dict[str, list[str]]:
+    """Fields that the modeling file does not read, of those alone that the base does not have: its are excepted."""
+    modeling = tree.read(modeling_path(facts.package)) or ""
+    found = {}
+    for config in facts.configs.values():
+        own = [name for name in config.fields if name not in base_fields(facts, tree)]
+        found[config.name] = config_fields.unread(own, modeling)
+    return found
+
+
+def base_fields(facts: ModelFacts, tree: Tree) -> set[str]:
+    """The names that the base's configuration file gives to fields."""
+    return set(
+        config_fields.declared(tree.read(f"src/transformers/models/{facts.name}/configuration_{facts.name}.py"))
+    )
+
+
+def _bases(facts: ModelFacts) -> dict[str, str]:
+    return {config.name: config.base_name for config in facts.configs.values()}
+
+
+def _renamed(facts: ModelFacts) -> Iterable[tuple[str, str]]:
+    for config in facts.configs.values():
+        yield config.model_type.removeprefix(PREFIX), config.model_type
+    for model in facts.models:
+        yield model.base_name, model.name

@@ -1,0 +1,109 @@
+"""Modular and modeling files: names, signatures, initialisation, what the converter gets wrong without a word."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from converter.diagnostics import Diagnostic
+from upstream.verify.subject import File, Subject, finding, names_of
+
+
+_PROJECT = re.compile(r"\bgenerated\.quality_gate_|^\s*(?:from|import) transformers\b", re.MULTILINE)
+
+
+def prefixed(subject: Subject) -> Iterator[Diagnostic]:
+    """One prefix for every class of the files, helpers included."""
+    prefix = subject.prefix
+    for file in (subject.modular, subject.configuration, subject.modeling):
+        for node in file.classes():
+            if prefix and not node.name.startswith(prefix):
+                fix = f"call it `{prefix}{node.name}`"
+                message = f"`{node.name}` does not begin with the model's prefix"
+                yield finding(file, node.lineno, "unprefixed-class", message, fix)
+
+
+def exported(subject: Subject) -> Iterator[Diagnostic]:
+    """Every model of the modeling file is exported, and nothing but classes."""
+    file = subject.modeling
+    names = set(file.exported)
+    for node in _models(file):
+        if node.name not in names and not node.name.startswith("_"):
+            message = f"`{node.name}` is not in `__all__`"
+            yield finding(file, node.lineno, "unexported-model", message, "add it to `__all__` of the modular file")
+    for name in file.exported:
+        if name[:1].islower():
+            message = f"`{name}` would hide or be hidden by that of another model in `transformers`"
+            yield finding(file, file.line(rf"\"{name}\""), "exported-helper", message, "take it out of `__all__`")
+
+
+def keyword_arguments(subject: Subject) -> Iterator[Diagnostic]:
+    """Every `forward` of a model takes `**kwargs`."""
+    file = subject.modeling
+    for node in _models(file):
+        for each in node.body:
+            if isinstance(each, ast.FunctionDef) and each.name == "forward" and each.args.kwarg is None:
+                message = f"`{node.name}.forward` takes no **kwargs"
+                fix = "end its signature with `**kwargs: Unpack[TransformersKwargs]`"
+                yield finding(file, each.lineno, "missing-kwargs", message, fix)
+
+
+def initialisation(subject: Subject) -> Iterator[Diagnostic]:
+    """`_init_weights` calls its base, without gradients, and changes parameters through `init` alone."""
+    for file in (subject.modular, subject.modeling):
+        for node in file.classes():
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef) and each.name == "_init_weights":
+                    yield from _initialisation(file, node.name, each)
+
+
+def _initialisation(file: File, name: str, method: ast.FunctionDef) -> Iterator[Diagnostic]:
+    calls = [node for node in ast.walk(method) if isinstance(node, ast.Call)]
+    for call in calls:
+        called = ast.unparse(call.func)
+        if called.endswith("_") and not called.endswith("__") and called.split(".")[0] not in ("init", "nn"):
+            message = f"`{called}` changes a parameter in place, loaded ones too"
+            fix = f"use `init.{called.rpartition('.')[2]}(tensor, ...)` from `... import initialization as init`"
+            yield finding(file, call.lineno, "in-place-init", message, fix)
+    if not any(ast.unparse(call.func).endswith("._init_weights") for call in calls):
+        message = f"`{name}._init_weights` does not call its base's"
+        yield finding(file, method.lineno, "base-init", message, "begin with `super()._init_weights(module)`")
+    if "no_grad" not in names_of(method.decorator_list):
+        message = f"`{name}._init_weights` records gradients"
+        yield finding(file, method.lineno, "init-gradients", message, "decorate it with `@torch.no_grad()`")
+
+
+def base_prefixes(subject: Subject) -> Iterator[Diagnostic]:
+    """No head looks for its weights elsewhere than the other heads."""
+    file = subject.modeling
+    prefixes = {node.name: each for node in file.classes() for each in node.body if _sets_prefix(each)}
+    common = next((each for name, each in prefixes.items() if name.endswith("PreTrainedModel")), None)
+    for name, each in prefixes.items():
+        if common is not None and ast.unparse(each.value) != ast.unparse(common.value):
+            message = f"`{name}` would find no weight of its own causal language model: {ast.unparse(each)}"
+            fix = f"say `{ast.unparse(common)}` in the modular file"
+            yield finding(file, each.lineno, "base-prefix", message, fix)
+
+
+def relative_imports(subject: Subject) -> Iterator[Diagnostic]:
+    """No import that only this project, or an installed transformers, could resolve."""
+    for file in (subject.modular, subject.configuration, subject.modeling):
+        for match in _PROJECT.finditer(file.text):
+            if not match[0].lstrip().startswith(">>>"):
+                line = file.text.count("\n", 0, match.end()) + 1
+                message = f"`{match[0].strip()}` means nothing inside the repository"
+                yield finding(file, line, "absolute-import", message, "import relatively: `from ...utils import x`")
+
+
+def _sets_prefix(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "base_model_prefix"
+
+
+def _models(file: File) -> Iterator[ast.ClassDef]:
+    """The classes that lead to a PreTrainedModel, in the file's order."""
+    known = {"PreTrainedModel"}
+    for node in file.classes():
+        if any(ast.unparse(base) in known or ast.unparse(base).endswith("PreTrainedModel") for base in node.bases):
+            known.add(node.name)
+            yield node
