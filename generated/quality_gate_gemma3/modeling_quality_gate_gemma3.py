@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 d47ba71e9aafc7b3a42436ba29002935f3a7836f5671cc0efefa920ebd6a3183
+# Seal: sha256 a35390ebe6e034474c7bd62604d4a1d79f1e91cbfd41c727d717faac56b37476
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -178,7 +178,10 @@ class QualityGateGemma3CausalLMOutputWithPast(ModelOutput):
 
 
 class QualityGateGemma3Gate(nn.Module):
-    """Scores how good the text up to each token is, by one linear map of the feed-forward network's input."""
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
 
     def __init__(self, config: QualityGateGemma3Config):
         super().__init__()
@@ -586,7 +589,7 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
 
 
 def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
-    """The gates' linear maps, first layer first, by the names that their weights have in a language model's checkpoint."""
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
     return {
         f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
         for name, module in model.base_model.named_modules()
@@ -688,8 +691,8 @@ class QualityGateGemma3PreTrainedModel(PreTrainedModel):
 class QualityGateGemma3Idle(torch.autograd.Function):
     """Hands hidden states on, and gradients of zero back to gates that had no part in them.
 
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
-    state that a weight has only once it got one.
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
     """
 
     @staticmethod
@@ -742,9 +745,9 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
     only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
     if only_closes and not torch.compiler.is_compiling():
         logger.warning_once(
-            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe cost "
-            "the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else 0), set "
-            '`quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
+            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            '0), set `quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
         )
 
 
@@ -837,7 +840,8 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "`output_router_logits=False`."
                 )
         elif not logits and self.training:
-            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateGemma3Idle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
@@ -855,6 +859,9 @@ def quality_classification_loss(
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
+
+    Source: the Quality-Gate project (linear loss, labels and their balance) and Select-MoE, which it follows (the
+    other losses); moments are taken of each layer, and keep the gradients that they lost there.
 
     Args:
         router_logits: one tensor `[batch, tokens, 1]` for every layer, before the sigmoid.
@@ -940,8 +947,8 @@ def check_quality_inputs(
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
         raise ValueError(
-            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one value "
-            f"for each token: ({batch_size}, {length})."
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
+            f"value for each token: ({batch_size}, {length})."
         )
 
 

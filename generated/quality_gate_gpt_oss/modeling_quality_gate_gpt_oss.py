@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 721781fea5111f9bcad44a4f4e8a7745d820e6b968417fab50a81406ceee6e64
+# Seal: sha256 ee616b878c177bd97a6dd9f258fcd62a52a01c3b0435d1ef8965528a23f2e468
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,10 @@ class QualityGateGptOssCausalLMOutputWithPast(QualityGateGptOssOutput, MoeCausal
 
 
 class QualityGateGptOssGate(nn.Module):
-    """Scores how good the text up to each token is, by one linear map of the feed-forward network's input."""
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
 
     def __init__(self, config: QualityGateGptOssConfig):
         super().__init__()
@@ -428,7 +431,7 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
 
 
 def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
-    """The gates' linear maps, first layer first, by the names that their weights have in a language model's checkpoint."""
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
     return {
         f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
         for name, module in model.base_model.named_modules()
@@ -572,8 +575,8 @@ class QualityGateGptOssRotaryEmbedding(nn.Module):
 class QualityGateGptOssIdle(torch.autograd.Function):
     """Hands hidden states on, and gradients of zero back to gates that had no part in them.
 
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants the
-    state that a weight has only once it got one.
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
     """
 
     @staticmethod
@@ -613,9 +616,9 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
     only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
     if only_closes and not torch.compiler.is_compiling():
         logger.warning_once(
-            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe cost "
-            "the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else 0), set "
-            '`quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
+            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            '0), set `quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
         )
 
 
@@ -708,7 +711,8 @@ def records_quality_scores(forward: Callable) -> Callable:
                     "`output_router_logits=False`."
                 )
         elif not logits and self.training:
-            idle = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateGptOssIdle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
@@ -726,6 +730,9 @@ def quality_classification_loss(
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
+
+    Source: the Quality-Gate project (linear loss, labels and their balance) and Select-MoE, which it follows (the
+    other losses); moments are taken of each layer, and keep the gradients that they lost there.
 
     Args:
         router_logits: one tensor `[batch, tokens, 1]` for every layer, before the sigmoid.
@@ -811,8 +818,8 @@ def check_quality_inputs(
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
         raise ValueError(
-            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one value "
-            f"for each token: ({batch_size}, {length})."
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
+            f"value for each token: ({batch_size}, {length})."
         )
 
 
