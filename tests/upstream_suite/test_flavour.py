@@ -1,0 +1,84 @@
+"""The test file of a pull request: what transformers' checkers and its reviewers look at."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from facts.project import GENERATED, facts_of, generated_models
+from facts.read import package_files, read_facts
+from facts.values import ModelFacts
+from testgen.upstream import upstream_path, upstream_test
+
+from converter.style import style
+from converter.tools import SHIPPED_CONFIG
+
+
+MODELS = generated_models()
+
+
+def rendered(name: str) -> tuple[ModelFacts, str]:
+    facts = facts_of(name)
+    return facts, upstream_test(facts, package_files(GENERATED / facts.package))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_form_that_checkers_read(name: str) -> None:
+    facts, text = rendered(name)
+    assert re.match(r"# Copyright 20\d\d .+\. All rights reserved\.\n#\n# Licensed under the Apache License", text)
+    assert f'"""Testing suite for the PyTorch {facts.prefix} model."""' in text
+    tested = re.findall(r"base_model_class\s+=\s+(\w+)", text)
+    assert tested == [facts.text_model.name]
+    tested += re.findall(r"\w+", " ".join(re.findall(r"all_model_classes\s+=\s+\(\s*\(([^\)]*)\)", text)))
+    prefix = facts.text_model.name.removesuffix("Model")
+    for model in facts.models:  # named, or found by transformers' tester under the usual name
+        assert model.name in tested or model.name == prefix + model.role or f" = {model.name}\n" in text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_python_in_transformers_own_style(name: str) -> None:
+    facts, text = rendered(name)
+    path = upstream_path(facts)
+    styled = style({path: text}, SHIPPED_CONFIG)
+    assert styled.texts == {path: text} and not styled.findings
+    assert rendered(name)[1] == text
+    local = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.level}
+    assert "causal_lm_tester" in local
+    assert not re.search(r"generated|modular|TODO", text)
+
+
+def test_what_a_gate_has_to_show() -> None:
+    _, text = rendered("gemma3")
+    methods = (
+        "test_gates_are_initialized",
+        "test_outputs_equal_the_base_and_only_gates_are_missing",
+        "test_quality_loss",
+        "test_unknown_quality_loss_type",
+        "test_every_gate_gets_a_gradient",
+    )
+    for method in methods:  # for the text models and for those that take images
+        assert text.count(f"def {method}(") == 2, method
+    assert '("samples", True), ("tokens", False)' in text and "# padded on the left" in text
+    assert '("without_checkpointing", False), ("with_checkpointing", True)' in text
+
+
+def test_the_slow_tests_wait_for_a_gpu_and_say_what_is_missing() -> None:
+    _, text = rendered("qwen3")
+    assert "@slow\n@require_torch_accelerator\nclass QualityGateQwen3IntegrationTest(unittest.TestCase):" in text
+    assert 'base_checkpoint = "Qwen/Qwen3-1.7B"' in text and 'Expectations({("cuda", 8): []})' in text
+    assert 'self.skipTest("no gated checkpoint is public yet' in text
+
+
+def test_a_model_of_experts_says_which_plan_it_has() -> None:
+    assert "def test_moe_parallel_plans_shard_experts" in rendered("gpt_oss")[1]
+    assert "def test_moe_parallel_plans_shard_experts" not in rendered("llama")[1]
+
+
+def test_a_configuration_without_a_checkpoint_is_refused() -> None:
+    facts = facts_of("llama")
+    files = package_files(GENERATED / facts.package)
+    name = f"configuration_{facts.package}.py"
+    files[name] = files[name].replace("checkpoint=", "point=")
+    with pytest.raises(LookupError, match="names no checkpoint"):
+        upstream_test(read_facts("llama", files), files)

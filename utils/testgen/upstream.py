@@ -1,0 +1,171 @@
+"""Facts -> a model's test file as transformers has one for each of its models, for a pull request.
+
+Nothing here is run from where it lies in this project: its base classes are transformers' own, see `upstream_suite`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.values import ModelFacts
+from rendering.render import render
+
+from converter.style import style
+from converter.tools import SHIPPED_CONFIG
+
+
+TEMPLATE = "tests/upstream_modeling.py.j2"
+HOLDER = "The Quality Gate team"
+# The attributes of transformers' tester that its configurations are made from: a file says only what they leave out.
+TESTER_SIZES = {
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", "max_position_embeddings", "pad_token_id", "bos_token_id", "eos_token_id"),
+    *("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
+}
+SPECIAL_TOKENS = 3  # padding, begin and end of a text
+LAYERS = 2  # transformers allows no more in these tests
+LISTS = ("layer_types",)  # one element for every layer
+ROLES = {
+    "causal_lm_class": "ForCausalLM",
+    "sequence_classification_class": "ForSequenceClassification",
+    "token_classification_class": "ForTokenClassification",
+    "question_answering_class": "ForQuestionAnswering",
+}
+# Its weights are named differently in the heads that answer questions of some bases.
+NOT_COMPARED = "ForQuestionAnswering"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The text models of a package, or its image-text models: what the templates ask for."""
+
+    config: str
+    base_config: str
+    generative: str  # the language model
+    models: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]  # (class of the base, gated class)
+    sizes: Mapping[str, Any]
+    is_image: bool = False
+    model: str = ""  # the base model of the text part
+    roles: Mapping[str, str] = field(default_factory=dict)  # classes that are not named after the base model
+    text_sizes: Mapping[str, Any] = field(default_factory=dict)
+    vision_sizes: Mapping[str, Any] = field(default_factory=dict)
+    has_expert_plan_alone: bool = False  # and no tensor parallel one
+    special: int = SPECIAL_TOKENS  # tokens at the start of the vocabulary that are no text
+    image_token: str = "image_token_index"
+    tokens_per_image: str = "mm_tokens_per_image"
+
+
+def upstream_path(facts: ModelFacts) -> str:
+    """Where the file lies in a transformers tree."""
+    return f"tests/models/{facts.package}/test_modeling_{facts.package}.py"
+
+
+def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOLDER) -> str:
+    """The text of the test file, formatted as transformers formats. Pure.
+
+    Args:
+        facts: of a generated package.
+        files: the texts of its files by name: the year and the checkpoint of the base are read off the configuration.
+        holder: of the copyright.
+
+    Raises:
+        LookupError: the configuration names no year or no checkpoint.
+    """
+    configuration = files[f"configuration_{facts.package}.py"]
+    text, image = _text_part(facts), _image_part(facts)
+    part = image or text
+    base, gated = next(pair for pair in part.pairs if pair[1] == part.generative)
+    raw = render(
+        TEMPLATE,
+        facts=facts,
+        text=text,
+        image=image,
+        imported=_imported(facts, [part for part in (text, image) if part]),
+        year=_find(r"^# Copyright (\d{4})", configuration, "year"),
+        checkpoint=_find(r'checkpoint="([^"]+)"', configuration, "checkpoint"),
+        holder=holder,
+        integration={"base": base, "gated": gated},
+    )
+    path = upstream_path(facts)
+    return style({path: raw}, SHIPPED_CONFIG).texts[path]
+
+
+def _find(pattern: str, text: str, what: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    if not found:
+        raise LookupError(f"the configuration names no {what}: nothing in it matches {pattern}")
+    return found[1]
+
+
+def _imported(facts: ModelFacts, parts: list[Part]) -> list[str]:
+    names = {name for part in parts for pair in part.pairs for name in pair}
+    names |= {name for part in parts for name in (*part.models, *part.roles.values(), part.base_config)}
+    return sorted(names | {part.config for part in parts if part.is_image})
+
+
+def _text_part(facts: ModelFacts) -> Part | None:
+    if facts.causal_lm is None or facts.causal_lm.config != facts.text_config.name:
+        return None
+    prefix = facts.text_model.name.removesuffix("Model")
+    named = {each.role: each.name for each in facts.text_models}
+    roles = {role: named[ending] for role, ending in ROLES.items() if named.get(ending) not in (None, prefix + ending)}
+    if facts.text_config.name != prefix + "Config":
+        roles["config_class"] = facts.text_config.name
+    return Part(
+        config=facts.text_config.name,
+        base_config=facts.text_config.base_name,
+        generative=facts.causal_lm.name,
+        models=(facts.text_model.name,),
+        pairs=_pairs(facts.text_models),
+        sizes={name: repr(value) for name, value in _own_sizes(facts).items()},
+        model=facts.text_model.name,
+        roles=roles,
+        has_expert_plan_alone=bool(facts.text_config.ep_plan) and not facts.text_config.tp_plan,
+    )
+
+
+def _image_part(facts: ModelFacts) -> Part | None:
+    config = facts.image_config
+    generative = next((each.name for each in facts.image_models if each.role == "ForConditionalGeneration"), "")
+    if config is None or not generative:
+        return None
+    text = facts.text_config
+    sizes = {name: value for name, value in tiny_fields(text.fields, facts.name).items() if name in TESTER_SIZES}
+    image_sizes = {name: value for name, value in TINY_IMAGE_TEXT.items() if name in config.fields}
+    # Tests that take tokens off the end of the vocabulary must leave those that stand for an image.
+    named = [name for name in image_sizes if name.endswith(("_token_index", "_token_id"))]
+    image_tokens = {name: SPECIAL_TOKENS + number for number, name in enumerate(named)}
+    return Part(
+        config=config.name,
+        base_config=config.base_name,
+        generative=generative,
+        models=tuple(each.name for each in facts.image_models),
+        pairs=_pairs(facts.image_models),
+        sizes={**image_sizes, **image_tokens},
+        is_image=True,
+        text_sizes={**sizes, "num_hidden_layers": LAYERS, **_own_sizes(facts)},
+        vision_sizes={**TINY_VISION, "vision_use_head": False},  # a head on top of the patches, which nothing reads
+        special=SPECIAL_TOKENS + len(image_tokens),
+    )
+
+
+def _pairs(models: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((each.base_name, each.name) for each in models if each.role != NOT_COMPARED)
+
+
+def _own_sizes(facts: ModelFacts) -> dict[str, Any]:
+    """Sizes of the text model that transformers' tester does not know, and that are not derived from those it knows."""
+    fields = facts.text_config.fields
+    sizes = {
+        name: value
+        for name, value in tiny_fields(fields, facts.name).items()
+        if name not in TESTER_SIZES and (name not in fields or fields[name].default != "None" or name in LISTS)
+    }
+    if "max_window_layers" in sizes:
+        sizes["max_window_layers"] = LAYERS // 2
+    return {name: value[:LAYERS] if name in LISTS else value for name, value in sizes.items()}
