@@ -1,0 +1,104 @@
+"""Tensors of `pytorch_model*.bin`: mapped into memory, never executed. Needs torch."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+
+import torch
+
+from checkpoints.errors import CheckpointError
+from checkpoints.headers import Tensor
+from checkpoints.layout import PICKLE_INDEX, Checkpoint, Shard, read_json
+from checkpoints.tensors import CHUNK, span
+
+
+_NAMES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+}
+
+
+class PickledTensors:
+    """One file is mapped at a time; a tensor is read when its bytes are asked for.
+
+    Raises CheckpointError where a file holds more than tensors, or is none of torch's.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._shards: dict[str, Shard] = {}
+        self._open: tuple[str, dict[str, torch.Tensor]] = ("", {})
+        self.known: dict[str, Tensor] = {}
+        self.left_out: dict[str, str] = {}
+        for shard in checkpoint.shards:
+            for name, value in self._load(shard).items():
+                self._add(checkpoint, shard, name, value)
+        self._check_index(checkpoint)
+
+    def chunks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        tensor = self._load(self._shards[name])[name].detach()
+        flat = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+        first, last = span(self.known[name], start, stop)
+        for begin in range(first, last, CHUNK):
+            yield flat[begin : min(begin + CHUNK, last)].tobytes()
+
+    def _add(self, checkpoint: Checkpoint, shard: Shard, name: str, value: object) -> None:
+        if not isinstance(value, torch.Tensor):
+            self.left_out[name] = f"is no tensor, but of type {type(value).__name__}"
+            return
+        if value.dtype not in _NAMES or value.is_sparse or value.is_quantized:
+            message = f"`{name}` is of a kind that safetensors does not hold: {value.dtype}"
+            raise CheckpointError(checkpoint.folder / shard.name, message, "convert it first")
+        if name in self.known:
+            message = f"holds `{name}`, and so does {self._shards[name].name}"
+            raise CheckpointError(checkpoint.folder / shard.name, message, "keep the tensor in one of them")
+        self.known[name] = Tensor(name, _NAMES[value.dtype], tuple(value.shape))
+        self._shards[name] = shard
+
+    def _check_index(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.index_text is None:
+            return
+        places = {name: shard.name for name, shard in self._shards.items()}
+        listed = read_json(checkpoint.folder / PICKLE_INDEX)["weight_map"]
+        wrong = sorted(name for name in listed.keys() | places.keys() if listed.get(name) != places.get(name))
+        if wrong:
+            message = f"does not say where `{wrong[0]}` is, or says it wrongly"
+            raise CheckpointError(checkpoint.folder / PICKLE_INDEX, message, "fetch index and shards again")
+
+    def _load(self, shard: Shard) -> dict[str, torch.Tensor]:
+        if self._open[0] != shard.name:
+            self._open = ("", {})  # the file before is let go of first
+            self._open = (shard.name, _read(shard))
+        return self._open[1]
+
+
+def _read(shard: Shard) -> dict[str, torch.Tensor]:
+    """The entries of a file. The format of torch before 1.6 cannot be mapped, and is read whole."""
+    try:
+        try:
+            found = torch.load(shard.path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap can only be used" not in str(error):
+                raise
+            found = torch.load(shard.path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        message = "holds more than tensors: reading it would run code from the file, or it is no file of torch's"
+        raise CheckpointError(shard.path, message, "take the safetensors version, or fetch the file again") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        message = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        raise CheckpointError(shard.path, message, "fetch the file again") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(
+            shard.path, f"holds a {type(found).__name__}, no tensors by name", "fetch the file again"
+        )
+    return found
