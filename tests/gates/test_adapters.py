@@ -57,6 +57,7 @@ def test_gates_alone_are_saved_and_loaded(family: Family, tmp_path: Path) -> Non
     disturb(trained.requires_grad_(False))
     for gate in gates(trained):
         gate.gate.weight.data.normal_()
+    assert trained.quality_layers() == tuple(range(LAYERS))
     trained.save_quality_gates(tmp_path / "gates")
     saved = load_file(tmp_path / "gates" / "quality_gates.safetensors")
     assert list(saved) == [f"model.layers.{layer}.quality_gate.gate.weight" for layer in range(LAYERS)]

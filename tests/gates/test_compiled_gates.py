@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
-from families import Family, gates, tokens
+from families import FAMILIES, Family, gates, tokens
 
 
 @pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
@@ -32,6 +34,20 @@ def test_a_training_step_compiles_without_a_break(family: Family, scores: bool) 
     torch.testing.assert_close(loss, eager)
     loss.backward()
     assert all(bool(gate.gate.weight.grad.any()) == scores for gate in gates(model))
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="inductor writes C++ for a CPU, and there is no g++")
+def test_inductor_computes_the_same() -> None:
+    model = FAMILIES[0].gated().train()
+    arguments = {"labels": tokens(), "quality_labels": torch.tensor([0, 1])}
+    eager = model(tokens(), **arguments)
+    expected = torch.autograd.grad(eager.loss, [gate.gate.weight for gate in gates(model)])
+    torch._dynamo.reset()
+    outputs = torch.compile(model, fullgraph=True)(tokens(), **arguments)
+    torch.testing.assert_close(outputs.logits, eager.logits)
+    torch.testing.assert_close(outputs.quality_logits, eager.quality_logits)
+    outputs.loss.backward()
+    torch.testing.assert_close(tuple(gate.gate.weight.grad for gate in gates(model)), expected)
 
 
 @pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])

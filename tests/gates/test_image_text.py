@@ -92,6 +92,10 @@ def test_training_reaches_every_gate() -> None:
     gated.train()(**inputs(), labels=inputs()["input_ids"], quality_labels=torch.tensor([0.0, 1.0])).loss.backward()
     for layer in gated.model.language_model.layers:
         assert layer.quality_gate.gate.weight.grad.abs().sum() > 0
+    gated.zero_grad()
+    gated(**inputs(), labels=inputs()["input_ids"], output_router_logits=False).loss.backward()
+    for layer in gated.model.language_model.layers:
+        assert not layer.quality_gate.gate.weight.grad.any()
 
 
 def test_gate_fields_go_through_to_the_text_model(tmp_path: Path) -> None:
