@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test lint format fresh drift demo warmup conformance bench bench-gates checkpoint-faults clean
+.PHONY: help convert smoke test test-all matrix lint format fresh drift demo warmup conformance bench bench-gates checkpoint-faults clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -52,6 +52,12 @@ demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, s
 
 warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text from corrupted: AUC of every layer, and a plot
 	$(PY) examples/warmup.py
+
+test-all: $(VENV)/.test ## the whole test suite, and every test of every gated architecture
+	QUALITY_GATE_TESTS=all OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
+
+matrix: $(VENV)/.test ## gate and test every architecture of transformers, and write docs/architectures.md; MODEL=mistral: one
+	$(PY) utils/architecture_matrix.py $(MODEL:%=--model %) $(MATRIX)
 
 conformance: $(VENV)/.convert ## convert every modular file of the installed transformers and compare
 	$(PY) utils/modular_converter.py --check --table --tree \

@@ -1,0 +1,23 @@
+"""Architectures out of the workshop into the project: a delta, what is generated from it, and its tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from testgen.cli import main as render_tests
+
+from converter.cli import main as convert
+from matrix.workshop import Workshop
+
+
+def adopt(workshop: Workshop, names: Sequence[str]) -> None:
+    """Copy deltas to modular/ and make everything else from them there; a delta that is there is never replaced."""
+    new = [name for name in names if not (workshop.project / "modular" / workshop.delta(name).name).exists()]
+    for name in new:
+        shutil.copy(workshop.delta(name), workshop.project / "modular")
+    if new:
+        models = [word for name in new for word in ("--model", name)]
+        convert([*models, "--quiet"], project=workshop.project)
+        folders = ["--generated", workshop.project / "generated", "--output", workshop.project / "tests" / "models"]
+        render_tests([*models, *map(str, folders)])

@@ -1,0 +1,121 @@
+"""The command line: every architecture from its name to its tests, and the page that says how far each came."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from converter.cache import default_folder
+from converter.diagnostics import nearest
+from converter.library import digest
+from converter.workspace import FAMILY, PROJECT
+from matrix.adopt import adopt
+from matrix.lines import Settings, make_all, test_all
+from matrix.page import count, render_page
+from matrix.results import Results
+from matrix.values import Made, Row, State, Subset
+from matrix.workshop import Workshop, architectures
+
+
+PAGE = "docs/architectures.md"
+_COLOURS = {State.GATED: "green", State.FAILING: "red", State.STUCK: "red", State.REFUSED: "yellow"}
+_EXAMPLES = """\
+examples:
+  %(prog)s                             every architecture, and docs/architectures.md
+  %(prog)s --fast                      the tests that are marked fast
+  %(prog)s --model mistral             one architecture
+  %(prog)s --adopt                     every architecture; those that pass go into modular/, generated/, tests/models/
+
+Results are kept outside the project until something that they depend on changes: an interrupted run goes on where it ended.
+exit status: 0 done, 1 tests fail or an architecture got stuck, 2 refused
+"""
+
+
+def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
+    """Run one command line; the exit status."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    known = architectures()
+    try:
+        args = parse(argv, known)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    folder = args.work or default_folder() / f"matrix-{digest(str(project).encode())[:8]}"
+    workshop = Workshop(project, folder / "project")
+    workshop.open()
+    settings = Settings(args.subset, args.jobs, args.limit, args.again)
+    try:
+        rows, made = _run(workshop, args.model or known, Results(folder / "results"), settings, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; what was tested is kept")
+        return 130
+    if not args.model:
+        (project / PAGE).write_text(render_page(rows, args.subset), encoding="utf-8")
+    if args.adopt:
+        passing = {row.name for row in rows if row.state is State.GATED}
+        adopt(workshop, [one.name for one in made if one.name in passing and not one.own_delta])
+    console.print(", ".join(f"{number} {name}" for name, number in count(rows).items()))
+    return int(any(row.state in (State.FAILING, State.STUCK) for row in rows))
+
+
+def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespace:
+    """The arguments, with models by their names in transformers; otherwise says what is wrong and raises SystemExit."""
+    parser = argparse.ArgumentParser(
+        prog="architecture_matrix.py",
+        description="Gate every architecture of the installed transformers, and test each.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable; all without")
+    parser.add_argument(
+        "--fast",
+        dest="subset",
+        action="store_const",
+        const=Subset.FAST,
+        default=Subset.FULL,
+        help="only the tests that are marked fast",
+    )
+    parser.add_argument("--adopt", action="store_true", help="put what passes and is new into the project")
+    parser.add_argument("--again", action="store_true", help="run tests also where nothing has changed")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes")
+    parser.add_argument(
+        "--limit", type=float, default=900, metavar="SECONDS", help="for the tests of one architecture"
+    )
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="where work and results are kept, instead of the cache"
+    )
+    args = parser.parse_args(argv)
+    args.model = [name.removeprefix(FAMILY) for name in args.model]
+    for name in args.model:
+        if name not in known:
+            close = nearest(name, known)
+            fix = f"did you mean {close}?" if close else f"there are {', '.join(known)}"
+            parser.error(f"{name!r} is no model of transformers with a causal language model: {fix}")
+    if args.work is None and default_folder() is None:
+        parser.error("there is no cache folder on this machine: name a folder with --work")
+    return args
+
+
+def _run(
+    workshop: Workshop, names: Sequence[str], results: Results, settings: Settings, console: Console
+) -> tuple[list[Row], list[Made]]:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    # No thread redraws the bar, since a process with threads must not be forked.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task("scaffolding, converting", total=len(names))
+
+        def tell(row: Row) -> None:
+            bar.update(task, advance=1, description=row.name)
+            tests = row.tests
+            counts = f"{tests.passed} passed, {len(tests.failures)} failed, {tests.skipped} skipped"
+            said = counts if row.state is State.GATED else f"{counts}: {row.reason}" if tests.failures else row.reason
+            bar.console.print(f"{row.state.value:<8} {row.name}: {said}", style=_COLOURS[row.state], markup=False)
+            bar.refresh()
+
+        made = make_all(workshop, names, settings.processes, tell)
+        return test_all(workshop, made, results, settings, tell), made

@@ -1,0 +1,160 @@
+"""One architecture's tests in a process of its own, forked from one that has torch and transformers loaded already.
+
+The one room of this package that imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from facts.values import ModelFacts
+
+import transformers.modeling_utils  # noqa: F401  so that forked processes need not import them
+from matrix.values import Subset, Tally
+
+
+BROKEN = "the process"  # named instead of a test where it was not the model that failed
+_GATE = "quality_gate.gate.weight"
+_OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", "addopts=", "--tb=short")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process is to run."""
+
+    project: Path
+    facts: ModelFacts
+    tests: Path  # a folder of them
+    subset: Subset
+    log: Path  # for what pytest prints
+    limit: float  # seconds
+
+
+def run(job: Job) -> Tally:
+    """Run the tests of one architecture, and count gates at its default configuration."""
+    started = time.perf_counter()
+    said = _forked(lambda: _tests(job), job)
+    tests = _read(said, job)
+    return Tally(**{**asdict(tests), "seconds": round(time.perf_counter() - started, 1)})
+
+
+def _read(said: str, job: Job) -> Tally:
+    try:
+        found = json.loads(said)
+        return Tally(**{**found, "failures": tuple(map(tuple, found["failures"]))})
+    except ValueError:
+        return Tally(failures=((BROKEN, f"ended without a word, or took longer than {job.limit:.0f} s"),))
+
+
+def _forked(work: Callable[[], dict[str, Any]], job: Job) -> str:
+    """What `work` returns, as JSON, from a process that nothing it does can outlive; "" where it was cut short."""
+    out, into = os.pipe()
+    child = os.fork()
+    if not child:
+        _live(work, into, job)
+    os.close(into)
+    try:
+        return _until(out, time.monotonic() + job.limit)
+    finally:
+        os.close(out)
+        os.killpg(child, signal.SIGKILL) if _leads(child) else os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _leads(child: int) -> bool:
+    try:
+        return os.getpgid(child) == child
+    except ProcessLookupError:
+        return False
+
+
+def _until(out: int, deadline: float) -> str:
+    pieces = []
+    while (left := deadline - time.monotonic()) > 0 and select.select([out], [], [], left)[0]:
+        piece = os.read(out, 65536)
+        if not piece:
+            return b"".join(pieces).decode()
+        pieces.append(piece)
+    return ""
+
+
+def _live(work: Callable[[], dict[str, Any]], into: int, job: Job) -> None:
+    """The life of the forked process; it never returns."""
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(job.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.path.insert(0, str(job.project))
+        os.chdir(job.project)
+        said = json.dumps(work()).encode()
+        while said:
+            said = said[os.write(into, said) :]
+    finally:
+        sys.stdout.flush()
+        os._exit(0)
+
+
+@dataclass(eq=False)  # plugins are kept in sets
+class _Counter:
+    """Listens to pytest."""
+
+    passed: int = 0
+    skipped: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failures.append((report.nodeid.partition("::")[2], _last_line(report.longreprtext)))
+        elif report.skipped:
+            self.skipped += 1
+        elif report.when == "call":
+            self.passed += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failures.append(("collection", _last_line(report.longreprtext)))
+
+
+def _last_line(text: str) -> str:
+    """What an error says: the last line of its own in a report."""
+    own = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+    return (own[0] if own else text.strip().rpartition("\n")[2])[:200]
+
+
+def _tests(job: Job) -> dict[str, Any]:
+    counter = _Counter()
+    chosen = ["-m", "fast"] if job.subset is Subset.FAST else []
+    status = pytest.main([str(job.tests), "--rootdir", str(job.project), *_OPTIONS, *chosen], plugins=[counter])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not counter.failures:
+        counter.failures.append((BROKEN, f"pytest ended with {status!r}: see {job.log}"))
+    layers, parameters = _measured(job.facts)
+    return {**asdict(counter), "layers": layers, "parameters": parameters}
+
+
+def _measured(facts: ModelFacts) -> tuple[int | None, int | None]:
+    """Gates and their parameters in the model that the default configuration describes; None where it builds none."""
+    try:
+        package = importlib.import_module(f"generated.{facts.package}")
+        head = facts.causal_lm or facts.text_model
+        with torch.device("meta"):
+            model = getattr(package, head.name)(getattr(package, head.config)())
+    except Exception as error:  # a default configuration may describe nothing that can be built
+        print(f"not measured: {type(error).__name__}: {error}")
+        return None, None
+    sizes = [weight.numel() for name, weight in model.named_parameters() if name.endswith(_GATE)]
+    return len(sizes), sum(sizes)
