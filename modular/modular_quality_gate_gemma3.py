@@ -30,6 +30,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaSequenceClassifierOutputWithPast,
     load_quality_gates,
     quality_classification_loss,
+    quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
@@ -327,6 +328,7 @@ class QualityGateGemma3PreTrainedModel(Gemma3PreTrainedModel):
         "attentions": QualityGateGemma3Attention,
         "quality_logits": OutputRecorder(QualityGateGemma3Gate, index=0),
     }
+    quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 

@@ -28,6 +28,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
+    quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
@@ -203,6 +204,7 @@ class QualityGateGptOssPreTrainedModel(GptOssPreTrainedModel):
         "attentions": QualityGateGptOssAttention,
         "quality_logits": OutputRecorder(QualityGateGptOssGate, index=0),
     }
+    quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 

@@ -354,7 +354,7 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in model._can_record_outputs:
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
         fields["router_logits"] = logits
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(
@@ -522,6 +522,12 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -629,6 +635,7 @@ class QualityGateLlamaPreTrainedModel(LlamaPreTrainedModel):
         "attentions": QualityGateLlamaAttention,
         "quality_logits": OutputRecorder(QualityGateLlamaGate, index=0),
     }
+    quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 

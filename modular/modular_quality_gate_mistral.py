@@ -25,6 +25,8 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaSequenceClassifierOutputWithPast,
     QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
+    quality_classification_loss,
+    quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
@@ -203,6 +205,7 @@ class QualityGateMistralPreTrainedModel(MistralPreTrainedModel):
         "attentions": QualityGateMistralAttention,
         "quality_logits": OutputRecorder(QualityGateMistralGate, index=0),
     }
+    quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 ee616b878c177bd97a6dd9f258fcd62a52a01c3b0435d1ef8965528a23f2e468
+# Seal: sha256 635d6897c7e538a65ed21dfb794f83eed2b65ae33858d710020e227a4bae6d18
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -404,6 +404,12 @@ def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
 
 
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
 @torch.no_grad()
 def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
@@ -497,6 +503,7 @@ class QualityGateGptOssPreTrainedModel(PreTrainedModel):
         "kernels-community/aiter-flash-attn",
     ]
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 
@@ -859,7 +866,7 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in model._can_record_outputs:
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
         fields["router_logits"] = logits
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 83a9767312436a010dc090a22aa1310e953493962edd083b6f7be9171e536fa2
+# Seal: sha256 ac5a2e19d57d50423e082bf9d808ebdb090977f0d17bb0ae1aa1e40a2513ce16
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -409,6 +409,12 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -462,6 +468,7 @@ class QualityGateLlamaPreTrainedModel(PreTrainedModel):
     }
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 
@@ -655,7 +662,7 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in model._can_record_outputs:
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
         fields["router_logits"] = logits
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(

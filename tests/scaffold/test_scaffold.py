@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from converter.cli import main as convert
-from converter.diagnostics import ConversionError
 from scaffold.cli import main
 from scaffold.delta import scaffold
 from scaffold.missing import write_missing
+
+from converter.cli import main as convert
+from converter.diagnostics import ConversionError
 
 
 ROOT = Path(__file__).resolve().parents[2]

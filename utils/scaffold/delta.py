@@ -16,10 +16,11 @@ from converter.workspace import PROJECT, find_transformers
 from scaffold.closure import circular, other_configs
 from scaffold.configs import Config, read_config
 from scaffold.find import Base, find_base
-from scaffold.heads import Part, head_part, model_part
+from scaffold.heads import EXAMPLE, Part, head_part, model_part
 from scaffold.layers import Layer, gated_layers
 from scaffold.mappings import mapped_names
-from scaffold.outputs import needs_mixin, output_classes
+from scaffold.outputs import gated_prefix, needs_mixin, output_classes
+from scaffold.plumbing import rename_members
 from scaffold.stack import Stack, read_stack
 from scaffold.words import import_block
 
@@ -61,7 +62,7 @@ def scaffold(name: str, package: Path | None = None) -> Scaffold:
 
 def read_values(base: Base, stack: Stack) -> dict[str, object]:
     """What the template says of a base."""
-    names = {each: f"QualityGate{each}" for module in (base.modeling, base.configuration) for each in module.classes}
+    names, prefix = base.gated_names, gated_prefix(base, stack)
     outputs = output_classes(base, stack)
     layers = gated_layers(base, stack, names)
     config = read_config(base, stack.config)
@@ -72,6 +73,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     defined = {*(layer.name for layer in layers), *(part.name for part in (model, *heads)), pretrained["name"]}
     defined |= {output.name for output in outputs.values()}
     texts = [*recorded.values(), *(layer.forward for layer in layers), model.text, *(head.text for head in heads)]
+    texts += [head.members for head in heads]
     roots = [stack.model.name, *(head.node.name for head in stack.heads), *(layer.parent for layer in layers)]
     known = [*roots, stack.pretrained.name, *(output.parent for output in outputs.values())]
     stubs = _stubs(base, texts, names, defined)
@@ -81,7 +83,10 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     model, heads = _renamed(model, names), tuple(_renamed(head, names) for head in heads)
     return {
         "name": base.name,
-        "prefix": f"QualityGate{stack.prefix}",
+        "prefix": prefix,
+        "gate": f"{prefix}{'ScoreGate' if f'{stack.prefix}Gate' in base.modeling.classes else 'Gate'}",
+        "mixin": f"{prefix}{'GateOutput' if f'{stack.prefix}Output' in base.modeling.classes else 'Output'}",
+        "gated_config": base.gated(config.name),
         "config": config,
         "outputs": tuple(outputs.values()),
         "needs_mixin": needs_mixin(tuple(outputs.values())),
@@ -94,6 +99,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
         "records_in_model": owner is stack.model,
         "model": model,
         "heads": heads,
+        "example": EXAMPLE,
         "mappings": mappings,
         "mapping_pairs": f"({', '.join(map(str, mappings))},)",
     }
@@ -121,13 +127,21 @@ def _pretrained(base: Base, stack: Stack) -> dict[str, object]:
         for value in [module.attribute(node, name)]
     }
     return {
-        "name": f"QualityGate{node.name}",
+        "name": base.gated(node.name),
         "parent": node.name,
         "initializes": module.own_method(node, "_init_weights") is not None,
         "kept": kept["_keep_in_fp32_modules"],
         "kept_strictly": kept["_keep_in_fp32_modules_strict"],
+        "prefix": _kept_prefix(base, node),
         "explains": not module.attribute(node, "_keep_in_fp32_modules"),
     }
+
+
+def _kept_prefix(base: Base, node: ast.ClassDef) -> str | None:
+    """`base_model_prefix`, where the converter would rename it and so lose the weights of checkpoints."""
+    prefix = base.modeling.attribute(node, "base_model_prefix")
+    value = prefix.value if isinstance(prefix, ast.Constant) else None
+    return value if value and base.renaming.word(value) != value else None
 
 
 def _stubs(base: Base, texts: list[str], names: Mapping[str, str], defined: set[str]) -> list[tuple[str, str]]:
@@ -142,10 +156,8 @@ def _stubs(base: Base, texts: list[str], names: Mapping[str, str], defined: set[
 
 
 def _renamed(part: Part, names: Mapping[str, str]) -> Part:
-    if not part.text:
-        return part
     fields = {field: getattr(part, field) for field in part.__dataclass_fields__}
-    return Part(**fields | {"text": _rename_words(part.text, names)})
+    return Part(**fields | {key: rename_members(fields[key], names) for key in ("text", "members")})
 
 
 def _rename_words(text: str, names: Mapping[str, str]) -> str:

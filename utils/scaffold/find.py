@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from converter.casing import read_casing
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.library import Library, shown
+from converter.names import Casing, Rename
+from converter.workspace import FAMILY
 from scaffold.modules import Module, read_module
 
 
@@ -22,6 +27,23 @@ class Base:
     package: Path  # of transformers
     modeling: Module
     configuration: Module
+
+    @cached_property
+    def renaming(self) -> Rename:
+        """How the converter renames what it takes from this base."""
+        casing = Casing(read_casing(self.package))
+        return Rename(casing.of_model(self.name), casing.of_model(f"{FAMILY}{self.name}"))
+
+    def gated(self, name: str) -> str:
+        """The name of the gated class that stands for one of the base's."""
+        renamed = self.renaming.word(name)
+        return renamed if renamed != name else f"QualityGate{name}"
+
+    @cached_property
+    def gated_names(self) -> Mapping[str, str]:
+        """Every class of the base with the name of the gated one."""
+        modules = (self.modeling, self.configuration)
+        return {name: self.gated(name) for module in modules for name in module.classes}
 
 
 def base_names(package: Path) -> list[str]:

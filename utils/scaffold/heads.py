@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from scaffold.find import Base
 from scaffold.gate import ASK
 from scaffold.modules import Function, Module
-from scaffold.plumbing import add_argument, add_rest, asks, dedent_function, has_rest, indent_function
+from scaffold.plumbing import add_argument, add_rest, asks, dedent_function, has_rest, indent_function, with_docstring
 from scaffold.stack import Head, Stack, inner_name
 
 
+EXAMPLE = """\
+Example:
+
+```python
+>>> outputs = model(**inputs, output_router_logits=True)
+>>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+```"""
 _OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
+_WEIGHED = re.compile(r"loss \+= self\.(\w+) \* aux_loss")
 _EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
 
 
@@ -31,6 +39,8 @@ class Part:
     balances: bool  # whether its forward computes a load balancing loss
     prefix: str | None  # the name of the base model in it, where that is not what checkpoints say
     plan: str = ""  # the base model's `_tp_plan`
+    members: str = ""  # other members written out, since the base model's name in them would be renamed
+    coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
 
 
 def model_part(base: Base, stack: Stack, output: str) -> Part:
@@ -50,13 +60,13 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
         entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in zip(plan.keys, plan.values)] + entries
     plan_text = "{" + ", ".join(entries) + "}"
     text = indent_function(text) if text else ""
-    return Part(f"QualityGate{node.name}", node.name, output, None, decorators, "", text, False, None, plan_text)
+    return Part(base.gated(node.name), node.name, output, None, decorators, "", text, False, None, plan=plan_text)
 
 
 def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
     """A head, which hands on what it is asked to the base model."""
     module, node = base.modeling, head.node
-    name = f"QualityGate{node.name}"
+    name = base.gated(node.name)
     if head.generic:
         prefix = _prefix(base, stack, node)
         return Part(name, node.name, output, head.generic, (), "", "", False, prefix)
@@ -68,12 +78,40 @@ def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
         message = f"{node.name}.forward does not call self.{inner}"
         raise module.refuse(forward, "no-base-model-call", message, "write this delta by hand")
     text = ""
-    if not (forward.args.kwarg and all(has_rest(call) for call in calls)):
+    renamed = base.renaming.word(inner) != inner
+    if renamed or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
         text = add_argument(add_rest(dedent_function(module, forward)), {f"self.{inner}"}, "**kwargs")
     balances = "load_balancing_loss_func(" in ast.unparse(forward)
     kept = tuple(each for each in decorators if each != "can_return_tuple")
-    text = indent_function(text) if text else ""
-    return Part(name, node.name, output, None, kept, _documentation(forward), text, balances, None)
+    documentation = _documentation(forward)
+    if text:
+        text = indent_function(with_docstring(text, "\n\n".join(filter(None, [documentation, EXAMPLE]))))
+    coefficient = _WEIGHED.search(ast.unparse(forward))
+    return Part(
+        name,
+        node.name,
+        output,
+        None,
+        kept,
+        documentation,
+        text,
+        balances,
+        None,
+        members=_written_out(base, stack, node, inner) if renamed else "",
+        coefficient=coefficient[1] if coefficient and coefficient[1] != "router_aux_loss_coef" else "",
+    )
+
+
+def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> str:
+    """The members of a head but its forward that name the base model, which the converter would rename."""
+    module, found = base.modeling, []
+    for member in node.body:
+        if not re.search(rf"\b{inner}\b", ast.unparse(member)) or getattr(member, "name", "") == "forward":
+            continue
+        first = min([member.lineno, *(each.lineno for each in getattr(member, "decorator_list", []))])
+        text = "\n".join(module.lines[first - 1 : member.end_lineno])
+        found.append(text.replace("super().__init__(", f"{base.gated(stack.pretrained.name)}.__init__(self, "))
+    return "\n\n".join(found)
 
 
 def _asking(module: Module, stack: Stack, forward: Function) -> str:

@@ -56,8 +56,8 @@ def _layer(
     if init is None or "config" not in (each.arg for each in init.args.args):
         message = f"{node.name} is not made from a configuration alone"
         raise module.refuse(init or node, "no-place", message, "write this delta by hand")
-    parameters, arguments = _constructor(init, f"QualityGate{stack.config}", names)
-    return Layer(f"QualityGate{node.name}", node.name, parameters, arguments, text, places)
+    parameters, arguments = _constructor(init, base.gated(stack.config), names)
+    return Layer(base.gated(node.name), node.name, parameters, arguments, text, places)
 
 
 def _constructor(init: Function, config: str, names: Mapping[str, str]) -> tuple[str, str]:

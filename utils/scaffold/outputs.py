@@ -44,6 +44,11 @@ def output_classes(base: Base, stack: Stack) -> dict[str, Output]:
     return found
 
 
+def gated_prefix(base: Base, stack: Stack) -> str:
+    """What the names of the gated classes begin with."""
+    return base.gated(stack.causal.name).removesuffix("ForCausalLM")
+
+
 def needs_mixin(outputs: Sequence[Output]) -> bool:
     """Whether a class of these mixes the scores into an output of transformers."""
     return any(output.kind == "mixed" for output in outputs)
@@ -52,9 +57,9 @@ def needs_mixin(outputs: Sequence[Output]) -> bool:
 def _output(base: Base, stack: Stack, name: str, what: str) -> Output:
     own = base.modeling.classes.get(name)
     if own is not None:
-        return Output(f"QualityGate{name}", name, "fields", what, _documentation(own))
+        return Output(base.gated(name), name, "fields", what, _documentation(own))
     short = _OF_MODEL.sub(lambda match: "" if match[0] != "Moe" or "Causal" in name else "", name)
-    gated = f"QualityGate{stack.prefix}{short}"
+    gated = f"{gated_prefix(base, stack)}{short}"
     return Output(gated, _ROOT.get(name, name), "root" if name in _ROOT else "mixed", what, "")
 
 

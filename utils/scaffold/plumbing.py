@@ -29,6 +29,14 @@ def rename(text: str, names: Mapping[str, str]) -> str:
     return cst.parse_module(text).visit(_Renamer(names)).code
 
 
+def rename_members(text: str, names: Mapping[str, str]) -> str:
+    """The same for members of a class, indented as they stand there."""
+    if not text:
+        return ""
+    head = "class Members:\n"
+    return rename(f"{head}{text}\n", names).removeprefix(head).rstrip("\n")
+
+
 def add_parameter(text: str, parameter: str) -> str:
     """A function with one more parameter, after all others but `**kwargs`. `parameter` is "name: type = default"."""
     tree = cst.parse_module(text)
@@ -44,6 +52,22 @@ def add_rest(text: str) -> str:
 def add_argument(text: str, callees: Collection[str], argument: str) -> str:
     """A function whose calls of `callees` ("self.model", "block") have one more argument: "name=value" or "**kwargs"."""
     return cst.parse_module(text).visit(_Arguments(frozenset(callees), argument)).code
+
+
+def with_docstring(text: str, docstring: str) -> str:
+    """A function with another docstring, given as its lines at the left margin; without any where that is empty."""
+    [function] = ast.parse(text).body
+    lines = text.split("\n")
+    first, *rest = function.body
+    if ast.get_docstring(function) is not None:
+        start, end = first.lineno - 1, first.end_lineno
+        del lines[start:end]
+    else:
+        start = first.lineno - 1
+    quoted = [f'r"""\n{docstring}"""'] if docstring else []
+    added = "\n".join(quoted).split("\n") if quoted else []
+    lines[start:start] = [f"    {line}" if line else "" for line in added]
+    return "\n".join(lines)
 
 
 def asks(text: str) -> str:

@@ -16,7 +16,6 @@ _GENERIC = {
     "GenericForTokenClassification": "TokenClassifierOutput",
     "GenericForQuestionAnswering": "QuestionAnsweringModelOutput",
 }
-_DATA = "output|outputs"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,8 @@ def read_stack(base: Base) -> Stack:
     pretrained = _pretrained(module, model)
     layers_name, layers = _layers(module, model)
     calls = tuple(_layer_calls(module, model, layers_name))
-    heads = tuple(_heads(module, causal, model))
+    config = _config(module, model)
+    heads = tuple(_heads(module, causal, model, config))
     return Stack(
         causal,
         model,
@@ -65,7 +65,7 @@ def read_stack(base: Base) -> Stack:
         layers_name,
         layers,
         calls,
-        _config(module, model),
+        config,
         heads,
     )
 
@@ -158,8 +158,11 @@ def _layer_calls(module: Module, model: ast.ClassDef, layers: str) -> Iterator[a
                     yield call
 
 
-def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef) -> Iterator[Head]:
+def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: str) -> Iterator[Head]:
+    """The heads that are made from the configuration of the base model; others are of a model around it."""
     for node in module.classes.values():
+        if node is not causal and (_annotated_config(module, node) or config) != config:
+            continue
         bases = [ast.unparse(base) for base in node.bases]
         generic = next((base for base in bases if base in _GENERIC), None)
         pretrained = any(each.name.endswith("PreTrainedModel") for each in module.lineage(node)[1:])
@@ -190,21 +193,24 @@ def _output_name(node: ast.expr | None) -> str | None:
 
 
 def _config(module: Module, model: ast.ClassDef) -> str:
-    """The configuration class of the base model: its own annotation, or that of its constructor."""
-    for node in model.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "config":
-            return ast.unparse(node.annotation)
+    """The configuration class of the base model."""
     init = module.own_method(model, "__init__")
-    annotation = init.args.args[1].annotation if init and len(init.args.args) > 1 else None
-    if annotation is None:
-        inherited = [
-            node.annotation
-            for each in module.lineage(model)
-            for node in each.body
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "config"
-        ]
-        annotation = inherited[0] if inherited else None
-    if not isinstance(annotation, ast.Name):
+    found = _annotated_config(module, model)
+    if found is None:
         message = f"{model.name} does not say which configuration it takes"
         raise module.refuse(init or model, "no-config-class", message, "write this delta by hand")
-    return annotation.id
+    return found
+
+
+def _annotated_config(module: Module, node: ast.ClassDef) -> str | None:
+    """The configuration class that a model class takes: by its own annotation, its constructor's, or an ancestor's."""
+    own, *ancestors = module.lineage(node)
+    init = module.own_method(own, "__init__")
+    taken = init.args.args[1].annotation if init and len(init.args.args) > 1 else None
+    found = [_class_annotation(own), taken, *map(_class_annotation, ancestors)]
+    return next((each.id for each in found if isinstance(each, ast.Name) and each.id.endswith("Config")), None)
+
+
+def _class_annotation(node: ast.ClassDef) -> ast.expr | None:
+    annotated = (each for each in node.body if isinstance(each, ast.AnnAssign))
+    return next((each.annotation for each in annotated if ast.unparse(each.target) == "config"), None)

@@ -25,6 +25,7 @@ class Classes:
     name: str
     prefix: str  # "Mistral"
     config: str  # "MistralConfig"
+    names: Mapping[str, str]  # the gated classes by the names of the base's
 
     def base(self, name: str) -> type:
         """A class of the base, by its own name."""
@@ -36,7 +37,7 @@ class Classes:
         model = f"quality_gate_{self.name}"
         kind = "configuration" if name == self.config else "modeling"
         module = importlib.import_module(f"generated.{model}.{kind}_{model}")
-        return getattr(module, f"QualityGate{name}")
+        return getattr(module, self.names.get(name, f"QualityGate{name}"))
 
 
 @dataclass

@@ -52,6 +52,7 @@ KNOWN: Mapping[str, tuple[str, str | None]] = {
         for name in (
             "load_quality_gates",
             "quality_classification_loss",
+            "quality_layers",
             "records_quality_scores",
             "returns_quality_scores",
             "save_quality_gates",
@@ -65,7 +66,7 @@ _OURS = ("generated", "transformers")
 def import_block(body: str, base: Base) -> str:
     """The import statements that a delta's body needs, sorted and wrapped as ruff does."""
     tree = ast.parse(body)
-    used = _used(tree) - _bound(tree) - set(dir(builtins))
+    used = (_used(tree) | _exported(tree)) - _bound(tree) - set(dir(builtins))
     found = {name: origin for name in sorted(used) if (origin := _origin(name, base))}
     return _render(found)
 
@@ -85,6 +86,11 @@ def _origin(name: str, base: Base) -> tuple[str, str | None] | None:
 
 def _used(tree: ast.Module) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _exported(tree: ast.Module) -> set[str]:
+    listed = tree.body[-1].value if isinstance(tree.body[-1], ast.Assign) else None
+    return {each.value for each in getattr(listed, "elts", ()) if isinstance(each, ast.Constant)}
 
 
 def _bound(tree: ast.Module) -> set[str]:
