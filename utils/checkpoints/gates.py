@@ -41,6 +41,10 @@ def gate_tensors(
     text = text_config(config)
     count, hidden = _size(folder, text, _LAYERS, architecture), _size(folder, text, _HIDDEN, architecture)
     stack, layers = _find_stack(folder, names, architecture, count)
+    answers = any(str(head).endswith("ForQuestionAnswering") for head in config.get("architectures") or ())
+    if answers and stack.startswith("transformer."):  # the gated heads load what language models load
+        message = f"`{stack}.*` are not the names of the gated model's layers, which begin with `model.`"
+        raise CheckpointError(folder, message, "gate the language model, and train the head on it")
     norm = _norm(architecture)
     for number in range(count):
         weight = names.get(f"{stack}.{number}.{norm}.weight")
