@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-all matrix lint format fresh drift demo warmup conformance bench bench-gates checkpoint-faults clean
+.PHONY: help convert smoke test upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance bench bench-gates checkpoint-faults clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -31,6 +31,9 @@ smoke: $(VENV)/.torch ## MODEL=llama: run a generated model once at a tiny size:
 
 test: $(VENV)/.test ## the whole test suite
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
+
+upstream-tests: $(VENV)/.test ## MODEL=llama: the tests that transformers has for all of its models, on the generated ones
+	$(PY) utils/upstream_tests.py $(MODEL:%=--model %) $(if $(DISTRIBUTED),--distributed)
 
 lint: $(VENV)/.convert ## style and common mistakes
 	$(RUFF) check .
@@ -58,6 +61,9 @@ test-all: $(VENV)/.test ## the whole test suite, and every test of every gated a
 
 matrix: $(VENV)/.test ## gate and test every architecture of transformers, and write docs/architectures.md; MODEL=mistral: one
 	$(PY) utils/architecture_matrix.py $(MODEL:%=--model %) $(MATRIX)
+
+mutants: $(VENV)/.test ## break the gated Llama in many ways: its test suite has to notice each
+	$(PY) utils/mutants.py $(MUTANT)
 
 conformance: $(VENV)/.convert ## convert every modular file of the installed transformers and compare
 	$(PY) utils/modular_converter.py --check --table --tree \

@@ -49,7 +49,7 @@ class QualityGateToyDecoderLayer(nn.Module):
         y = self.norm_2(z)
         if self.scale_ffn:
             _, ratio = self.quality_gate(y)
-        return ratio * y
+        return z + ratio * self.mlp(y)
 
 class QualityGateToyPreTrainedModel(PreTrainedModel):
     config: "QualityGateToyConfig"
@@ -81,7 +81,7 @@ def test_llama() -> None:
     assert [each.role for each in facts.models] == ["Model", "ForCausalLM", *(f"For{head}" for head in heads)]
     assert facts.causal_lm.base_name == "LlamaForCausalLM" and facts.causal_lm.tied_weights == ("lm_head.weight",)
     assert facts.gate == "QualityGateLlamaGate" and facts.every_layer_has_a_gate
-    assert facts.layers[0].gated_norm == "post_attention_layernorm"
+    assert (facts.layers[0].gated_norm, facts.layers[0].feed_forward) == ("post_attention_layernorm", "mlp")
     assert "layers.*.self_attn.q_proj" in facts.text_config.tp_plan
     can = facts.abilities
     assert can.sdpa and can.flex and can.full_graph and can.records_outputs and can.ties_embeddings
@@ -114,8 +114,8 @@ def test_gpt_oss_has_experts_and_sinks() -> None:
 
 def test_layers_without_a_gate_are_told_from_those_with_one() -> None:
     facts = read_facts("toy", TOY)
-    bare = LayerFacts("QualityGateToyPlainDecoderLayer", False, False, "", ("mixer",))
-    gated = LayerFacts("QualityGateToyDecoderLayer", True, True, "norm_2", ("ln", "quality_gate"))
+    bare = LayerFacts("QualityGateToyPlainDecoderLayer", False, False, "", "", ("mixer",))
+    gated = LayerFacts("QualityGateToyDecoderLayer", True, True, "norm_2", "mlp", ("ln", "quality_gate"))
     assert facts.layers == (bare, gated)
     assert not facts.every_layer_has_a_gate
     assert facts.gate == "QualityGateToyScorer"

@@ -102,6 +102,19 @@ def good_ratios_of(model: nn.Module, value: float) -> Iterator[None]:
         hook.remove()
 
 
+@contextmanager
+def silenced(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Each module gives zeros inside the block: those that give several things, zeros as the first."""
+
+    def zeros(_: nn.Module, __: Any, given: Any) -> Any:
+        return (given[0] * 0, *given[1:]) if isinstance(given, tuple) else given * 0
+
+    hooks = [each.register_forward_hook(zeros) for each in modules]
+    yield
+    for hook in hooks:
+        hook.remove()
+
+
 def first_layer_output(model: nn.Module, **inputs: torch.Tensor) -> torch.Tensor:
     """The hidden states that the first gated layer hands on."""
     with watched(gated_layers(model)[:1]) as calls, torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from facts.text import Module, assigned, base_name, method
 from facts.values import LayerFacts
@@ -42,23 +43,38 @@ def _attributes(node: ast.ClassDef) -> dict[str, tuple[ast.expr, bool]]:
 def _layer(node: ast.ClassDef) -> LayerFacts:
     attributes = _attributes(node)
     _, conditional = attributes.get(GATE, (None, False))
-    return LayerFacts(node.name, GATE in attributes, conditional, _gated_norm(node), tuple(attributes))
+    norm, feed_forward = _around_the_gate(node)
+    return LayerFacts(node.name, GATE in attributes, conditional, norm, feed_forward, tuple(attributes))
 
 
-def _gated_norm(node: ast.ClassDef) -> str:
-    """`x = self.some_norm(h)`, ..., `self.quality_gate(x)` -> "some_norm"; "" where no such line comes before."""
+def _around_the_gate(node: ast.ClassDef) -> tuple[str, str]:
+    """What gave the gate's input, and what takes it next:
+
+    x = self.some_norm(h)
+    _, ratio = self.quality_gate(x)
+    y = self.mlp(x)                     -> "some_norm", "mlp"; "" for what is not as plain as that
+    """
     forward = method(node, "forward")
-    norms: dict[str, str] = {}
+    given_by: dict[str, str] = {}
+    norm = gated = ""
     for statement in _in_order(forward.body if forward else []):
-        for call in ast.walk(statement) if not isinstance(statement, ast.If) else ():
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == f"self.{GATE}" and call.args:
-                return norms.get(ast.unparse(call.args[0]), "")
-        if isinstance(statement, ast.Assign):
+        for called, argument in _calls(statement):
+            if called == GATE:
+                norm, gated = given_by.get(argument, ""), argument
+            elif gated and argument == gated:
+                return norm, called
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
             for target in statement.targets:
-                norms.pop(ast.unparse(target), None)
-            if isinstance(value := statement.value, ast.Call) and ast.unparse(value.func).startswith("self."):
-                norms[ast.unparse(statement.targets[0])] = ast.unparse(value.func).removeprefix("self.")
-    return ""
+                given_by.pop(ast.unparse(target), None)
+            given_by |= {ast.unparse(statement.targets[0]): called for called, _ in _calls(statement)}
+    return norm, ""
+
+
+def _calls(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """`self.mlp(x)` in a statement: ("mlp", "x"); of one with branches, in its condition alone."""
+    for call in ast.walk(statement.test if isinstance(statement, ast.If) else statement):
+        if isinstance(call, ast.Call) and call.args and ast.unparse(call.func).startswith("self."):
+            yield ast.unparse(call.func).removeprefix("self."), ast.unparse(call.args[0])
 
 
 def _in_order(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -60,6 +60,7 @@ class LayerFacts:
     has_gate: bool  # whether it has the attribute `quality_gate`
     gate_is_conditional: bool  # whether that depends on the configuration or the layer's number
     gated_norm: str  # the attribute whose output is the gate's input: "post_attention_layernorm"; "" where not plain
+    feed_forward: str  # the attribute that reads what the gate reads: "mlp"; "" where not plain
     attributes: tuple[str, ...]  # what `__init__` gives it: "self_attn", "mlp", ...
 
 

@@ -46,7 +46,7 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
     tiny = tiny_fields(facts.text_config.fields, facts.name)
     sizes = {name: _first(tiny, spellings) for name, spellings in SPELLINGS.items()}
     sizes |= {"layers": LAYERS, "vocabulary": tiny["vocab_size"]}
-    can = facts.abilities
+    can, gated = facts.abilities, [each for each in facts.layers if each.has_gate]
     return {
         "facts": facts,
         "tiny": {name: repr(value) for name, value in tiny.items()},
@@ -56,7 +56,8 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
         "roles": {each.role: each for each in (*facts.image_models, *facts.text_models)},
         "base_configs": [each.base_name for each in facts.configs.values()],
         "shapes": list(_shapes(facts, sizes)),
-        "norms": _norms(facts),
+        "norms": _submodule({each.name: each.gated_norm for each in gated}),
+        "networks": _submodule({each.name: each.feed_forward for each in gated}),
         "flex": can.flex and not can.has_sinks,
         "flex_reason": _flex_reason(facts),
         "compiles": can.full_graph and (not can.has_experts or can.has_fused_experts),
@@ -83,14 +84,13 @@ def _shapes(facts: ModelFacts, sizes: dict[str, Any]) -> Iterator[tuple[str, str
     return ((each.name, *shapes[each.role]) for each in facts.text_models if each.role in shapes)
 
 
-def _norms(facts: ModelFacts) -> str:
-    """The expression for the name of a gated layer's norm, where every class of layers has one; else ""."""
-    norms = {each.name: each.gated_norm for each in facts.layers if each.has_gate}
-    if not all(norms.values()):
+def _submodule(by_class: dict[str, str]) -> str:
+    """The expression for a submodule's name in the gated `layer`, where every class of layers has one; else ""."""
+    if not all(by_class.values()):
         return ""
-    if len(set(norms.values())) == 1:
-        return f'"{next(iter(norms.values()))}"'
-    return f"{norms!r}[type(layer).__name__]"
+    if len(set(by_class.values())) == 1:
+        return f'"{next(iter(by_class.values()))}"'
+    return f"{by_class!r}[type(layer).__name__]"
 
 
 def _flex_reason(facts: ModelFacts) -> str:

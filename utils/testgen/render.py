@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 
+from facts.values import ModelFacts
+from rendering.render import render
+
 from converter.banner import seal
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.style import style
-from facts.values import ModelFacts
-from rendering.render import render
 from testgen.local import ORIGIN, TEMPLATE, local_values
 from testgen.upstream import upstream_test
 

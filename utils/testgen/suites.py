@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from facts.project import generated_models
+from facts.read import PREFIX, package_files, read_facts
 from jinja2 import UndefinedError
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
@@ -12,8 +14,6 @@ from converter.jobs import Job, Outcome, refused
 from converter.library import digest, shown
 from converter.outputs import survey
 from converter.values import Layout, Target
-from facts.project import generated_models
-from facts.read import PREFIX, package_files, read_facts
 from testgen.local import ORIGIN
 from testgen.render import Flavour, render_test, suite_path
 

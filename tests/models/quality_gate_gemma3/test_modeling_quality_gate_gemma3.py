@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3`.
-# Seal: sha256 661ecf81b50bfcac415627a5c7eaf60fa6ce05e81c1573bf97329caecd528daa
+# Seal: sha256 59c690fad55e689f4245cf239313182993ac6dfc96c6c89db9c145f62241d4f4
 """The gated Gemma3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from support import (
     padded_batch,
     quality_loss_by_hand,
     seeded,
+    silenced,
     tensors,
     tokens,
     watched,
@@ -325,12 +326,21 @@ class TestGate:
             shut = first_layer_output(model, input_ids=ids)
         with good_ratios_of(model, 1):
             opened = first_layer_output(model, input_ids=ids)
-        observing = seeded(QualityGateGemma3ForCausalLM, config())
-        observing.load_state_dict(model.state_dict())
+        observing = gated(quality_gate_init_std=1)
         torch.testing.assert_close(opened, first_layer_output(observing, input_ids=ids))
         ratio = model(ids, output_router_logits=True).quality_logits[0].sigmoid()
         assert ratio.std() > 0.05
         torch.testing.assert_close(first_layer_output(model, input_ids=ids), shut + ratio * (opened - shut))
+
+    def test_a_shut_gate_leaves_what_is_there_without_the_network(self) -> None:
+        model, observing = gated(quality_gate_mode="scale_ffn"), gated()
+        ids = tokens(model.config)
+        with good_ratios_of(model, 0):
+            shut = first_layer_output(model, input_ids=ids)
+        with silenced([layer.get_submodule("mlp") for layer in gated_layers(observing)]):
+            without = first_layer_output(observing, input_ids=ids)
+        assert without.abs().sum() > 0
+        torch.testing.assert_close(shut, without)
 
     def test_scores_look_back_only(self) -> None:
         model = gated(output_router_logits=True)
@@ -496,16 +506,17 @@ class TestTraining:
         assert bad < 0.5 < good
 
     def test_gradient_checkpointing_changes_no_gradient(self) -> None:
-        gradients = []
+        gradients, runs = [], []
         for checkpointing in (False, True):
             model = gated().train()
             if checkpointing:
                 model.activation_checkpointing_enable({"use_reentrant": False})
-                assert model.is_activation_checkpointing
             ids = tokens(model.config)
-            outputs = model(ids, labels=ids, use_cache=False)
-            outputs.loss.backward()
+            with watched(gates(model)) as calls:
+                model(ids, labels=ids, use_cache=False).loss.backward()
             gradients.append({name: weight.grad for name, weight in model.named_parameters()})
+            runs.append(len(calls))
+        assert runs == [len(gates(model)), 2 * len(gates(model))]  # the second time on the way back
         assert all(gradients[0][name].abs().sum() > 0 for name in gate_weights(model))
         torch.testing.assert_close(gradients[1], gradients[0])
 

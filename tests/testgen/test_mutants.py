@@ -1,0 +1,77 @@
+"""The table of mutants fits the generated Llama, and the verdicts on them mean what they say.
+
+`make mutants` runs the suite against every one of them.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+import pytest
+from facts.project import GENERATED
+from facts.read import package_files
+from testgen.mutants import cli
+from testgen.mutants.apply import mutated
+from testgen.mutants.table import MODEL, mutants
+from testgen.mutants.values import Mutant, Verdict
+
+from converter.diagnostics import ConversionError
+
+
+PACKAGE = f"quality_gate_{MODEL}"
+FILES = package_files(GENERATED / PACKAGE)
+SUITE = GENERATED.parent / "tests" / "models" / PACKAGE / f"test_modeling_{PACKAGE}.py"
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
+def test_a_mutant_breaks_one_file_and_is_still_python(mutant: Mutant) -> None:
+    files = mutated(mutant, PACKAGE, FILES)
+    assert [name for name in files if files[name] != FILES[name]] == [f"{mutant.file}_{PACKAGE}.py"]
+    ast.parse(files[f"{mutant.file}_{PACKAGE}.py"])
+
+
+def test_names_differ_and_say_who_has_to_notice() -> None:
+    names = [mutant.name for mutant in mutants()]
+    assert len(set(names)) == len(names) >= 25
+    classes = {node.name for node in ast.parse(SUITE.read_text()).body if isinstance(node, ast.ClassDef)}
+    assert {name for mutant in mutants() for name in mutant.noticed_by.split(" or ")} <= classes
+
+
+@pytest.mark.parametrize("old", ["what no file says", "return "])
+def test_a_mutant_that_no_longer_applies_is_refused(old: str) -> None:
+    with pytest.raises(ConversionError, match="mutant-misses: `sigmoid-twice` replaces what is there"):
+        mutated(replace(next(each for each in mutants() if each.name == "sigmoid-twice"), old=old), PACKAGE, FILES)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status", "said"),
+    [
+        ([(1, "TestGate::test_it")], 0, "1 of 1 mutants noticed"),
+        ([(0, "")], 1, "the suite has a hole: sigmoid-twice passes"),
+        ([(2, "")], 2, "pytest ended with 2 before a test failed"),
+        (
+            [(1, "TestGate::test_it"), (1, "TestGate::test_that")],
+            2,
+            "TestGate::test_that fails for the model as it is",
+        ),
+    ],
+)
+def test_verdicts_decide_the_exit_status(
+    verdicts: list[tuple[int, str]],
+    status: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["sigmoid-twice", cli.INTACT]
+    told = [Verdict(name, *each, seconds=0.1) for name, each in zip(names, verdicts)]
+    monkeypatch.setattr(cli, "preload", lambda *modules: None)
+    monkeypatch.setattr(cli, "run_all", lambda *arguments: iter(told))
+    assert cli.main(["sigmoid-twice"]) == status
+    assert said in capsys.readouterr().out
+
+
+def test_an_unknown_mutant_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sigmoid-thrice"]) == 2
+    assert "unknown-mutant: there is no mutant `sigmoid-thrice`" in capsys.readouterr().out

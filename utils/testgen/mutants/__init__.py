@@ -1,0 +1,1 @@
+"""Broken gated models, and the proof that their test suites notice."""

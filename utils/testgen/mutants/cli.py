@@ -1,0 +1,86 @@
+"""Break the generated Llama in every way that the table knows, and let its test suite say so."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from facts.read import PREFIX, package_files
+
+from converter.diagnostics import ConversionError, Diagnostic
+from testgen.mutants.apply import mutated
+from testgen.mutants.run import preload, run_all
+from testgen.mutants.table import MODEL, TABLE, mutants
+from testgen.mutants.values import Mutant, Verdict
+
+
+PROJECT = Path(__file__).resolve().parents[3]
+INTACT = "(nothing broken)"  # the control: the same tests against the model as it is
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 the suite fails for every mutant, 1 one survives, 2 a mutant could not be made or run."""
+    try:
+        args = parse(argv)
+    except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
+        return end.code if isinstance(end.code, int) else 0
+    try:
+        return judge(chosen_mutants(args.names), args.jobs)
+    except ConversionError as error:
+        print(error)
+        return 2
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mutants.py", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="MUTANT", help=f"of {TABLE.name}; all without")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
+    )
+    return parser.parse_args(argv)
+
+
+def chosen_mutants(names: Sequence[str]) -> list[Mutant]:
+    """The mutants of these names, all where there are none. Raises ConversionError (`unknown-mutant`)."""
+    known = {each.name: each for each in mutants()}
+    for name in names:
+        if name not in known:
+            fix = f"there are {', '.join(known)}"
+            raise ConversionError(Diagnostic("unknown-mutant", TABLE.name, 1, 1, f"there is no mutant `{name}`", fix))
+    return [known[name] for name in names or known]
+
+
+def judge(chosen: Sequence[Mutant], jobs: int) -> int:
+    """Run the suite against each mutant, and against the model as it is; tell, and return the exit status."""
+    package = PREFIX + MODEL
+    files = package_files(PROJECT / "generated" / package)
+    runs = [(each.name, each.noticed_by, mutated(each, package, files)) for each in chosen]
+    everything = " or ".join(sorted({name for each in chosen for name in each.noticed_by.split(" or ")}))
+    preload(f"transformers.models.{MODEL}.modeling_{MODEL}")
+    suite = PROJECT / "tests" / "models" / package / f"test_modeling_{package}.py"
+    verdicts = []
+    for verdict in run_all([(INTACT, everything, files), *runs], package, suite, jobs):
+        print(line(verdict), flush=True)
+        verdicts.append(verdict)
+    control = [each for each in verdicts if each.mutant == INTACT and each.status != 0]
+    survivors = [each for each in verdicts if each.status == 0 and each.mutant != INTACT]
+    broken = [each for each in verdicts if each.status != 0 and not each.noticed]
+    print(f"{len(chosen) - len(survivors) - len(broken)} of {len(chosen)} mutants noticed")
+    what = {each.name: each.what for each in chosen}
+    for each in survivors:
+        print(
+            f"the suite has a hole: {each.mutant} passes ({what[each.mutant]}); add a test to templates/tests/groups/"
+        )
+    for each in broken:
+        print(f"{each.mutant}: pytest ended with {each.status} before a test failed")
+    for each in control:
+        print(f"{each.test} fails for the model as it is: nothing can be said about mutants")
+    return 2 if broken or control else 1 if survivors else 0
+
+
+def line(verdict: Verdict) -> str:
+    """What became of one mutant."""
+    words = "noticed" if verdict.noticed else "passed" if verdict.status == 0 else "ended"
+    return f"{words:8} {verdict.mutant:36} {verdict.seconds:5.1f} s  {verdict.test}"

@@ -1,0 +1,90 @@
+"""A suite against mutants, each in a process of its own that shares what was imported before."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from testgen.mutants.values import Verdict
+
+
+LIMIT = 120  # seconds for one mutant: the classes of tests that run take less than 20
+UNFINISHED = 9  # the exit status of a run that was stopped
+IMPORTED_BEFORE = ("pytest", "torch", "safetensors.torch", "tokenizers", "transformers", "transformers.pipelines")
+
+
+class FirstFailure:
+    """A pytest plugin that writes down which test failed first."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def pytest_runtest_logreport(self, report: object) -> None:
+        if getattr(report, "failed", False) and not self.file.exists():
+            self.file.write_text(report.nodeid.partition("::")[2], encoding="utf-8")  # type: ignore[attr-defined]
+
+
+def preload(*modules: str) -> None:
+    """Import what every run needs, so that forked processes have it."""
+    os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    for name in (*IMPORTED_BEFORE, *modules):
+        importlib.import_module(name)
+
+
+def run_all(
+    runs: Sequence[tuple[str, str, Mapping[str, str]]], package: str, suite: Path, jobs: int
+) -> Iterator[Verdict]:
+    """A verdict for each of `runs`, (name, tests as `-k` takes them, the package's files), as they come in."""
+    waiting, running = list(runs), {}
+    with TemporaryDirectory(prefix="mutants-") as scratch:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                name, tests, files = waiting.pop(0)
+                folder = Path(scratch) / name
+                running[_start(folder, tests, files, package, suite)] = (name, folder, time.monotonic())
+            ended, status = os.wait()
+            name, folder, started = running.pop(ended)
+            told = folder / "first_failure"
+            test = told.read_text(encoding="utf-8") if told.exists() else ""
+            code = os.waitstatus_to_exitcode(status)
+            yield Verdict(name, UNFINISHED if code < 0 else code, test, time.monotonic() - started)
+
+
+def _start(folder: Path, tests: str, files: Mapping[str, str], package: str, suite: Path) -> int:
+    """Fork a process that runs the tests; its number."""
+    target = folder / "generated" / package
+    target.mkdir(parents=True)
+    for name, text in files.items():
+        (target / name).write_text(text, encoding="utf-8")
+    if child := os.fork():
+        return child
+    status = UNFINISHED
+    try:
+        signal.alarm(LIMIT)
+        status = _run_tests(folder, tests, package, suite)
+    finally:
+        os._exit(status)
+
+
+def _run_tests(folder: Path, tests: str, package: str, suite: Path) -> int:
+    """Runs in the child: pytest, with the broken package in place of the real one."""
+    import pytest
+
+    import generated
+
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    generated.__path__.insert(0, str(folder / "generated"))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short", "-k", tests]
+    status = pytest.main([str(suite), *options], plugins=[FirstFailure(folder / "first_failure")])
+    modeling = sys.modules.get(f"generated.{package}.modeling_{package}")
+    if modeling is None or not str(modeling.__file__).startswith(str(folder)):
+        return UNFINISHED  # something imported the real one before
+    return int(status)
