@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mistral.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
-# Seal: sha256 b3a0c427ed8889bf30dbf49d8ad85de195fea68fd16b7730b81e5bb4150cecbf
+# Seal: sha256 7d864c2617435ed87b0faf0fd6cf3a0b2368fadece2ef0acecfabc23293c73d1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -346,10 +346,16 @@ class QualityGateMistralDecoderLayer(GradientCheckpointingLayer):
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
-    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    weights = {name: gate.weight.detach().clone() for name, gate in find_quality_gates(model).items()}
-    save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
+
+    Processes that share the model have to call this all of them; the first one writes.
+    """
+    weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
+    weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not is_shared or torch.distributed.get_rank() == 0:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
 
 
 def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
@@ -381,7 +387,10 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
                 f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
             )
     for name, weight in wanted.items():
-        weight.copy_(weights[name])
+        new = weights[name].to(weight.device)
+        if hasattr(weight, "full_tensor"):  # this process has a share of it
+            new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
+        weight.copy_(new)
 
 
 def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
@@ -555,7 +564,7 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
         logger.warning_once(
             f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
             "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
-            '0), set `quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
+            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
         )
 
 
@@ -774,7 +783,8 @@ def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool |
     """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
     if output_router_logits is not None:
         return output_router_logits
-    return model.config.get_text_config().output_router_logits or model.training
+    config = model.config.get_text_config()
+    return config.output_router_logits or model.training
 
 
 def add_quality_scores(

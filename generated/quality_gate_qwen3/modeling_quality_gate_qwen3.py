@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 3553aec7e52753280b12b4b51df2b2e22636a8d008dbdcf921bb90662fdc95e9
+# Seal: sha256 b0a3b5fef12f2ca22e81cd00ad7e2304ccdc63a5d8ae6624bae0e988ea1bcd16
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -359,10 +359,16 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
-    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    weights = {name: gate.weight.detach().clone() for name, gate in find_quality_gates(model).items()}
-    save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
+
+    Processes that share the model have to call this all of them; the first one writes.
+    """
+    weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
+    weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not is_shared or torch.distributed.get_rank() == 0:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
 
 
 @torch.no_grad()
@@ -388,7 +394,10 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
                 f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
             )
     for name, weight in wanted.items():
-        weight.copy_(weights[name])
+        new = weights[name].to(weight.device)
+        if hasattr(weight, "full_tensor"):  # this process has a share of it
+            new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
+        weight.copy_(new)
 
 
 @auto_docstring
@@ -551,7 +560,7 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
         logger.warning_once(
             f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
             "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
-            '0), set `quality_gate_mode="scale_ffn"` in the config, or ask for no scores: `output_router_logits=False`.'
+            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
         )
 
 
@@ -770,7 +779,8 @@ def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool |
     """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
     if output_router_logits is not None:
         return output_router_logits
-    return model.config.get_text_config().output_router_logits or model.training
+    config = model.config.get_text_config()
+    return config.output_router_logits or model.training
 
 
 def add_quality_scores(

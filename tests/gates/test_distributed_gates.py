@@ -13,6 +13,7 @@ import torch
 import torch.distributed
 from families import FAMILIES, gates, tokens
 
+from transformers import PreTrainedModel
 from transformers.distributed import DistributedConfig
 from transformers.distributed.checkpoint import load_optimizer_distributed, save_optimizer_distributed
 
@@ -51,6 +52,22 @@ def compare(rank: int, folder: Path, mode: str) -> None:
             shared = load(folder / family.name, distributed_config=DistributedConfig(**{mode: PROCESSES}))
             for expected, actual in zip(step(alone), step(shared)):
                 torch.testing.assert_close(actual, expected, msg=lambda message, family=family: f"{family}: {message}")
+            check_saved_gates(shared, alone, folder / f"{family}-gates")
+
+
+def check_saved_gates(shared: PreTrainedModel, alone: PreTrainedModel, folder: Path) -> None:
+    """What all processes save together loads in one process, and in all of them."""
+    with torch.no_grad():
+        for number, gate in enumerate(gates(shared)):
+            gate.gate.weight.fill_(number + 1)
+    shared.save_quality_gates(folder)
+    torch.distributed.barrier()
+    with torch.no_grad():
+        for gate in gates(shared):
+            gate.gate.weight.zero_()
+    for model in (alone, shared):
+        model.load_quality_gates(folder)
+        assert [set(whole(gate.gate.weight).flatten().tolist()) for gate in gates(model)] == [{1}, {2}]
 
 
 @pytest.mark.parametrize("mode", ["tp_size", "fsdp_size"])
