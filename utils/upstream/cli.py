@@ -59,10 +59,11 @@ def _run(args: Namespace, project: Path) -> int:
 def _verify(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> int:
     tree = _verified_tree(args, models, wanted)
     setting = setting_for(tree, args.date)
-    findings = verify(wanted, tree, setting)
+    names = [model.name for model in models]
+    findings = verify(names, tree, setting)
     status = _tell_findings(findings)
     if not status:
-        print(f"{', '.join(wanted)}: nothing found")
+        print(f"{', '.join(names)}: nothing found")
     return status
 
 

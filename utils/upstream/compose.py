@@ -16,7 +16,11 @@ from upstream.layout import configuration_path, init_path, modular_path, page_pa
 from upstream.page import render_page
 from upstream.rewriting import HOLDERS, rewrite
 from upstream.shared import shared_files
-from upstream.values import Model, Setting, Tree
+from upstream.values import PACKAGE, Model, Setting, Tree
+
+
+MODELING_UTILS = f"{PACKAGE}/modeling_utils.py"
+RENAMED = ("gradient_checkpointing_enable", "activation_checkpointing_enable")  # with 5.23
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +52,17 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
         **generated,
         page_path(model.name): render_page(facts, generated[configuration_path(model.name)], setting.today),
         f"{tests_folder(model.name)}/__init__.py": "",
-        tests_path(model.name): formatted(tests_path(model.name), _tests(facts, generated), setting),
+        tests_path(model.name): formatted(tests_path(model.name), _tests(facts, generated, tree), setting),
     }
     shared = shared_files(facts, tree.with_changes(files))
     changed = changed_parents(modular, tree, setting.home, path)
     return Export(model, facts, files, shared, (*warnings, *changed))
 
 
-def _tests(facts: ModelFacts, generated: dict[str, str]) -> str:
-    return upstream_test(facts, _by_name(generated), HOLDERS)
+def _tests(facts: ModelFacts, generated: dict[str, str], tree: Tree) -> str:
+    text = upstream_test(facts, _by_name(generated), HOLDERS)
+    old, new = RENAMED
+    return text if f"def {new}(" in (tree.read(MODELING_UTILS) or f"def {new}(") else text.replace(new, old)
 
 
 def _by_name(files: dict[str, str]) -> dict[str, str]:

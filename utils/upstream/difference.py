@@ -17,7 +17,7 @@ from upstream.values import Tree
 class Change:
     """One row: a class, the part of it that differs, and by how many lines of its syntax tree."""
 
-    class_name: str
+    place: str  # "`QualityGateLlamaModel`", "functions of the file"
     part: str  # "`forward`", "attributes", "new class"
     added: int
     removed: int
@@ -45,14 +45,16 @@ def lines_saved(facts: ModelFacts, tree: Tree) -> tuple[int, int]:
 
 
 def _compare(name: str, parts: dict[str, str], base: dict[str, str] | None, facts: ModelFacts) -> Iterator[Change]:
-    shown = f"{facts.prefix}{name.removeprefix(facts.base_prefix)}" if name else "functions"
-    if base is None:
-        yield Change(shown, "new", sum(len(text.splitlines()) for text in parts.values()), 0)
+    shown = f"`{facts.prefix}{name.removeprefix(facts.base_prefix)}`" if name else "functions of the file"
+    if base is None and name:
+        yield Change(shown, "new class", sum(len(text.splitlines()) for text in parts.values()), 0)
         return
+    base = base or {}
     for part in [*parts, *(each for each in base if each not in parts)]:
         added, removed = _count(base.get(part, ""), parts.get(part, ""))
         if added or removed:
-            yield Change(shown, part, added, removed)
+            said = part if part in base else f"{part}, new"
+            yield Change(shown, said if part in parts else f"{part}, gone", added, removed)
 
 
 def _count(old: str, new: str) -> tuple[int, int]:

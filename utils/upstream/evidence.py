@@ -65,8 +65,11 @@ def run_tests(tree: Path, names: Iterable[str]) -> list[Run]:
     return [run(tree, ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/models/{name}"]) for name in names]
 
 
-def run(tree: Path, arguments: Sequence[str], script: str | None = None) -> Run:
-    """Run this Python in a tree, on the tree's own transformers; `script` is what it reads as its input."""
+def run(tree: Path, arguments: Sequence[str], script: str | None = None, name: str = "") -> Run:
+    """Run this Python in a tree, on the tree's own transformers.
+
+    `script` is what it reads as its input, `name` what the run is called where its arguments say nothing.
+    """
     surroundings = {
         **os.environ,
         "PYTHONPATH": str(tree / "src"),
@@ -91,4 +94,4 @@ def run(tree: Path, arguments: Sequence[str], script: str | None = None) -> Run:
         said, passed = f"no end after {SECONDS} s", False
     said = re.sub(r"\x1b\[[0-9;]*m", "", said)
     tail = "\n".join(said.rstrip().splitlines()[-15:])
-    return Run(f"python {' '.join(arguments)}", passed, time.perf_counter() - started, tail)
+    return Run(name or f"python {' '.join(arguments)}", passed, time.perf_counter() - started, tail)

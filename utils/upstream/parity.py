@@ -41,6 +41,6 @@ def measure(facts: ModelFacts, tree: Path) -> tuple[Run, Parity | None]:
         fields=tiny_fields(facts.text_config.fields, facts.name),
         mark=MARK,
     )
-    done = run(tree, ["-"], script)
+    done = run(tree, ["-"], script, name=f"parity of {model.name} with {model.base_name}")
     found = next((line for line in done.said.splitlines() if line.startswith(MARK)), None)
     return done, Parity(**json.loads(found.removeprefix(MARK))) if found else None

@@ -122,11 +122,7 @@ def _registers(statement: ast.stmt) -> bool:
 
 def _only_checks(body: Sequence[ast.stmt]) -> bool:
     """Whether an `__init__` does nothing but look at the config, which has looked at itself, and call its base."""
-    return all(_is_check(each) or _is_base_call(each) or _is_local(each) for each in body)
-
-
-def _is_local(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign) and all(isinstance(each, ast.Name) for each in statement.targets)
+    return all(_is_check(each) or _called(each).endswith(".__init__") or _is_local(each) for each in body)
 
 
 def _is_check(statement: ast.stmt) -> bool:
@@ -134,8 +130,8 @@ def _is_check(statement: ast.stmt) -> bool:
     return called.startswith("check_") and called.endswith("_config")
 
 
-def _is_base_call(statement: ast.stmt) -> bool:
-    return _called(statement).endswith(".__init__")
+def _is_local(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Assign) and all(isinstance(each, ast.Name) for each in statement.targets)
 
 
 def _called(statement: ast.stmt) -> str:

@@ -34,16 +34,17 @@ def allow_fields(text: str, fields: Mapping[str, Iterable[str]], bases: Mapping[
         fields: configuration class -> its fields that may stay unread.
         bases: configuration class -> the base's, whose exceptions hold for it as well.
     """
-    table = _table(text)
-    if table is None:
+    tables = _tables(text)
+    if not tables:
         return text
-    known = {key.value: value for key, value in zip(table.keys, table.values) if isinstance(key, ast.Constant)}
+    pairs = [pair for table in tables for pair in zip(table.keys, table.values)]
+    known = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
     new: dict[int, str] = {}
     for config, own in fields.items():
         base = known.get(bases.get(config, ""))
         value = _value(own, base)
         if config not in known and value:
-            line = base.end_lineno if base is not None else table.lineno
+            line = base.end_lineno if base is not None else tables[0].lineno
             new[line or 1] = new.get(line or 1, "") + f'    "{config}": {value},\n'
     return "".join(line + new.get(number, "") for number, line in enumerate(text.splitlines(keepends=True), 1))
 
@@ -57,18 +58,22 @@ def _value(own: Iterable[str], base: ast.expr | None) -> str:
     return "[" + ", ".join(f'"{name}"' for name in names) + "]" if names else ""
 
 
-def _table(text: str) -> ast.Dict | None:
+def _tables(text: str) -> list[ast.Dict]:
+    """`SPECIAL_CASES_TO_ALLOW = {...}` and every `SPECIAL_CASES_TO_ALLOW.update({...})` behind it."""
+    found: list[ast.expr] = []
     for node in ast.parse(text).body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if target is not None and ast.unparse(target) == TABLE and isinstance(node.value, ast.Dict):
-            return node.value
-    return None
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == TABLE:
+            found.append(node.value)
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == TABLE and node.value is not None:
+            found.append(node.value)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node.value.args:
+            found += node.value.args[:1] if ast.unparse(node.value.func) == f"{TABLE}.update" else []
+    return [each for each in found if isinstance(each, ast.Dict)]
 
 
 def allowed(text: str) -> dict[str, tuple[str, ...]]:
     """The exceptions of a file: configuration class -> fields. One that allows every field is not among them."""
-    table = _table(text)
-    pairs = zip(table.keys, table.values) if table else ()
+    pairs = [pair for table in _tables(text) for pair in zip(table.keys, table.values)]
     return {
         ast.literal_eval(key): tuple(ast.literal_eval(value))
         for key, value in pairs

@@ -110,9 +110,10 @@ def _lint(subject: Subject, texts: Mapping[str, str]) -> list[tuple[str, int, st
 
 
 def _base_files(subject: Subject) -> dict[str, str]:
-    names = (f"{kind}_{subject.base}.py" for kind in ("modular", "configuration", "modeling"))
-    paths = [f"{MODELS}/{subject.base}/{name}" for name in names]
-    return {path: text for path in paths if (text := subject.tree.read(path))}
+    """The base's files under the gated model's name: under its own, it is exempt from rules that came after it."""
+    kinds = ("modular", "configuration", "modeling")
+    texts = {f"{MODELS}/{subject.name}/{kind}_{subject.name}.py": subject.of_base(kind).text for kind in kinds}
+    return {path: text for path, text in texts.items() if text}
 
 
 def _neutral(message: str, prefix: str) -> str:

@@ -1,0 +1,36 @@
+"""The gated Llama as it is exported to the installed transformers: made once per process, never changed."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+
+from upstream.compose import Export
+from upstream.exports import Bundle, bundle
+from upstream.places import installed_tree, setting_for
+from upstream.project import find_models
+from upstream.values import Setting, Tree
+
+
+TODAY = date(2026, 3, 14)
+
+
+@cache
+def llama() -> Bundle:
+    """The bundle of the gated Llama alone."""
+    tree = installed_tree()
+    return bundle(find_models(["llama"]), ["quality_gate_llama"], tree, setting())
+
+
+def export() -> Export:
+    return llama().exports[0]
+
+
+def exported_tree() -> Tree:
+    """The installed transformers with the gated Llama in it."""
+    return installed_tree().with_changes(llama().texts)
+
+
+@cache
+def setting() -> Setting:
+    return setting_for(installed_tree(), TODAY)
