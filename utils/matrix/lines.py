@@ -72,7 +72,7 @@ def _tested(workshop: Workshop, waiting: dict[str, Made], results: Results, sett
 
     def work(name: str) -> Tally:
         log = workshop.folder / "logs" / settings.subset.value / f"{name}.txt"
-        job = (workshop.folder, workshop.facts(name), workshop.tests(name), settings.subset, log, settings.limit)
+        job = (workshop.view(name), workshop.facts(name), workshop.tests(name), settings.subset, log, settings.limit)
         return trial.run(trial.Job(*job))
 
     for name, tests in _spread(work, list(waiting), settings.processes):

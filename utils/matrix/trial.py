@@ -34,7 +34,7 @@ _OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", "
 class Job:
     """What a process is to run."""
 
-    project: Path
+    project: Path  # what `generated` is imported from
     facts: ModelFacts
     tests: Path  # a folder of them
     subset: Subset
@@ -139,7 +139,7 @@ def _last_line(text: str) -> str:
 def _tests(job: Job) -> dict[str, Any]:
     counter = _Counter()
     chosen = ["-m", "fast"] if job.subset is Subset.FAST else []
-    status = pytest.main([str(job.tests), "--rootdir", str(job.project), *_OPTIONS, *chosen], plugins=[counter])
+    status = pytest.main([str(job.tests), "--rootdir", str(job.tests.parent), *_OPTIONS, *chosen], plugins=[counter])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not counter.failures:
         counter.failures.append((BROKEN, f"pytest ended with {status!r}: see {job.log}"))
     layers, parameters = _measured(job.facts)

@@ -75,6 +75,15 @@ class Workshop:
         """A model's modular file, in the workshop."""
         return self.folder / "modular" / f"modular_{FAMILY}{name}.py"
 
+    def view(self, name: str) -> Path:
+        """A folder whose `generated` holds one model alone: what is wrong with another cannot fail its tests."""
+        folder = self.folder / "views" / name / "generated"
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in ("__init__.py", f"{FAMILY}{name}"):
+            if not (folder / entry).is_symlink():
+                (folder / entry).symlink_to(self.folder / "generated" / entry)
+        return folder.parent
+
     def _make(self, name: str) -> Made:
         own = (self.project / "modular" / self.delta(name).name).is_file()
         places: tuple[str, ...] = ()
