@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,12 @@ _OF_A_LAYER = {
     "mlp.up_proj.weight": (12, HIDDEN),
     "mlp.down_proj.weight": (HIDDEN, 12),
 }
+
+
+def quick_folder() -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder in memory, where waiting for a disk costs nothing; on disk where there is no such place."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
 
 
 def llama_tensors(seed: int = 0) -> dict[str, np.ndarray]:

@@ -13,13 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bases import contents, make_bulky_base, make_sharded_base
+from bases import contents, make_bulky_base, make_sharded_base, quick_folder
 from checkpoints import CheckpointError, Options, gate_checkpoint, ungate_checkpoint
 
 
@@ -122,9 +121,7 @@ def survive(
 
 @pytest.fixture(name="folder")
 def folder_in_memory() -> Iterator[Path]:
-    """Where waiting for a disk costs nothing, as far as there is such a place."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    with quick_folder() as folder:
         yield Path(folder)
 
 
