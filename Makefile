@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance bench bench-gates checkpoint-faults clean
+.PHONY: help convert smoke test test-matrix upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance bench bench-gates checkpoint-faults clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -55,6 +55,9 @@ demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, s
 
 warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text from corrupted: AUC of every layer, and a plot
 	$(PY) examples/warmup.py
+
+test-matrix: $(VENV)/.test ## run the rendered suite of every generated model, and write docs/test_matrix.md
+	$(PY) utils/test_generator.py --all --matrix
 
 test-all: $(VENV)/.test ## the whole test suite, and every test of every gated architecture
 	QUALITY_GATE_TESTS=all OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)

@@ -11,10 +11,12 @@ import os
 from pathlib import Path
 
 import pytest
+from testgen.stock import Row, collect
 
 
 IN_FULL = {f"quality_gate_{name}" for name in ("llama", "qwen3", "gemma3", "gpt_oss")}
 HERE = Path(__file__).parent
+COLLECTED = pytest.StashKey[dict[str, list[Row]]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,3 +32,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_extra(item: pytest.Item) -> bool:
     is_ours = HERE in item.path.parents and item.path.parent.name.startswith("quality_gate_")
     return is_ours and item.path.parent.name not in IN_FULL and item.get_closest_marker("fast") is None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep what is in each suite, before anything is left out of it."""
+    _, _, test = item.nodeid.partition("::")
+    reasons = [mark.kwargs.get("reason", "") for mark in item.iter_markers("skip")]
+    rows = item.config.stash.setdefault(COLLECTED, {}).setdefault(item.path.parent.name, [])
+    rows.append(Row(item.path.parent.name, test, "collected", *reasons[:1]))
+
+
+@pytest.fixture(scope="session")
+def collected(pytestconfig: pytest.Config) -> dict[str, list[Row]]:
+    """The tests of every suite: as this run collected them, where it collected whole folders, else collected again."""
+    suites = sorted(path.parent for path in HERE.glob("quality_gate_*/test_*.py"))
+    rows = pytestconfig.stash.get(COLLECTED, {})
+    if any("::" in argument for argument in pytestconfig.args) or any(suite.name not in rows for suite in suites):
+        rows = {}
+        for row in collect(suites):
+            rows.setdefault(row.suite, []).append(row)
+    return {suite.name: rows.get(suite.name, []) for suite in suites}

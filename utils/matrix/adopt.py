@@ -19,5 +19,7 @@ def adopt(workshop: Workshop, names: Sequence[str]) -> None:
     if new:
         models = [word for name in new for word in ("--model", name)]
         convert([*models, "--quiet"], project=workshop.project)
-        folders = ["--generated", workshop.project / "generated", "--output", workshop.project / "tests" / "models"]
-        render_tests([*models, *map(str, folders)])
+        suites = workshop.project / "tests" / "models"
+        folders = ["--generated", workshop.project / "generated", "--output", suites]
+        listing = ["--manifest"] if (suites / "conftest.py").exists() else []  # pytest can run there
+        render_tests([*models, *map(str, folders), *listing])

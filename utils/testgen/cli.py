@@ -3,97 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from facts.read import PREFIX
+
 from converter.diagnostics import ConversionError
 from converter.jobs import Outcome
+from converter.library import shown
 from converter.outputs import write_all
-from converter.report import Mode, Report, count_identical, texts, unified_diff
+from converter.report import DIFFERENT, FRESH, Mode, Report, count_identical, texts, unified_diff
 from converter.tools import check_ruff
-from testgen.render import Flavour
+from testgen.arguments import PROJECT, parse
+from testgen.manifest import NAME, manifests, stale, write
+from testgen.matrix import matrix
+from testgen.stock import collect, run
 from testgen.suites import suite, wanted_models
 
 
-PROJECT = Path(__file__).resolve().parents[2]
-_EXAMPLES = """\
-examples:
-  %(prog)s --model llama                                   generated/quality_gate_llama/ -> tests/models/
-  %(prog)s --all --check                                   are the suites what the templates say?
-  %(prog)s --model llama --flavour upstream --stdout       the test file of a pull request to transformers
-
-exit status: 0 done or fresh, 1 --check found a difference, 2 refused
-"""
+PAGE = PROJECT / "docs" / "test_matrix.md"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit status."""
+def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
+    """Run one command line; the exit status. `page` is where the matrix goes."""
     try:
         args = parse(argv)
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
     report = Report(_mode(args))
     try:
+        models = wanted_models(args.model, args.generated)
+        folders = [args.output / f"{PREFIX}{name}" for name in models]
+        if args.matrix:
+            return _run(folders, args.jobs, page)
         check_ruff()
-        outcomes = [
-            suite(name, args.generated, args.output, args.flavour)
-            for name in wanted_models(args.model, args.generated)
-        ]
+        outcomes = [suite(name, args.generated, args.output, args.flavour) for name in models]
+        if report.mode is Mode.WRITE:
+            outcomes = write_all(outcomes, {}, args.force)
+        _tell(report, outcomes)
+        if args.manifest and report.status == FRESH:
+            _list(folders, args.output, report)
     except ConversionError as error:
         return report.refuse(error.diagnostics)
-    if report.mode is Mode.WRITE:
-        outcomes = write_all(outcomes, {}, args.force)
-    _tell(report, outcomes)
     return report.status
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments without contradictions; otherwise says what is wrong and raises SystemExit(2)."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    rules = (
-        (not (args.model or args.all), "say for which models: --model or --all"),
-        (args.model and args.all, "--all renders every model already: leave out --model"),
-        (
-            args.check and (args.stdout or args.force),
-            "--check writes and prints no files: leave out --stdout, --force",
-        ),
-        (args.stdout and args.force, "--force is for writing, and nothing is written"),
-        (
-            args.flavour is Flavour.UPSTREAM and not args.stdout,
-            "the upstream flavour runs in a checkout of transformers, not here: add --stdout",
-        ),
-    )
-    if wrong := next((message for broken, message in rules if broken), None):
-        parser.error(wrong)
-    return args
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="test_generator.py",
-        description="Render the test suites of generated models.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable")
-    parser.add_argument("--all", action="store_true", help="every model of generated/")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does"
-    )
-    parser.add_argument("--stdout", action="store_true", help="write nothing; print the suites")
-    parser.add_argument("--force", action="store_true", help="also replace suites that were edited, or are not ours")
-    parser.add_argument(
-        "--flavour",
-        type=Flavour,
-        choices=list(Flavour),
-        default=Flavour.LOCAL,
-        metavar="FLAVOUR",
-        help="local (the default), or upstream: as transformers has them",
-    )
-    parser.add_argument("--generated", type=Path, default=PROJECT / "generated", metavar="DIR", help="the models")
-    parser.add_argument("--output", type=Path, default=PROJECT / "tests" / "models", metavar="DIR", help="the suites")
-    return parser
 
 
 def _mode(args: argparse.Namespace) -> Mode:
@@ -109,3 +62,29 @@ def _tell(report: Report, outcomes: Sequence[Outcome]) -> None:
         report.add(outcome)
     if report.mode is Mode.CHECK:
         report.result("{} of {} files identical".format(*count_identical(outcomes)))
+
+
+def _list(folders: Sequence[Path], output: Path, report: Report) -> None:
+    """Write the manifests, or compare them."""
+    listed = manifests(collect(folders))
+    if report.mode is Mode.WRITE:
+        for name in write(listed, output):
+            report.result(f"wrote   {shown(output / name)}: {NAME}")
+        return
+    for name in stale(listed, output):
+        report.result(f"stale   {shown(output / name)}: {NAME} is not what pytest collects")
+        report.status = max(report.status, DIFFERENT)
+
+
+def _run(folders: Sequence[Path], jobs: int, page: Path) -> int:
+    """Run suites, print and write the matrix; 1 where a test failed or was skipped without a reason."""
+    start = time.monotonic()
+    rows = run(folders, jobs)
+    text = matrix(rows)
+    page.write_text(text, encoding="utf-8")
+    print(text)
+    for folder in folders:
+        some = [row for row in rows if row.suite == folder.name]
+        print(f"{folder.name}: {len(some)} tests in {sum(row.seconds for row in some):.1f} s of one process")
+    print(f"all in {time.monotonic() - start:.1f} s; wrote {shown(page)}")
+    return 1 if any(row.outcome == "failed" or (row.outcome == "skipped" and not row.reason) for row in rows) else 0

@@ -1,0 +1,85 @@
+"""The command line's grammar, and the combinations that make no sense."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from testgen.render import Flavour
+
+
+PROJECT = Path(__file__).resolve().parents[2]
+_EXAMPLES = """\
+examples:
+  %(prog)s --model llama                                generated/quality_gate_llama/ -> tests/models/
+  %(prog)s --all --check                                are the suites what the templates say?
+  %(prog)s --all --manifest                             also list, beside each suite, what pytest collects in it
+  %(prog)s --all --matrix                               run all suites, and write docs/test_matrix.md
+  %(prog)s --model llama --flavour upstream --stdout    the test file of a pull request to transformers
+
+exit status: 0 done or fresh, 1 --check found a difference or --matrix a failing test, 2 refused
+"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments without contradictions; otherwise says what is wrong and raises SystemExit(2)."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if wrong := next((message for broken, message in _rules(args) if broken), None):
+        parser.error(wrong)
+    return args
+
+
+def _rules(args: argparse.Namespace) -> tuple[tuple[bool, str], ...]:
+    """What means nothing, with what to write instead."""
+    return (
+        (not (args.model or args.all), "say for which models: --model or --all"),
+        (bool(args.model) and args.all, "--all renders every model already: leave out --model"),
+        (
+            args.check and (args.stdout or args.force),
+            "--check writes and prints no files: leave out --stdout, --force",
+        ),
+        (args.stdout and args.force, "--force is for writing, and nothing is written"),
+        (args.manifest and args.stdout, "--manifest lists what lies on disk: leave out --stdout"),
+        (args.matrix and not args.all, "the matrix has a row for every model: --all instead of --model"),
+        (
+            args.matrix and (args.check or args.stdout or args.force or args.manifest),
+            "--matrix runs the suites that are there: leave out what is about writing them",
+        ),
+        (
+            args.flavour is Flavour.UPSTREAM and not args.stdout,
+            "the upstream flavour runs in a checkout of transformers, not here: add --stdout",
+        ),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="test_generator.py",
+        description="Render the test suites of generated models, and take stock of them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable")
+    parser.add_argument("--all", action="store_true", help="every model of generated/")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does"
+    )
+    parser.add_argument("--stdout", action="store_true", help="write nothing; print the suites")
+    parser.add_argument("--force", action="store_true", help="also replace suites that were edited, or are not ours")
+    parser.add_argument("--manifest", action="store_true", help="list the tests of each suite in expected_tests.txt")
+    parser.add_argument("--matrix", action="store_true", help="run the suites instead; write docs/test_matrix.md")
+    parser.add_argument(
+        "--flavour",
+        type=Flavour,
+        choices=list(Flavour),
+        default=Flavour.LOCAL,
+        metavar="FLAVOUR",
+        help="local (the default), or upstream: as transformers has them",
+    )
+    parser.add_argument("--generated", type=Path, default=PROJECT / "generated", metavar="DIR", help="the models")
+    parser.add_argument("--output", type=Path, default=PROJECT / "tests" / "models", metavar="DIR", help="the suites")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes of --matrix")
+    return parser
