@@ -424,7 +424,7 @@ def quality_classification_loss(
     if not router_logits:
         return torch.zeros(())
     device = router_logits[0].device
-    scores = torch.stack([each.to(device).squeeze(-1) for each in router_logits]).float()
+    scores = torch.cat([each.to(device) for each in router_logits], -1).float().movedim(-1, 0)
     valid = valid_tokens(attention_mask, scores)
     good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
     is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
@@ -464,7 +464,7 @@ def weighted_losses(
     position_ids: torch.Tensor | None,
 ) -> torch.Tensor:
     """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
-    cost = torch.square if config.quality_loss_type == "mse" else torch.clone
+    cost = torch.square if config.quality_loss_type == "mse" else torch.positive
     costs = cost(good_ratios)
     if not config.sample_wise_averaging:
         return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
