@@ -12,7 +12,10 @@ Importing this package imports neither transformers nor torch.
 """
 
 import importlib
-import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 
 __all__ = ["register_quality_gate"]
@@ -27,22 +30,113 @@ _AUTO_CLASSES = {
     "PreTrainedModel": (),  # abstract
     "Model": ("AutoModel",),
 }
+_CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"(\w+)\"", re.MULTILINE | re.DOTALL)
+_EXPORTED = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 
 
 def register_quality_gate() -> tuple[str, ...]:
     """Let transformers' Auto classes find every gated architecture of this package.
 
-    Call it once before loading a gated checkpoint; calling it again changes nothing.
+    Call it once before loading a gated checkpoint; calling it again changes nothing. An architecture is imported when an
+    Auto class is first asked for it.
 
     Returns:
         The registered model types, sorted.
 
     Raises:
-        RuntimeError: An Auto class does not answer with the class that was registered.
+        RuntimeError: An Auto class does not answer with the class that was registered. Said when it is first asked.
     """
     import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    classes = [found for package in _packages() for found in _public_classes(package)]
+    packages = _packages()
+    found = {model_type: package for package in packages for model_type in _model_types(package)}
+    autos = {name for names in _AUTO_CLASSES.values() for name in names}
+    tables = [CONFIG_MAPPING, *(getattr(transformers, name)._model_mapping for name in sorted(autos))]
+    for table in tables:
+        if not isinstance(table._extra_content, _Waiting):
+            table._extra_content = _Waiting(table._extra_content)
+    for model_type, package in found.items():
+        CONFIG_MAPPING._extra_content.expect(model_type, package)
+    for table in tables[1:]:
+        table._extra_content.packages |= dict.fromkeys(packages)
+    return tuple(sorted(found))
+
+
+class _Waiting(dict):
+    """What transformers keeps of registered classes. Those of a package here come into it when they are first asked for.
+
+    Keys are model types, or configuration classes, whose module says which package they are of.
+    """
+
+    def __init__(self, known: dict) -> None:
+        super().__init__(known)
+        self.packages: dict[str, None] = {}
+        self._keys: dict[str, str] = {}  # model type -> package
+
+    def expect(self, model_type: str, package: str) -> None:
+        self.packages[package] = None
+        self._keys.setdefault(model_type, package)
+
+    def _load(self, key: Any) -> None:
+        package = self._keys.get(key) if isinstance(key, str) else getattr(key, "__module__", "").rpartition(".")[0]
+        if package in self.packages:
+            _register(package)
+
+    def _load_all(self) -> None:
+        for package in list(self.packages):
+            _register(package)
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (key in self._keys if isinstance(key, str) else self._holds(key))
+
+    def _holds(self, key: object) -> bool:
+        self._load(key)
+        return super().__contains__(key)
+
+    def __getitem__(self, key: Any) -> Any:
+        if not super().__contains__(key):
+            self._load(key)
+        return super().__getitem__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def keys(self) -> Any:
+        if not self._keys:
+            self._load_all()
+            return super().keys()
+        return dict.fromkeys([*super().keys(), *self._keys]).keys()
+
+    def __iter__(self) -> Iterator:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def values(self) -> Any:
+        self._load_all()
+        return super().values()
+
+    def items(self) -> Any:
+        self._load_all()
+        return super().items()
+
+
+_registered: set[str] = set()
+
+
+def _register(package: str) -> None:
+    """Import one package and register its classes."""
+    if package in _registered:
+        return
+    _registered.add(package)
+    import transformers
+
+    classes = _public_classes(package)
     configs = [found for found in classes if issubclass(found, transformers.PreTrainedConfig) and found.model_type]
     pairs = [
         (getattr(transformers, auto), model)
@@ -60,15 +154,22 @@ def register_quality_gate() -> tuple[str, ...]:
     for auto, model in pairs:
         answer = auto._model_mapping.get(model.config_class, None)
         _insist(model, answer, f"{auto.__name__}: {model.config_class.__name__}")
-    return tuple(sorted(config.model_type for config in configs))
 
 
 def _packages() -> list[str]:
-    return sorted(
-        module.name
-        for module in pkgutil.iter_modules(__spec__.submodule_search_locations, f"{__name__}.")
-        if module.ispkg
-    )
+    """The packages beside this file, without importing them."""
+    folders = (Path(folder) for folder in __spec__.submodule_search_locations)
+    names = {file.parent.name for folder in folders for file in folder.glob("*/configuration_*.py")}
+    return [f"{__name__}.{name}" for name in sorted(names)]
+
+
+def _model_types(package: str) -> list[str]:
+    """The model types of the configurations that one gated model exports, read off its text."""
+    model = package.rpartition(".")[2]
+    files = (Path(folder) / model / f"configuration_{model}.py" for folder in __spec__.submodule_search_locations)
+    text = next(file for file in files if file.is_file()).read_text(encoding="utf-8")
+    exported = set(re.findall(r"\w+", _EXPORTED.search(text)[1]))
+    return [model_type for name, model_type in _CLASS.findall(text) if name in exported]
 
 
 def _public_classes(package: str) -> list[type]:

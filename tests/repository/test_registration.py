@@ -103,12 +103,32 @@ def test_a_registration_that_transformers_drops_is_an_error(
         RuntimeError, match="AutoModelForCausalLM: RegCConfig was registered as .* answers with nothing"
     ):
         zoo.register_quality_gate()
+        transformers.AutoConfig.for_model("reg_c")
 
 
 def test_two_classes_for_one_place_are_an_error(make_package: MakePackage) -> None:
     zoo = make_package("zoo_twins", reg_d="'RegDForCausalLM', 'RegDForConditionalGeneration'")
     with pytest.raises(RuntimeError, match=r"RegDForCausalLM, but .* answers with \S+RegDForConditionalGeneration"):
         zoo.register_quality_gate()
+        transformers.AutoConfig.for_model("reg_d")
+
+
+def test_an_architecture_is_imported_when_it_is_asked_for(make_package: MakePackage) -> None:
+    zoo = make_package("zoo_lazy", reg_f="'RegFForCausalLM'", reg_g="'RegGForCausalLM'", reg_h="'RegHForCausalLM'")
+    assert zoo.register_quality_gate() == ("reg_f", "reg_g", "reg_h")
+
+    def loaded() -> set[str]:
+        return {name.split(".")[1] for name in sys.modules if name.startswith("zoo_lazy.")}
+
+    assert not loaded() and "reg_f" in transformers.CONFIG_MAPPING and "reg_f" in list(transformers.CONFIG_MAPPING)
+    assert not loaded()
+    transformers.AutoConfig.for_model("reg_f")
+    assert loaded() == {"reg_f"}
+    config = importlib.import_module("zoo_lazy.reg_g.configuration_reg_g").RegGConfig
+    assert loaded() == {"reg_f", "reg_g"} and "zoo_lazy.reg_g.modeling_reg_g" not in sys.modules
+    assert transformers.AutoModelForCausalLM._model_mapping[config].__name__ == "RegGForCausalLM"
+    assert "RegHConfig" in {found.__name__ for found in transformers.AutoModel._model_mapping}
+    assert loaded() == {"reg_f", "reg_g", "reg_h"}
 
 
 def test_importing_the_package_imports_neither_torch_nor_transformers(

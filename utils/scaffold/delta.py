@@ -13,10 +13,10 @@ from rendering.render import render
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.style import style
 from converter.workspace import PROJECT, find_transformers
-from scaffold.closure import circular, other_configs
+from scaffold.closure import circular, other_configs, reached
 from scaffold.configs import Config, read_config
 from scaffold.find import Base, find_base
-from scaffold.heads import EXAMPLE, Part, head_part, model_part
+from scaffold.heads import EXAMPLE, Part, container_text, head_part, model_part
 from scaffold.layers import Layer, gated_layers
 from scaffold.mappings import mapped_names
 from scaffold.outputs import gated_prefix, needs_mixin, output_classes
@@ -73,12 +73,15 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     defined = {*(layer.name for layer in layers), *(part.name for part in (model, *heads)), pretrained["name"]}
     defined |= {output.name for output in outputs.values()}
     texts = [*recorded.values(), *(layer.forward for layer in layers), model.text, *(head.text for head in heads)]
-    texts += [head.members for head in heads]
+    inside = rename_members(container_text(base, stack), names)
+    texts += [inside, *(head.members for head in heads)]
+    defined |= {base.gated(stack.container.name)} if inside else set()
     roots = [stack.model.name, *(head.node.name for head in stack.heads), *(layer.parent for layer in layers)]
     known = [*roots, stack.pretrained.name, *(output.parent for output in outputs.values())]
     stubs = _stubs(base, texts, names, defined)
     later = circular(base, stack.pretrained.name, known)
     configs = other_configs(base, [*known, *later], config.name)
+    inner = reached(base.configuration, [config.name])
     mappings = _mappings(base.package, config, (model, *heads))
     model, heads = _renamed(model, names), tuple(_renamed(head, names) for head in heads)
     return {
@@ -92,12 +95,16 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
         "needs_mixin": needs_mixin(tuple(outputs.values())),
         "stubs": [(name, parent) for name, parent in stubs if parent not in later],
         "later_stubs": [(names[name], name) for name in later],
-        "other_configs": [(names[name], name) for name in configs],
+        "earlier_configs": [(names[name], name) for name in configs if name in inner],
+        "other_configs": [(names[name], name) for name in configs if name not in inner],
         "layers": layers,
         "pretrained": pretrained,
         "recorded": recorded,
         "records_in_model": owner is stack.model,
+        "container": (base.gated(stack.container.name), stack.container.name) if inside else None,
+        "container_text": inside,
         "model": model,
+        "whole": base.gated(stack.whole),
         "heads": heads,
         "example": EXAMPLE,
         "mappings": mappings,

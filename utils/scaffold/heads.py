@@ -10,7 +10,7 @@ from scaffold.find import Base
 from scaffold.gate import ASK
 from scaffold.modules import Function, Module
 from scaffold.plumbing import add_argument, add_rest, asks, dedent_function, has_rest, indent_function, with_docstring
-from scaffold.stack import Head, Stack, inner_name
+from scaffold.stack import Head, Stack
 
 
 EXAMPLE = """\
@@ -48,19 +48,51 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
     module, node = base.modeling, stack.model
     forward = _forward(module, node)
     decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
-    hands_on = forward.args.kwarg and all(has_rest(call) for call in stack.layer_calls)
-    text = "" if hands_on else _asking(module, stack, forward)
+    if stack.container is None:
+        text = handing_on(module, forward, {ast.unparse(call.func) for call in stack.layer_calls})
+    else:
+        text = handing_on(module, forward, {f"self.{stack.container_name}"})
     if not any("capture_outputs" in each for each in decorators):
         decorators = ("capture_outputs", *decorators)
         text = text or dedent_function(module, forward)
     text = _OWN_TUPLES.sub("return_dict = True  # the decorators make tuples", text)
-    plan = module.attribute(node, "_tp_plan")
-    entries = [f'"{stack.layers_name}.*.quality_gate.gate": "replicate"']
-    if isinstance(plan, ast.Dict):
-        entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in zip(plan.keys, plan.values)] + entries
-    plan_text = "{" + ", ".join(entries) + "}"
-    text = indent_function(text) if text else ""
-    return Part(base.gated(node.name), node.name, output, None, decorators, "", text, False, None, plan=plan_text)
+    return Part(
+        base.gated(node.name),
+        node.name,
+        output,
+        None,
+        decorators,
+        "",
+        indent_function(text) if text else "",
+        False,
+        None,
+        plan=_plan(module, stack),
+    )
+
+
+def container_text(base: Base, stack: Stack) -> str:
+    """The forward of a container that does not hand on what layers are asked; empty where it does."""
+    if stack.container is None:
+        return ""
+    forward = _forward(base.modeling, stack.container)
+    text = handing_on(base.modeling, forward, {ast.unparse(call.func) for call in stack.layer_calls})
+    return indent_function(text) if text else ""
+
+
+def handing_on(module: Module, forward: Function, callees: set[str]) -> str:
+    """A forward with the question of the gates handed on to what it calls; empty where it hands on `**kwargs`."""
+    calls = [call for callee in callees for call in calls_of(forward, callee)]
+    if forward.args.kwarg and all(has_rest(call) for call in calls):
+        return ""
+    return add_rest(add_argument(asks(dedent_function(module, forward)), callees, f"{ASK}={ASK}"))
+
+
+def _plan(module: Module, stack: Stack) -> str:
+    """`_tp_plan` with the gates, which every device has whole."""
+    plan = module.attribute(stack.model, "_tp_plan")
+    pairs = zip(plan.keys, plan.values) if isinstance(plan, ast.Dict) else ()
+    entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs]
+    return "{" + ", ".join([*entries, f'"{stack.layers_name}.*.quality_gate.gate": "replicate"']) + "}"
 
 
 def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
@@ -72,15 +104,12 @@ def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
         return Part(name, node.name, output, head.generic, (), "", "", False, prefix)
     forward = _forward(module, node)
     decorators = [ast.unparse(each) for each in forward.decorator_list]
-    inner = inner_name(module, node, stack.model.name)
-    calls = [call for call in ast.walk(forward) if isinstance(call, ast.Call) and _is_inner(call, inner)]
-    if not calls:
-        message = f"{node.name}.forward does not call self.{inner}"
-        raise module.refuse(forward, "no-base-model-call", message, "write this delta by hand")
+    calls = calls_of(forward, head.inner)
+    inner = head.inner.split(".")[1]
     text = ""
     renamed = base.renaming.word(inner) != inner
     if renamed or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
-        text = add_argument(add_rest(dedent_function(module, forward)), {f"self.{inner}"}, "**kwargs")
+        text = add_argument(add_rest(dedent_function(module, forward)), {head.inner}, f"**{rest_of(forward)}")
     balances = "load_balancing_loss_func(" in ast.unparse(forward)
     kept = tuple(each for each in decorators if each != "can_return_tuple")
     documentation = _documentation(forward)
@@ -114,13 +143,6 @@ def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> st
     return "\n\n".join(found)
 
 
-def _asking(module: Module, stack: Stack, forward: Function) -> str:
-    """The forward of a base model with the question to its layers written out."""
-    callees = {ast.unparse(call.func) for call in stack.layer_calls}
-    text = asks(dedent_function(module, forward))
-    return add_rest(add_argument(text, callees, f"{ASK}={ASK}"))
-
-
 def _prefix(base: Base, stack: Stack, node: ast.ClassDef) -> str | None:
     """The prefix of the causal language model, where a generic head has another and so finds no weight of it."""
     own = base.modeling.attribute(node, "base_model_prefix")
@@ -130,8 +152,15 @@ def _prefix(base: Base, stack: Stack, node: ast.ClassDef) -> str | None:
     return None
 
 
-def _is_inner(call: ast.Call, inner: str | None) -> bool:
-    return ast.unparse(call.func) == f"self.{inner}"
+def calls_of(forward: Function, callee: str) -> list[ast.Call]:
+    """The calls of "self.model" in a forward."""
+    found = [call for call in ast.walk(forward) if isinstance(call, ast.Call)]
+    return [call for call in found if ast.unparse(call.func) == callee]
+
+
+def rest_of(forward: Function) -> str:
+    """The name of a forward's `**kwargs`, also where it has none yet."""
+    return forward.args.kwarg.arg if forward.args.kwarg else "kwargs"
 
 
 def _forward(module: Module, node: ast.ClassDef) -> Function:

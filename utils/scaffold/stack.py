@@ -20,11 +20,12 @@ _GENERIC = {
 
 @dataclass(frozen=True)
 class Head:
-    """A class that wraps the base model."""
+    """A class around the base model, or around another head."""
 
     node: ast.ClassDef
     generic: str | None  # the class of transformers.modeling_layers that it is
     output: str  # what its forward returns
+    inner: str | None  # what its forward calls: "self.model", "self.model.decoder"
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Stack:
     """The classes of a base that a gated model consists of."""
 
     causal: ast.ClassDef
-    model: ast.ClassDef
-    output: str  # what the base model's forward returns
+    model: ast.ClassDef  # the PreTrainedModel that runs the layers
+    output: str  # what its forward returns
     pretrained: ast.ClassDef
-    layers_name: str  # "layers", "h": where the base model keeps its layers
+    container: ast.ClassDef | None  # a plain module between the base model and its layers, such as an encoder
+    container_name: str | None  # the attribute that holds it
+    layers_name: str  # "layers", "h", "encoder.layer": where the base model keeps its layers
     layers: tuple[ast.ClassDef, ...]  # the classes that may be in it
-    layer_calls: tuple[ast.Call, ...]  # in the forward of the base model
+    layer_calls: tuple[ast.Call, ...]  # in the forward of the base model, or of the container
     config: str
     heads: tuple[Head, ...]
 
@@ -46,45 +49,80 @@ class Stack:
         """What the names of the classes begin with: "Mistral", "AriaText"."""
         return self.causal.name.removesuffix("ForCausalLM")
 
+    @property
+    def whole(self) -> str:
+        """The class that AutoModel makes: the base model, or a class around it without a head."""
+        usual = f"{self.prefix}Model"
+        return next((head.node.name for head in self.heads if head.node.name == usual), self.model.name)
+
 
 def read_stack(base: Base) -> Stack:
     """Find the classes of a base. Raises ConversionError where one cannot be told from the text."""
     module = base.modeling
     causal = [node for name, node in module.classes.items() if name.endswith("ForCausalLM")][-1]
-    _, model = _inner(module, causal)
-    pretrained = _pretrained(module, model)
-    layers_name, layers = _layers(module, model)
-    calls = tuple(_layer_calls(module, model, layers_name))
+    model = _runner(module, causal)
+    container_name, container = _container(module, model)
+    keeper = container or model
+    layers_name, layers = _layers(module, keeper)
     config = _config(module, model)
-    heads = tuple(_heads(module, causal, model, config))
+    path = f"{container_name}.{layers_name}" if container_name else layers_name
     return Stack(
-        causal,
-        model,
-        _returned(module, model),
-        pretrained,
-        layers_name,
-        layers,
-        calls,
-        config,
-        heads,
+        causal=causal,
+        model=model,
+        output=_returned(module, model),
+        pretrained=_pretrained(module, model),
+        container=container,
+        container_name=container_name,
+        layers_name=path,
+        layers=layers,
+        layer_calls=tuple(_layer_calls(module, keeper, layers_name)),
+        config=config,
+        heads=tuple(_heads(module, causal, model, config)),
     )
 
 
-def inner_name(module: Module, head: ast.ClassDef, model: str) -> str | None:
-    """The attribute by which a head keeps the base model."""
-    found = assigned_calls(module.own_method(head, "__init__"))
-    return next((name for name, call, _ in found if _built(call) == model), None)
+def _runner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
+    """The model class inside a causal language model that runs the layers, itself or in a container."""
+    model = _inner(module, causal)
+    while True:
+        if _lists(module, model) or _container(module, model)[1]:
+            return model
+        inner = [each for _, each in _parts(module, model) if _is_pretrained(module, each)]
+        inner = [each for each in inner if not re.search(r"Encoder|Vision|Audio", each.name)]
+        if not inner:
+            message = f"{model.name} keeps no list of layers that its forward goes through"
+            raise module.refuse(model, "no-layers", message, "write this delta by hand")
+        model = inner[0]
 
 
-def _inner(module: Module, causal: ast.ClassDef) -> tuple[str, ast.ClassDef]:
-    """The attribute and the class of the base model inside a causal language model."""
-    init = module.own_method(causal, "__init__")
-    found = [(name, module.classes.get(_built(call) or ""), call) for name, call, _ in assigned_calls(init)]
-    for name, model, _ in found:
-        if model and any(base.name.endswith("PreTrainedModel") for base in module.lineage(model)[1:]):
-            return name, model
+def _inner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
+    """The class of the model that a causal language model builds."""
+    found = [model for _, model in _parts(module, causal) if _is_pretrained(module, model)]
+    if found:
+        return found[0]
     message = f"{causal.name} does not build its base model from a class of this file"
+    init = module.own_method(causal, "__init__")
     raise module.refuse(init or causal, "no-base-model", message, "write this delta by hand")
+
+
+def _container(module: Module, model: ast.ClassDef) -> tuple[str | None, ast.ClassDef | None]:
+    """The plain module that keeps the layers of a model which does not keep them itself."""
+    if _lists(module, model):
+        return None, None
+    for name, each in _parts(module, model):
+        if not _is_pretrained(module, each) and _lists(module, each):
+            return name, each
+    return None, None
+
+
+def _parts(module: Module, owner: ast.ClassDef) -> list[tuple[str, ast.ClassDef]]:
+    """The attributes of a class that hold instances of classes of this file."""
+    found = assigned_calls(module.own_method(owner, "__init__"))
+    return [(name, module.classes[kind]) for name, call, _ in found if (kind := _built(call)) in module.classes]
+
+
+def _is_pretrained(module: Module, node: ast.ClassDef) -> bool:
+    return any(each.name.endswith("PreTrainedModel") for each in module.lineage(node)[1:])
 
 
 def _built(call: ast.Call) -> str | None:
@@ -99,19 +137,21 @@ def _pretrained(module: Module, model: ast.ClassDef) -> ast.ClassDef:
     return next(each for each in module.lineage(model)[1:] if each.name.endswith("PreTrainedModel"))
 
 
-def _layers(module: Module, model: ast.ClassDef) -> tuple[str, tuple[ast.ClassDef, ...]]:
+def _layers(module: Module, keeper: ast.ClassDef) -> tuple[str, tuple[ast.ClassDef, ...]]:
     """The attribute that holds the decoder layers, and the classes that may be in it."""
-    init = module.own_method(model, "__init__")
-    lists = [
+    name, node = _lists(module, keeper)[0]
+    return name, tuple(_reachable(module, module.own_method(keeper, "__init__"), node.value))
+
+
+def _lists(module: Module, keeper: ast.ClassDef) -> list[tuple[str, ast.Assign]]:
+    """The lists of modules that a forward goes through."""
+    init = module.own_method(keeper, "__init__")
+    iterated = _iterated(module, keeper)
+    return [
         (name, node)
         for name, call, node in assigned_calls(init)
-        if ast.unparse(call.func).endswith("ModuleList") and name in _iterated(module, model)
+        if ast.unparse(call.func).endswith("ModuleList") and name in iterated
     ]
-    if not lists:
-        message = f"{model.name} keeps no list of layers that its forward goes through"
-        raise module.refuse(model, "no-layers", message, "write this delta by hand")
-    name, node = lists[0]
-    return name, tuple(_reachable(module, init, node.value))
 
 
 def _iterated(module: Module, model: ast.ClassDef) -> set[str]:
@@ -159,17 +199,33 @@ def _layer_calls(module: Module, model: ast.ClassDef, layers: str) -> Iterator[a
 
 
 def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: str) -> Iterator[Head]:
-    """The heads that are made from the configuration of the base model; others are of a model around it."""
+    """The classes around the base model that are made from its configuration; others are of a model around it."""
+    around = {model.name}
     for node in module.classes.values():
         if node is not causal and (_annotated_config(module, node) or config) != config:
             continue
         bases = [ast.unparse(base) for base in node.bases]
         generic = next((base for base in bases if base in _GENERIC), None)
-        pretrained = any(each.name.endswith("PreTrainedModel") for each in module.lineage(node)[1:])
-        if generic and pretrained and _pretrained(module, node) is _pretrained(module, causal):
-            yield Head(node, generic, _GENERIC[generic])
-        elif pretrained and module.own_method(node, "forward") and inner_name(module, node, model.name):
-            yield Head(node, None, _returned(module, node))
+        if not _is_pretrained(module, node) or _pretrained(module, node) is not _pretrained(module, causal):
+            continue
+        inner = _inner_call(module, node, around)
+        if generic:
+            yield Head(node, generic, _GENERIC[generic], None)
+        elif inner and module.own_method(node, "forward").args.vararg is None:
+            around.add(node.name)
+            yield Head(node, None, _returned(module, node), inner)
+
+
+def _inner_call(module: Module, node: ast.ClassDef, around: set[str]) -> str | None:
+    """What a head calls to run the layers; None for classes that do something else, or have an encoder besides."""
+    forward, parts = module.own_method(node, "forward"), _parts(module, node)
+    if forward is None or any(each.name.endswith("Encoder") and _is_pretrained(module, each) for _, each in parts):
+        return None
+    paths = {f"self.{name}": each for name, each in parts}
+    wrapped = {f"{path}.{name}": inner for path, each in paths.items() for name, inner in _parts(module, each)}
+    called = {ast.unparse(call.func) for call in ast.walk(forward) if isinstance(call, ast.Call)}
+    found = [path for path, each in (wrapped | paths).items() if each.name in around and path in called]
+    return found[0] if found else None
 
 
 def _returned(module: Module, owner: ast.ClassDef) -> str:

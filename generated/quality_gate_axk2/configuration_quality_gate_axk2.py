@@ -1,0 +1,249 @@
+# Generated from modular/modular_quality_gate_axk2.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
+# Seal: sha256 b94b353b9766d315ae23ce8a7c20172f12f73cf7b4a998f3950854ab8f9c4daf
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="skt/A.X-K2")
+@strict
+class QualityGateAXK2Config(PreTrainedConfig):
+    r"""
+    n_group (`int`, *optional*):
+        Number of expert groups for grouped routing, used by the larger A.X-K2 releases. `None` (the
+        A.X-K2-Light default) routes over all experts without group restriction.
+    topk_group (`int`, *optional*):
+        Number of expert groups the top-k selection is restricted to when `n_group` is set.
+    mlp_layer_types (`list`, *optional*):
+        MLP type pattern for each layer (`"dense"` or `"sparse"`). Derived from the (legacy) kwargs
+        `first_k_dense_replace` / `moe_layer_freq` when not provided.
+    index_topk (`int`, *optional*, defaults to 2048):
+        Number of top tokens selected by the indexer for sparse attention.
+    index_head_dim (`int`, *optional*, defaults to 128):
+        Head dimension for the indexer projections (DSA).
+    index_n_heads (`int`, *optional*, defaults to 16):
+        Number of heads for the indexer projections (DSA).
+    gated_norm_rank (`int`, *optional*, defaults to 16):
+        Bottleneck rank for the low-rank input-dependent gate used by `AXK2GatedRMSNorm`. The gate wraps
+        `input_layernorm` on every layer and `post_attention_layernorm` on MoE layers.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_axk2 import QualityGateAXK2Config, QualityGateAXK2ForCausalLM
+
+    >>> model = QualityGateAXK2ForCausalLM(QualityGateAXK2Config(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_axk2"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_gate_proj": "colwise",
+        "layers.*.self_attn.kv_a_proj_with_mqa": "mla_kv_a_proj",
+        "layers.*.self_attn.kv_b_proj": "colwise",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
+        "layers.*.mlp.experts.down_proj": "rowwise",
+        "layers.*.mlp.experts": "moe_tp_experts",
+        "layers.*.mlp.shared_experts.gate_proj": "colwise",
+        "layers.*.mlp.shared_experts.up_proj": "colwise",
+        "layers.*.mlp.shared_experts.down_proj": "rowwise",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+    }
+    base_model_pp_plan = {
+        "embed_tokens": (["input_ids"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+    base_model_ep_plan = {
+        "layers.*.mlp.experts.gate_up_proj": "grouped_gemm",
+        "layers.*.mlp.experts.down_proj": "grouped_gemm",
+        "layers.*.mlp.experts": "ep_dispatch_experts",
+    }
+
+    attribute_map = {"num_local_experts": "n_routed_experts"}
+
+    vocab_size: int = 163840
+    hidden_size: int = 2048
+    intermediate_size: int = 5120
+    moe_intermediate_size: int = 512
+    num_hidden_layers: int = 48
+    num_attention_heads: int = 32
+    num_key_value_heads: int = 32
+    n_shared_experts: int = 1
+    n_routed_experts: int = 128
+    output_router_logits: bool = False
+    routed_scaling_factor: float = 2.5
+    kv_lora_rank: int = 128
+    q_lora_rank: int = 384
+    qk_rope_head_dim: int = 32
+    v_head_dim: int = 64
+    qk_nope_head_dim: int = 64
+    # A.X-K2-Light routes without expert groups; the larger A.X-K2 releases set `n_group`/`topk_group`
+    # for DeepSeek-V3-style grouped routing, so both modes are supported (`None` = non-grouped).
+    n_group: int | None = None
+    topk_group: int | None = None
+    num_experts_per_tok: int = 8
+    norm_topk_prob: bool = True
+    hidden_act: str = "silu"
+    max_position_embeddings: int = 131072
+    initializer_range: float = 0.02
+    rms_norm_eps: float = 1e-6
+    use_cache: bool = True
+    pad_token_id: int | None = None
+    bos_token_id: int | None = 163691
+    eos_token_id: int | list[int] | None = 163691
+    tie_word_embeddings: bool = False
+    rope_parameters: dict | None = None
+    mlp_layer_types: list[str] | None = None
+    attention_bias: bool = False
+    attention_dropout: float | int = 0.0
+    index_topk: int = 2048
+    index_head_dim: int = 128
+    index_n_heads: int = 16
+    head_dim: int = 64
+    layer_types: list[str] | None = None
+    gated_norm_rank: int = 16
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        self.qk_head_dim = self.qk_nope_head_dim + self.qk_rope_head_dim
+        # RoPE applies only to the rope slice, so `head_dim` points at it (the inherited rotary embedding
+        # reads `config.head_dim`).
+        self.head_dim = self.qk_rope_head_dim
+
+        # Convert from legacy args to mlp layer types
+        if self.mlp_layer_types is None:
+            first_k_dense_replace = kwargs.pop("first_k_dense_replace", 1)
+            moe_layer_freq = kwargs.pop("moe_layer_freq", 1)
+            self.mlp_layer_types = [
+                "sparse" if i >= first_k_dense_replace and i % moe_layer_freq == 0 else "dense"
+                for i in range(self.num_hidden_layers)
+            ]
+
+        # Indexer cache needed so DSA to indicate correct cache
+        if self.layer_types is None:
+            self.layer_types = ["indexed_attention"] * self.num_hidden_layers
+
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+    def validate_architecture(self):
+        super().validate_architecture()
+        if self.q_lora_rank is None or self.q_lora_rank <= 0:
+            raise ValueError(
+                "A.X-K2 requires a positive `q_lora_rank` (the indexer and output gate read the query LoRA "
+                f"bottleneck), got {self.q_lora_rank}."
+            )
+        if (self.n_group is None) != (self.topk_group is None):
+            raise ValueError(
+                f"`n_group` and `topk_group` must be set together (both `None` for non-grouped routing), got "
+                f"n_group={self.n_group}, topk_group={self.topk_group}."
+            )
+        if self.n_group is not None:
+            if self.n_routed_experts % self.n_group != 0:
+                raise ValueError(
+                    f"`n_routed_experts` ({self.n_routed_experts}) must be divisible by `n_group` ({self.n_group})."
+                )
+            if self.topk_group > self.n_group:
+                raise ValueError(f"`topk_group` ({self.topk_group}) cannot exceed `n_group` ({self.n_group}).")
+
+
+__all__ = ["QualityGateAXK2Config"]

@@ -1,0 +1,983 @@
+# Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
+# Seal: sha256 6c6655bf96fe8f794c0c3e23e5790bd8e1c293c98afbc18a8e903a007fcd7786
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.generation import GenerationMixin
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_utils import PreTrainedModel, slice_logits_to_keep
+from transformers.models.auto import AutoModel
+from transformers.utils import ModelOutput, auto_docstring, can_return_tuple, logging
+from transformers.utils.generic import maybe_autocast
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+from .configuration_quality_gate_codegen import QualityGateCodeGenConfig
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class QualityGateCodeGenOutput(ModelOutput):
+    """
+    What the gates add to an output.
+
+    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
+    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+        The quality loss, mean over layers, before it is weighted.
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+        The load balancing loss where the base has experts.
+    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
+    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
+    """
+
+    lm_loss: torch.FloatTensor | None = None
+    quality_loss: torch.FloatTensor | None = None
+    aux_loss: torch.FloatTensor | None = None
+    quality_logits: tuple[torch.FloatTensor, ...] | None = None
+    router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class QualityGateCodeGenModelOutputWithPast(QualityGateCodeGenOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateCodeGenCausalLMOutputWithPast(QualityGateCodeGenOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+class QualityGateCodeGenGate(nn.Module):
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
+
+    def __init__(self, config: QualityGateCodeGenConfig):
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+        with maybe_autocast(hidden_states.device.type, enabled=False):
+            quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
+            good_ratio = quality_score.sigmoid()
+        return quality_score, good_ratio
+
+
+def create_sinusoidal_positions(num_pos: int, dim: int) -> torch.Tensor:
+    inv_freq = 1.0 / (10000 ** (torch.arange(0, dim, 2, dtype=torch.int64) / dim))
+    sinusoid_inp = torch.arange(num_pos, dtype=torch.int64).float()[:, None] * inv_freq
+    return torch.cat((torch.sin(sinusoid_inp), torch.cos(sinusoid_inp)), dim=1)
+
+
+def rotate_every_two(x: torch.Tensor) -> torch.Tensor:
+    x1 = x[:, :, :, ::2]
+    x2 = x[:, :, :, 1::2]
+    x = torch.stack((-x2, x1), dim=-1)
+    return x.flatten(-2)  # in einsum notation: rearrange(x, '... d j -> ... (d j)')
+
+
+def apply_rotary_pos_emb(tensor: torch.Tensor, sin: torch.Tensor, cos: torch.Tensor) -> torch.Tensor:
+    sin = torch.repeat_interleave(sin[:, :, None, :], 2, 3)
+    cos = torch.repeat_interleave(cos[:, :, None, :], 2, 3)
+    return (tensor * cos) + (rotate_every_two(tensor) * sin)
+
+
+class QualityGateCodeGenAttention(nn.Module):
+    def __init__(self, config, layer_idx=None):
+        super().__init__()
+
+        self.max_positions = config.max_position_embeddings
+        self.attn_dropout = nn.Dropout(config.attn_pdrop)
+        self.resid_dropout = nn.Dropout(config.resid_pdrop)
+        self.layer_idx = layer_idx
+        if layer_idx is None:
+            logger.warning_once(
+                f"Instantiating {self.__class__.__name__} without passing a `layer_idx` is not recommended and will "
+                "lead to errors during the forward call if caching is used. Please make sure to provide a `layer_idx` "
+                "when creating this class."
+            )
+
+        self.embed_dim = config.hidden_size
+        self.num_attention_heads = config.num_attention_heads
+        self.head_dim = self.embed_dim // self.num_attention_heads
+        if self.head_dim * self.num_attention_heads != self.embed_dim:
+            raise ValueError(
+                f"embed_dim must be divisible by num_attention_heads (got `embed_dim`: {self.embed_dim} and"
+                f" `num_attention_heads`: {self.num_attention_heads})."
+            )
+        self.scale_attn = math.sqrt(self.head_dim)
+        self.qkv_proj = nn.Linear(self.embed_dim, self.embed_dim * 3, bias=False)
+
+        self.out_proj = nn.Linear(self.embed_dim, self.embed_dim, bias=False)
+        self.rotary_dim = config.rotary_dim
+        self.pos_embd_dim = self.rotary_dim or self.embed_dim
+        self.embed_positions = nn.Buffer(
+            create_sinusoidal_positions(self.max_positions, self.pos_embd_dim), persistent=False
+        )
+
+    def _split_heads(self, x, n_head, dim_head, mp_num):
+        reshaped = x.reshape(x.shape[:-1] + (n_head // mp_num, dim_head))
+        reshaped = reshaped.reshape(x.shape[:-2] + (-1,) + reshaped.shape[-1:])
+        return reshaped
+
+    def _merge_heads(self, tensor, num_attention_heads, attn_head_size):
+        """
+        Merges attn_head_size dim and num_attn_heads dim into n_ctx
+        """
+        if len(tensor.shape) == 5:
+            tensor = tensor.permute(0, 1, 3, 2, 4).contiguous()
+        elif len(tensor.shape) == 4:
+            tensor = tensor.permute(0, 2, 1, 3).contiguous()
+        else:
+            raise ValueError(f"Input tensor rank should be one of [4, 5], but is: {len(tensor.shape)}")
+        new_shape = tensor.size()[:-2] + (num_attention_heads * attn_head_size,)
+        return tensor.view(new_shape)
+
+    def _attn(
+        self,
+        query,
+        key,
+        value,
+        attention_mask=None,
+    ):
+        # Keep the attention weights computation in fp32 to avoid overflow issues
+        query = query.to(torch.float32)
+        key = key.to(torch.float32)
+
+        attn_weights = torch.matmul(query, key.transpose(-1, -2))
+
+        if attention_mask is not None:
+            attn_weights = attn_weights + attention_mask
+
+        attn_weights = attn_weights / self.scale_attn
+        attn_weights = nn.Softmax(dim=-1)(attn_weights)
+        attn_weights = attn_weights.to(value.dtype)
+        attn_weights = self.attn_dropout(attn_weights)
+
+        attn_output = torch.matmul(attn_weights, value)
+
+        return attn_output, attn_weights
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor | None,
+        layer_past: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        use_cache: bool | None = False,
+        output_attentions: bool | None = False,
+    ) -> (
+        tuple[torch.Tensor, tuple[torch.Tensor]]
+        | tuple[torch.Tensor, tuple[torch.Tensor], tuple[torch.Tensor, ...]]
+        | None
+    ):
+        qkv = self.qkv_proj(hidden_states)
+        # TODO(enijkamp): factor out number of logical TPU-v4 cores or make forward pass agnostic
+        mp_num = 4
+        qkv_split = qkv.reshape(qkv.shape[:-1] + (mp_num, -1))
+
+        local_dim = self.head_dim * self.num_attention_heads // mp_num
+        query, value, key = torch.split(qkv_split, local_dim, dim=-1)
+        query = self._split_heads(query, self.num_attention_heads, self.head_dim, mp_num=mp_num)
+        key = self._split_heads(key, self.num_attention_heads, self.head_dim, mp_num=mp_num)
+
+        value = self._split_heads(value, self.num_attention_heads, self.head_dim, mp_num=mp_num)
+        value = value.permute(0, 2, 1, 3)
+
+        embed_positions = self.embed_positions
+        if embed_positions.device != position_ids.device:
+            embed_positions = embed_positions.to(position_ids.device)
+            self.embed_positions = embed_positions
+
+        sincos = embed_positions[position_ids]
+        sin, cos = torch.split(sincos, sincos.shape[-1] // 2, dim=-1)
+
+        if self.rotary_dim is not None:
+            k_rot = key[:, :, :, : self.rotary_dim]
+            k_pass = key[:, :, :, self.rotary_dim :]
+
+            q_rot = query[:, :, :, : self.rotary_dim]
+            q_pass = query[:, :, :, self.rotary_dim :]
+
+            k_rot = apply_rotary_pos_emb(k_rot, sin, cos)
+            q_rot = apply_rotary_pos_emb(q_rot, sin, cos)
+
+            key = torch.cat([k_rot, k_pass], dim=-1)
+            query = torch.cat([q_rot, q_pass], dim=-1)
+        else:
+            key = apply_rotary_pos_emb(key, sin, cos)
+            query = apply_rotary_pos_emb(query, sin, cos)
+
+        key = key.permute(0, 2, 1, 3)
+        query = query.permute(0, 2, 1, 3)
+
+        # Note that this cast is quite ugly, but is not implemented before ROPE as k_rot in the original codebase is always in fp32.
+        # Reference: https://github.com/salesforce/QualityGateCodeGen/blob/f210c3bb1216c975ad858cd4132c0fdeabf4bfc2/quality_gate_codegen1/jaxformer/hf/quality_gate_codegen/modeling_quality_gate_codegen.py#L38
+        if layer_past is not None:
+            key, value = layer_past.update(key.to(hidden_states.dtype), value, self.layer_idx)
+
+        # compute self-attention: V x Softmax(QK^T)
+        attn_output, attn_weights = self._attn(query, key, value, attention_mask)
+
+        attn_output = self._merge_heads(attn_output, self.num_attention_heads, self.head_dim)
+        attn_output = self.out_proj(attn_output)
+        attn_output = self.resid_dropout(attn_output)
+        return attn_output, attn_weights
+
+
+class QualityGateCodeGenMLP(nn.Module):
+    def __init__(self, intermediate_size, config):  # in MLP: intermediate_size= 4 * embed_dim
+        super().__init__()
+        embed_dim = config.n_embd
+
+        self.fc_in = nn.Linear(embed_dim, intermediate_size)
+        self.fc_out = nn.Linear(intermediate_size, embed_dim)
+
+        self.act = ACT2FN[config.activation_function]
+        self.dropout = nn.Dropout(config.resid_pdrop)
+
+    def forward(self, hidden_states: torch.Tensor | None) -> torch.Tensor:
+        hidden_states = self.fc_in(hidden_states)
+        hidden_states = self.act(hidden_states)
+        hidden_states = self.fc_out(hidden_states)
+        hidden_states = self.dropout(hidden_states)
+        return hidden_states
+
+
+class QualityGateCodeGenBlock(GradientCheckpointingLayer):
+    # Ignore copy
+    def __init__(self, config: QualityGateCodeGenConfig, layer_idx=None):
+        super().__init__()
+        inner_dim = config.n_inner if config.n_inner is not None else 4 * config.n_embd
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.attn = QualityGateCodeGenAttention(config, layer_idx)
+        self.mlp = QualityGateCodeGenMLP(inner_dim, config)
+        self.quality_gate = QualityGateCodeGenGate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor | None,
+        layer_past: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        use_cache: bool | None = False,
+        output_attentions: bool | None = False,
+        output_quality_logits: bool = False,
+        **kwargs,
+    ) -> tuple[torch.Tensor] | tuple[torch.Tensor, tuple[torch.Tensor, ...]] | None:
+        residual = hidden_states
+        hidden_states = self.ln_1(hidden_states)
+        attn_outputs, attn_weights = self.attn(
+            hidden_states=hidden_states,
+            layer_past=layer_past,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            use_cache=use_cache,
+            output_attentions=output_attentions,
+        )
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        feed_forward_hidden_states = self.mlp(hidden_states)
+        if self.scale_ffn:
+            feed_forward_hidden_states = good_ratio.to(feed_forward_hidden_states.dtype) * feed_forward_hidden_states
+        hidden_states = attn_outputs + feed_forward_hidden_states + residual
+
+        return hidden_states, attn_weights
+
+
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
+
+    Processes that share the model have to call this all of them; the first one writes.
+    """
+    weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
+    weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not is_shared or torch.distributed.get_rank() == 0:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every gate.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    wanted = {name: gate.weight for name, gate in find_quality_gates(model).items()}
+    found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
+    for name in needed | found:
+        if found.get(name) != needed.get(name):
+            raise ValueError(
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
+                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+            )
+    for name, weight in wanted.items():
+        new = weights[name].to(weight.device)
+        if hasattr(weight, "full_tensor"):  # this process has a share of it
+            new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
+        weight.copy_(new)
+
+
+def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
+    return {
+        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
+        for name, module in model.base_model.named_modules()
+        if name.endswith(".quality_gate")
+    }
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring
+class QualityGateCodeGenPreTrainedModel(PreTrainedModel):
+    config: QualityGateCodeGenConfig
+    base_model_prefix = "transformer"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["QualityGateCodeGenBlock"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _can_compile_fullgraph = True
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "quality_logits": OutputRecorder(QualityGateCodeGenGate, index=0),
+    }
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, QualityGateCodeGenAttention):
+            init.copy_(module.embed_positions, create_sinusoidal_positions(module.max_positions, module.pos_embd_dim))
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+    def __init__(self, config: QualityGateCodeGenConfig, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateCodeGenModel, exist_ok=True)
+        super().__init__(config, *inputs, **kwargs)
+
+
+class QualityGateCodeGenIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
+def weighted_losses(
+    good_ratios: torch.Tensor,
+    valid: torch.Tensor,
+    config: PreTrainedConfig,
+    quality_labels: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+) -> torch.Tensor:
+    """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
+    cost = torch.square if config.quality_loss_type == "mse" else torch.positive
+    costs = cost(good_ratios)
+    if not config.sample_wise_averaging:
+        return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
+    if quality_labels is not None:
+        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+        known = labels >= 0
+        labels = torch.where(known, labels, 0)
+        guided = (1 - labels) * config.quality_loss_balance * costs
+        guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
+        costs = torch.where(known, guided, costs)
+    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+
+
+def warn_of_closing_gates(config: PreTrainedConfig) -> None:
+    """Warn once where nothing in the loss keeps a gate open."""
+    only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if only_closes and not torch.compiler.is_compiling():
+        logger.warning_once(
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
+            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
+        )
+
+
+def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor:
+    """1.0 where a token counts, else 0.0: `[batch, tokens]` for scores `[layers, batch, tokens]`."""
+    _, batch_size, length = scores.shape
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
+        return torch.ones_like(scores[0])
+    if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
+            f"({batch_size}, {length} or more)."
+        )
+    return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
+
+
+def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+    if position_ids is None or position_ids.ndim != 2:
+        tokens = valid.sum(-1, keepdim=True)
+        return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+    starts = position_ids[:, 1:] <= position_ids[:, :-1]
+    sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
+    tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+
+
+def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
+    """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
+
+    The decorated `forward` takes two more keyword arguments:
+
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
+            config's `output_router_logits` says so, and in training.
+
+    With scores it also returns their quality loss, and adds it to the loss where there is one.
+    """
+
+    def decorate(forward: Callable) -> Callable:
+        own = signature(forward)
+        names = list(own.parameters)
+
+        @wraps(forward)
+        def wrapper(self, *args, **kwargs):
+            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+                return forward(self, *args, **kwargs)
+            kwargs.update(zip(names[1:], args))
+            check_quality_inputs(**kwargs)
+            given = dict(kwargs)
+            kwargs.pop("quality_labels", None)
+            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            # Heads drop what they do not know of the base model's output, so the scores go around them
+            scores = []
+            kwargs["hand_on_scores"] = scores.append
+            outputs = forward(self, **kwargs)
+            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+
+        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        *parameters, rest = own.parameters.values()
+        parameters += [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in added
+            if name not in names
+        ]
+        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
+        return can_return_tuple(wrapper)
+
+    return decorate
+
+
+def records_quality_scores(forward: Callable) -> Callable:
+    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+
+    Raises:
+        ValueError: gradients are wanted, but the scores carry none.
+    """
+
+    @wraps(forward)
+    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
+        outputs = forward(self, *args, **kwargs | {"return_dict": True})
+        logits = outputs.get("quality_logits")
+        if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
+            checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+            trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
+            if trains_layers or any(gate.weight.requires_grad for gate in find_quality_gates(self).values()):
+                raise ValueError(
+                    "The quality scores carry no gradients: reentrant gradient checkpointing computes them without. "
+                    "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
+                    "`output_router_logits=False`."
+                )
+        elif not logits and self.training:
+            gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
+            outputs["last_hidden_state"] = QualityGateCodeGenIdle.apply(outputs.last_hidden_state, *idle)
+        hand_on_scores(logits)
+        return outputs
+
+    return wrapper
+
+
+def quality_classification_loss(
+    router_logits: tuple[torch.Tensor, ...] | None,
+    config: PreTrainedConfig,
+    attention_mask: torch.Tensor | None = None,
+    debug: bool = False,
+    quality_labels: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    The quality loss of gate scores, mean over layers.
+
+    Source: the Quality-Gate project (linear loss, labels and their balance) and Select-MoE, which it follows (the
+    other losses); moments are taken of each layer, and keep the gradients that they lost there.
+
+    Args:
+        router_logits: one tensor `[batch, tokens, 1]` for every layer, before the sigmoid.
+        config: the configuration of the gated text model: `quality_loss_type` and the fields that go with it.
+        attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
+            Masks of another rank are for attention alone: every token counts.
+        debug: whether to print scores and loss of every fifth layer.
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+            Averages over tokens and moments of a batch know no samples and ignore them.
+        position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+
+    Returns:
+        A scalar in float32: 0 where there are no scores or no token counts.
+
+    Raises:
+        ValueError: an unknown loss type, or a shape that does not fit the scores.
+    """
+    if not router_logits:
+        return torch.zeros(())
+    device = router_logits[0].device
+    scores = torch.cat([each.to(device) for each in router_logits], -1).float().movedim(-1, 0)
+    valid = valid_tokens(attention_mask, scores)
+    good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
+    is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+        if not torch.compiler.is_compiling():
+            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+    if is_of_tokens:
+        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+    elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
+        losses = moment_losses(good_ratios, valid, config)
+    else:
+        choices = ", ".join(QUALITY_GATE_CHOICES["quality_loss_type"])
+        raise ValueError(f"`quality_loss_type` is {config.quality_loss_type!r}, but must be one of {choices}.")
+    if debug and not torch.compiler.is_compiling():
+        print_quality_scores(router_logits, losses)
+    return losses.mean()
+
+
+def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.Tensor) -> None:
+    """Print shape, range and mean of the scores and the quality loss of every fifth layer."""
+    print(f"quality loss of {len(router_logits)} layers: {losses.mean().item():.6f}")
+    for layer in range(0, len(router_logits), 5):
+        scores = router_logits[layer].detach().float()
+        print(
+            f"  layer {layer}: shape {tuple(scores.shape)}, min {scores.min().item():.4f}, "
+            f"max {scores.max().item():.4f}, mean {scores.mean().item():.4f}, loss {losses[layer].item():.6f}"
+        )
+
+
+def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
+    """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
+    tokens = valid.sum()
+    means = (good_ratios * valid).sum((1, 2)) / tokens.clamp(min=1)
+    deviations = (good_ratios - means[:, None, None]) * valid
+    variances = deviations.square().sum((1, 2)) / (tokens - 1).clamp(min=1)
+    if config.quality_loss_type == "mean_variance_regularization":
+        losses = (means - 0.5).square() - config.lambda_var * variances
+    else:
+        losses = config.w_mean * (means - config.beta_target_mean).square()
+        losses = losses + config.w_var * (variances - config.beta_target_var).square()
+    return losses * tokens.gt(0)
+
+
+def check_quality_inputs(
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    attention_mask: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
+    quality_labels: torch.Tensor | None = None,
+    **kwargs,
+) -> None:
+    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    tokens = input_ids if input_ids is not None else inputs_embeds
+    if tokens is None:
+        return  # the base says what is missing
+    batch_size, length = tokens.shape[:2]
+    if quality_labels is not None and quality_labels.shape != (batch_size,):
+        raise ValueError(
+            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"({batch_size},)."
+        )
+    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
+    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
+            f"value for each token: ({batch_size}, {length})."
+        )
+
+
+def batch_share(
+    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+) -> torch.Tensor | float:
+    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
+    if labels is None or num_items_in_batch is None:
+        return 1.0
+    targets = labels[..., 1:] if labels.ndim > 1 else labels
+    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
+
+
+def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+    if output_router_logits is not None:
+        return output_router_logits
+    config = model.config.get_text_config()
+    return config.output_router_logits or model.training
+
+
+def add_quality_scores(
+    model: PreTrainedModel,
+    outputs: ModelOutput,
+    logits: tuple[torch.Tensor, ...] | None,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    labels: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    **kwargs,
+) -> dict[str, Any]:
+    """The fields of a base's output, and those that the gates add."""
+    fields = dict(outputs)
+    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
+    if loss is not None:  # a base with experts has added its own auxiliary loss
+        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
+    if logits is None:
+        return fields
+    fields["quality_logits"] = logits
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+        fields["router_logits"] = logits
+    config = model.config.get_text_config()
+    quality_loss = quality_classification_loss(
+        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+    )
+    fields["quality_loss"] = quality_loss
+    if loss is not None:
+        if quality_loss.requires_grad and quality_labels is None:
+            warn_of_closing_gates(config)
+        share = batch_share(labels, num_items_in_batch, loss.device)
+        fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
+    return fields
+
+
+QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
+
+
+@auto_docstring
+class QualityGateCodeGenModel(QualityGateCodeGenPreTrainedModel):
+    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
+
+    def __init__(self, config: QualityGateCodeGenConfig):
+        super().__init__(config)
+
+        self.embed_dim = config.n_embd
+        self.vocab_size = config.vocab_size
+        self.wte = nn.Embedding(config.vocab_size, self.embed_dim)
+        self.drop = nn.Dropout(config.embd_pdrop)
+        self.h = nn.ModuleList([QualityGateCodeGenBlock(config, layer_idx=i) for i in range(config.n_layer)])
+        self.ln_f = nn.LayerNorm(self.embed_dim, eps=config.layer_norm_epsilon)
+        self.rotary_dim = min(config.rotary_dim, config.n_ctx // config.num_attention_heads)
+
+        self.gradient_checkpointing = False
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.wte
+
+    def set_input_embeddings(self, new_embeddings):
+        self.wte = new_embeddings
+
+    @returns_quality_scores(QualityGateCodeGenModelOutputWithPast)
+    @records_quality_scores
+    @capture_outputs
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        output_quality_logits: bool = False,
+        **kwargs,  # NOOP kwargs, for now
+    ) -> tuple | BaseModelOutputWithPast:
+        r"""
+        inputs_embeds (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_dim)`, *optional*):
+            Optionally, instead of passing `input_ids` you can choose to directly pass an embedded representation. This
+            is useful if you want more control over how to convert *input_ids* indices into associated vectors than the
+            model's internal embedding lookup matrix.
+        """
+        output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
+        output_hidden_states = (
+            output_hidden_states if output_hidden_states is not None else self.config.output_hidden_states
+        )
+        use_cache = use_cache if use_cache is not None else self.config.use_cache
+        return_dict = True  # the decorators make tuples
+
+        if (input_ids is None) ^ (inputs_embeds is not None):
+            raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
+
+        if self.gradient_checkpointing and self.training:
+            if use_cache:
+                logger.warning_once(
+                    "`use_cache=True` is incompatible with gradient checkpointing. Setting `use_cache=False`..."
+                )
+                use_cache = False
+
+        if inputs_embeds is None:
+            inputs_embeds = self.wte(input_ids)
+
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+
+        seq_length = inputs_embeds.shape[1]
+        if position_ids is None:
+            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
+            position_ids = position_ids.unsqueeze(0)
+
+        causal_mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+
+        hidden_states = inputs_embeds
+
+        if token_type_ids is not None:
+            token_type_ids = token_type_ids.view(-1, seq_length)
+            token_type_embeds = self.wte(token_type_ids)
+            hidden_states = hidden_states + token_type_embeds
+
+        hidden_states = self.drop(hidden_states)
+        output_shape = (-1, seq_length, hidden_states.size(-1))
+
+        all_self_attentions = () if output_attentions else None
+        all_hidden_states = () if output_hidden_states else None
+        for i, block in enumerate(self.h):
+            if output_hidden_states:
+                all_hidden_states = all_hidden_states + (hidden_states,)
+
+            outputs = block(
+                hidden_states,
+                layer_past=past_key_values,
+                attention_mask=causal_mask,
+                position_ids=position_ids,
+                use_cache=use_cache,
+                output_attentions=output_attentions,
+                output_quality_logits=output_quality_logits,
+            )
+
+            hidden_states = outputs[0]
+            if output_attentions:
+                all_self_attentions = all_self_attentions + (outputs[1],)
+
+        hidden_states = self.ln_f(hidden_states)
+
+        hidden_states = hidden_states.view(output_shape)
+        # Add last hidden state
+        if output_hidden_states:
+            all_hidden_states = all_hidden_states + (hidden_states,)
+
+        if not return_dict:
+            return tuple(
+                v for v in [hidden_states, past_key_values, all_hidden_states, all_self_attentions] if v is not None
+            )
+
+        return BaseModelOutputWithPast(
+            last_hidden_state=hidden_states,
+            past_key_values=past_key_values,
+            hidden_states=all_hidden_states,
+            attentions=all_self_attentions,
+        )
+
+
+@auto_docstring(
+    custom_intro="""
+    The QualityGateCodeGen Model transformer with a language modeling head on top.
+    """
+)
+class QualityGateCodeGenForCausalLM(QualityGateCodeGenPreTrainedModel, GenerationMixin):
+    _tied_weights_keys = {"lm_head.weight": "transformer.wte.weight"}
+
+    def __init__(self, config: QualityGateCodeGenConfig):
+        super().__init__(config)
+        self.transformer = QualityGateCodeGenModel(config)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateCodeGenCausalLMOutputWithPast)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs,
+    ) -> tuple | CausalLMOutputWithPast:
+        r"""
+        inputs_embeds (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_dim)`, *optional*):
+            Optionally, instead of passing `input_ids` you can choose to directly pass an embedded representation. This
+            is useful if you want more control over how to convert *input_ids* indices into associated vectors than the
+            model's internal embedding lookup matrix.
+        labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            Labels for language modeling. Note that the labels **are shifted** inside the model, i.e. you can set
+            `labels = input_ids` Indices are selected in `[-100, 0, ..., config.vocab_size]` All labels set to `-100`
+            are ignored (masked), the loss is only computed for labels in `[0, ..., config.vocab_size]`
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return_dict = return_dict if return_dict is not None else self.config.return_dict
+
+        transformer_outputs = self.transformer(
+            input_ids,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+        hidden_states = transformer_outputs[0]
+        hidden_states = slice_logits_to_keep(hidden_states, logits_to_keep)
+        logits = self.lm_head(hidden_states)
+
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+
+        if not return_dict:
+            output = (logits,) + transformer_outputs[1:]
+            return ((loss,) + output) if loss is not None else output
+
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=transformer_outputs.past_key_values,
+            hidden_states=transformer_outputs.hidden_states,
+            attentions=transformer_outputs.attentions,
+        )
+
+
+__all__ = [
+    "QualityGateCodeGenPreTrainedModel",
+    "QualityGateCodeGenModel",
+    "QualityGateCodeGenForCausalLM",
+    "quality_classification_loss",
+]

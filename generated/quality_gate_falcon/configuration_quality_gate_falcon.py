@@ -1,0 +1,187 @@
+# Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
+# Seal: sha256 b67d6d555dae6cf802414b5c4a987ea5822df747b51566c5550cc022e1ab29e1
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="tiiuae/falcon-7b")
+@strict
+class QualityGateFalconConfig(PreTrainedConfig):
+    r"""
+    num_ln_in_parallel_attn (`int`, *optional*):
+        Set to 2 if separate layer norms are to be used for the MLP and the attention output when using parallel
+        attention, otherwise, 1.
+    alibi (`bool`, *optional*, defaults to `False`):
+        Whether to use ALiBi positional biases during self-attention.
+    new_decoder_architecture (`bool`, *optional*, defaults to `False`):
+        Whether to use the new (Falcon-40B) decoder architecture. If `True`, the `multi_query` and `parallel_attn`
+        arguments are ignored, as the new decoder always uses parallel attention.
+    multi_query (`bool`, *optional*, defaults to `True`):
+        Whether to use multi-query attention in the decoder. Ignored when `new_decoder_architecture` is `True`.
+    parallel_attn (`bool`, *optional*, defaults to `True`):
+        Whether to compute attention in parallel with the feedforward layer. If False, they are consecutive
+        instead, as in the original Transformer architecture. Ignored when `new_decoder_architecture` is `True`.
+    bias (`bool`, *optional*, defaults to `False`):
+        Whether to use bias on Linear layers.
+    ffn_hidden_size (`int`, *optional*):
+        The hidden size of the feedforward layer in the Transformer decoder.
+        defaults to 4x hidden dim
+    activation (`str`, *optional*, defaults to `"gelu"`):
+        The activation function used in the feedforward layer.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_falcon import QualityGateFalconConfig, QualityGateFalconForCausalLM
+
+    >>> model = QualityGateFalconForCausalLM(QualityGateFalconConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_falcon"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    vocab_size: int = 65024
+    hidden_size: int = 4544
+    num_hidden_layers: int = 32
+    num_attention_heads: int = 71
+    num_ln_in_parallel_attn: int | None = None
+    layer_norm_epsilon: float | None = 1e-5
+    initializer_range: float = 0.02
+    use_cache: bool = True
+    hidden_dropout: float | int | None = 0.0
+    attention_dropout: float | int | None = 0.0
+    num_kv_heads: int | None = None
+    alibi: bool | None = False
+    new_decoder_architecture: bool | None = False
+    multi_query: bool | None = True
+    parallel_attn: bool | None = True
+    bias: bool | None = False
+    max_position_embeddings: int = 2048
+    rope_parameters: RopeParameters | dict | None = None
+    bos_token_id: int | None = 11
+    eos_token_id: int | list[int] | None = 11
+    pad_token_id: int | None = None
+    ffn_hidden_size: int | None = None
+    activation: str | None = "gelu"
+    tie_word_embeddings: bool = True
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        # Backward compatibility with n_embed kwarg
+        n_embed = kwargs.pop("n_embed", None)
+        self.hidden_size = self.hidden_size if n_embed is None else n_embed
+        self.num_kv_heads = self.num_attention_heads if self.num_kv_heads is None else self.num_kv_heads
+        if self.ffn_hidden_size is None:
+            self.ffn_hidden_size = self.hidden_size * 4
+
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+    @property
+    def head_dim(self):
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def rotary(self):
+        return not self.alibi
+
+
+__all__ = ["QualityGateFalconConfig"]

@@ -1,0 +1,246 @@
+# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
+# Seal: sha256 54068f2b865d5b992611065499d91195cb1eead193207dc348d1231890548f61
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="tencent/Hy4-preview")
+@strict
+class QualityGateHYV4Config(PreTrainedConfig):
+    r"""
+    n_group (`int`, *optional*, defaults to 1):
+        Number of expert groups for routing. HYV4 selects experts globally, so this is 1 (one group holding every expert).
+    topk_group (`int`, *optional*, defaults to 1):
+        Number of expert groups kept during routing. With `n_group=1` this reuses `Glm4MoeLiteTopkRouter` as a plain global top-k.
+    mlp_layer_types (`list[str]`, *optional*):
+        Per-layer MLP type, either `"dense"` or `"sparse"`. Defaults to one dense layer followed by
+        sparse MoE layers.
+    index_topk (`int`, *optional*, defaults to 2048):
+        Maximum number of key positions selected by each DSA query.
+    index_head_dim (`int`, *optional*, defaults to 128):
+        Hidden dimension of each DSA indexer head.
+    index_n_heads (`int`, *optional*, defaults to 16):
+        Number of DSA indexer heads.
+    indexer_types (`list[str]`, *optional*):
+        Per-layer DSA indexer type, either `"full"` or `"shared"`. A shared layer reuses the
+        most recent full indexer in the same forward request.
+    hc_mult (`int`, *optional*, defaults to 4):
+        Number of hidden-state channels maintained by iHC.
+    hc_magnitude (`float`, *optional*, defaults to 2.0):
+        Scale applied to the iHC post-gating branch.
+    hc_eps (`float`, *optional*, defaults to 1e-6):
+        Numerical epsilon added to iHC sigmoid gates.
+    learnable_sink_init (`float`, *optional*, defaults to 0.0):
+        Initial value of each learned attention-sink logit.
+    swiglu_limit (`float`, *optional*, defaults to 10.0):
+        Magnitude of the routed-expert SwiGLU clamp. Values at or below zero disable the clamp.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_hy_v4 import QualityGateHYV4Config, QualityGateHYV4ForCausalLM
+
+    >>> model = QualityGateHYV4ForCausalLM(QualityGateHYV4Config(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_hy_v4"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+    attribute_map = {
+        "num_local_experts": "n_routed_experts",
+    }
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_b_proj": "colwise",
+        "layers.*.self_attn.kv_a_proj_with_mqa": "mla_kv_a_proj",
+        "layers.*.self_attn.kv_b_proj": "colwise",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.self_attn.gate_proj": "colwise",
+        "layers.*.self_attn.sinks": "colwise",
+        "layers.*.self_attn": "local_params",
+        "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
+        "layers.*.mlp.experts.down_proj": "rowwise",
+        "layers.*.mlp.experts": "moe_tp_experts",
+        "layers.*.mlp.shared_experts.gate_proj": "colwise",
+        "layers.*.mlp.shared_experts.up_proj": "colwise",
+        "layers.*.mlp.shared_experts.down_proj": "rowwise",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+    }
+    base_model_pp_plan = {
+        "embed_tokens": (["input_ids"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+    base_model_ep_plan = {
+        "layers.*.mlp.experts.gate_up_proj": "grouped_gemm",
+        "layers.*.mlp.experts.down_proj": "grouped_gemm",
+        "layers.*.mlp.experts": "ep_dispatch_experts",
+    }
+
+    vocab_size: int = 120832
+    hidden_size: int = 2816
+    intermediate_size: int = 6912
+    moe_intermediate_size: int = 768
+    num_hidden_layers: int = 34
+    num_attention_heads: int = 32
+    num_key_value_heads: int = 32
+    head_dim: int = 256
+    hidden_act: str = "silu"
+    max_position_embeddings: int = 262144
+    initializer_range: float = 0.006
+    rms_norm_eps: float = 1e-5
+    use_cache: bool = True
+    pad_token_id: int | None = 120002
+    bos_token_id: int | None = 120000
+    eos_token_id: int | list[int] | None = 120025
+    tie_word_embeddings: bool = False
+    attention_bias: bool = False
+    attention_dropout: float = 0.0
+    n_routed_experts: int = 256
+    output_router_logits: bool = False
+    n_shared_experts: int = 1
+    num_experts_per_tok: int = 8
+    routed_scaling_factor: float = 2.827
+    norm_topk_prob: bool = True
+    n_group: int = 1
+    topk_group: int = 1
+    q_lora_rank: int = 1536
+    kv_lora_rank: int = 512
+    qk_nope_head_dim: int = 192
+    qk_rope_head_dim: int = 64
+    v_head_dim: int = 256
+    mlp_layer_types: list[str] | None = None
+    layer_types: list[str] | None = None
+    index_topk: int = 2048
+    index_head_dim: int = 128
+    index_n_heads: int = 16
+    indexer_types: list[str] | None = None
+    hc_mult: int = 4
+    hc_magnitude: float = 2.0
+    hc_eps: float = 1e-6
+    learnable_sink_init: float = 0.0
+    swiglu_limit: float = 10.0
+    rope_parameters: RopeParameters | dict | None = None
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        # MLA expands the latent to one key/value per query head, so keys are never grouped.
+        self.num_key_value_heads = self.num_attention_heads
+
+        self.qk_head_dim = self.qk_nope_head_dim + self.qk_rope_head_dim
+        # RoPE applies only to the rope slice, so `head_dim` points at it.
+        self.head_dim = self.qk_rope_head_dim
+
+        if self.mlp_layer_types is None:
+            self.mlp_layer_types = ["dense"] * min(1, self.num_hidden_layers) + ["sparse"] * max(
+                self.num_hidden_layers - 1, 0
+            )
+        if self.layer_types is None:
+            self.layer_types = ["indexed_attention"] * self.num_hidden_layers
+        if self.indexer_types is None:
+            self.indexer_types = [
+                "full" if layer_idx == 0 or (layer_idx - 1) % 4 == 0 else "shared"
+                for layer_idx in range(self.num_hidden_layers)
+            ]
+
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+__all__ = ["QualityGateHYV4Config"]

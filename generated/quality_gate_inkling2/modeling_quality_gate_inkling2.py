@@ -1,0 +1,1818 @@
+# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
+# Seal: sha256 96885dd4a3c7a2440be050aaa440cdd7661d98bbb70e00e16b73810b74761f02
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.generation import GenerationMixin
+from transformers.integrations import (
+    use_experts_implementation,
+    use_kernel_forward_from_hub,
+    use_kernel_func_from_hub_with_fallback,
+    use_kernelized_func,
+)
+from transformers.integrations.accelerate import force_accelerate_hooks
+from transformers.masking_utils import (
+    create_causal_mask,
+    create_recurrent_attention_mask,
+    create_sliding_window_causal_mask,
+)
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import MoeModelOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
+from transformers.models.auto import AutoModel
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.generic import (
+    get_max_seqlen,
+    is_flash_attention_requested,
+    maybe_autocast,
+    merge_with_config_defaults,
+)
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.vision_utils import get_vision_interpolation_indices_and_weights
+
+from .configuration_quality_gate_inkling2 import (
+    QualityGateInkling2Config,
+    QualityGateInkling2TextConfig,
+    QualityGateInkling2VisionConfig,
+)
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class QualityGateInkling2Output(ModelOutput):
+    """
+    What the gates add to an output.
+
+    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
+    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+        The quality loss, mean over layers, before it is weighted.
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+        The load balancing loss where the base has experts.
+    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
+    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
+    """
+
+    lm_loss: torch.FloatTensor | None = None
+    quality_loss: torch.FloatTensor | None = None
+    aux_loss: torch.FloatTensor | None = None
+    quality_logits: tuple[torch.FloatTensor, ...] | None = None
+    router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class QualityGateInkling2ModelOutputWithPast(QualityGateInkling2Output, MoeModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@auto_docstring(
+    custom_intro="""
+    Base class for QualityGateInkling2 causal language model (or autoregressive) outputs.
+    """
+)
+@dataclass
+class QualityGateInkling2CausalLMOutputWithPast(ModelOutput):
+    r"""
+    loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
+        Language modeling loss (for next-token prediction).
+    logits (`torch.Tensor` of shape `(batch_size, sequence_length, config.text_config.vocab_size)`):
+        Prediction scores of the language modeling head (scores for each vocabulary token before SoftMax).
+    past_key_values (`Cache`, *optional*, returned when `use_cache=True` is passed or when `config.use_cache=True`):
+        It is a [`~cache_utils.Cache`] instance. For more details, see our [kv cache guide](https://huggingface.co/docs/transformers/en/kv_cache).
+
+        Contains pre-computed hidden-states (key and values in the self-attention blocks) that can be used (see
+        `past_key_values` input) to speed up sequential decoding.
+    image_hidden_states (`torch.Tensor`, *optional*):
+        A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
+        image_hidden_states of the model produced by the vision encoder after projecting last hidden state.
+    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+        The language modeling loss alone; `loss` is the sum of all.
+    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+        The quality loss, mean over layers, before it is weighted.
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+        The load balancing loss where the base has experts.
+    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
+    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.Tensor] | None = None
+    attentions: tuple[torch.Tensor] | None = None
+    image_hidden_states: torch.Tensor | None = None
+    router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+    lm_loss: torch.FloatTensor | None = None
+    quality_loss: torch.FloatTensor | None = None
+    aux_loss: torch.FloatTensor | None = None
+    quality_logits: tuple[torch.FloatTensor, ...] | None = None
+
+
+class QualityGateInkling2Gate(nn.Module):
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
+
+    def __init__(self, config: QualityGateInkling2Config):
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+        with maybe_autocast(hidden_states.device.type, enabled=False):
+            quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
+            good_ratio = quality_score.sigmoid()
+        return quality_score, good_ratio
+
+
+class QualityGateInkling2UnweightedRMSNorm(nn.Module):
+    def __init__(self, eps: float = 1.0e-6):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + self.eps).to(x.dtype)
+
+
+class QualityGateInkling2L2Clip(nn.Module):
+    """Scales each head vector down to `threshold` when its L2 norm is larger; shorter vectors are unchanged."""
+
+    def __init__(self, threshold: float):
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        hidden_states = hidden_states.float()
+        norm = torch.linalg.vector_norm(hidden_states, dim=-1, keepdim=True)
+        return (hidden_states * (self.threshold / (norm + 1e-6)).clamp(max=1.0)).to(input_dtype)
+
+
+class QualityGateInkling2ScaledL2Clip(nn.Module):
+    """`QualityGateInkling2L2Clip` applied after a learned scale."""
+
+    def __init__(self, num_heads: int, head_dim: int, threshold: float):
+        super().__init__()
+        self.threshold = threshold
+        self.scale = nn.Parameter(torch.ones(num_heads, head_dim))
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        hidden_states = hidden_states.float() * self.scale.float()
+        norm = torch.linalg.vector_norm(hidden_states, dim=-1, keepdim=True)
+        return (hidden_states * (self.threshold / (norm + 1e-6)).clamp(max=1.0)).to(input_dtype)
+
+
+class QualityGateInkling2RelativeLogits(nn.Module):
+    """hidden states conditioned relative position bias. `proj` is a trained bank of bias-vs-distance profiles; each token's
+    `relative_states` mixes them into one bias value per backward distance
+    (`sglang RelLogitsProj` + the FA4 `score_mod`, materialized densely). The bias is zero
+    outside `0 <= distance < rel_extent`; causality and padding stay in the attention mask.
+    """
+
+    def __init__(self, d_rel: int, rel_extent: int):
+        super().__init__()
+        self.rel_extent = rel_extent
+        self.proj = nn.Parameter(torch.empty(d_rel, rel_extent))
+
+    def forward(
+        self,
+        relative_states: torch.Tensor,
+        query_positions: torch.Tensor,
+        key_positions: torch.Tensor,
+    ) -> torch.Tensor:
+        # relative_states: [batch, q_len, num_heads, d_rel] -> bias: [batch, num_heads, q_len, kv_len]
+        rel_logits = (relative_states @ self.proj).transpose(1, 2)
+        distance = (query_positions[:, None] - key_positions[None, :])[None, None, :, :]
+        gather_index = distance.clamp(0, self.rel_extent - 1).expand(*rel_logits.shape[:2], -1, -1)
+        position_bias = rel_logits.gather(-1, gather_index)
+        return position_bias.masked_fill((distance < 0) | (distance >= self.rel_extent), 0.0)
+
+
+def apply_mask_to_padding_states(hidden_states, attention_mask):
+    """
+    Tunes out the hidden states for padding tokens, see https://github.com/state-spaces/mamba/issues/66
+    """
+    # NOTE: attention mask is a 2D boolean tensor
+    if attention_mask is not None:
+        dtype = hidden_states.dtype
+        hidden_states = (hidden_states * attention_mask[:, :, None]).to(dtype)
+
+    return hidden_states
+
+
+@use_kernel_func_from_hub_with_fallback("causal_conv1d_update", "causal_conv1d")
+def causal_conv1d_update(
+    hidden_states: torch.Tensor,
+    conv_state: torch.Tensor,
+    weight: nn.Parameter,
+    bias: nn.Parameter | None = None,
+    activation: str | None = None,
+):
+    _, hidden_size, seq_len = hidden_states.shape
+    state_len = conv_state.shape[-1]
+
+    hidden_states_new = torch.cat([conv_state, hidden_states], dim=-1).to(weight.dtype)
+    conv_state.copy_(hidden_states_new[:, :, -state_len:])
+    out = F.conv1d(hidden_states_new, weight.unsqueeze(1), bias, padding=0, groups=hidden_size)
+    out = out[:, :, -seq_len:]
+    if activation is not None:
+        out = ACT2FN[activation](out)
+    return out.to(hidden_states.dtype)
+
+
+@use_kernel_func_from_hub_with_fallback("causal_conv1d_fn", "causal_conv1d")
+def causal_conv1d_fn(
+    hidden_states: torch.Tensor,
+    weight: nn.Parameter,
+    bias: nn.Parameter | None = None,
+    activation: str | None = None,
+    **kwargs,
+):
+    _, hidden_size, seq_len = hidden_states.shape
+    padding = weight.shape[-1] - 1
+
+    out = F.conv1d(
+        hidden_states.to(weight.dtype),
+        weight=weight.unsqueeze(1),
+        bias=bias,
+        padding=padding,
+        groups=hidden_size,
+    )[:, :, :seq_len]
+    if activation is not None:
+        out = ACT2FN[activation](out)
+    return out.to(hidden_states.dtype)
+
+
+@use_kernelized_func([causal_conv1d_update, causal_conv1d_fn])
+class QualityGateInkling2ShortConvolution(nn.Module):
+    def __init__(self, hidden_size: int, conv_kernel_size: int, layer_idx: int, conv_idx: int):
+        super().__init__()
+        self.layer_idx = layer_idx
+        self.conv_idx = conv_idx
+        self.conv_kernel_size = conv_kernel_size
+
+        self.conv1d = nn.Conv1d(
+            in_channels=hidden_size,
+            out_channels=hidden_size,
+            kernel_size=conv_kernel_size,
+            groups=hidden_size,
+            padding=conv_kernel_size - 1,
+            bias=False,
+        )
+
+    @force_accelerate_hooks("conv1d")
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        past_key_values: Cache | None = None,
+        conv_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ):
+        input_dtype = hidden_states.dtype
+        hidden_states = hidden_states.float()
+
+        residual = hidden_states
+        hidden_states = apply_mask_to_padding_states(hidden_states, conv_mask)
+        seq_len = hidden_states.shape[1]
+        hidden_states = hidden_states.transpose(1, 2)
+
+        conv_state = (
+            None
+            if past_key_values is None
+            else past_key_values.get_conv_state(self.layer_idx, state_idx=self.conv_idx)
+        )
+
+        if conv_state is not None and seq_len == 1 and not past_key_values.is_recording_past(self.layer_idx):
+            hidden_states = causal_conv1d_update(
+                hidden_states, conv_state, self.conv1d.weight.squeeze(1), self.conv1d.bias
+            )
+        else:
+            if past_key_values is not None:
+                hidden_states = past_key_values.update_conv_state(
+                    hidden_states, self.layer_idx, state_idx=self.conv_idx, conv_kernel_size=self.conv_kernel_size
+                )
+
+            hidden_states = causal_conv1d_fn(
+                hidden_states, self.conv1d.weight.squeeze(1), self.conv1d.bias, seq_idx=kwargs.get("seq_idx")
+            )
+
+            if past_key_values is not None:
+                hidden_states = hidden_states[:, :, -seq_len:]
+
+        hidden_states = hidden_states.transpose(1, 2)
+        # Different from Inkling which has no output scale
+        hidden_states = (hidden_states + residual) / math.sqrt(self.conv_kernel_size + 1)
+        return hidden_states.to(dtype=input_dtype)
+
+
+def repeat_kv(hidden_states: torch.Tensor, n_rep: int) -> torch.Tensor:
+    """
+    This is the equivalent of torch.repeat_interleave(x, dim=1, repeats=n_rep). The hidden states go from (batch,
+    num_key_value_heads, seqlen, head_dim) to (batch, num_attention_heads, seqlen, head_dim)
+    """
+    batch, num_key_value_heads, slen, head_dim = hidden_states.shape
+    if n_rep == 1:
+        return hidden_states
+    hidden_states = hidden_states[:, :, None, :, :].expand(batch, num_key_value_heads, n_rep, slen, head_dim)
+    return hidden_states.reshape(batch, num_key_value_heads * n_rep, slen, head_dim)
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    position_bias: torch.Tensor | None = None,
+    sinks: torch.Tensor | None = None,
+    **kwargs,
+):
+    key_states = repeat_kv(key, module.num_key_value_groups)
+    value_states = repeat_kv(value, module.num_key_value_groups)
+
+    attn_weights = torch.matmul(query, key_states.transpose(2, 3)) * scaling
+    if position_bias is not None:
+        attn_weights = attn_weights + position_bias
+    if attention_mask is not None:
+        attn_weights = attn_weights + attention_mask
+
+    if sinks is not None:
+        # The sink is one extra logit per query with a zero value: it only absorbs probability mass
+        combined_logits = torch.cat([attn_weights, sinks], dim=-1).float()
+        attn_weights = F.softmax(combined_logits, dim=-1)[..., :-1].to(query.dtype)
+    else:
+        attn_weights = F.softmax(attn_weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    attn_weights = nn.functional.dropout(attn_weights, p=dropout, training=module.training)
+    attn_output = torch.matmul(attn_weights, value_states)
+    attn_output = attn_output.transpose(1, 2).contiguous()
+
+    return attn_output, attn_weights
+
+
+class QualityGateInkling2SlidingAttention(nn.Module):
+    def __init__(self, config: QualityGateInkling2TextConfig, layer_idx: int):
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer_idx
+        self.is_sliding = config.layer_types[self.layer_idx] == "hybrid_sliding"
+        self.head_dim = config.swa_head_dim if self.is_sliding else config.head_dim
+        self.num_heads = config.swa_num_attention_heads if self.is_sliding else config.num_attention_heads
+        self.num_key_value_heads = config.swa_num_key_value_heads if self.is_sliding else config.num_key_value_heads
+        self.num_key_value_groups = self.num_heads // self.num_key_value_heads
+        self.sliding_window = config.sliding_window_size if self.is_sliding else None
+        self.rel_extent = config.sliding_window_size if self.is_sliding else config.rel_extent
+        self.scaling = self.head_dim**-0.5
+        self.attention_dropout = config.attention_dropout
+        self.is_causal = True
+
+        self.q_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
+        self.r_proj = nn.Linear(config.hidden_size, self.num_heads * config.d_rel, bias=False)
+        self.o_proj = nn.Linear(self.num_heads * self.head_dim, config.hidden_size, bias=False)
+        self.k_sconv = QualityGateInkling2ShortConvolution(
+            self.num_key_value_heads * self.head_dim, config.sconv_kernel_size, layer_idx, conv_idx=0
+        )
+        self.v_sconv = QualityGateInkling2ShortConvolution(
+            self.num_key_value_heads * self.head_dim, config.sconv_kernel_size, layer_idx, conv_idx=1
+        )
+        self.rel_logits_proj = QualityGateInkling2RelativeLogits(config.d_rel, self.rel_extent)
+        self.gate_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
+        self.sink_proj = nn.Linear(config.hidden_size, self.num_heads, bias=False)
+        self.q_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, self.head_dim, config.qk_l2_clip_threshold)
+        self.k_l2_clip = QualityGateInkling2L2Clip(config.qk_l2_clip_threshold)
+        self.rel_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, config.d_rel, config.rel_l2_clip_threshold)
+        self.v_norm = QualityGateInkling2UnweightedRMSNorm(eps=config.rms_norm_eps)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        conv_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        input_shape = hidden_states.shape[:-1]
+        hidden_shape = (*input_shape, -1, self.head_dim)
+
+        query_states = self.q_proj(hidden_states)
+        key_states = self.k_sconv(self.k_proj(hidden_states), past_key_values=past_key_values, conv_mask=conv_mask)
+        value_states = self.v_sconv(self.v_proj(hidden_states), past_key_values=past_key_values, conv_mask=conv_mask)
+        relative_states = self.r_proj(hidden_states)
+        gate = self.gate_proj(hidden_states)
+        sinks = self.sink_proj(hidden_states)
+
+        q_length = query_states.shape[1]
+        if past_key_values is not None:
+            kv_length, kv_offset = past_key_values.get_mask_sizes(q_length, self.layer_idx)
+            q_offset = past_key_values.get_query_offset(self.layer_idx)
+        else:
+            kv_length = q_length
+            q_offset, kv_offset = 0, 0
+        kv_positions = torch.arange(kv_length, device=hidden_states.device) + kv_offset
+        q_positions = torch.arange(q_length, device=hidden_states.device) + q_offset
+
+        query_states = self.q_l2_clip(query_states.view(hidden_shape)).transpose(1, 2)
+        key_states = self.k_l2_clip(key_states.view(hidden_shape)).transpose(1, 2)
+        value_states = value_states.view(hidden_shape)
+        value_states = self.v_norm(value_states.float()).to(value_states.dtype)
+        value_states = value_states.transpose(1, 2)
+        relative_states = self.rel_l2_clip(relative_states.view(*input_shape, self.num_heads, -1))
+
+        if past_key_values is not None:
+            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+
+        position_bias = self.rel_logits_proj(relative_states, q_positions, kv_positions)
+
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+
+        attn_output, attn_weights = attention_interface(
+            self,
+            query_states,
+            key_states,
+            value_states,
+            attention_mask,
+            dropout=0.0 if not self.training else self.attention_dropout,
+            scaling=self.scaling,
+            sliding_window=self.sliding_window,
+            position_bias=position_bias,
+            sinks=sinks.transpose(1, 2).unsqueeze(-1),
+            **kwargs,
+        )
+
+        attn_output = attn_output.reshape(*input_shape, -1).contiguous()
+        attn_output = (attn_output.float() * torch.sigmoid(gate.float())).to(attn_output.dtype)
+        attn_output = self.o_proj(attn_output)
+        return attn_output, attn_weights
+
+
+class QualityGateInkling2DynamicShortConvolution(nn.Module):
+    """
+    Short causal convolution whose taps are the sum of static per-channel weights and per-token weights projected from
+    `dynamic_input`, shared within each key/value head. Used for keys and values in the full-attention layers.
+    """
+
+    def __init__(
+        self, hidden_size: int, input_size: int, num_heads: int, conv_kernel_size: int, layer_idx: int, conv_idx: int
+    ):
+        super().__init__()
+        self.layer_idx = layer_idx
+        self.conv_idx = conv_idx
+        self.conv_kernel_size = conv_kernel_size
+        self.num_heads = num_heads
+        # tap index is the backward distance: `static_weight[0]` weights the current token
+        self.static_weight = nn.Parameter(torch.zeros(conv_kernel_size, hidden_size))
+        self.weight_proj = nn.Linear(input_size, num_heads * conv_kernel_size, bias=False)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        dynamic_input: torch.Tensor,
+        past_key_values: Cache | None = None,
+        conv_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ):
+        input_dtype = hidden_states.dtype
+        batch_size, seq_len, hidden_size = hidden_states.shape
+        dynamic_weights = self.weight_proj(dynamic_input).float()
+        dynamic_weights = dynamic_weights.view(batch_size, seq_len, self.num_heads, 1, self.conv_kernel_size)
+        weights = self.static_weight.float().T.view(self.num_heads, -1, self.conv_kernel_size) + dynamic_weights
+
+        hidden_states = hidden_states.float()
+        residual = hidden_states
+        context = apply_mask_to_padding_states(hidden_states, conv_mask).transpose(1, 2)
+        if past_key_values is not None:
+            context = past_key_values.update_conv_state(
+                context, self.layer_idx, state_idx=self.conv_idx, conv_kernel_size=self.conv_kernel_size
+            )
+        context = F.pad(context, (self.conv_kernel_size - 1, 0))[..., -(seq_len + self.conv_kernel_size - 1) :]
+        # windows[..., lag] is the token `lag` steps back
+        windows = context.unfold(-1, self.conv_kernel_size, 1).flip(-1).transpose(1, 2)
+        windows = windows.reshape(batch_size, seq_len, self.num_heads, -1, self.conv_kernel_size)
+        hidden_states = (windows * weights).sum(-1).reshape(batch_size, seq_len, hidden_size)
+        hidden_states = (hidden_states + residual) / math.sqrt(2 * self.conv_kernel_size + 1)
+        return hidden_states.to(input_dtype)
+
+
+class QualityGateInkling2FullAttention(nn.Module):
+    def __init__(self, config: QualityGateInkling2TextConfig, layer_idx: int):
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer_idx
+        self.is_sliding = config.layer_types[self.layer_idx] == "hybrid_sliding"
+        self.head_dim = config.swa_head_dim if self.is_sliding else config.head_dim
+        self.num_heads = config.swa_num_attention_heads if self.is_sliding else config.num_attention_heads
+        self.num_key_value_heads = config.swa_num_key_value_heads if self.is_sliding else config.num_key_value_heads
+        self.num_key_value_groups = self.num_heads // self.num_key_value_heads
+        self.sliding_window = config.sliding_window_size if self.is_sliding else None
+        self.rel_extent = config.sliding_window_size if self.is_sliding else config.rel_extent
+        self.scaling = self.head_dim**-0.5
+        self.attention_dropout = config.attention_dropout
+        self.is_causal = True
+
+        self.q_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
+        self.r_proj = nn.Linear(config.hidden_size, self.num_heads * config.d_rel, bias=False)
+        self.o_proj = nn.Linear(self.num_heads * self.head_dim, config.hidden_size, bias=False)
+        self.k_sconv = QualityGateInkling2DynamicShortConvolution(
+            self.num_key_value_heads * self.head_dim,
+            config.hidden_size,
+            self.num_key_value_heads,
+            config.sconv_kernel_size,
+            layer_idx,
+            conv_idx=0,
+        )
+        self.v_sconv = QualityGateInkling2DynamicShortConvolution(
+            self.num_key_value_heads * self.head_dim,
+            config.hidden_size,
+            self.num_key_value_heads,
+            config.sconv_kernel_size,
+            layer_idx,
+            conv_idx=1,
+        )
+        self.rel_logits_proj = QualityGateInkling2RelativeLogits(config.d_rel, self.rel_extent)
+        self.gate_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
+        self.sink_proj = nn.Linear(config.hidden_size, self.num_heads, bias=False)
+        self.q_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, self.head_dim, config.qk_l2_clip_threshold)
+        self.k_l2_clip = QualityGateInkling2L2Clip(config.qk_l2_clip_threshold)
+        self.rel_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, config.d_rel, config.rel_l2_clip_threshold)
+        self.v_norm = QualityGateInkling2UnweightedRMSNorm(eps=config.rms_norm_eps)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        key_hidden_states: torch.Tensor,
+        value_hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        conv_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        r"""
+        key_hidden_states (`torch.Tensor`):
+            Input of the key projection and of the key convolution weights.
+        value_hidden_states (`torch.Tensor`):
+            Input of the value projection and of the value convolution weights.
+        """
+        input_shape = hidden_states.shape[:-1]
+        hidden_shape = (*input_shape, -1, self.head_dim)
+
+        query_states = self.q_proj(hidden_states)
+        key_states = self.k_sconv(
+            self.k_proj(key_hidden_states), key_hidden_states, past_key_values=past_key_values, conv_mask=conv_mask
+        )
+        value_states = self.v_sconv(
+            self.v_proj(value_hidden_states),
+            value_hidden_states,
+            past_key_values=past_key_values,
+            conv_mask=conv_mask,
+        )
+        relative_states = self.r_proj(hidden_states)
+        gate = self.gate_proj(hidden_states)
+        sinks = self.sink_proj(hidden_states)
+
+        q_length = query_states.shape[1]
+        if past_key_values is not None:
+            kv_length, kv_offset = past_key_values.get_mask_sizes(q_length, self.layer_idx)
+            q_offset = past_key_values.get_query_offset(self.layer_idx)
+        else:
+            kv_length = q_length
+            q_offset, kv_offset = 0, 0
+        kv_positions = torch.arange(kv_length, device=hidden_states.device) + kv_offset
+        q_positions = torch.arange(q_length, device=hidden_states.device) + q_offset
+
+        # log scaling of the queries and relative states, in fp32 as in the original
+        tau = 1.0 + self.config.log_scaling_alpha * torch.log(
+            ((kwargs["position_ids"] + 1).float() / self.config.log_scaling_n_floor).clamp(min=1.0)
+        )
+        tau = tau[..., None, None]
+
+        query_states = self.q_l2_clip(query_states.view(hidden_shape))
+        query_states = (query_states.float() * tau).to(query_states.dtype).transpose(1, 2)
+        key_states = self.k_l2_clip(key_states.view(hidden_shape)).transpose(1, 2)
+        value_states = value_states.view(hidden_shape)
+        value_states = self.v_norm(value_states.float()).to(value_states.dtype)
+        value_states = value_states.transpose(1, 2)
+        relative_states = self.rel_l2_clip(relative_states.view(*input_shape, self.num_heads, -1))
+        relative_states = (relative_states.float() * tau).to(relative_states.dtype)
+
+        if past_key_values is not None:
+            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+
+        position_bias = self.rel_logits_proj(relative_states, q_positions, kv_positions)
+
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+
+        attn_output, attn_weights = attention_interface(
+            self,
+            query_states,
+            key_states,
+            value_states,
+            attention_mask,
+            dropout=0.0 if not self.training else self.attention_dropout,
+            scaling=self.scaling,
+            sliding_window=self.sliding_window,
+            position_bias=position_bias,
+            sinks=sinks.transpose(1, 2).unsqueeze(-1),
+            **kwargs,
+        )
+
+        attn_output = attn_output.reshape(*input_shape, -1).contiguous()
+        attn_output = (attn_output.float() * torch.sigmoid(gate.float())).to(attn_output.dtype)
+        attn_output = self.o_proj(attn_output)
+        return attn_output, attn_weights
+
+
+class QualityGateInkling2TopKRouter(nn.Module):
+    def __init__(self, config: QualityGateInkling2Config):
+        super().__init__()
+        self.top_k = config.num_experts_per_tok
+        self.num_experts = config.num_local_experts
+        self.hidden_dim = config.hidden_size
+        self.weight = nn.Parameter(torch.empty(self.num_experts, self.hidden_dim))
+        self.score_fn = ACT2FN[config.scoring_func]
+        self.routed_scaling_factor = config.routed_scaling_factor
+        self.e_score_correction_bias = nn.Buffer(torch.zeros(self.num_experts))
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        # routing runs in fp32, as in the original
+        hidden_states = hidden_states.float()
+        flat = hidden_states.reshape(-1, self.hidden_dim)
+        logits = F.linear(flat, self.weight)
+        scores = self.score_fn(logits)
+        indices = torch.topk(scores + self.e_score_correction_bias, self.top_k, dim=-1, sorted=False).indices
+        weights = scores.gather(1, indices)
+        weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
+        return logits, weights * self.routed_scaling_factor, indices
+
+
+@use_kernel_forward_from_hub("RMSNorm")
+class QualityGateInkling2RMSNorm(nn.Module):
+    def __init__(self, hidden_size, eps: float = 1e-6) -> None:
+        """
+        QualityGateInkling2RMSNorm is equivalent to T5LayerNorm
+        """
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(hidden_size))
+        self.variance_epsilon = eps
+
+    def forward(self, hidden_states) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        hidden_states = hidden_states.to(torch.float32)
+        variance = hidden_states.pow(2).mean(-1, keepdim=True)
+        hidden_states = hidden_states * torch.rsqrt(variance + self.variance_epsilon)
+        return (self.weight * hidden_states).to(input_dtype)
+
+    def extra_repr(self):
+        return f"{tuple(self.weight.shape)}, eps={self.variance_epsilon}"
+
+
+class QualityGateInkling2Softcap(nn.Module):
+    def __init__(self, softcap: float):
+        super().__init__()
+        self.softcap = softcap
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(hidden_states / self.softcap) * self.softcap
+
+
+class QualityGateInkling2SoftcappedSwiGLU(nn.Module):
+    """SwiGLU where the sigmoid sees the raw gate and the softcaps only bound the linear gate factor and `up`."""
+
+    def __init__(self, config: QualityGateInkling2TextConfig):
+        super().__init__()
+        self.gate_softcap = QualityGateInkling2Softcap(config.mlp_gate_softcap)
+        self.up_softcap = QualityGateInkling2Softcap(config.mlp_up_softcap)
+
+    def forward(self, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        input_dtype = gate.dtype
+        gate, up = gate.float(), up.float()
+        return (self.gate_softcap(gate) * torch.sigmoid(gate) * self.up_softcap(up)).to(input_dtype)
+
+
+@use_experts_implementation
+class QualityGateInkling2Experts(nn.Module):
+    """Collection of expert weights stored as 3D tensors."""
+
+    def __init__(self, config: QualityGateInkling2TextConfig):
+        super().__init__()
+        self.num_experts = config.n_routed_experts
+        self.hidden_dim = config.hidden_size
+        self.intermediate_dim = config.moe_intermediate_size
+        self.gate_up_proj = nn.Parameter(torch.empty(self.num_experts, 2 * self.intermediate_dim, self.hidden_dim))
+        self.down_proj = nn.Parameter(torch.empty(self.num_experts, self.hidden_dim, self.intermediate_dim))
+        self.act_fn = QualityGateInkling2SoftcappedSwiGLU(config)
+
+    def forward(
+        self, hidden_states: torch.Tensor, top_k_index: torch.Tensor, top_k_weights: torch.Tensor
+    ) -> torch.Tensor:
+        # accumulate the top-k expert outputs in fp32, as in the original
+        final_hidden_states = torch.zeros_like(hidden_states, dtype=torch.float32)
+        with torch.no_grad():
+            expert_mask = F.one_hot(top_k_index, num_classes=self.num_experts + 1).permute(2, 1, 0)
+            expert_hit = torch.greater(expert_mask.sum(dim=(-1, -2)), 0).nonzero()
+
+        for expert_idx in expert_hit:
+            expert_idx = expert_idx[0]
+            if expert_idx == self.num_experts:
+                continue
+            top_k_pos, token_idx = torch.where(expert_mask[expert_idx])
+            current_state = hidden_states[token_idx]
+            current_hidden_states = self._apply_gate(F.linear(current_state, self.gate_up_proj[expert_idx]))
+            current_hidden_states = F.linear(current_hidden_states, self.down_proj[expert_idx])
+            current_hidden_states = current_hidden_states * top_k_weights[token_idx, top_k_pos, None]
+            final_hidden_states.index_add_(0, token_idx, current_hidden_states.to(final_hidden_states.dtype))
+
+        return final_hidden_states.to(hidden_states.dtype)
+
+    def _apply_gate(self, gate_up: torch.Tensor) -> torch.Tensor:
+        gate, up = gate_up.chunk(2, dim=-1)
+        return self.act_fn(gate, up)
+
+
+class QualityGateInkling2SparseMoeBlock(nn.Module):
+    def __init__(self, config: QualityGateInkling2Config):
+        super().__init__()
+        self.experts = QualityGateInkling2Experts(config)
+        self.gate = QualityGateInkling2TopKRouter(config)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        batch_size, sequence_length, hidden_dim = hidden_states.shape
+        hidden_states_reshaped = hidden_states.view(-1, hidden_dim)
+        _, routing_weights, selected_experts = self.gate(hidden_states_reshaped)
+        final_hidden_states = self.experts(hidden_states_reshaped, selected_experts, routing_weights)
+        return final_hidden_states.reshape(batch_size, sequence_length, hidden_dim)
+
+
+class QualityGateInkling2BlockAttentionResidual(nn.Module):
+    def __init__(self, config: QualityGateInkling2TextConfig, num_queries: int = 1):
+        super().__init__()
+        self.query = nn.Parameter(
+            torch.zeros(config.hidden_size) if num_queries == 1 else torch.zeros(num_queries, config.hidden_size)
+        )
+        self.norm = QualityGateInkling2UnweightedRMSNorm()
+
+    def forward(self, block_states: torch.Tensor, partial_block_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        stacked_states = torch.cat([block_states, partial_block_states.unsqueeze(-2)], dim=-2).float()
+        stacked_states = self.norm(stacked_states)
+
+        hidden_size = stacked_states.shape[-1]
+        # (batch, seq_len, num_queries, hidden_size), the same queries at every position
+        query_states = self.query.float().view(-1, hidden_size).expand(*stacked_states.shape[:-2], -1, -1)
+        attn_output = F.scaled_dot_product_attention(
+            query_states, stacked_states, stacked_states, scale=hidden_size**-0.5
+        )
+        return attn_output.unbind(-2)
+
+
+class QualityGateInkling2SlidingDecoderLayer(GradientCheckpointingLayer):
+    attention_type = "sliding_attention"
+
+    def __init__(self, config: QualityGateInkling2TextConfig, layer_idx: int):
+        super().__init__()
+        self.is_block_boundary = layer_idx % config.n_layers_per_attn_res_block == 0
+        self.attention_input = QualityGateInkling2BlockAttentionResidual(config) if layer_idx > 0 else None
+        self.mlp_input = QualityGateInkling2BlockAttentionResidual(config)
+        self.self_attn = QualityGateInkling2SlidingAttention(config, layer_idx)
+        self.mlp = QualityGateInkling2SparseMoeBlock(config)
+        self.input_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_convolution = QualityGateInkling2ShortConvolution(
+            config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=2
+        )
+        self.post_mlp_convolution = QualityGateInkling2ShortConvolution(
+            config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=3
+        )
+        self.quality_gate = QualityGateInkling2Gate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        block_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        conv_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        output_quality_logits: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        dtype = hidden_states.dtype
+        block_residual = hidden_states
+        if self.attention_input is not None:
+            hidden_states = self.attention_input(block_states, hidden_states)[0]
+
+        hidden_states, _ = self.self_attn(
+            hidden_states=self.input_layernorm(hidden_states).to(dtype),
+            attention_mask=attention_mask,
+            conv_mask=conv_mask,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        hidden_states = self.post_attention_convolution(
+            hidden_states, past_key_values=past_key_values, conv_mask=conv_mask
+        )
+
+        residual = hidden_states = hidden_states.float()
+        if self.is_block_boundary:
+            block_states = torch.cat([block_states, block_residual.unsqueeze(-2)], dim=-2)
+        else:
+            residual = hidden_states = block_residual.float() + hidden_states
+
+        hidden_states = self.mlp_input(block_states, hidden_states)[0]
+        feed_forward_input = self.post_attention_layernorm(hidden_states).to(dtype)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(feed_forward_input)
+        hidden_states = self.mlp(feed_forward_input)
+        hidden_states = self.post_mlp_convolution(hidden_states, past_key_values=past_key_values, conv_mask=conv_mask)
+        if self.scale_ffn:
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        return (residual + hidden_states).to(dtype)
+
+
+class QualityGateInkling2FullDecoderLayer(GradientCheckpointingLayer):
+    attention_type = "full_attention"
+
+    def __init__(self, config: QualityGateInkling2TextConfig, layer_idx: int):
+        super().__init__()
+        self.is_block_boundary = layer_idx % config.n_layers_per_attn_res_block == 0
+        self.attention_input = (
+            QualityGateInkling2BlockAttentionResidual(config, num_queries=3) if layer_idx > 0 else None
+        )
+        self.mlp_input = QualityGateInkling2BlockAttentionResidual(config)
+        self.self_attn = QualityGateInkling2FullAttention(config, layer_idx)
+        self.mlp = QualityGateInkling2SparseMoeBlock(config)
+        self.q_input_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.k_input_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.v_input_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_convolution = QualityGateInkling2ShortConvolution(
+            config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=2
+        )
+        self.post_mlp_convolution = QualityGateInkling2ShortConvolution(
+            config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=3
+        )
+        self.quality_gate = QualityGateInkling2Gate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        block_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        conv_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        output_quality_logits: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        dtype = hidden_states.dtype
+        block_residual = hidden_states
+        if self.attention_input is None:
+            query_hidden_states = key_hidden_states = value_hidden_states = hidden_states
+        else:
+            query_hidden_states, key_hidden_states, value_hidden_states = self.attention_input(
+                block_states, hidden_states
+            )
+
+        hidden_states, _ = self.self_attn(
+            hidden_states=self.q_input_layernorm(query_hidden_states).to(dtype),
+            key_hidden_states=self.k_input_layernorm(key_hidden_states).to(dtype),
+            value_hidden_states=self.v_input_layernorm(value_hidden_states).to(dtype),
+            attention_mask=attention_mask,
+            conv_mask=conv_mask,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        hidden_states = self.post_attention_convolution(
+            hidden_states, past_key_values=past_key_values, conv_mask=conv_mask
+        )
+
+        residual = hidden_states = hidden_states.float()
+        if self.is_block_boundary:
+            block_states = torch.cat([block_states, block_residual.unsqueeze(-2)], dim=-2)
+        else:
+            residual = hidden_states = block_residual.float() + hidden_states
+
+        hidden_states = self.mlp_input(block_states, hidden_states)[0]
+        feed_forward_input = self.post_attention_layernorm(hidden_states).to(dtype)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(feed_forward_input)
+        hidden_states = self.mlp(feed_forward_input)
+        hidden_states = self.post_mlp_convolution(hidden_states, past_key_values=past_key_values, conv_mask=conv_mask)
+        if self.scale_ffn:
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        return (residual + hidden_states).to(dtype)
+
+
+def rotate_pairwise(x):
+    """Rotates each interleaved channel pair `(x1, x2)` to `(-x2, x1)`."""
+    x = x.view(*x.shape[:-1], -1, 2)
+    x1, x2 = x.unbind(dim=-1)
+    return torch.stack((-x2, x1), dim=-1).flatten(start_dim=-2)
+
+
+def apply_rotary_pos_emb_vision(
+    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    orig_q_dtype = q.dtype
+    orig_k_dtype = k.dtype
+    q, k = q.float(), k.float()
+    cos, sin = cos.unsqueeze(-2).float(), sin.unsqueeze(-2).float()
+    q_embed = (q * cos) + (rotate_pairwise(q) * sin)
+    k_embed = (k * cos) + (rotate_pairwise(k) * sin)
+    return q_embed.to(orig_q_dtype), k_embed.to(orig_k_dtype)
+
+
+class QualityGateInkling2VisionAttention(nn.Module):
+    """Multi-headed attention from 'Attention Is All You Need' paper"""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embed_dim = config.hidden_size
+        self.num_heads = config.num_attention_heads
+        self.head_dim = self.embed_dim // self.num_heads
+        if self.head_dim * self.num_heads != self.embed_dim:
+            raise ValueError(
+                f"embed_dim must be divisible by num_heads (got `embed_dim`: {self.embed_dim} and `num_heads`:"
+                f" {self.num_heads})."
+            )
+        self.is_causal = False
+
+        self.k_proj = nn.Linear(self.embed_dim, self.embed_dim)
+        self.v_proj = nn.Linear(self.embed_dim, self.embed_dim)
+        self.q_proj = nn.Linear(self.embed_dim, self.embed_dim)
+        self.out_proj = nn.Linear(self.embed_dim, self.embed_dim)
+        self.num_key_value_groups = 1
+        self.scaling = self.head_dim**-0.5
+        self.attention_dropout = config.attention_dropout
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        cu_seqlens: torch.Tensor,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        max_seqlen: int | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """
+        Args:
+            hidden_states (`torch.Tensor`):
+                Input to the layer of shape `(seq_len, embed_dim)`.
+            cu_seqlens (`torch.Tensor` of shape `(num_images_or_videos + 1,)`):
+                The cumulative sequence lengths of each image or video feature.
+            position_embeddings (`tuple(torch.Tensor, torch.Tensor)` of shape `(num_patches, head_dim // 2)`):
+                The cosine and sine position embeddings for vision attention.
+        """
+        seq_length = hidden_states.shape[0]
+        query_states = self.q_proj(hidden_states).view(seq_length, self.num_heads, self.head_dim)
+        key_states = self.k_proj(hidden_states).view(seq_length, self.num_heads, self.head_dim)
+        value_states = self.v_proj(hidden_states).view(seq_length, self.num_heads, self.head_dim)
+
+        cos, sin = position_embeddings
+        query_states, key_states = apply_rotary_pos_emb_vision(query_states, key_states, cos, sin)
+
+        query_states = query_states.transpose(0, 1).unsqueeze(0)
+        key_states = key_states.transpose(0, 1).unsqueeze(0)
+        value_states = value_states.transpose(0, 1).unsqueeze(0)
+
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+
+        if is_flash_attention_requested(self.config):
+            # Flash Attention 2: Use cu_seqlens for variable length attention
+            max_seqlen = get_max_seqlen(cu_seqlens, self.config, kwargs={"max_seqlen": max_seqlen})
+            attn_output, attn_weights = attention_interface(
+                self,
+                query_states,
+                key_states,
+                value_states,
+                attention_mask=None,
+                scaling=self.scaling,
+                dropout=0.0 if not self.training else self.attention_dropout,
+                cu_seq_lens_q=cu_seqlens,
+                cu_seq_lens_k=cu_seqlens,
+                max_length_q=max_seqlen,
+                max_length_k=max_seqlen,
+                is_causal=False,
+                **kwargs,
+            )
+        else:
+            # Other implementations: Process each chunk separately
+            lengths = cu_seqlens[1:] - cu_seqlens[:-1]
+            splits = [
+                torch.split(tensor, lengths.tolist(), dim=2) for tensor in (query_states, key_states, value_states)
+            ]
+
+            attn_outputs, attn_weights = [], []
+            for q, k, v in zip(*splits):
+                attn_output, attn_weight = attention_interface(
+                    self,
+                    q,
+                    k,
+                    v,
+                    attention_mask=None,
+                    scaling=self.scaling,
+                    dropout=0.0 if not self.training else self.attention_dropout,
+                    is_causal=False,
+                    **kwargs,
+                )
+                attn_outputs.append(attn_output)
+                attn_weights.append(attn_weight)
+
+            attn_output = torch.cat(attn_outputs, dim=1)
+
+        attn_output = attn_output.reshape(seq_length, -1).contiguous()
+        attn_output = self.out_proj(attn_output)
+
+        return attn_output, attn_weights
+
+
+class QualityGateInkling2VisionMLP(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.activation_fn = ACT2FN[config.hidden_act]
+        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_states = self.fc1(hidden_states)
+        hidden_states = self.activation_fn(hidden_states)
+        hidden_states = self.fc2(hidden_states)
+        return hidden_states
+
+
+class QualityGateInkling2VisionEncoderLayer(GradientCheckpointingLayer):
+    def __init__(self, config: QualityGateInkling2VisionConfig):
+        super().__init__()
+        self.config = config
+        self.self_attn = QualityGateInkling2VisionAttention(config)
+        self.mlp = QualityGateInkling2VisionMLP(config)
+        self.layernorm_before = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.layernorm_after = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.lambda_1 = nn.Parameter(config.layer_scale_init_value * torch.ones(config.hidden_size))
+        self.lambda_2 = nn.Parameter(config.layer_scale_init_value * torch.ones(config.hidden_size))
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        cu_seqlens: torch.Tensor,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        residual = hidden_states
+        hidden_states = self.layernorm_before(hidden_states)
+        hidden_states, _ = self.self_attn(
+            hidden_states, cu_seqlens=cu_seqlens, position_embeddings=position_embeddings, **kwargs
+        )
+        hidden_states = residual + self.lambda_1 * hidden_states
+
+        residual = hidden_states
+        hidden_states = self.mlp(self.layernorm_after(hidden_states))
+        return residual + self.lambda_2 * hidden_states
+
+
+class QualityGateInkling2VisionEmbeddings(nn.Module):
+    def __init__(self, config: QualityGateInkling2VisionConfig):
+        super().__init__()
+        self.patch_size = config.patch_size
+        self.merge_size = config.spatial_merge_size
+        self.grid_size = config.posemb_grid_size
+        self.patch_embedding = nn.Linear(config.num_channels * config.patch_size**2, config.hidden_size, bias=False)
+        self.position_embedding = nn.Embedding(config.posemb_grid_size**2, config.hidden_size)
+        self.class_embedding = nn.Parameter(torch.zeros(config.hidden_size))
+        self.cls_position_embedding = nn.Parameter(torch.zeros(config.hidden_size))
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        patch_grid_thw: torch.Tensor,
+        patch_index: torch.Tensor,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        merge, patch = self.merge_size, self.patch_size
+        patches = pixel_values.reshape(-1, merge, patch, merge, patch, pixel_values.shape[-1]).transpose(2, 3)
+        patch_embeddings = self.patch_embedding(patches.reshape(-1, self.patch_embedding.in_features))
+
+        interp_indices, interp_weights = get_vision_interpolation_indices_and_weights(
+            patch_grid_thw,
+            num_grid_per_side=self.grid_size,
+            mode="bilinear",
+            align_corners=False,
+            spatial_merge_size=merge,
+            kwargs=kwargs,
+        )
+        interp_indices = interp_indices.to(pixel_values.device, non_blocking=True)
+        interp_weights = interp_weights.to(pixel_values.device, non_blocking=True)
+        position_embeddings = (self.position_embedding(interp_indices) * interp_weights[:, :, None]).sum(1)
+        patch_embeddings = patch_embeddings + position_embeddings.to(patch_embeddings.dtype)
+
+        # each image starts with a class token, followed by its patches
+        cls_embedding = (self.class_embedding + self.cls_position_embedding).to(patch_embeddings.dtype)
+        embeddings = cls_embedding.repeat(patch_embeddings.shape[0] + patch_grid_thw.shape[0], 1)
+        embeddings[patch_index] = patch_embeddings
+        return embeddings
+
+
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
+
+    Processes that share the model have to call this all of them; the first one writes.
+    """
+    weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
+    weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not is_shared or torch.distributed.get_rank() == 0:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every gate.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    wanted = {name: gate.weight for name, gate in find_quality_gates(model).items()}
+    found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
+    for name in needed | found:
+        if found.get(name) != needed.get(name):
+            raise ValueError(
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
+                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+            )
+    for name, weight in wanted.items():
+        new = weights[name].to(weight.device)
+        if hasattr(weight, "full_tensor"):  # this process has a share of it
+            new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
+        weight.copy_(new)
+
+
+def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
+    return {
+        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
+        for name, module in model.base_model.named_modules()
+        if name.endswith(".quality_gate")
+    }
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring
+class QualityGateInkling2PreTrainedModel(PreTrainedModel):
+    config: QualityGateInkling2Config
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = [
+        "QualityGateInkling2SlidingDecoderLayer",
+        "QualityGateInkling2FullDecoderLayer",
+        "QualityGateInkling2VisionEncoderLayer",
+    ]
+    _skip_keys_device_placement = ["past_key_values"]
+    # The relative position bias flows through the attention interface as a `position_bias` (duh)
+    # kwarg that only the eager path consumes; other backends need a score_mod/kernel
+    _supports_flash_attn = False
+    _supports_sdpa = False
+    _supports_flex_attn = False
+    _can_compile_fullgraph = False
+    _supports_attention_backend = False
+    _keep_in_fp32_modules_strict = [
+        "e_score_correction_bias",
+        "mlp.gate.weight",
+        "post_attention_convolution",
+        "post_mlp_convolution",
+        "k_sconv.conv1d",
+        "v_sconv.conv1d",
+        "attention_input",
+        "mlp_input",
+        "final_input",
+        "quality_gate",
+    ]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "hidden_states": [QualityGateInkling2SlidingDecoderLayer, QualityGateInkling2FullDecoderLayer],
+        "attentions": [QualityGateInkling2SlidingAttention, QualityGateInkling2FullAttention],
+        "router_logits": OutputRecorder(QualityGateInkling2TopKRouter, index=0),
+        "quality_logits": OutputRecorder(QualityGateInkling2Gate, index=0),
+    }
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        std = self.config.get_text_config().initializer_range
+        if isinstance(module, QualityGateInkling2RelativeLogits):
+            init.normal_(module.proj, mean=0.0, std=std)
+        elif isinstance(module, QualityGateInkling2Experts):
+            init.normal_(module.gate_up_proj, mean=0.0, std=std)
+            init.normal_(module.down_proj, mean=0.0, std=std)
+        elif isinstance(module, QualityGateInkling2TopKRouter):
+            init.normal_(module.weight, mean=0.0, std=std)
+            init.zeros_(module.e_score_correction_bias)
+        elif isinstance(module, QualityGateInkling2ScaledL2Clip):
+            init.ones_(module.scale)
+        elif isinstance(module, QualityGateInkling2DynamicShortConvolution):
+            init.zeros_(module.static_weight)
+        elif isinstance(module, QualityGateInkling2BlockAttentionResidual):
+            init.zeros_(module.query)
+        elif isinstance(module, QualityGateInkling2VisionEmbeddings):
+            init.normal_(module.class_embedding, mean=0.0, std=std)
+            init.normal_(module.cls_position_embedding, mean=0.0, std=std)
+        elif isinstance(module, QualityGateInkling2VisionEncoderLayer):
+            init.constant_(module.lambda_1, module.config.layer_scale_init_value)
+            init.constant_(module.lambda_2, module.config.layer_scale_init_value)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+    def __init__(self, config: QualityGateInkling2TextConfig, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateInkling2TextModel, exist_ok=True)
+        # Checkpoints of the base hold weights in another form than the model
+        for ours, base in (("quality_gate_inkling2_text", "inkling2_text"),):
+            names = get_checkpoint_conversion_mapping(base)
+            register_checkpoint_conversion_mapping(ours, names, overwrite=True)
+        super().__init__(config, *inputs, **kwargs)
+
+
+class QualityGateInkling2NormedEmbedding(nn.Embedding):
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int, norm_eps: float):
+        super().__init__(num_embeddings, embedding_dim, padding_idx)
+        self.embed_norm = QualityGateInkling2RMSNorm(embedding_dim, eps=norm_eps)
+
+    def forward(self, input_ids: torch.Tensor):
+        return self.embed_norm(super().forward(input_ids))
+
+
+class QualityGateInkling2Idle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
+def weighted_losses(
+    good_ratios: torch.Tensor,
+    valid: torch.Tensor,
+    config: PreTrainedConfig,
+    quality_labels: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+) -> torch.Tensor:
+    """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
+    cost = torch.square if config.quality_loss_type == "mse" else torch.positive
+    costs = cost(good_ratios)
+    if not config.sample_wise_averaging:
+        return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
+    if quality_labels is not None:
+        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+        known = labels >= 0
+        labels = torch.where(known, labels, 0)
+        guided = (1 - labels) * config.quality_loss_balance * costs
+        guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
+        costs = torch.where(known, guided, costs)
+    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+
+
+def warn_of_closing_gates(config: PreTrainedConfig) -> None:
+    """Warn once where nothing in the loss keeps a gate open."""
+    only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if only_closes and not torch.compiler.is_compiling():
+        logger.warning_once(
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
+            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
+        )
+
+
+def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor:
+    """1.0 where a token counts, else 0.0: `[batch, tokens]` for scores `[layers, batch, tokens]`."""
+    _, batch_size, length = scores.shape
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
+        return torch.ones_like(scores[0])
+    if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
+            f"({batch_size}, {length} or more)."
+        )
+    return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
+
+
+def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+    if position_ids is None or position_ids.ndim != 2:
+        tokens = valid.sum(-1, keepdim=True)
+        return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+    starts = position_ids[:, 1:] <= position_ids[:, :-1]
+    sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
+    tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+
+
+def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
+    """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
+
+    The decorated `forward` takes two more keyword arguments:
+
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
+            config's `output_router_logits` says so, and in training.
+
+    With scores it also returns their quality loss, and adds it to the loss where there is one.
+    """
+
+    def decorate(forward: Callable) -> Callable:
+        own = signature(forward)
+        names = list(own.parameters)
+
+        @wraps(forward)
+        def wrapper(self, *args, **kwargs):
+            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+                return forward(self, *args, **kwargs)
+            kwargs.update(zip(names[1:], args))
+            check_quality_inputs(**kwargs)
+            given = dict(kwargs)
+            kwargs.pop("quality_labels", None)
+            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            # Heads drop what they do not know of the base model's output, so the scores go around them
+            scores = []
+            kwargs["hand_on_scores"] = scores.append
+            outputs = forward(self, **kwargs)
+            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+
+        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        *parameters, rest = own.parameters.values()
+        parameters += [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in added
+            if name not in names
+        ]
+        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
+        return can_return_tuple(wrapper)
+
+    return decorate
+
+
+def records_quality_scores(forward: Callable) -> Callable:
+    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+
+    Raises:
+        ValueError: gradients are wanted, but the scores carry none.
+    """
+
+    @wraps(forward)
+    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
+        outputs = forward(self, *args, **kwargs | {"return_dict": True})
+        logits = outputs.get("quality_logits")
+        if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
+            checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+            trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
+            if trains_layers or any(gate.weight.requires_grad for gate in find_quality_gates(self).values()):
+                raise ValueError(
+                    "The quality scores carry no gradients: reentrant gradient checkpointing computes them without. "
+                    "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
+                    "`output_router_logits=False`."
+                )
+        elif not logits and self.training:
+            gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
+            outputs["last_hidden_state"] = QualityGateInkling2Idle.apply(outputs.last_hidden_state, *idle)
+        hand_on_scores(logits)
+        return outputs
+
+    return wrapper
+
+
+def quality_classification_loss(
+    router_logits: tuple[torch.Tensor, ...] | None,
+    config: PreTrainedConfig,
+    attention_mask: torch.Tensor | None = None,
+    debug: bool = False,
+    quality_labels: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    The quality loss of gate scores, mean over layers.
+
+    Source: the Quality-Gate project (linear loss, labels and their balance) and Select-MoE, which it follows (the
+    other losses); moments are taken of each layer, and keep the gradients that they lost there.
+
+    Args:
+        router_logits: one tensor `[batch, tokens, 1]` for every layer, before the sigmoid.
+        config: the configuration of the gated text model: `quality_loss_type` and the fields that go with it.
+        attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
+            Masks of another rank are for attention alone: every token counts.
+        debug: whether to print scores and loss of every fifth layer.
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+            Averages over tokens and moments of a batch know no samples and ignore them.
+        position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+
+    Returns:
+        A scalar in float32: 0 where there are no scores or no token counts.
+
+    Raises:
+        ValueError: an unknown loss type, or a shape that does not fit the scores.
+    """
+    if not router_logits:
+        return torch.zeros(())
+    device = router_logits[0].device
+    scores = torch.cat([each.to(device) for each in router_logits], -1).float().movedim(-1, 0)
+    valid = valid_tokens(attention_mask, scores)
+    good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
+    is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+        if not torch.compiler.is_compiling():
+            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+    if is_of_tokens:
+        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+    elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
+        losses = moment_losses(good_ratios, valid, config)
+    else:
+        choices = ", ".join(QUALITY_GATE_CHOICES["quality_loss_type"])
+        raise ValueError(f"`quality_loss_type` is {config.quality_loss_type!r}, but must be one of {choices}.")
+    if debug and not torch.compiler.is_compiling():
+        print_quality_scores(router_logits, losses)
+    return losses.mean()
+
+
+def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.Tensor) -> None:
+    """Print shape, range and mean of the scores and the quality loss of every fifth layer."""
+    print(f"quality loss of {len(router_logits)} layers: {losses.mean().item():.6f}")
+    for layer in range(0, len(router_logits), 5):
+        scores = router_logits[layer].detach().float()
+        print(
+            f"  layer {layer}: shape {tuple(scores.shape)}, min {scores.min().item():.4f}, "
+            f"max {scores.max().item():.4f}, mean {scores.mean().item():.4f}, loss {losses[layer].item():.6f}"
+        )
+
+
+def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
+    """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
+    tokens = valid.sum()
+    means = (good_ratios * valid).sum((1, 2)) / tokens.clamp(min=1)
+    deviations = (good_ratios - means[:, None, None]) * valid
+    variances = deviations.square().sum((1, 2)) / (tokens - 1).clamp(min=1)
+    if config.quality_loss_type == "mean_variance_regularization":
+        losses = (means - 0.5).square() - config.lambda_var * variances
+    else:
+        losses = config.w_mean * (means - config.beta_target_mean).square()
+        losses = losses + config.w_var * (variances - config.beta_target_var).square()
+    return losses * tokens.gt(0)
+
+
+def check_quality_inputs(
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    attention_mask: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
+    quality_labels: torch.Tensor | None = None,
+    **kwargs,
+) -> None:
+    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    tokens = input_ids if input_ids is not None else inputs_embeds
+    if tokens is None:
+        return  # the base says what is missing
+    batch_size, length = tokens.shape[:2]
+    if quality_labels is not None and quality_labels.shape != (batch_size,):
+        raise ValueError(
+            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"({batch_size},)."
+        )
+    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
+    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
+            f"value for each token: ({batch_size}, {length})."
+        )
+
+
+def batch_share(
+    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+) -> torch.Tensor | float:
+    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
+    if labels is None or num_items_in_batch is None:
+        return 1.0
+    targets = labels[..., 1:] if labels.ndim > 1 else labels
+    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
+
+
+def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+    if output_router_logits is not None:
+        return output_router_logits
+    config = model.config.get_text_config()
+    return config.output_router_logits or model.training
+
+
+def add_quality_scores(
+    model: PreTrainedModel,
+    outputs: ModelOutput,
+    logits: tuple[torch.Tensor, ...] | None,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    labels: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    **kwargs,
+) -> dict[str, Any]:
+    """The fields of a base's output, and those that the gates add."""
+    fields = dict(outputs)
+    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
+    if loss is not None:  # a base with experts has added its own auxiliary loss
+        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
+    if logits is None:
+        return fields
+    fields["quality_logits"] = logits
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+        fields["router_logits"] = logits
+    config = model.config.get_text_config()
+    quality_loss = quality_classification_loss(
+        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+    )
+    fields["quality_loss"] = quality_loss
+    if loss is not None:
+        if quality_loss.requires_grad and quality_labels is None:
+            warn_of_closing_gates(config)
+        share = batch_share(labels, num_items_in_batch, loss.device)
+        fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
+    return fields
+
+
+QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
+
+
+@auto_docstring
+class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
+    config: QualityGateInkling2TextConfig
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
+    def __init__(self, config: QualityGateInkling2TextConfig):
+        super().__init__(config)
+        self.padding_idx = config.pad_token_id
+        self.vocab_size = config.vocab_size
+
+        self.embed_tokens = QualityGateInkling2NormedEmbedding(
+            config.vocab_size, config.hidden_size, self.padding_idx, config.rms_norm_eps
+        )
+        self.layers = nn.ModuleList(
+            [
+                QualityGateInkling2SlidingDecoderLayer(config, layer_idx)
+                if config.layer_types[layer_idx] == "hybrid_sliding"
+                else QualityGateInkling2FullDecoderLayer(config, layer_idx)
+                for layer_idx in range(config.num_hidden_layers)
+            ]
+        )
+        self.norm = QualityGateInkling2RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.gradient_checkpointing = False
+        self.final_input = QualityGateInkling2BlockAttentionResidual(config)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateInkling2ModelOutputWithPast)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MoeModelOutputWithPast:
+        if (input_ids is None) ^ (inputs_embeds is not None):
+            raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
+
+        if inputs_embeds is None:
+            inputs_embeds = self.embed_tokens(input_ids)
+
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+
+        if position_ids is None:
+            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
+            position_ids = position_ids.unsqueeze(0)
+
+        if not isinstance(causal_mask_mapping := attention_mask, dict):
+            mask_kwargs = {
+                "config": self.config,
+                "inputs_embeds": inputs_embeds,
+                "attention_mask": attention_mask,
+                "past_key_values": past_key_values,
+                "position_ids": position_ids,
+            }
+            causal_mask_mapping = {
+                "full_attention": create_causal_mask(**mask_kwargs),
+                "sliding_attention": create_sliding_window_causal_mask(**mask_kwargs),
+                "linear_attention": create_recurrent_attention_mask(**mask_kwargs),
+            }
+
+        hidden_states = inputs_embeds
+        block_states = inputs_embeds.new_zeros(*inputs_embeds.shape[:-1], 0, inputs_embeds.shape[-1])
+        for decoder_layer in self.layers:
+            new_hidden_states = decoder_layer(
+                hidden_states,
+                block_states,
+                attention_mask=causal_mask_mapping[decoder_layer.attention_type],
+                conv_mask=causal_mask_mapping["linear_attention"],
+                past_key_values=past_key_values,
+                position_ids=position_ids,
+                **kwargs,
+            )
+            if decoder_layer.is_block_boundary:
+                block_states = torch.cat([block_states.to(hidden_states.device), hidden_states.unsqueeze(-2)], dim=-2)
+            hidden_states = new_hidden_states
+
+        hidden_states = self.final_input(block_states, hidden_states)[0]
+        hidden_states = self.norm(hidden_states).to(inputs_embeds.dtype)
+        return MoeModelOutputWithPast(
+            last_hidden_state=hidden_states,
+            past_key_values=past_key_values,
+        )
+
+
+@auto_docstring
+class QualityGateInkling2ForCausalLM(QualityGateInkling2PreTrainedModel, GenerationMixin):
+    # `embed` and `unembed` are separate tensors in the checkpoints, never tied
+    _tied_weights_keys = {}
+    _tp_plan = {"lm_head": "rowwise_split_input"}
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _fsdp_plan = {"lm_head": "keep_full_weight"}
+    config: QualityGateInkling2TextConfig
+
+    def __init__(self, config: QualityGateInkling2TextConfig):
+        super().__init__(config)
+        self.model = QualityGateInkling2TextModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.logit_softcap = QualityGateInkling2Softcap(config.final_logit_softcapping)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateInkling2CausalLMOutputWithPast)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> QualityGateInkling2CausalLMOutputWithPast:
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+
+        hidden_states = slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
+        logits = self.lm_head(hidden_states).float()
+        logits = self.logit_softcap(logits)
+        logits = logits[..., : self.config.unpadded_vocab_size]
+
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1], **kwargs)
+
+        return QualityGateInkling2CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            router_logits=outputs.router_logits,
+        )
+
+
+__all__ = [
+    "QualityGateInkling2PreTrainedModel",
+    "QualityGateInkling2TextModel",
+    "QualityGateInkling2ForCausalLM",
+    "quality_classification_loss",
+]

@@ -1,0 +1,1512 @@
+# Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kimi_linear`.
+# Seal: sha256 df8afd4a1b4c99e6f3588c450788581cf507426d888ffe72f2a0eb2b69bffc0c
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.generation import GenerationMixin
+from transformers.integrations import (
+    use_experts_implementation,
+    use_kernel_forward_from_hub,
+    use_kernel_func_from_hub_with_fallback,
+    use_kernelized_func,
+)
+from transformers.integrations.accelerate import force_accelerate_hooks
+from transformers.masking_utils import create_causal_mask, create_recurrent_attention_mask
+from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
+from transformers.models.auto import AutoModel
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+from .configuration_quality_gate_kimi_linear import QualityGateKimiLinearConfig
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class QualityGateKimiLinearOutput(ModelOutput):
+    """
+    What the gates add to an output.
+
+    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
+    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+        The quality loss, mean over layers, before it is weighted.
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+        The load balancing loss where the base has experts.
+    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
+    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
+    """
+
+    lm_loss: torch.FloatTensor | None = None
+    quality_loss: torch.FloatTensor | None = None
+    aux_loss: torch.FloatTensor | None = None
+    quality_logits: tuple[torch.FloatTensor, ...] | None = None
+    router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class QualityGateKimiLinearModelOutputWithPast(QualityGateKimiLinearOutput, MoeModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateKimiLinearCausalLMOutputWithPast(QualityGateKimiLinearOutput, MoeCausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+class QualityGateKimiLinearGate(nn.Module):
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
+
+    def __init__(self, config: QualityGateKimiLinearConfig):
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+        with maybe_autocast(hidden_states.device.type, enabled=False):
+            quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
+            good_ratio = quality_score.sigmoid()
+        return quality_score, good_ratio
+
+
+@use_kernel_forward_from_hub("RMSNorm")
+class QualityGateKimiLinearRMSNorm(nn.Module):
+    def __init__(self, hidden_size, eps: float = 1e-6) -> None:
+        """
+        QualityGateKimiLinearRMSNorm is equivalent to T5LayerNorm
+        """
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(hidden_size))
+        self.variance_epsilon = eps
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        hidden_states = hidden_states.to(torch.float32)
+        variance = hidden_states.pow(2).mean(-1, keepdim=True)
+        hidden_states = hidden_states * torch.rsqrt(variance + self.variance_epsilon)
+        return self.weight * hidden_states.to(input_dtype)
+
+    def extra_repr(self):
+        return f"{tuple(self.weight.shape)}, eps={self.variance_epsilon}"
+
+
+def repeat_kv(hidden_states: torch.Tensor, n_rep: int) -> torch.Tensor:
+    """
+    This is the equivalent of torch.repeat_interleave(x, dim=1, repeats=n_rep). The hidden states go from (batch,
+    num_key_value_heads, seqlen, head_dim) to (batch, num_attention_heads, seqlen, head_dim)
+    """
+    batch, num_key_value_heads, slen, head_dim = hidden_states.shape
+    if n_rep == 1:
+        return hidden_states
+    hidden_states = hidden_states[:, :, None, :, :].expand(batch, num_key_value_heads, n_rep, slen, head_dim)
+    return hidden_states.reshape(batch, num_key_value_heads * n_rep, slen, head_dim)
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Unpack[TransformersKwargs],
+):
+    key_states = repeat_kv(key, module.num_key_value_groups)
+    value_states = repeat_kv(value, module.num_key_value_groups)
+
+    attn_weights = torch.matmul(query, key_states.transpose(2, 3)) * scaling
+    if attention_mask is not None:
+        attn_weights = attn_weights + attention_mask
+
+    attn_weights = nn.functional.softmax(attn_weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    attn_weights = nn.functional.dropout(attn_weights, p=dropout, training=module.training)
+    attn_output = torch.matmul(attn_weights, value_states)
+    attn_output = attn_output.transpose(1, 2).contiguous()
+
+    return attn_output, attn_weights
+
+
+class QualityGateKimiLinearAttention(nn.Module):
+    """Multi-headed Latent Attention (MLA) from Deepseek V2 with NoPE, but the part of the keys where RoPE is applied is
+    still shared."""
+
+    def __init__(self, config: QualityGateKimiLinearConfig, layer_idx: int):
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer_idx
+        self.attention_dropout = config.attention_dropout
+        self.hidden_size = config.hidden_size
+        self.num_heads = config.num_attention_heads
+
+        self.q_lora_rank = config.q_lora_rank
+        self.qk_rope_head_dim = config.qk_rope_head_dim
+        self.kv_lora_rank = config.kv_lora_rank
+        self.v_head_dim = config.v_head_dim
+        self.qk_nope_head_dim = config.qk_nope_head_dim
+        self.qk_head_dim = config.qk_nope_head_dim + config.qk_rope_head_dim
+        self.num_key_value_groups = config.num_attention_heads // config.num_key_value_heads
+
+        self.is_causal = True
+
+        self.q_proj = (
+            None
+            if self.q_lora_rank is not None
+            else nn.Linear(self.hidden_size, self.num_heads * self.qk_head_dim, bias=False)
+        )
+        self.q_a_proj = (
+            nn.Linear(self.hidden_size, self.q_lora_rank, bias=config.attention_bias)
+            if self.q_lora_rank is not None
+            else None
+        )
+        self.q_a_layernorm = QualityGateKimiLinearRMSNorm(self.q_lora_rank) if self.q_lora_rank is not None else None
+        self.q_b_proj = (
+            nn.Linear(self.q_lora_rank, self.num_heads * self.qk_head_dim, bias=False)
+            if self.q_lora_rank is not None
+            else None
+        )
+
+        self.kv_a_proj_with_mqa = nn.Linear(
+            self.hidden_size,
+            config.kv_lora_rank + config.qk_rope_head_dim,
+            bias=config.attention_bias,
+        )
+        self.kv_a_layernorm = QualityGateKimiLinearRMSNorm(config.kv_lora_rank)
+        self.kv_b_proj = nn.Linear(
+            config.kv_lora_rank,
+            self.num_heads * (self.qk_nope_head_dim + self.v_head_dim),
+            bias=False,
+        )
+
+        self.o_proj = nn.Linear(
+            self.num_heads * self.v_head_dim,
+            self.hidden_size,
+            bias=config.attention_bias,
+        )
+        self.scaling = self.qk_head_dim ** (-0.5)
+
+    def expand_kv(self, kv_nope: torch.Tensor, k_rot: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Expands the compressed latents into key and value states. Args:
+            - kv_nope: key + value without positional encoding, shape [batch_size, 1, seqlen, self.kv_lora_rank]
+            - k_rot: shared key with positional encoding, shape [batch_size, 1, seqlen, self.qk_rope_head_dim]
+        Returns the key and value states, two tensors of shape [batch, num_heads, seq, (k or v)_head_dim].
+        """
+        batch_size, _, seq_length, _ = kv_nope.shape
+        key_shape = (batch_size, seq_length, -1, self.qk_nope_head_dim + self.v_head_dim)
+
+        kv_nope = self.kv_b_proj(kv_nope).view(key_shape).transpose(1, 2)
+        k_nope, value_states = torch.split(kv_nope, [self.qk_nope_head_dim, self.v_head_dim], dim=-1)
+        k_rot = k_rot.expand(-1, k_nope.shape[1], -1, -1)  # does not affect the underlying storage
+
+        # Concatenate k_nope and k_rot in a new tensor
+        key_states = kv_nope.new_empty(*kv_nope.shape[:-1], self.qk_nope_head_dim + self.qk_rope_head_dim)
+        key_states[..., : self.qk_nope_head_dim].copy_(k_nope)
+        key_states[..., self.qk_nope_head_dim :].copy_(k_rot)
+        return key_states, value_states
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        past_key_values: Cache | None = None,
+        **kwargs: Unpack[FlashAttentionKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None, tuple[torch.Tensor] | None]:
+        batch_size, seq_length = hidden_states.shape[:-1]
+        query_shape = (batch_size, seq_length, -1, self.qk_head_dim)
+
+        if self.q_lora_rank is None:
+            q_states = self.q_proj(hidden_states)
+        else:
+            q_states = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(hidden_states)))
+        query_states = q_states.view(query_shape).transpose(1, 2)
+
+        compressed_kv = self.kv_a_proj_with_mqa(hidden_states)
+        kv_nope, k_rot = torch.split(compressed_kv, [self.kv_lora_rank, self.qk_rope_head_dim], dim=-1)
+        kv_nope = self.kv_a_layernorm(kv_nope)
+        # Both latents are viewed as single-head, 4D tensors so all cache layers handle them correctly
+        kv_nope = kv_nope.view(batch_size, 1, seq_length, self.kv_lora_rank)
+        k_rot = k_rot.view(batch_size, 1, seq_length, self.qk_rope_head_dim)
+
+        # Cache read / write is performed while latent KV is still compressed
+        if past_key_values is not None:
+            kv_nope, k_rot = past_key_values.update(kv_nope, k_rot, self.layer_idx)
+
+        key_states, value_states = self.expand_kv(kv_nope, k_rot)
+
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+
+        attn_output, attn_weights = attention_interface(
+            self,
+            query_states,
+            key_states,
+            value_states,
+            attention_mask,
+            dropout=0.0 if not self.training else self.attention_dropout,
+            scaling=self.scaling,
+            **kwargs,
+        )
+
+        attn_output = attn_output.reshape(batch_size, seq_length, -1).contiguous()
+        attn_output = self.o_proj(attn_output)
+        return attn_output, attn_weights
+
+
+class QualityGateKimiLinearTopkRouter(nn.Module):
+    def __init__(self, config: QualityGateKimiLinearConfig):
+        super().__init__()
+        self.top_k = config.num_experts_per_tok
+        self.num_experts = config.num_local_experts
+        self.hidden_dim = config.hidden_size
+        self.weight = nn.Parameter(torch.zeros(self.num_experts, self.hidden_dim))
+        self.routed_scaling_factor = config.routed_scaling_factor
+        self.num_group = config.n_group
+        self.topk_group = config.topk_group
+        self.norm_topk_prob = config.norm_topk_prob
+        self.e_score_correction_bias = nn.Buffer(torch.zeros(self.num_experts))
+
+    def forward(self, hidden_states):
+        hidden_states = hidden_states.view(-1, self.hidden_dim)
+        router_logits = F.linear(hidden_states.type(torch.float32), self.weight.type(torch.float32))
+        scores = router_logits.sigmoid()
+        scores_for_choice = scores + self.e_score_correction_bias
+        group_scores = (
+            scores_for_choice.view(-1, self.num_group, self.num_experts // self.num_group)
+            .topk(2, dim=-1)[0]
+            .sum(dim=-1)
+        )
+        group_idx = torch.topk(group_scores, k=self.topk_group, dim=-1, sorted=False)[1]
+        group_mask = torch.zeros_like(group_scores)
+        group_mask.scatter_(1, group_idx, 1)
+        score_mask = (
+            group_mask.unsqueeze(-1)
+            .expand(-1, self.num_group, self.num_experts // self.num_group)
+            .reshape(-1, self.num_experts)
+        )
+        scores_for_choice = scores_for_choice.masked_fill(~score_mask.bool(), float("-inf"))
+        topk_indices = torch.topk(scores_for_choice, k=self.top_k, dim=-1, sorted=False)[1]
+        topk_weights = scores.gather(1, topk_indices)
+        if self.norm_topk_prob:
+            denominator = topk_weights.sum(dim=-1, keepdim=True) + 1e-20
+            topk_weights /= denominator
+        topk_weights = topk_weights * self.routed_scaling_factor
+        return router_logits, topk_weights, topk_indices
+
+
+# NOTE: the FLA package does not re-cast to `input_dtype` in its implementation, maybe we should do the same
+@use_kernel_forward_from_hub("RMSNormGated")
+class QualityGateKimiLinearRMSNormGated(nn.Module):
+    def __init__(self, hidden_size, eps=1e-6, **kwargs) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(hidden_size))
+        self.variance_epsilon = eps
+        self.activation = "sigmoid"
+
+    def forward(self, hidden_states, gate=None) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+
+        # Strict FP32 norm (do not downcast on the weights)
+        hidden_states = hidden_states.to(torch.float32)
+        variance = hidden_states.pow(2).mean(-1, keepdim=True)
+        hidden_states = hidden_states * torch.rsqrt(variance + self.variance_epsilon)
+        hidden_states = self.weight.to(torch.float32) * hidden_states
+
+        # Apply gating
+        hidden_states = hidden_states * ACT2FN[self.activation](gate.to(torch.float32))
+
+        return hidden_states.to(input_dtype)
+
+
+@use_experts_implementation
+class QualityGateKimiLinearExperts(nn.Module):
+    """Collection of expert weights stored as 3D tensors."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.num_experts = config.num_local_experts
+        self.hidden_dim = config.hidden_size
+        self.intermediate_dim = config.moe_intermediate_size
+        self.gate_up_proj = nn.Parameter(torch.empty(self.num_experts, 2 * self.intermediate_dim, self.hidden_dim))
+        self.down_proj = nn.Parameter(torch.empty(self.num_experts, self.hidden_dim, self.intermediate_dim))
+        self.act_fn = ACT2FN[config.hidden_act]
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        top_k_index: torch.Tensor,
+        top_k_weights: torch.Tensor,
+    ) -> torch.Tensor:
+        final_hidden_states = torch.zeros_like(hidden_states)
+        with torch.no_grad():
+            expert_mask = torch.nn.functional.one_hot(top_k_index, num_classes=self.num_experts + 1)
+            expert_mask = expert_mask.permute(2, 1, 0)
+            expert_hit = torch.greater(expert_mask.sum(dim=(-1, -2)), 0).nonzero()
+
+        for expert_idx in expert_hit:
+            expert_idx = expert_idx[0]
+            if expert_idx == self.num_experts:
+                continue
+            top_k_pos, token_idx = torch.where(expert_mask[expert_idx])
+            current_state = hidden_states[token_idx]
+            gate, up = nn.functional.linear(current_state, self.gate_up_proj[expert_idx]).chunk(2, dim=-1)
+            current_hidden_states = self.act_fn(gate) * up
+            current_hidden_states = nn.functional.linear(current_hidden_states, self.down_proj[expert_idx])
+            current_hidden_states = current_hidden_states * top_k_weights[token_idx, top_k_pos, None]
+            final_hidden_states.index_add_(0, token_idx, current_hidden_states.to(final_hidden_states.dtype))
+
+        return final_hidden_states
+
+
+class QualityGateKimiLinearMLP(nn.Module):
+    def __init__(self, config, intermediate_size=None):
+        super().__init__()
+        self.config = config
+        self.hidden_size = config.hidden_size
+        self.intermediate_size = config.intermediate_size if intermediate_size is None else intermediate_size
+        self.gate_proj = nn.Linear(self.hidden_size, self.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(self.hidden_size, self.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(self.intermediate_size, self.hidden_size, bias=False)
+        self.act_fn = ACT2FN[config.hidden_act]
+
+    def forward(self, x):
+        down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
+        return down_proj
+
+
+class QualityGateKimiLinearForgetGate(nn.Module):
+    """Same as Glm5NextTextForgetGate but with no gate_lower_bound and no A_log reshape."""
+
+    def __init__(self, config: QualityGateKimiLinearConfig):
+        super().__init__()
+        self.head_dim = config.linear_head_dim
+        self.num_heads = config.linear_num_heads
+        self.qkv_dim = self.head_dim * self.num_heads
+
+        self.f_a_proj = nn.Linear(config.hidden_size, self.head_dim, bias=False)
+        self.f_b_proj = nn.Linear(self.head_dim, self.qkv_dim, bias=False)
+        self.dt_bias = nn.Parameter(torch.empty(self.qkv_dim))
+        self.A_log = nn.Parameter(torch.empty(1, 1, self.num_heads, 1))
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_shape = (*hidden_states.shape[:2], -1, self.head_dim)
+
+        forget_gate = self.f_b_proj(self.f_a_proj(hidden_states))
+        g = (forget_gate.float() + self.dt_bias.float().view(1, 1, -1)).view(hidden_shape)
+        A_log = self.A_log.float()
+        decay_rate = torch.exp(A_log)
+
+        # Softplus "log(1 + exp(x))" with uper bound restraint to avoid overflows
+        # NOTE: Softplus for larger values (e.g. 20+), Softplus(x) == x
+        g_softplus = torch.where(g > 20.0, g, torch.log(1.0 + torch.exp(g)))
+
+        return -decay_rate * g_softplus
+
+
+def apply_mask_to_padding_states(hidden_states, attention_mask):
+    """
+    Tunes out the hidden states for padding tokens, see https://github.com/state-spaces/mamba/issues/66
+    """
+    # NOTE: attention mask is a 2D boolean tensor
+    if attention_mask is not None:
+        dtype = hidden_states.dtype
+        hidden_states = (hidden_states * attention_mask[:, :, None]).to(dtype)
+
+    return hidden_states
+
+
+@use_kernel_func_from_hub_with_fallback("causal_conv1d_update", "causal_conv1d")
+def causal_conv1d_update(
+    hidden_states: torch.Tensor,
+    conv_state: torch.Tensor,
+    weight: nn.Parameter,
+    bias: nn.Parameter | None = None,
+    activation: str | None = None,
+):
+    _, hidden_size, seq_len = hidden_states.shape
+    state_len = conv_state.shape[-1]
+
+    hidden_states_new = torch.cat([conv_state, hidden_states], dim=-1).to(weight.dtype)
+    conv_state.copy_(hidden_states_new[:, :, -state_len:])
+    out = F.conv1d(hidden_states_new, weight.unsqueeze(1), bias, padding=0, groups=hidden_size)
+    out = out[:, :, -seq_len:]
+    if activation is not None:
+        out = ACT2FN[activation](out)
+    return out.to(hidden_states.dtype)
+
+
+@use_kernel_func_from_hub_with_fallback("causal_conv1d_fn", "causal_conv1d")
+def causal_conv1d_fn(
+    hidden_states: torch.Tensor,
+    weight: nn.Parameter,
+    bias: nn.Parameter | None = None,
+    activation: str | None = None,
+    **kwargs,
+):
+    _, hidden_size, seq_len = hidden_states.shape
+    padding = weight.shape[-1] - 1
+
+    out = F.conv1d(
+        hidden_states.to(weight.dtype),
+        weight=weight.unsqueeze(1),
+        bias=bias,
+        padding=padding,
+        groups=hidden_size,
+    )[:, :, :seq_len]
+    if activation is not None:
+        out = ACT2FN[activation](out)
+    return out.to(hidden_states.dtype)
+
+
+def l2norm(x: torch.Tensor, dim: int = -1, eps: float = 1e-6):
+    """
+    This function is intended to align with the l2norm implementation in the FLA library.
+
+    # NOTE: FLA compares against `F.normalize` but does + eps instead of max(..., eps) leading to a slight differences
+    """
+    # main difference to qwen's gdn variation: intentionally use sqrt and / to match original triton
+    inv_norm = torch.sqrt((x * x).sum(dim=dim, keepdim=True) + eps)
+    return x / inv_norm
+
+
+@use_kernel_func_from_hub_with_fallback("fused_recurrent_kda", "fla")
+def recurrent_kimi_delta_attention(
+    query,
+    key,
+    value,
+    g,
+    beta,
+    initial_state,
+    output_final_state,
+    use_qk_l2norm_in_kernel=False,
+    **kwargs,
+):
+    # calculations happen in float as states are more susceptible to rounding errors
+    initial_dtype = query.dtype
+    query, key, value, g, beta = [x.to(torch.float32) for x in (query, key, value, g, beta)]
+
+    # important: FLA calculates these in fp32 so we do this after the float casts
+    if use_qk_l2norm_in_kernel:
+        query = l2norm(query, dim=-1, eps=1e-6)
+        key = l2norm(key, dim=-1, eps=1e-6)
+
+    # shapes and other metadata
+    batch_size, sequence_length, num_heads, k_head_dim = key.shape
+    v_head_dim = value.shape[-1]
+    scale = 1 / (query.shape[-1] ** 0.5)
+    query = query * scale
+
+    core_attn_out = torch.zeros(
+        batch_size, sequence_length, num_heads, v_head_dim, dtype=value.dtype, device=value.device
+    )
+    last_recurrent_state = (
+        torch.zeros(batch_size, num_heads, k_head_dim, v_head_dim, dtype=value.dtype, device=value.device)
+        if initial_state is None
+        else initial_state.to(value)
+    )
+
+    # recurrent iteration
+    for i in range(sequence_length):
+        q_i = query[:, i]
+        k_i = key[:, i]
+        v_i = value[:, i]
+        g_i = g[:, i][..., None].exp()
+        b_i = beta[:, i][..., None]
+
+        last_recurrent_state = last_recurrent_state * g_i
+        kv_mem = (last_recurrent_state * k_i[..., None]).sum(dim=-2)
+        delta = (v_i - kv_mem) * b_i
+
+        last_recurrent_state = last_recurrent_state + k_i.unsqueeze(-1) * delta.unsqueeze(-2)
+        core_attn_out[:, i] = (last_recurrent_state * q_i.unsqueeze(-1)).sum(dim=-2)
+
+    return core_attn_out.to(initial_dtype), last_recurrent_state if output_final_state else None
+
+
+@use_kernel_func_from_hub_with_fallback("chunk_kda", "fla")
+def chunk_kimi_delta_attention(
+    query,
+    key,
+    value,
+    g,
+    beta,
+    chunk_size=64,
+    initial_state=None,
+    output_final_state=False,
+    use_qk_l2norm_in_kernel=False,
+    **kwargs,
+):
+    # calculations happen in float as states are more susceptible to rounding errors
+    initial_dtype = query.dtype
+
+    query, key, value, beta, g = [
+        x.transpose(1, 2).contiguous().to(torch.float32) for x in (query, key, value, beta, g)
+    ]
+
+    # important: FLA calculates these in fp32 so we do this after the float casts
+    if use_qk_l2norm_in_kernel:
+        query = l2norm(query, dim=-1, eps=1e-6)
+        key = l2norm(key, dim=-1, eps=1e-6)
+
+    # shapes and other metadata
+    batch_size, num_heads, sequence_length, k_head_dim = key.shape
+    v_head_dim = value.shape[-1]
+    scale = 1 / (query.shape[-1] ** 0.5)
+    pad_size = (chunk_size - sequence_length % chunk_size) % chunk_size
+    total_sequence_length = sequence_length + pad_size
+
+    # prepare all the relevant input
+    query = F.pad(query, (0, 0, 0, pad_size)) * scale
+    key = F.pad(key, (0, 0, 0, pad_size))
+    value = F.pad(value, (0, 0, 0, pad_size))
+    g = F.pad(g, (0, 0, 0, pad_size))
+    beta = F.pad(beta, (0, pad_size))
+    v_beta = value * beta.unsqueeze(-1)
+    k_beta = key * beta.unsqueeze(-1)
+
+    # reshape to chunks
+    query, key, value, g, k_beta, v_beta = [
+        x.reshape(x.shape[0], x.shape[1], -1, chunk_size, x.shape[-1]) for x in (query, key, value, g, k_beta, v_beta)
+    ]
+    beta = beta.reshape(beta.shape[0], beta.shape[1], -1, chunk_size)
+
+    # Intra chunk
+    # Main difference to GDN is the per head application of `g` which was broadcasted across heads instead
+    g = g.cumsum(dim=-2)
+    mask = torch.triu(torch.ones(chunk_size, chunk_size, dtype=torch.bool, device=query.device), diagonal=0)
+    strict_mask = torch.triu(torch.ones(chunk_size, chunk_size, dtype=torch.bool, device=query.device), diagonal=1)
+    decay_mask = (g.unsqueeze(-2) - g.unsqueeze(-3)).masked_fill(strict_mask[..., None], float("-inf")).exp().float()
+    attn = -(k_beta.unsqueeze(-2) * key.unsqueeze(-3) * decay_mask).sum(dim=-1).masked_fill(mask, 0)
+    for i in range(1, chunk_size):
+        row = attn[..., i, :i].clone()
+        sub = attn[..., :i, :i].clone()
+        attn[..., i, :i] = row + (row.unsqueeze(-1) * sub).sum(-2)
+
+    attn = attn + torch.eye(chunk_size, dtype=attn.dtype, device=attn.device)
+    value = attn @ v_beta
+    k_cumdecay = attn @ (k_beta * g.exp())
+
+    last_recurrent_state = (
+        torch.zeros(batch_size, num_heads, k_head_dim, v_head_dim, dtype=value.dtype, device=value.device)
+        if initial_state is None
+        else initial_state.to(value)
+    )
+    core_attn_out = torch.zeros_like(value)
+
+    mask = torch.triu(torch.ones(chunk_size, chunk_size, dtype=torch.bool, device=query.device), diagonal=1)
+    for i in range(total_sequence_length // chunk_size):
+        q_i = query[:, :, i]
+        k_i = key[:, :, i]
+        v_i = value[:, :, i]
+        g_i = g[:, :, i]
+
+        # Inter chunk
+        attn_inter = (q_i * g_i.exp()) @ last_recurrent_state
+        # Intra chunk
+        attn_intra = (q_i.unsqueeze(-2) * k_i.unsqueeze(-3) * decay_mask[:, :, i]).sum(dim=-1).masked_fill(mask, 0)
+        # New update rule
+        v_prime = k_cumdecay[:, :, i] @ last_recurrent_state
+        v_new = v_i - v_prime
+
+        core_attn_out[:, :, i] = attn_inter + attn_intra @ v_new
+        last_recurrent_state = (
+            last_recurrent_state * g_i[:, :, -1].exp().unsqueeze(-1)
+            + (k_i * (g_i[:, :, -1:] - g_i).exp()).transpose(-1, -2) @ v_new
+        )
+
+    if not output_final_state:
+        last_recurrent_state = None
+
+    core_attn_out = core_attn_out.reshape(core_attn_out.shape[0], core_attn_out.shape[1], -1, core_attn_out.shape[-1])
+    core_attn_out = core_attn_out[:, :, :sequence_length]
+    core_attn_out = core_attn_out.transpose(1, 2).contiguous().to(initial_dtype)
+
+    return core_attn_out, last_recurrent_state
+
+
+@use_kernelized_func(
+    [chunk_kimi_delta_attention, recurrent_kimi_delta_attention, causal_conv1d_fn, causal_conv1d_update]
+)
+class QualityGateKimiLinearDeltaAttention(nn.Module):
+    """Kimi Linear Attention: this is essentialy the same a gated delta net (GDN) but decay is per-channel instead of
+    per-token."""
+
+    def __init__(self, config: QualityGateKimiLinearConfig, layer_idx: int):
+        super().__init__()
+        self.hidden_size = config.hidden_size
+        self.num_heads = config.linear_num_heads
+        self.head_dim = config.linear_head_dim
+        self.qkv_dim = self.head_dim * self.num_heads
+
+        self.conv_kernel_size = config.linear_conv_kernel_dim
+        self.layer_idx = layer_idx
+        self.activation = config.hidden_act
+        self.layer_norm_epsilon = config.rms_norm_eps
+
+        self.q_proj = nn.Linear(self.hidden_size, self.qkv_dim, bias=False)
+        self.k_proj = nn.Linear(self.hidden_size, self.qkv_dim, bias=False)
+        self.v_proj = nn.Linear(self.hidden_size, self.qkv_dim, bias=False)
+
+        self.conv_dim = self.qkv_dim * 3
+        self.conv1d = nn.Conv1d(
+            in_channels=self.conv_dim,
+            out_channels=self.conv_dim,
+            bias=False,
+            kernel_size=self.conv_kernel_size,
+            groups=self.conv_dim,
+            padding=self.conv_kernel_size - 1,
+        )
+        self.forget_gate = QualityGateKimiLinearForgetGate(config)
+        self.b_proj = nn.Linear(self.hidden_size, self.num_heads, bias=False)
+
+        self.g_a_proj = nn.Linear(self.hidden_size, self.head_dim, bias=False)
+        self.g_b_proj = nn.Linear(self.head_dim, self.qkv_dim, bias=False)
+        self.o_norm = QualityGateKimiLinearRMSNormGated(self.head_dim, eps=self.layer_norm_epsilon)
+        self.o_proj = nn.Linear(self.qkv_dim, self.hidden_size, bias=False)
+
+        self.layer_type = config.layer_types[layer_idx]
+
+    @force_accelerate_hooks("conv1d")
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        cache_params: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ):
+        # Zero out padding
+        hidden_states = apply_mask_to_padding_states(hidden_states, attention_mask)
+
+        # Set up dimensions for reshapes later
+        batch_size, seq_len = hidden_states.shape[:2]
+        hidden_shape = (batch_size, seq_len, -1, self.head_dim)
+
+        mixed_qkv = torch.cat(
+            [
+                self.q_proj(hidden_states),
+                self.k_proj(hidden_states),
+                self.v_proj(hidden_states),
+            ],
+            dim=-1,
+        ).transpose(1, 2)
+
+        # Acts for normal prefill but also for multi-token prefill continue
+        if cache_params is not None:
+            conv_state = cache_params.get_conv_state(self.layer_idx, state_idx=0)
+            recurrent_state = cache_params.get_recurrent_state(self.layer_idx, state_idx=0)
+        else:
+            conv_state, recurrent_state = None, None
+
+        # Single token decode path
+        if conv_state is not None and seq_len == 1:
+            mixed_qkv = causal_conv1d_update(
+                mixed_qkv,
+                conv_state,
+                weight=self.conv1d.weight.squeeze(1),
+                bias=self.conv1d.bias,
+                activation=self.activation,
+            )
+        # Multi token prefill or simple "full" prefill
+        else:
+            # Concatenated state for prefill
+            if cache_params is not None:
+                mixed_qkv = cache_params.update_conv_state(
+                    mixed_qkv, self.layer_idx, conv_kernel_size=self.conv_kernel_size
+                )
+
+            mixed_qkv = causal_conv1d_fn(
+                mixed_qkv,
+                weight=self.conv1d.weight.squeeze(1),
+                bias=self.conv1d.bias,
+                activation=self.activation,
+                **kwargs,
+            )
+
+            # Cut out any tail
+            mixed_qkv = mixed_qkv[:, :, -seq_len:]
+
+        query, key, value = torch.split(
+            mixed_qkv.transpose(1, 2),
+            [self.qkv_dim] * 3,
+            dim=-1,
+        )
+
+        query = query.view(hidden_shape)
+        key = key.view(hidden_shape)
+        value = value.view(hidden_shape)
+
+        # Forget gate and input gate
+        g = self.forget_gate(hidden_states)
+        beta = torch.sigmoid(self.b_proj(hidden_states))
+
+        # KDA
+        if recurrent_state is not None and seq_len == 1:
+            core_attn_out, last_recurrent_state = recurrent_kimi_delta_attention(
+                query,
+                key,
+                value,
+                g=g,
+                beta=beta,
+                initial_state=recurrent_state,
+                output_final_state=cache_params is not None,
+                use_qk_l2norm_in_kernel=True,
+                **kwargs,
+            )
+        else:
+            core_attn_out, last_recurrent_state = chunk_kimi_delta_attention(
+                query,
+                key,
+                value,
+                g=g,
+                beta=beta,
+                initial_state=recurrent_state,
+                output_final_state=cache_params is not None,
+                use_qk_l2norm_in_kernel=True,
+                **kwargs,
+            )
+
+        if cache_params is not None:
+            cache_params.update_recurrent_state(last_recurrent_state.to(torch.float32), self.layer_idx)
+
+        # Final gated norm and proj
+        gate = self.g_b_proj(self.g_a_proj(hidden_states)).view(hidden_shape)
+        output = self.o_norm(core_attn_out, gate).reshape(batch_size, seq_len, -1)
+        output = self.o_proj(output)
+
+        return output
+
+
+class QualityGateKimiLinearMoE(nn.Module):
+    """
+    A mixed expert module containing shared experts.
+    """
+
+    def __init__(self, config: QualityGateKimiLinearConfig):
+        super().__init__()
+        self.config = config
+        self.experts = QualityGateKimiLinearExperts(config)
+        self.gate = QualityGateKimiLinearTopkRouter(config)
+        self.shared_experts = QualityGateKimiLinearMLP(
+            config=config, intermediate_size=config.moe_intermediate_size * config.n_shared_experts
+        )
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        residuals = hidden_states
+        orig_shape = hidden_states.shape
+        _, topk_weights, topk_indices = self.gate(hidden_states)
+        hidden_states = hidden_states.view(-1, hidden_states.shape[-1])
+        hidden_states = self.experts(hidden_states, topk_indices, topk_weights).view(*orig_shape)
+        hidden_states = hidden_states + self.shared_experts(residuals)
+        return hidden_states
+
+
+class QualityGateKimiLinearDecoderLayer(GradientCheckpointingLayer):
+    def __init__(self, config: QualityGateKimiLinearConfig, layer_idx: int):
+        super().__init__()
+        self.hidden_size = config.hidden_size
+        self.self_attn = (
+            # CODEPATH: TODO: remove this once the mlinter rule is relaxed
+            QualityGateKimiLinearAttention(config, layer_idx)
+            if config.layer_types[layer_idx] == "full_attention"
+            else QualityGateKimiLinearDeltaAttention(config, layer_idx)
+        )
+
+        self.mlp = (
+            QualityGateKimiLinearMoE(config)
+            if config.mlp_layer_types[layer_idx] == "sparse"
+            else QualityGateKimiLinearMLP(config)
+        )
+
+        self.input_layernorm = QualityGateKimiLinearRMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = QualityGateKimiLinearRMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.block_type = config.layer_types[layer_idx]
+        self.quality_gate = QualityGateKimiLinearGate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = False,
+        output_quality_logits: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        residual = hidden_states
+        # Self attn
+        hidden_states = self.input_layernorm(hidden_states)
+        if self.block_type == "linear_attention":
+            hidden_states = self.self_attn(
+                hidden_states=hidden_states,
+                cache_params=past_key_values,
+                attention_mask=attention_mask,
+                **kwargs,
+            )
+        else:
+            hidden_states, _ = self.self_attn(
+                hidden_states=hidden_states,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                **kwargs,
+            )
+        hidden_states = residual + hidden_states
+
+        # Fully Connected
+        residual = hidden_states
+        hidden_states = self.post_attention_layernorm(hidden_states)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        hidden_states = self.mlp(hidden_states)
+        if self.scale_ffn:
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        hidden_states = residual + hidden_states
+        return hidden_states
+
+
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
+
+    Processes that share the model have to call this all of them; the first one writes.
+    """
+    weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
+    weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not is_shared or torch.distributed.get_rank() == 0:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every gate.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    wanted = {name: gate.weight for name, gate in find_quality_gates(model).items()}
+    found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
+    for name in needed | found:
+        if found.get(name) != needed.get(name):
+            raise ValueError(
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
+                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+            )
+    for name, weight in wanted.items():
+        new = weights[name].to(weight.device)
+        if hasattr(weight, "full_tensor"):  # this process has a share of it
+            new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
+        weight.copy_(new)
+
+
+def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
+    return {
+        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
+        for name, module in model.base_model.named_modules()
+        if name.endswith(".quality_gate")
+    }
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring
+class QualityGateKimiLinearPreTrainedModel(PreTrainedModel):
+    config: QualityGateKimiLinearConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["QualityGateKimiLinearDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _keys_to_ignore_on_load_unexpected = None
+    _can_record_outputs = {
+        "router_logits": OutputRecorder(QualityGateKimiLinearTopkRouter, index=0),
+        "hidden_states": QualityGateKimiLinearDecoderLayer,
+        "attentions": QualityGateKimiLinearAttention,
+        "quality_logits": OutputRecorder(QualityGateKimiLinearGate, index=0),
+    }
+    _is_stateful = True
+    _can_compile_fullgraph = True
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, QualityGateKimiLinearForgetGate):  # following FLA initialization
+            # A_log
+            init.copy_(module.A_log, init.uniform_(module.A_log, a=1.0, b=16.0).log())
+            # dt_bias
+            init.uniform_(module.dt_bias, a=math.log(1e-3), b=math.log(1e-1))
+            dt = module.dt_bias.exp().clamp_min(1e-4)
+            init.copy_(module.dt_bias, dt + torch.log(-torch.expm1(-dt)))  # (stable) inverse softplus
+        elif isinstance(module, QualityGateKimiLinearExperts):
+            init.normal_(module.gate_up_proj, mean=0.0, std=self.config.initializer_range)
+            init.normal_(module.down_proj, mean=0.0, std=self.config.initializer_range)
+        elif isinstance(module, QualityGateKimiLinearTopkRouter):
+            init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+            init.zeros_(module.e_score_correction_bias)
+        elif isinstance(module, QualityGateKimiLinearRMSNormGated):
+            init.ones_(module.weight)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+    def __init__(self, config: QualityGateKimiLinearConfig, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateKimiLinearModel, exist_ok=True)
+        # Checkpoints of the base hold weights in another form than the model
+        for ours, base in (("quality_gate_kimi_linear", "kimi_linear"),):
+            names = get_checkpoint_conversion_mapping(base)
+            register_checkpoint_conversion_mapping(ours, names, overwrite=True)
+        super().__init__(config, *inputs, **kwargs)
+
+
+class QualityGateKimiLinearIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
+def weighted_losses(
+    good_ratios: torch.Tensor,
+    valid: torch.Tensor,
+    config: PreTrainedConfig,
+    quality_labels: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+) -> torch.Tensor:
+    """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
+    cost = torch.square if config.quality_loss_type == "mse" else torch.positive
+    costs = cost(good_ratios)
+    if not config.sample_wise_averaging:
+        return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
+    if quality_labels is not None:
+        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+        known = labels >= 0
+        labels = torch.where(known, labels, 0)
+        guided = (1 - labels) * config.quality_loss_balance * costs
+        guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
+        costs = torch.where(known, guided, costs)
+    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+
+
+def warn_of_closing_gates(config: PreTrainedConfig) -> None:
+    """Warn once where nothing in the loss keeps a gate open."""
+    only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if only_closes and not torch.compiler.is_compiling():
+        logger.warning_once(
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
+            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
+        )
+
+
+def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor:
+    """1.0 where a token counts, else 0.0: `[batch, tokens]` for scores `[layers, batch, tokens]`."""
+    _, batch_size, length = scores.shape
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
+        return torch.ones_like(scores[0])
+    if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
+            f"({batch_size}, {length} or more)."
+        )
+    return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
+
+
+def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+    if position_ids is None or position_ids.ndim != 2:
+        tokens = valid.sum(-1, keepdim=True)
+        return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+    starts = position_ids[:, 1:] <= position_ids[:, :-1]
+    sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
+    tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+
+
+def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
+    """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
+
+    The decorated `forward` takes two more keyword arguments:
+
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
+            config's `output_router_logits` says so, and in training.
+
+    With scores it also returns their quality loss, and adds it to the loss where there is one.
+    """
+
+    def decorate(forward: Callable) -> Callable:
+        own = signature(forward)
+        names = list(own.parameters)
+
+        @wraps(forward)
+        def wrapper(self, *args, **kwargs):
+            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+                return forward(self, *args, **kwargs)
+            kwargs.update(zip(names[1:], args))
+            check_quality_inputs(**kwargs)
+            given = dict(kwargs)
+            kwargs.pop("quality_labels", None)
+            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            # Heads drop what they do not know of the base model's output, so the scores go around them
+            scores = []
+            kwargs["hand_on_scores"] = scores.append
+            outputs = forward(self, **kwargs)
+            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+
+        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        *parameters, rest = own.parameters.values()
+        parameters += [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in added
+            if name not in names
+        ]
+        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
+        return can_return_tuple(wrapper)
+
+    return decorate
+
+
+def records_quality_scores(forward: Callable) -> Callable:
+    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+
+    Raises:
+        ValueError: gradients are wanted, but the scores carry none.
+    """
+
+    @wraps(forward)
+    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
+        outputs = forward(self, *args, **kwargs | {"return_dict": True})
+        logits = outputs.get("quality_logits")
+        if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
+            checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+            trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
+            if trains_layers or any(gate.weight.requires_grad for gate in find_quality_gates(self).values()):
+                raise ValueError(
+                    "The quality scores carry no gradients: reentrant gradient checkpointing computes them without. "
+                    "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
+                    "`output_router_logits=False`."
+                )
+        elif not logits and self.training:
+            gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
+            outputs["last_hidden_state"] = QualityGateKimiLinearIdle.apply(outputs.last_hidden_state, *idle)
+        hand_on_scores(logits)
+        return outputs
+
+    return wrapper
+
+
+def quality_classification_loss(
+    router_logits: tuple[torch.Tensor, ...] | None,
+    config: PreTrainedConfig,
+    attention_mask: torch.Tensor | None = None,
+    debug: bool = False,
+    quality_labels: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    The quality loss of gate scores, mean over layers.
+
+    Source: the Quality-Gate project (linear loss, labels and their balance) and Select-MoE, which it follows (the
+    other losses); moments are taken of each layer, and keep the gradients that they lost there.
+
+    Args:
+        router_logits: one tensor `[batch, tokens, 1]` for every layer, before the sigmoid.
+        config: the configuration of the gated text model: `quality_loss_type` and the fields that go with it.
+        attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
+            Masks of another rank are for attention alone: every token counts.
+        debug: whether to print scores and loss of every fifth layer.
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+            Averages over tokens and moments of a batch know no samples and ignore them.
+        position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+
+    Returns:
+        A scalar in float32: 0 where there are no scores or no token counts.
+
+    Raises:
+        ValueError: an unknown loss type, or a shape that does not fit the scores.
+    """
+    if not router_logits:
+        return torch.zeros(())
+    device = router_logits[0].device
+    scores = torch.cat([each.to(device) for each in router_logits], -1).float().movedim(-1, 0)
+    valid = valid_tokens(attention_mask, scores)
+    good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
+    is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+        if not torch.compiler.is_compiling():
+            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+    if is_of_tokens:
+        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+    elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
+        losses = moment_losses(good_ratios, valid, config)
+    else:
+        choices = ", ".join(QUALITY_GATE_CHOICES["quality_loss_type"])
+        raise ValueError(f"`quality_loss_type` is {config.quality_loss_type!r}, but must be one of {choices}.")
+    if debug and not torch.compiler.is_compiling():
+        print_quality_scores(router_logits, losses)
+    return losses.mean()
+
+
+def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.Tensor) -> None:
+    """Print shape, range and mean of the scores and the quality loss of every fifth layer."""
+    print(f"quality loss of {len(router_logits)} layers: {losses.mean().item():.6f}")
+    for layer in range(0, len(router_logits), 5):
+        scores = router_logits[layer].detach().float()
+        print(
+            f"  layer {layer}: shape {tuple(scores.shape)}, min {scores.min().item():.4f}, "
+            f"max {scores.max().item():.4f}, mean {scores.mean().item():.4f}, loss {losses[layer].item():.6f}"
+        )
+
+
+def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
+    """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
+    tokens = valid.sum()
+    means = (good_ratios * valid).sum((1, 2)) / tokens.clamp(min=1)
+    deviations = (good_ratios - means[:, None, None]) * valid
+    variances = deviations.square().sum((1, 2)) / (tokens - 1).clamp(min=1)
+    if config.quality_loss_type == "mean_variance_regularization":
+        losses = (means - 0.5).square() - config.lambda_var * variances
+    else:
+        losses = config.w_mean * (means - config.beta_target_mean).square()
+        losses = losses + config.w_var * (variances - config.beta_target_var).square()
+    return losses * tokens.gt(0)
+
+
+def check_quality_inputs(
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    attention_mask: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
+    quality_labels: torch.Tensor | None = None,
+    **kwargs,
+) -> None:
+    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    tokens = input_ids if input_ids is not None else inputs_embeds
+    if tokens is None:
+        return  # the base says what is missing
+    batch_size, length = tokens.shape[:2]
+    if quality_labels is not None and quality_labels.shape != (batch_size,):
+        raise ValueError(
+            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"({batch_size},)."
+        )
+    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
+    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
+            f"value for each token: ({batch_size}, {length})."
+        )
+
+
+def batch_share(
+    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+) -> torch.Tensor | float:
+    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
+    if labels is None or num_items_in_batch is None:
+        return 1.0
+    targets = labels[..., 1:] if labels.ndim > 1 else labels
+    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
+
+
+def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+    if output_router_logits is not None:
+        return output_router_logits
+    config = model.config.get_text_config()
+    return config.output_router_logits or model.training
+
+
+def add_quality_scores(
+    model: PreTrainedModel,
+    outputs: ModelOutput,
+    logits: tuple[torch.Tensor, ...] | None,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    labels: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    **kwargs,
+) -> dict[str, Any]:
+    """The fields of a base's output, and those that the gates add."""
+    fields = dict(outputs)
+    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
+    if loss is not None:  # a base with experts has added its own auxiliary loss
+        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
+    if logits is None:
+        return fields
+    fields["quality_logits"] = logits
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+        fields["router_logits"] = logits
+    config = model.config.get_text_config()
+    quality_loss = quality_classification_loss(
+        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+    )
+    fields["quality_loss"] = quality_loss
+    if loss is not None:
+        if quality_loss.requires_grad and quality_labels is None:
+            warn_of_closing_gates(config)
+        share = batch_share(labels, num_items_in_batch, loss.device)
+        fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
+    return fields
+
+
+QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
+
+
+@auto_docstring
+class QualityGateKimiLinearModel(QualityGateKimiLinearPreTrainedModel):
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
+    def __init__(self, config: QualityGateKimiLinearConfig):
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
+        self.layers = nn.ModuleList(
+            [QualityGateKimiLinearDecoderLayer(config, layer_idx) for layer_idx in range(config.num_hidden_layers)]
+        )
+        self.norm = QualityGateKimiLinearRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.gradient_checkpointing = False
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateKimiLinearModelOutputWithPast)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MoeModelOutputWithPast:
+        if (input_ids is None) ^ (inputs_embeds is not None):
+            raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
+
+        if inputs_embeds is None:
+            inputs_embeds = self.embed_tokens(input_ids)
+
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+
+        if position_ids is None:
+            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            position_ids: torch.LongTensor = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
+            position_ids = (position_ids + past_seen_tokens).unsqueeze(0)
+
+        if not isinstance(causal_mask_mapping := attention_mask, dict):
+            # Prepare mask arguments
+            mask_kwargs = {
+                "config": self.config,
+                "inputs_embeds": inputs_embeds,
+                "attention_mask": attention_mask,
+                "past_key_values": past_key_values,
+                "position_ids": position_ids,
+            }
+            # Create the masks
+            causal_mask_mapping = {
+                "full_attention": create_causal_mask(**mask_kwargs),
+                "linear_attention": create_recurrent_attention_mask(**mask_kwargs),
+            }
+
+        hidden_states = inputs_embeds
+
+        for i, decoder_layer in enumerate(self.layers[: self.config.num_hidden_layers]):
+            hidden_states = decoder_layer(
+                hidden_states,
+                attention_mask=causal_mask_mapping[self.config.layer_types[i]],
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                **kwargs,
+            )
+
+        hidden_states = self.norm(hidden_states)
+
+        return MoeModelOutputWithPast(
+            last_hidden_state=hidden_states,
+            past_key_values=past_key_values,
+        )
+
+
+@auto_docstring
+class QualityGateKimiLinearForCausalLM(QualityGateKimiLinearPreTrainedModel, GenerationMixin):
+    _tied_weights_keys = {}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _fsdp_plan = {"lm_head": "keep_full_weight"}
+
+    def __init__(self, config: QualityGateKimiLinearConfig):
+        super().__init__(config)
+        self.model = QualityGateKimiLinearModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateKimiLinearCausalLMOutputWithPast)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MoeCausalLMOutputWithPast:
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        outputs: MoeModelOutputWithPast = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+
+        hidden_states = outputs.last_hidden_state
+        # Only compute necessary logits, and do not upcast them to float if we are not computing the loss
+        hidden_states = slice_logits_to_keep(hidden_states, logits_to_keep)
+        logits = self.lm_head(hidden_states)
+
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+
+        return MoeCausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            router_logits=outputs.router_logits,
+        )
+
+
+__all__ = [
+    "QualityGateKimiLinearPreTrainedModel",
+    "QualityGateKimiLinearModel",
+    "QualityGateKimiLinearForCausalLM",
+    "quality_classification_loss",
+]

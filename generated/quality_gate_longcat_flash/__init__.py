@@ -1,0 +1,18 @@
+# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
+# Seal: sha256 8566d8434f9d2fa3f713978d0b00fcf550e8b6a1db350a7cac41382f2ad9caf1
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from .configuration_quality_gate_longcat_flash import *
+from .modeling_quality_gate_longcat_flash import *

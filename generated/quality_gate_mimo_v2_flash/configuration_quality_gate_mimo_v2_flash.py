@@ -1,0 +1,224 @@
+# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
+# Seal: sha256 1e2e38ca13e19eb8b3dbf00637dfb356dc8b57a8c83adaefe761686d71b4d6f5
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="XiaomiMiMo/MiMo-V2-Flash")
+@strict
+class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
+    r"""
+    n_group (`int`, *optional*, defaults to 1):
+        Number of expert groups for group-based top-k routing.
+    topk_group (`int`, *optional*, defaults to 1):
+        Number of groups selected per token in group-based top-k routing.
+    head_dim (`int`, *optional*, defaults to 192):
+        Dimension of query and key heads.
+    v_head_dim (`int`, *optional*, defaults to 128):
+        Dimension of value heads (special case because MiMo uses a smaller v head dim than (qk) head dim )
+    mlp_layer_types (`list`, *optional*):
+        MLP pattern for each layer (`"dense"` or `"sparse"`). Defaults to 1 dense + rest sparse.
+    attention_value_scale (`float`, *optional*, defaults to 0.707 (which is the decimal approximation
+        of `sqrt(hidden_size / (num_attention_heads * v_head_dim))`):
+        Constant multiplier applied to rescale the attention values.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_mimo_v2_flash import QualityGateMiMoV2FlashConfig, QualityGateMiMoV2FlashForCausalLM
+
+    >>> model = QualityGateMiMoV2FlashForCausalLM(QualityGateMiMoV2FlashConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_mimo_v2_flash"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_proj": "colwise",
+        "layers.*.self_attn.k_proj": "colwise",
+        "layers.*.self_attn.v_proj": "colwise",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.self_attn.sinks": "colwise",
+        "layers.*.self_attn": "local_params",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+        "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
+        "layers.*.mlp.experts.down_proj": "rowwise",
+        "layers.*.mlp.experts": "moe_tp_experts",
+    }
+    base_model_pp_plan = {
+        "embed_tokens": (["input_ids"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+    base_model_ep_plan = {
+        "layers.*.mlp.experts.gate_up_proj": "grouped_gemm",
+        "layers.*.mlp.experts.down_proj": "grouped_gemm",
+        "layers.*.mlp.experts": "ep_dispatch_experts",
+    }
+    attribute_map = {"num_local_experts": "n_routed_experts"}
+
+    # Overrides from Glm4MoeConfig
+    vocab_size: int = 152576
+    hidden_size: int = 4096
+    intermediate_size: int = 16384
+    num_hidden_layers: int = 48
+    num_attention_heads: int = 64
+    num_key_value_heads: int = 4
+    hidden_act: str = "silu"
+    max_position_embeddings: int = 131072
+    initializer_range: float = 0.02
+    rms_norm_eps: float = 1e-5
+    use_cache: bool = True
+    tie_word_embeddings: bool = False
+    rope_parameters: RopeParameters | dict | None = None
+    attention_bias: bool = False
+    attention_dropout: float | int = 0.0
+    moe_intermediate_size: int = 2048
+    num_experts_per_tok: int = 8
+    output_router_logits: bool = False
+    n_routed_experts: int = 256
+    routed_scaling_factor: float | None = 1.0
+    n_group: int = 1
+    topk_group: int = 1
+    norm_topk_prob: bool = True
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
+    # MiMo-V2-Flash specific
+    head_dim: int = 192
+    v_head_dim: int = 128
+    sliding_window: int = 129
+    layer_types: list[str] | None = None
+    mlp_layer_types: list[str] | None = None
+    attention_value_scale: float | None = 0.707
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        # Full attention for the first layer and every 6th layer; SWA for the rest.
+        if self.layer_types is None:
+            self.layer_types = [
+                "full_attention" if (i == 0 or not ((i + 1) % 6)) else "sliding_attention"
+                for i in range(self.num_hidden_layers)
+            ]
+        # First layer is a dense MLP, the rest are MoE.
+        if self.mlp_layer_types is None:
+            self.mlp_layer_types = ["dense"] + ["sparse"] * (self.num_hidden_layers - 1)
+        # Per-layer rope defaults matching the XiaomiMiMo/MiMo-V2-Flash pretrained thetas.
+        if self.rope_parameters is None:
+            self.rope_parameters = {
+                "full_attention": {"rope_type": "default", "rope_theta": 5_000_000.0, "partial_rotary_factor": 0.334},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 0.334},
+            }
+        # BC: The hub config.json stores `routed_scaling_factor` as null
+        if self.routed_scaling_factor is None:
+            self.routed_scaling_factor = 1.0
+        # The reference SGLang implementation attends to `sliding_window_size` previous tokens plus the query.
+        if kwargs.get("sliding_window_size") is not None:
+            self.sliding_window = kwargs["sliding_window_size"] + 1
+
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+    def convert_rope_params_to_dict(self, **kwargs):
+        return kwargs
+
+
+__all__ = ["QualityGateMiMoV2FlashConfig"]

@@ -1,0 +1,267 @@
+# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
+# Seal: sha256 4f710989f944992a7554622cae4034f487a7d6aac83888fa8b185b961c8081f5
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="Qwen/Qwen3.5-27B")
+@strict
+class QualityGateQwen3_5TextConfig(PreTrainedConfig):
+    r"""
+    linear_conv_kernel_dim (`int`, *optional*, defaults to 4):
+        Kernel size of the convolution used in linear attention layers.
+    linear_key_head_dim (`int`, *optional*, defaults to 128):
+        Dimension of each key head in linear attention.
+    linear_value_head_dim (`int`, *optional*, defaults to 128):
+        Dimension of each value head in linear attention.
+    linear_num_key_heads (`int`, *optional*, defaults to 16):
+        Number of key heads used in linear attention layers.
+    linear_num_value_heads (`int`, *optional*, defaults to 32):
+        Number of value heads used in linear attention layers.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_qwen3_5 import QualityGateQwen3_5TextConfig, QualityGateQwen3_5ForCausalLM
+
+    >>> model = QualityGateQwen3_5ForCausalLM(QualityGateQwen3_5TextConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_qwen3_5_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_proj": "colwise",
+        "layers.*.self_attn.k_proj": "colwise",
+        "layers.*.self_attn.v_proj": "colwise",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.self_attn.q_norm": "replicated_with_grad_allreduce",
+        "layers.*.self_attn.k_norm": "replicated_with_grad_allreduce",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+        "layers.*.linear_attn.in_proj_qkv": "colwise_gather_output",
+        "layers.*.linear_attn.in_proj_z": "colwise_gather_output",
+        "layers.*.linear_attn.in_proj_b": "colwise_gather_output",
+        "layers.*.linear_attn.in_proj_a": "colwise_gather_output",
+        "layers.*.linear_attn.out_proj": "colwise_gather_output",
+    }
+    base_model_pp_plan = {
+        "embed_tokens": (["input_ids"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+    base_model_ep_plan = None  # no Moe
+
+    vocab_size: int = 248320
+    hidden_size: int = 4096
+    intermediate_size: int = 12288
+    num_hidden_layers: int = 32
+    num_attention_heads: int = 16
+    num_key_value_heads: int = 4
+    hidden_act: str = "silu"
+    max_position_embeddings: int = 32768
+    initializer_range: float = 0.02
+    rms_norm_eps: float = 1e-6
+    use_cache: bool = True
+    tie_word_embeddings: bool = False
+    rope_parameters: RopeParameters | dict | None = None
+    attention_bias: bool = False
+    attention_dropout: float | int = 0.0
+    head_dim: int = 256
+    linear_conv_kernel_dim: int = 4
+    linear_key_head_dim: int = 128
+    linear_value_head_dim: int = 128
+    linear_num_key_heads: int = 16
+    linear_num_value_heads: int = 32
+    layer_types: list[str] | None = None
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    base_config_key = "text_config"
+    ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        kwargs.setdefault("partial_rotary_factor", 0.25)  # assign default for BC
+        if self.layer_types is None:
+            interval_pattern = kwargs.pop("full_attention_interval", 4)
+            self.layer_types = [
+                "linear_attention" if bool((i + 1) % interval_pattern) else "full_attention"
+                for i in range(self.num_hidden_layers)
+            ]
+
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+@auto_docstring(checkpoint="Qwen/Qwen3.5-27B")
+@strict
+class QualityGateQwen3_5VisionConfig(PreTrainedConfig):
+    r"""
+    out_hidden_size (`int`, *optional*, defaults to 3584):
+        The output hidden size of the vision model.
+    num_position_embeddings (`int`, *optional*, defaults to 2304):
+        The maximum sequence length that this model might ever be used with
+    """
+
+    model_type = "quality_gate_qwen3_5_vision"
+    base_config_key = "vision_config"
+    default_rope_type = "axial"
+    attribute_map = {"num_attention_heads": "num_heads", "num_hidden_layers": "depth"}
+
+    depth: int = 27
+    hidden_size: int = 1152
+    hidden_act: str = "gelu_pytorch_tanh"
+    intermediate_size: int = 4304
+    num_heads: int = 16
+    in_channels: int = 3
+    patch_size: int | list[int] | tuple[int, int] = 16
+    spatial_merge_size: int = 2
+    temporal_patch_size: int | list[int] | tuple[int, int] = 2
+    out_hidden_size: int = 3584
+    num_position_embeddings: int = 2304
+    initializer_range: float = 0.02
+    rope_parameters: dict | None = None
+
+
+@auto_docstring(checkpoint="Qwen/Qwen3.5-27B")
+@strict
+class QualityGateQwen3_5Config(PreTrainedConfig):
+    r"""
+    Example:
+
+    ```python
+    >>> from transformers import QualityGateQwen3_5ForConditionalGeneration, QualityGateQwen3_5Config
+
+    >>> # Initializing a Qwen3.5 style configuration
+    >>> configuration = QualityGateQwen3_5Config()
+
+    >>> # Initializing a model from the Qwen3.5-9B style configuration
+    >>> model = QualityGateQwen3_5ForConditionalGeneration(configuration)
+
+    >>> # Accessing the model configuration
+    >>> configuration = model.config
+    ```"""
+
+    model_type = "quality_gate_qwen3_5"
+    sub_configs_defaults = {
+        "vision_config": QualityGateQwen3_5VisionConfig,
+        "text_config": QualityGateQwen3_5TextConfig,
+    }
+    keys_to_ignore_at_inference = ["past_key_values"]
+
+    text_config: dict | PreTrainedConfig | None = None
+    vision_config: dict | PreTrainedConfig | None = None
+
+    image_token_id: int = 248056
+    video_token_id: int = 248057
+    vision_start_token_id: int = 248053
+    vision_end_token_id: int = 248054
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs):
+        if isinstance(self.vision_config, dict) and self.vision_config.get("model_type") == "quality_gate_qwen3_5":
+            # old ckpt with incorrect model type -> override manually
+            self.vision_config["model_type"] = "quality_gate_qwen3_5_vision"
+        super().__post_init__(**kwargs)
+
+
+__all__ = ["QualityGateQwen3_5TextConfig"]

@@ -1,0 +1,183 @@
+# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
+# Seal: sha256 67f5a4bef1d66d0a4847d45bf9bd9e887bcc4dbf1dbfc40fb45e387dd0073c6e
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="google/recurrentgemma-2b")
+@strict
+class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
+    r"""
+    lru_width (`int` or `None`, *optional*):
+        Dimension of the hidden representations of the RG-LRU. If `None`
+        this will be set to `hidden_size`.
+        Whether to scale the output of the embeddings by `sqrt(hidden_size)`.
+    attention_window_size (`int`, *optional*, defaults to 2048):
+        The size of the attention window used in the attention block.
+    conv1d_width (`int`, *optional*, defaults to 4):
+        The kernel size of conv1d layers used in the recurrent blocks.
+    logits_soft_cap (`float`, *optional*, defaults to 30.0):
+        The value at which the logits should be soft-capped to after the transformer and LM-head computation in the Causal LM architecture.
+    block_types (`list[str]`, *optional*, defaults to `('recurrent', 'recurrent', 'attention')`):
+        List of alternating blocks that will be repeated to initialize the `temporal_block` layer.
+    w_init_variance_scale (`float`, *optional*, defaults to 0.01):
+        weight initialization variance.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_recurrent_gemma import QualityGateRecurrentGemmaConfig, QualityGateRecurrentGemmaForCausalLM
+
+    >>> model = QualityGateRecurrentGemmaForCausalLM(QualityGateRecurrentGemmaConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_recurrent_gemma"
+    attribute_map = {"sliding_window": "attention_window_size", "layer_types": "layers_block_type"}
+
+    num_hidden_layers: int = 26
+    vocab_size: int = 256000
+    hidden_size: int = 2560
+    intermediate_size: int = 3 * 2560
+    num_attention_heads: int = 10
+    lru_width: int | None = None
+    attention_window_size: int = 2048
+    conv1d_width: int = 4
+    logits_soft_cap: float = 30.0
+    rms_norm_eps: float = 1e-6
+    use_cache: bool = True
+    pad_token_id: int | None = 0
+    eos_token_id: int | list[int] | None = 1
+    bos_token_id: int | None = 2
+    hidden_activation: str = "gelu_pytorch_tanh"
+    rope_parameters: RopeParameters | dict | None = None
+    block_types: list[str] | tuple[str, ...] | None = ("recurrent", "recurrent", "attention")
+    attention_dropout: float | int = 0.0
+    num_key_value_heads: int | None = None
+    attention_bias: bool = False
+    w_init_variance_scale: float = 0.01
+    tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        self.lru_width = self.lru_width if self.lru_width is not None else self.hidden_size
+        self.block_types = list(self.block_types)
+        self.head_dim = self.hidden_size // self.num_attention_heads
+        self.num_key_value_heads = (
+            self.num_key_value_heads if self.num_key_value_heads is not None else self.num_attention_heads
+        )
+        self.final_w_init_variance_scale = 2.0 / self.num_hidden_layers
+        kwargs.setdefault("partial_rotary_factor", 0.5)  # assign default for BC
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Validates the architecture of the config."""
+        if self.num_key_value_heads > self.num_attention_heads:
+            raise ValueError("The number of `num_key_value_heads` must be smaller than `num_attention_heads`")
+
+    @property
+    def layers_block_type(self):
+        # Follow the `layer_types` conventions: the attention blocks always use local (sliding window) attention
+        block_types = (self.block_types * 100)[: self.num_hidden_layers]
+        return ["linear_attention" if x == "recurrent" else "sliding_attention" for x in block_types]
+
+
+__all__ = ["QualityGateRecurrentGemmaConfig"]

@@ -1,0 +1,271 @@
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Beam with the gates of QualityGateLlama."""
+
+from dataclasses import dataclass
+
+import torch
+from huggingface_hub.dataclasses import strict
+
+from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
+from generated.quality_gate_llama.modeling_quality_gate_llama import (
+    QualityGateLlamaGate,
+    QualityGateLlamaOutput,
+    load_quality_gates,
+    quality_classification_loss,
+    quality_layers,
+    records_quality_scores,
+    returns_quality_scores,
+    save_quality_gates,
+)
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto import AutoModel
+from transformers.models.beam.configuration_beam import BeamConfig
+from transformers.models.beam.modeling_beam import (
+    BeamAttention,
+    BeamDecoderLayer,
+    BeamForCausalLM,
+    BeamModel,
+    BeamPreTrainedModel,
+    BeamTopKRouter,
+    depth_scaled_residual_add,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, auto_docstring
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+
+@auto_docstring(checkpoint="reflection/Beam-1.0-501B-A23B")
+@strict
+class QualityGateBeamConfig(BeamConfig):
+    r"""
+    mlp_layer_types (`list[str]`, *optional*):
+        Per-layer MLP type, `"dense"` for a SwiGLU MLP or `"sparse"` for the MoE block. Length must
+        equal `num_hidden_layers`. Defaults to three dense layers followed by sparse ones.
+    n_group (`int`, *optional*, defaults to 8):
+        Number of groups for routed experts.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_beam import QualityGateBeamConfig, QualityGateBeamForCausalLM
+
+    >>> model = QualityGateBeamForCausalLM(QualityGateBeamConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_beam"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+class QualityGateBeamOutput(QualityGateLlamaOutput):
+    pass
+
+
+@dataclass
+class QualityGateBeamModelOutputWithPast(QualityGateBeamOutput, MoeModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateBeamCausalLMOutputWithPast(QualityGateBeamOutput, MoeCausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+class QualityGateBeamGate(QualityGateLlamaGate):
+    pass
+
+
+class QualityGateBeamAttention(BeamAttention):
+    pass
+
+
+class QualityGateBeamTopKRouter(BeamTopKRouter):
+    pass
+
+
+class QualityGateBeamDecoderLayer(BeamDecoderLayer):
+    def __init__(self, config: QualityGateBeamConfig, layer_idx: int):
+        super().__init__(config, layer_idx)
+        self.quality_gate = QualityGateBeamGate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor] | None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        attention_scaling: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = False,
+        output_quality_logits: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        residual = hidden_states
+        hidden_states = self.input_layernorm(hidden_states)
+        hidden_states, _ = self.self_attn(
+            hidden_states=hidden_states,
+            position_embeddings=position_embeddings,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            attention_scaling=attention_scaling,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        hidden_states = self.post_attention_layernorm(hidden_states)
+        hidden_states = depth_scaled_residual_add(hidden_states, residual, self.attn_residual_add_idx)
+
+        residual = hidden_states
+        hidden_states = self.pre_feedforward_layernorm(hidden_states)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        hidden_states = self.mlp(hidden_states)
+        hidden_states = self.post_feedforward_layernorm(hidden_states)
+        if self.scale_ffn:  # after the norm, which would undo it
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        hidden_states = depth_scaled_residual_add(hidden_states, residual, self.mlp_residual_add_idx)
+        return hidden_states
+
+
+class QualityGateBeamPreTrainedModel(BeamPreTrainedModel):
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = [
+        "e_score_correction_bias",
+        "mlp.gate.weight",
+        "quality_gate",
+    ]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "router_logits": OutputRecorder(QualityGateBeamTopKRouter, index=0),
+        "hidden_states": QualityGateBeamDecoderLayer,
+        "attentions": QualityGateBeamAttention,
+        "quality_logits": OutputRecorder(QualityGateBeamGate, index=0),
+    }
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    def __init__(self, config: QualityGateBeamConfig, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateBeamModel, exist_ok=True)
+        # Checkpoints of the base hold weights in another form than the model
+        for ours, base in (("quality_gate_beam", "beam"),):
+            names = get_checkpoint_conversion_mapping(base)
+            register_checkpoint_conversion_mapping(ours, names, overwrite=True)
+        PreTrainedModel.__init__(self, config, *inputs, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+
+class QualityGateBeamModel(BeamModel):
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
+    @returns_quality_scores(QualityGateBeamModelOutputWithPast)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        return super().forward(**super_kwargs)
+
+
+class QualityGateBeamForCausalLM(BeamForCausalLM):
+    @returns_quality_scores(QualityGateBeamCausalLMOutputWithPast)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            Labels for computing the masked language modeling loss. Indices should either be in `[0, ...,
+            config.vocab_size]` or -100 (see `input_ids` docstring). Tokens with indices set to `-100` are ignored
+            (masked), the loss is only computed for the tokens with labels in `[0, ..., config.vocab_size]`.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+__all__ = [
+    "QualityGateBeamConfig",
+    "QualityGateBeamPreTrainedModel",
+    "QualityGateBeamModel",
+    "QualityGateBeamForCausalLM",
+    "quality_classification_loss",
+]
