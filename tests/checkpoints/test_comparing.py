@@ -15,11 +15,11 @@ from bases import GATES, HIDDEN, LAYERS, llama_tensors, make_base, make_sharded_
 from checkpoints import CheckpointError, Options, compare_models, gate_checkpoint
 from checkpoints.cli import compare
 from safetensors.numpy import load_file, save_file
-from test_gating import UTILS
 
 from transformers import PreTrainedTokenizerFast
 
 
+UTILS = Path(__file__).parents[2] / "utils"
 GATES_FILE = "model-quality-gates.safetensors"
 
 

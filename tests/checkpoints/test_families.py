@@ -9,17 +9,14 @@ import pytest
 import torch
 from bases import read_index
 from checkpoints import CheckpointError, Options, compare_models, gate_checkpoint, ungate_checkpoint
-from facts.project import facts_of, generated_models
-from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
-from facts.values import ModelClass, ModelFacts
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny_bases import FACTS, model_of, tiny_base
 
 import transformers
-from transformers import PreTrainedModel
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 
-FACTS = {name: facts_of(name) for name in generated_models()}
 HEADS = [
     (name, model.role, model.config)
     for name, facts in FACTS.items()
@@ -27,25 +24,6 @@ HEADS = [
     if model.role in ("ForCausalLM", "ForConditionalGeneration")
     or (name in ("llama", "gemma3") and model.role != "ForQuestionAnswering")
 ]
-
-
-def tiny_base(facts: ModelFacts, head: ModelClass, **fields: object) -> PreTrainedModel:
-    """A base model of transformers with random weights."""
-    model_class = getattr(transformers, head.base_name)
-    config_class = getattr(transformers, facts.configs[head.config].base_name)
-    sizes = tiny_fields(facts.text_config.fields, facts.name) | fields
-    if facts.configs[head.config].is_composite:
-        known = {name: value for name, value in TINY_IMAGE_TEXT.items() if hasattr(config_class, name)}
-        config = config_class(text_config=sizes, vision_config=dict(TINY_VISION), **known)
-    else:
-        config = config_class(**sizes)
-    torch.manual_seed(0)
-    return model_class(config).eval()
-
-
-def model_of(name: str, role: str, config: str | None = None) -> ModelClass:
-    facts = FACTS[name]
-    return next(each for each in facts.models if each.role == role and each.config == (config or each.config))
 
 
 def passes(base: Path, gated: Path, **options: object) -> None:
@@ -136,11 +114,7 @@ def test_a_trained_and_saved_checkpoint_is_ungated_too(tmp_path: Path) -> None:
 def with_experts() -> list[str]:
     """Generated models whose experts transformers keeps one by one on disk."""
     known = {name for name, facts in FACTS.items() if facts.abilities.has_experts}
-    return sorted(
-        name
-        for name in known
-        if transformers.conversion_mapping.get_checkpoint_conversion_mapping(FACTS[name].text_config.model_type[13:])
-    )
+    return sorted(name for name in known if get_checkpoint_conversion_mapping(FACTS[name].text_config.model_type[13:]))
 
 
 @pytest.mark.parametrize("name", with_experts())
