@@ -1,0 +1,14 @@
+"""What can go wrong before a test runs."""
+
+from __future__ import annotations
+
+
+class SuiteError(Exception):
+    """The suite cannot run: what is wrong and where, and what to do."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message, fix)
+        self.message, self.fix = message, fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n    fix: {self.fix}"

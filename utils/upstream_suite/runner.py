@@ -1,0 +1,90 @@
+"""pytest in a workspace, in a process of its own that finds the laid-over transformers first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from facts.values import ModelFacts
+from testgen.upstream import upstream_path
+
+from upstream_suite.outcomes import FAILED, INHERITED, Outcome, read_outcomes
+from upstream_suite.problems import SuiteError
+from upstream_suite.workspace import add_test_of_base
+
+
+OF_GATES = ("gate", "quality_loss", "reentrant_true")  # in the names of tests that the rendered files add
+
+
+def run_tests(
+    root: Path, paths: Sequence[str], jobs: int, options: Sequence[str] = (), quiet: bool = False
+) -> list[Outcome]:
+    """Run test files or single tests of a workspace; return what became of each.
+
+    Raises SuiteError where pytest did not get as far as running them.
+    """
+    written = root / "outcomes.json"
+    written.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short", *options]
+    command += ["--numprocesses", str(jobs)] if jobs > 1 else []
+    done = subprocess.run(
+        [*command, *paths],
+        cwd=root,
+        env=_environment(root, written),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
+        check=False,
+    )
+    if not written.exists() or done.returncode not in (0, 1, 2):
+        raise SuiteError(
+            f"pytest ended with {done.returncode} and ran nothing in {root}",
+            f"see what it printed; run it again there with PYTHONPATH={root / 'src'}",
+        )
+    return read_outcomes(written)
+
+
+def _environment(root: Path, written: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return kept | {
+        "PYTHONPATH": str(root / "src"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "UPSTREAM_TESTS_OUTCOMES": str(written),
+    }
+
+
+def mark_inherited(
+    root: Path, outcomes: Iterable[Outcome], models: Mapping[str, ModelFacts], jobs: int
+) -> list[Outcome]:
+    """Run every failed test again on the base: what fails there as well is no fault of the gates.
+
+    Args:
+        models: the facts of each package.
+    """
+    outcomes = list(outcomes)
+    again = [one for one in outcomes if one.outcome == FAILED and "::" in one.test and not _is_of_gates(one.test)]
+    if not again:
+        return outcomes
+    paths = {package: add_test_of_base(root, models[package]) for package in {one.package for one in again}}
+    nodes = [f"{paths[one.package]}::{_of_base(one.test)}" for one in again]
+    failed = {(one.package, one.test) for one in run_tests(root, nodes, jobs, quiet=True) if one.outcome == FAILED}
+    bases = {(one.package, one.test) for one in again if (f"base_of_{one.package}", _of_base(one.test)) in failed}
+    return [replace(one, outcome=INHERITED) if (one.package, one.test) in bases else one for one in outcomes]
+
+
+def _of_base(test: str) -> str:
+    return test.replace("QualityGate", "")
+
+
+def _is_of_gates(test: str) -> bool:
+    return any(word in test.partition("::")[2] for word in OF_GATES)
+
+
+def test_files(models: Iterable[ModelFacts]) -> list[str]:
+    """The paths of the models' test files in a workspace."""
+    return [upstream_path(facts) for facts in models]

@@ -1,0 +1,129 @@
+"""Stands in for transformers' tests/generation/test_utils.py, of this project's own writing.
+
+What has to hold between ways to generate: the same text, whatever keeps the cache and whoever proposes the tokens.
+"""
+
+import copy
+
+import torch
+
+from transformers import set_seed
+from transformers.testing_utils import torch_device
+
+
+_NEW_TOKENS = 6
+
+
+class GenerationTesterMixin:
+    input_name = "input_ids"
+
+    def prepare_config_and_inputs_for_generate(self, batch_size=2):
+        config, inputs = self.model_tester.prepare_config_and_inputs_for_common()
+        inputs = {
+            name: value[:batch_size] if isinstance(value, torch.Tensor) else value for name, value in inputs.items()
+        }
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        for part in {id(each): each for each in (config, config.get_text_config())}.values():
+            part.eos_token_id = part.forced_eos_token_id = None  # no sample ends early
+        return config, inputs
+
+    def _models(self):
+        self.assertTrue(self.all_generative_model_classes, "no class of this architecture can generate")
+        for model_class in self.all_generative_model_classes:
+            config, inputs = self.prepare_config_and_inputs_for_generate()
+            set_seed(0)
+            model = model_class(config).to(torch_device).eval()
+            model.generation_config.eos_token_id = None
+            yield model, inputs
+
+    def _generate(self, model, inputs, **options):
+        options = {"max_new_tokens": _NEW_TOKENS, "do_sample": False, **options}
+        return model.generate(**copy.deepcopy(inputs), **options)
+
+    def test_greedy_generate(self):
+        """Every token is the likeliest one after those before it."""
+        for model, inputs in self._models():
+            whole = self._generate(model, inputs)
+            length = inputs["input_ids"].shape[1]
+            self.assertEqual(whole.shape[1], length + _NEW_TOKENS)
+            with torch.no_grad():
+                logits = model(**self._extended(inputs, whole)).logits
+            self.assertTrue(torch.equal(logits[:, length - 1 : -1].argmax(-1), whole[:, length:]))
+
+    def test_greedy_generate_without_cache(self):
+        for model, inputs in self._models():
+            cached = self._generate(model, inputs, return_dict_in_generate=True, output_logits=True)
+            plain = self._generate(model, inputs, return_dict_in_generate=True, output_logits=True, use_cache=False)
+            self.assertTrue(torch.equal(cached.sequences, plain.sequences))
+            torch.testing.assert_close(torch.stack(cached.logits), torch.stack(plain.logits), atol=1e-4, rtol=1e-4)
+
+    def test_generate_with_static_cache(self):
+        for model, inputs in self._models():
+            if not getattr(model, "_can_compile_fullgraph", False):
+                self.skipTest(
+                    f"{type(model).__name__} says that it cannot be compiled, so static caches are not for it"
+                )
+            static = self._generate(model, inputs, cache_implementation="static", disable_compile=True)
+            self.assertTrue(torch.equal(static, self._generate(model, inputs)))
+
+    def test_sample_generate(self):
+        for model, inputs in self._models():
+            set_seed(3)
+            first = self._generate(model, inputs, do_sample=True)
+            set_seed(3)
+            self.assertTrue(torch.equal(self._generate(model, inputs, do_sample=True), first))
+            self.assertFalse(torch.equal(self._generate(model, inputs, do_sample=True), first))
+
+    def test_beam_search_generate(self):
+        """What beams are ranked by is how likely the model finds them."""
+        for model, inputs in self._models():
+            options = {"return_dict_in_generate": True, "output_scores": True, "length_penalty": 0.0}
+            beams = self._generate(model, inputs, num_beams=3, num_return_sequences=2, **options)
+            self.assertEqual(len(beams.sequences), 2 * len(inputs["input_ids"]))
+            repeated = {name: value.repeat_interleave(2, 0) for name, value in inputs.items()}
+            with torch.no_grad():
+                logits = model(**self._extended(repeated, beams.sequences)).logits
+            length = inputs["input_ids"].shape[1]
+            chosen = beams.sequences[:, length:, None]
+            likelihood = logits[:, length - 1 : -1].float().log_softmax(-1).gather(-1, chosen).sum((1, 2))
+            torch.testing.assert_close(beams.sequences_scores, likelihood, atol=1e-3, rtol=1e-3)
+            self.assertTrue((likelihood[::2] >= likelihood[1::2] - 1e-3).all())
+
+    def test_assisted_generate(self):
+        for model, inputs in self._models():
+            inputs = {name: value[:1] for name, value in inputs.items()}
+            if set(inputs) - {"input_ids", "attention_mask"}:
+                self.skipTest("an assistant is asked for text alone")
+            assistant = copy.deepcopy(model)
+            text = self._generate(model, inputs, assistant_model=assistant)
+            self.assertTrue(torch.equal(text, self._generate(model, inputs)))
+
+    def test_generate_continues_from_a_cache(self):
+        for model, inputs in self._models():
+            whole = self._generate(model, inputs)
+            half = self._generate(model, inputs, max_new_tokens=_NEW_TOKENS // 2, return_dict_in_generate=True)
+            more = {name: value for name, value in inputs.items() if name not in ("pixel_values", "token_type_ids")}
+            more = self._extended(more, half.sequences) | {"past_key_values": half.past_key_values}
+            rest = self._generate(model, more, max_new_tokens=_NEW_TOKENS - _NEW_TOKENS // 2)
+            self.assertTrue(torch.equal(rest, whole))
+
+    def test_left_padding_compatibility(self):
+        for model, inputs in self._models():
+            with torch.no_grad():
+                expected = model(**inputs).logits[:, -1]
+                padded = {name: self._pad(name, value) for name, value in inputs.items()}
+                positions = (padded["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+                logits = model(**padded, position_ids=positions).logits[:, -1]
+            torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+
+    def _pad(self, name, value):
+        if not isinstance(value, torch.Tensor) or value.ndim != 2:
+            return value
+        filler = self.model_tester.pad_token_id if name == "input_ids" else 0
+        return torch.nn.functional.pad(value, (4, 0), value=filler)
+
+    def _extended(self, inputs, sequences):
+        """Inputs of as many tokens as `sequences`: new ones are text, and all count."""
+        more = sequences.shape[1] - inputs["input_ids"].shape[1]
+        longer = {name: torch.nn.functional.pad(value, (0, more)) for name, value in inputs.items() if value.ndim == 2}
+        return {**inputs, **longer, "input_ids": sequences, "attention_mask": torch.ones_like(sequences)}

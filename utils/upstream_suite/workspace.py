@@ -1,0 +1,97 @@
+"""A folder that looks like a checkout of transformers with the generated models in it, as far as tests can tell."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from facts.read import package_files
+from facts.values import ModelFacts
+from testgen.upstream import upstream_path, upstream_test
+
+from upstream_suite.overlay import lay_over
+from upstream_suite.problems import SuiteError
+from upstream_suite.sdist import unpack_tests
+
+
+STANDINS = Path(__file__).with_name("standins")
+MARK = ".upstream-tests"  # this folder is ours to replace
+_BASE = "base_of_"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where the tests lie, and whose they are."""
+
+    root: Path
+    shipped: tuple[str, ...]  # modules of transformers' own, below tests/
+    stood_in: tuple[str, ...]  # files of ours in the place of what its sdist lacks
+
+
+def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[Path, ModelFacts]]) -> Workspace:
+    """Make the folder anew.
+
+    Args:
+        root: where; what an earlier call left there is removed.
+        installed: the folder of the installed transformers.
+        archive: its source distribution.
+        packages: the folder of each generated package, and its facts.
+
+    Raises:
+        SuiteError: `root` holds something else, or the archive holds no tests.
+    """
+    packages = list(packages)
+    _clear(root)
+    tests = root / "tests"
+    (tests / "models").mkdir(parents=True)
+    (root / MARK).touch()
+    (root / "pytest.ini").write_text("[pytest]\nverbosity_subtests = 0\n", encoding="utf-8")
+    lay_over(installed, packages, root / "src" / "transformers")
+    shipped = unpack_tests(archive, tests)
+    stood_in = _stand_in(tests)
+    for folder, facts in packages:
+        add_test(root, upstream_path(facts), upstream_test(facts, package_files(folder)))
+    for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:
+        (folder / "__init__.py").touch()
+    return Workspace(root, tuple(shipped), tuple(stood_in))
+
+
+def _clear(root: Path) -> None:
+    if root.exists() and any(root.iterdir()):
+        if not (root / MARK).exists():
+            raise SuiteError(f"{root} is not empty and was not made by this command", "name another --workspace")
+        shutil.rmtree(root)
+
+
+def _stand_in(tests: Path) -> list[str]:
+    """Copy the stand-ins of whatever is not there; return their paths below tests/, sorted."""
+    added = []
+    for source in sorted(STANDINS.rglob("*")):
+        path = source.relative_to(STANDINS)
+        if source.suffix in (".py", ".json") and not (tests / path).exists():
+            (tests / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, tests / path)
+            added.append(path.as_posix())
+    return [path for path in added if not path.endswith("__init__.py")]
+
+
+def add_test(root: Path, path: str, text: str) -> None:
+    """Write a test module into the workspace."""
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    (target.parent / "__init__.py").touch()
+
+
+def add_test_of_base(root: Path, facts: ModelFacts) -> str:
+    """The same test module with the base's classes in the place of the gated ones; return its path below `root`.
+
+    Only tests that ask nothing of gates mean something there.
+    """
+    text = (root / upstream_path(facts)).read_text(encoding="utf-8")
+    text = text.replace(f"from transformers.models.{facts.package}", f"from transformers.models.{facts.name}")
+    path = f"tests/models/{_BASE}{facts.package}/test_modeling_{_BASE}{facts.package}.py"
+    add_test(root, path, text.replace("QualityGate", ""))
+    return path
