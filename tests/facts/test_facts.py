@@ -41,6 +41,11 @@ class QualityGateToyPlainDecoderLayer(nn.Module):
 class QualityGateToyDecoderLayer(nn.Module):
     def __init__(self, config, layer_idx):
         self.ln = Norm(config)
+        self.norm_2 = Norm(config)
+        if layer_idx > 3:
+            self.mlp = Experts(config)
+        else:
+            self.mlp = Network(config) if layer_idx else Network(config, 2)
         if layer_idx:
             self.quality_gate = QualityGateToyScorer(config)
     def forward(self, x):
@@ -115,10 +120,27 @@ def test_gpt_oss_has_experts_and_sinks() -> None:
 def test_layers_without_a_gate_are_told_from_those_with_one() -> None:
     facts = read_facts("toy", TOY)
     bare = LayerFacts("QualityGateToyPlainDecoderLayer", False, False, "", "", ("mixer",))
-    gated = LayerFacts("QualityGateToyDecoderLayer", True, True, "norm_2", "mlp", ("ln", "quality_gate"))
+    gated = LayerFacts(
+        "QualityGateToyDecoderLayer", True, True, "norm_2", "mlp", ("ln", "norm_2", "mlp", "quality_gate")
+    )
     assert facts.layers == (bare, gated)
     assert not facts.every_layer_has_a_gate
     assert facts.gate == "QualityGateToyScorer"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("self.norm_2 = Norm(config)", "self.norm_2 = Norm(config) if layer_idx else None", ("", "mlp")),
+        ("self.mlp = Experts(config)", "pass", ("norm_2", "")),
+        ("self.mlp(y)", "self.mlp(y, z)", ("norm_2", "")),
+        ("y = self.norm_2(z)", "y = self.norm_2(z) + z", ("", "mlp")),
+    ],
+)
+def test_what_is_not_plain_is_not_guessed(old: str, new: str, expected: tuple[str, str]) -> None:
+    assert old in MODELING
+    layer = read_facts("toy", TOY | {"modeling_quality_gate_toy.py": MODELING.replace(old, new)}).layers[1]
+    assert (layer.gated_norm, layer.feed_forward) == expected
 
 
 def test_what_classes_inherit_counts() -> None:

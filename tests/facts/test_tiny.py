@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from facts.project import facts_of, generated_models
+from facts.project import facts_of
 from facts.tiny import LAYERS, PARTICULAR, TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
 
 
@@ -19,8 +19,8 @@ def test_some_fields_and_some_bases_change_others() -> None:
     assert {len(values["layer_types"]) for values in PARTICULAR.values() if "layer_types" in values} == {LAYERS}
 
 
-@pytest.mark.parametrize("model", generated_models())
-def test_every_text_model_gets_its_sizes(model: str) -> None:
+@pytest.mark.parametrize("model", ["llama", "qwen3", "gemma3", "gpt_oss"])
+def test_text_models_get_their_sizes(model: str) -> None:
     fields = tiny_fields(facts_of(model).text_config.fields, model)
     assert {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"} <= set(fields)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from testgen import cli
-from testgen.manifest import NAME, manifests, stale, write
+from testgen.manifest import NAME, SKIPPED, manifests, stale, write
 from testgen.matrix import matrix
 from testgen.stock import Row, collect, run
 
 
+SUITES = GENERATED.parent / "tests" / "models"
 SUITE = """
 import pytest
 
@@ -98,3 +99,13 @@ def test_suites_that_do_not_start_are_refused(tmp_path: Path, capsys: pytest.Cap
     next(suite.glob("test_*.py")).write_text("import nothing_of_that_name\n")
     with pytest.raises(Exception, match="cannot-collect: pytest failed: .*nothing_of_that_name"):
         collect([suite])
+
+
+def test_the_page_of_this_project_says_what_the_lists_say() -> None:
+    rows = [line.strip("| ").split(" | ") for line in cli.PAGE.read_text().splitlines() if line.startswith("| `")]
+    totals = {cells[0].strip("`"): cells[-1] for cells in rows if len(cells) > 4}
+    assert {"llama", "qwen3", "gemma3", "gpt_oss"} <= set(totals)
+    for name, total in totals.items():
+        listed = (SUITES / f"quality_gate_{name}" / NAME).read_text().splitlines()[1:]
+        skipped = sum(SKIPPED in line for line in listed)
+        assert total == f"{len(listed) - skipped}" + (f", {skipped} skipped" if skipped else ""), name

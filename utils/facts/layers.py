@@ -43,7 +43,9 @@ def _attributes(node: ast.ClassDef) -> dict[str, tuple[ast.expr, bool]]:
 def _layer(node: ast.ClassDef) -> LayerFacts:
     attributes = _attributes(node)
     _, conditional = attributes.get(GATE, (None, False))
-    norm, feed_forward = _around_the_gate(node)
+    norm, feed_forward = (
+        each if not attributes.get(each.partition(".")[0], (None, True))[1] else "" for each in _around_the_gate(node)
+    )
     return LayerFacts(node.name, GATE in attributes, conditional, norm, feed_forward, tuple(attributes))
 
 
@@ -63,17 +65,18 @@ def _around_the_gate(node: ast.ClassDef) -> tuple[str, str]:
                 norm, gated = given_by.get(argument, ""), argument
             elif gated and argument == gated:
                 return norm, called
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+        if isinstance(statement, ast.Assign):
             for target in statement.targets:
                 given_by.pop(ast.unparse(target), None)
-            given_by |= {ast.unparse(statement.targets[0]): called for called, _ in _calls(statement)}
+            if isinstance(statement.value, ast.Call):
+                given_by |= {ast.unparse(statement.targets[0]): called for called, _ in _calls(statement)}
     return norm, ""
 
 
 def _calls(statement: ast.stmt) -> Iterator[tuple[str, str]]:
-    """`self.mlp(x)` in a statement: ("mlp", "x"); of one with branches, in its condition alone."""
+    """`self.mlp(x)` in a statement: ("mlp", "x"), where x is all it takes; of one with branches, in its condition."""
     for call in ast.walk(statement.test if isinstance(statement, ast.If) else statement):
-        if isinstance(call, ast.Call) and call.args and ast.unparse(call.func).startswith("self."):
+        if isinstance(call, ast.Call) and len(call.args) == 1 and ast.unparse(call.func).startswith("self."):
             yield ast.unparse(call.func).removeprefix("self."), ast.unparse(call.args[0])
 
 

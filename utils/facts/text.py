@@ -87,12 +87,34 @@ def strings(node: ast.expr | None) -> tuple[str, ...]:
 
 
 def assigned(function: ast.FunctionDef) -> dict[str, tuple[ast.expr, bool]]:
-    """`self.x = value` in a function: x -> (value, whether that depends on something), the first one of each name."""
-    always = set(map(id, function.body))
+    """`self.x = value` in a function: x -> (the first value, whether there may be none)."""
+    always = _always_assigned(function.body)
     found: dict[str, tuple[ast.expr, bool]] = {}
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Attribute):
-            if ast.unparse(target.value) == "self":
-                conditional = id(node) not in always or isinstance(node.value, ast.IfExp)
-                found.setdefault(target.attr, (node.value, conditional))
+        for name in _own_names(node):
+            found.setdefault(name, (node.value, name not in always))  # type: ignore[attr-defined]
     return found
+
+
+def _always_assigned(body: Sequence[ast.stmt]) -> set[str]:
+    """The attributes that a body gives a value which is not None, whichever way it takes."""
+    names: set[str] = set()
+    for statement in body:
+        if isinstance(statement, ast.If):
+            names |= _always_assigned(statement.body) & _always_assigned(statement.orelse)
+        elif not _may_be_none(getattr(statement, "value", None)):
+            names |= _own_names(statement)
+    return names
+
+
+def _may_be_none(value: ast.AST | None) -> bool:
+    if isinstance(value, ast.IfExp):
+        return _may_be_none(value.body) or _may_be_none(value.orelse)
+    return isinstance(value, ast.Constant) and value.value is None
+
+
+def _own_names(node: ast.AST) -> set[str]:
+    """`self.x = self.y = value` -> {"x", "y"}; of any other node, nothing."""
+    targets = node.targets if isinstance(node, ast.Assign) else ()
+    attributes = [each for each in targets if isinstance(each, ast.Attribute)]
+    return {each.attr for each in attributes if ast.unparse(each.value) == "self"}
