@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
         console.print("interrupted; what was tested is kept")
         return 130
     if not args.model:
-        (project / PAGE).write_text(render_page(rows, args.subset), encoding="utf-8")
+        (project / PAGE).write_text(render_page(rows), encoding="utf-8")
     if args.adopt:
         passing = {row.name for row in rows if row.state is State.GATED}
         adopt(workshop, [one.name for one in made if one.name in passing and not one.own_delta])

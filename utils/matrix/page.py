@@ -7,20 +7,19 @@ from collections.abc import Mapping, Sequence
 from rendering.render import render
 
 from converter.tools import version
-from matrix.values import Row, State, Subset
+from matrix.values import Row, State
 
 
 TEMPLATE = "architectures.md.j2"
 _CELL = str.maketrans({"|": "\\|", "\n": " ", "<": "&lt;", "*": "\\*"})
 
 
-def render_page(rows: Sequence[Row], subset: Subset) -> str:
+def render_page(rows: Sequence[Row]) -> str:
     """The page: the same text for the same rows."""
     return render(
         TEMPLATE,
         transformers=version("transformers"),
         torch=version("torch"),
-        subset=subset.value,
         counts=count(rows),
         table=[_cells(row) for row in rows if row.tests.passed or row.tests.failures],
         missing=[(row.name, row.reason.translate(_CELL)) for row in rows if row.state in (State.REFUSED, State.STUCK)],
@@ -37,7 +36,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     tests = row.tests
     numbers = ("?" if number is None else f"{number:,}" for number in (tests.layers, tests.parameters))
     results = (str(number) for number in (tests.passed, len(tests.failures), tests.skipped))
-    return row.name, *numbers, ", ".join(row.places) or "by hand", *results
+    return row.name, *numbers, ", ".join(row.places) or "by hand", *results, tests.subset
 
 
 def _failures(row: Row) -> str:

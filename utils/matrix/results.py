@@ -17,9 +17,13 @@ class Results:
     folder: Path
 
     def get(self, name: str, subset: Subset, key: str) -> Row | None:
-        """The row of an architecture, if it was made from the same inputs."""
+        """The row of an architecture, if it was made from the same inputs; a full run stands for a fast one too."""
+        found = (self._read(self._path(name, each), key) for each in {Subset.FULL: None, subset: None})
+        return next((row for row in found if row), None)
+
+    def _read(self, path: Path, key: str) -> Row | None:
         try:
-            read = json.loads(self._path(name, subset).read_text(encoding="utf-8"))
+            read = json.loads(path.read_text(encoding="utf-8"))
             return Row.from_json(read["row"]) if read["key"] == key else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ def run(job: Job) -> Tally:
     started = time.perf_counter()
     said = _forked(lambda: _tests(job), job)
     tests = _read(said, job)
-    return Tally(**{**asdict(tests), "seconds": round(time.perf_counter() - started, 1)})
+    seconds = round(time.perf_counter() - started, 1)
+    return replace(tests, seconds=seconds, subset=job.subset.value)
 
 
 def _read(said: str, job: Job) -> Tally:

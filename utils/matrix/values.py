@@ -45,6 +45,7 @@ class Tally:
     layers: int | None = None  # with a gate, at the default configuration
     parameters: int | None = None  # of those gates
     seconds: float = 0.0
+    subset: str = ""  # what was run: "full" or "fast"
 
 
 @dataclass(frozen=True, slots=True)
