@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from facts.project import GENERATED
 from testgen import cli
 from testgen.manifest import NAME, SKIPPED, manifests, stale, write
 from testgen.matrix import matrix
