@@ -11,7 +11,7 @@ from families import FAMILIES, Family, gates, tokens
 
 @pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
 def test_a_forward_pass_compiles_without_a_break(family: Family, scores: bool) -> None:
-    model = family.gated(experts_implementation="batched_mm") if family.has_experts else family.gated()
+    model = family.gated()
     eager = model(tokens(), labels=tokens(), output_router_logits=scores)
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
@@ -24,7 +24,7 @@ def test_a_forward_pass_compiles_without_a_break(family: Family, scores: bool) -
 
 @pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
 def test_a_training_step_compiles_without_a_break(family: Family, scores: bool) -> None:
-    model = family.gated(experts_implementation="batched_mm") if family.has_experts else family.gated()
+    model = family.gated()
     model.train()
     arguments = {"quality_labels": torch.tensor([0, 1]), "output_router_logits": scores}
     eager = model(tokens(), labels=tokens(), **arguments).loss
@@ -52,7 +52,7 @@ def test_inductor_computes_the_same() -> None:
 
 @pytest.mark.parametrize("scores", [False, True], ids=["unscored", "scored"])
 def test_a_forward_pass_exports(family: Family, scores: bool) -> None:
-    model = family.gated(experts_implementation="batched_mm") if family.has_experts else family.gated()
+    model = family.gated()
     inputs = {"input_ids": tokens(), "use_cache": False, "output_router_logits": scores}
     eager = model(**inputs)
     with torch.no_grad():
