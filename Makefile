@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance bench bench-gates checkpoint-faults clean
+.PHONY: help convert smoke test test-matrix upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -80,6 +80,9 @@ bench-gates: $(VENV)/.torch ## MODEL=llama: what gates cost in forward passes, t
 
 checkpoint-faults: $(VENV)/.test ## kill a thousand runs of gate_checkpoint.py, and fill disks up; the suite kills a hundred
 	CHECKPOINT_FAULT_RUNS=1000 $(PY) -m pytest -s tests/checkpoints/test_faults.py
+
+checkpoint-architectures: $(VENV)/.test ## a checkpoint of every generated architecture: gated, compared, ungated; the suite does eight
+	CHECKPOINT_ARCHITECTURES=all $(PY) -m pytest --numprocesses auto tests/checkpoints/test_families.py
 
 clean: ## remove caches and build leftovers; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

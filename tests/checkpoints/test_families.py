@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from bases import read_index
 from checkpoints import CheckpointError, Options, compare_models, gate_checkpoint, ungate_checkpoint
+from facts.project import generated_models
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_bases import FACTS, model_of, tiny_base
 
 import transformers
-from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 
+# Architectures of every kind: dense, experts one by one on disk, two names for a norm, gates in some layers alone, ...
+EXPERTS = ("mixtral", "qwen3_moe", "olmoe")
+CHOSEN = ("llama", "qwen3", "gemma3", "gpt_oss", "mistral", *EXPERTS)
+NAMES = generated_models() if os.environ.get("CHECKPOINT_ARCHITECTURES") == "all" else CHOSEN
 HEADS = [
     (name, model.role, model.config)
-    for name, facts in FACTS.items()
-    for model in facts.models
+    for name in NAMES
+    for model in FACTS[name].models
     if model.role in ("ForCausalLM", "ForConditionalGeneration")
     or (name in ("llama", "gemma3") and model.role != "ForQuestionAnswering")
 ]
@@ -55,7 +60,6 @@ def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
-@pytest.mark.skipif("gemma3" not in FACTS, reason="there is no gated Gemma3")
 @pytest.mark.parametrize(
     "new, old, gate",
     [
@@ -111,13 +115,7 @@ def test_a_trained_and_saved_checkpoint_is_ungated_too(tmp_path: Path) -> None:
         transformers.LlamaForCausalLM.from_pretrained(tmp_path / f"{folder.name}_base")
 
 
-def with_experts() -> list[str]:
-    """Generated models whose experts transformers keeps one by one on disk."""
-    known = {name for name, facts in FACTS.items() if facts.abilities.has_experts}
-    return sorted(name for name in known if get_checkpoint_conversion_mapping(FACTS[name].text_config.model_type[13:]))
-
-
-@pytest.mark.parametrize("name", with_experts())
+@pytest.mark.parametrize("name", EXPERTS)
 def test_experts_one_by_one_and_fused_both_load(name: str, tmp_path: Path) -> None:
     """What transformers saves has experts one by one; fused it is what the model holds in memory."""
     base = tiny_base(FACTS[name], model_of(name, "ForCausalLM"))

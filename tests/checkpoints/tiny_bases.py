@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from facts.project import facts_of, generated_models
+from facts.project import facts_of
 from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelClass, ModelFacts
 
@@ -11,7 +11,15 @@ import transformers
 from transformers import PreTrainedModel
 
 
-FACTS = {name: facts_of(name) for name in generated_models()}
+class _Facts(dict[str, ModelFacts]):
+    """Facts by name, read when they are asked for: there are many generated models."""
+
+    def __missing__(self, name: str) -> ModelFacts:
+        self[name] = facts_of(name)
+        return self[name]
+
+
+FACTS = _Facts()
 
 
 def tiny_base(facts: ModelFacts, head: ModelClass, **fields: object) -> PreTrainedModel:

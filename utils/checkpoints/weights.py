@@ -85,7 +85,7 @@ def _parts(ours: Tensors, theirs: Tensors, manifest: Mapping[str, Any] | None) -
     parts = {name: (Part(name),) for name in ours.known if name in theirs.known}
     if manifest is not None and manifest.get("experts", KEEP) != KEEP:
         for name, entry in manifest["tensors"].items():
-            if name in ours.known and "parts" in entry:
+            if name in ours.known and name not in parts and "parts" in entry:
                 parts[name] = tuple(Part(*part) for part in entry["parts"])
     return parts
 
