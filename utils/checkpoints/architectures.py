@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints.errors import CheckpointError
-from checkpoints.layout import CONFIG
 from facts.project import GENERATED, facts_of, generated_models
 from facts.read import PREFIX
 from facts.values import ConfigFacts, ModelFacts
+
+from checkpoints.errors import CheckpointError
+from checkpoints.layout import CONFIG
 
 
 # The fields that gates add to a text configuration; a base that has one of them (routers' `output_router_logits`)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from facts.read import GATED, PREFIX
+
 from checkpoints.architectures import GATE_FIELDS, Architecture
 from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
-from facts.read import GATED, PREFIX
 
 
 _TEXT = "text_config"
