@@ -43,7 +43,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     how.add_argument("--date", type=date.fromisoformat, default=date.today(), help="YYYY-MM-DD; today if not given")
     how.add_argument("--body", type=Path, metavar="FILE", help="where to leave the body of the pull request")
-    how.add_argument("--no-checks", action="store_true", help="with --repo: run neither the tree's checkers nor tests")
+    how.add_argument("--no-checks", action="store_true", help="run nothing on what was made")
     how.add_argument(
         "--draft-command", action="store_true", help="with --repo: print what a person would run to open it"
     )
@@ -61,7 +61,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("say where to: --repo, --output or --patch")
     if args.verify and args.patch:
         parser.error("--verify checks a branch (--repo) or a folder (--output); apply the patch first")
-    for name in ("stack", "draft_command", "no_checks", "branch"):
+    for name in ("stack", "draft_command", "branch"):
         if getattr(args, name) and not args.repo:
             parser.error(f"--{name.replace('_', '-')} needs --repo")
     if args.base_tree and args.repo:

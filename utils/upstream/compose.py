@@ -16,7 +16,7 @@ from upstream.layout import configuration_path, init_path, modular_path, page_pa
 from upstream.page import render_page
 from upstream.rewriting import HOLDERS, rewrite
 from upstream.shared import shared_files
-from upstream.values import PACKAGE, Model, Setting, Tree
+from upstream.values import PACKAGE, Model, Setting, Tree, refuse
 
 
 MODELING_UTILS = f"{PACKAGE}/modeling_utils.py"
@@ -44,8 +44,12 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     path = modular_path(model.name)
     modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
     modular = formatted(path, modular, setting)
-    generated, warnings = generate(model.name, modular, tree, {}, setting)
-    facts = read_facts(model.name, _by_name(generated))
+    generated, warnings = generate(model.name, modular, tree, setting, strict=True)
+    try:
+        facts = read_facts(model.name, _by_name(generated))
+    except LookupError as error:
+        fix = "compare its bases in this tree with those it was written against"
+        raise refuse("not-a-gated-model", path, str(error), fix) from None
     files = {
         init_path(model.name): render("upstream/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS),
         path: modular,

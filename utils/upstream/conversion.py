@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
 from pathlib import Path
 
 from converter.casing import read_casing
@@ -27,17 +27,22 @@ def formatted(path: str, text: str, setting: Setting) -> str:
 
 
 def generate(
-    name: str, modular: str, tree: Tree, casing: Mapping[str, str], setting: Setting
+    name: str, modular: str, tree: Tree, setting: Setting, strict: bool
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
-    """The generated files by path, and warnings about what the reference gets silently wrong.
+    """The generated files by path, and warnings.
 
-    `modular` is the text of the model's modular file, relative imports and all. Raises ConversionError.
+    Args:
+        modular: the text of the model's modular file, relative imports and all.
+        strict: refuse what the reference gets silently wrong, instead of doing the same with a warning.
+
+    Raises:
+        ConversionError: the modular file cannot be converted in this tree.
     """
     path = modular_path(name)
-    job = _job(name, tree, path)
+    job = _job(name, tree, path, strict)
     fresh = {_module(file): text for file, text in tree.changed.items() if file.startswith(f"{PACKAGE}/models/")}
     library = Library({"transformers": tree.package})
-    expander = Expander(convert, library, {**read_casing(tree.package), **casing}, setting.ruff_config)
+    expander = Expander(convert, library, read_casing(tree.package) | own_casing(modular), setting.ruff_config)
     outcome = expander.expand([Task(job, modular.encode(), fresh)])[0]
     if outcome.problems:
         raise ConversionError(*outcome.problems)
@@ -45,9 +50,23 @@ def generate(
     return {f"{folder}/{file}": text for file, text in sorted(outcome.texts.items())}, outcome.warnings
 
 
-def _job(name: str, tree: Tree, path: str) -> Job:
+def own_casing(modular: str) -> dict[str, str]:
+    """What the repository's table of configurations says once the model is in it: model type -> class prefix."""
+    found = {}
+    for node in ast.parse(modular).body:
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
+            named = [each.value for each in node.body if _assigns(each, "model_type")]
+            found |= {ast.literal_eval(each): node.name.replace("Config", "") for each in named}
+    return found
+
+
+def _assigns(statement: ast.stmt, name: str) -> bool:
+    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name
+
+
+def _job(name: str, tree: Tree, path: str, strict: bool) -> Job:
     package = f"transformers.models.{name}"
-    target = Target(name, Layout.TREE, path, tree.release, strict=False)
+    target = Target(name, Layout.TREE, path, tree.release, strict)
     return Job(name, Path(path), f"{package}.modular_{name}", package, Path(path).parent, target)
 
 

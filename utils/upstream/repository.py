@@ -115,10 +115,10 @@ def _fix(repo: Path, found: Bundle, tell: Tell) -> None:
 
 
 def _evidence(order: Order, found: Bundle, tell: Tell) -> Evidence:
+    if not order.checks:
+        return Evidence()
     tree = tree_at(order.repo)
     findings = verify(found.names, tree, setting_for(tree, order.today))
-    if not order.checks:
-        return Evidence(findings=findings)
     parity = {each.model.name: measure(each.facts, order.repo) for each in found.exports}
     evidence = Evidence(parity, run_checkers(order.repo), run_tests(order.repo, found.names), findings)
     for run in (*(run for run, _ in parity.values()), *evidence.checkers, *evidence.tests):

@@ -30,7 +30,7 @@ def reconverted(subject: Subject) -> Iterator[Diagnostic]:
     if not modular.text or not modular.tree.body:
         return
     try:
-        files, _ = generate(subject.name, modular.text, subject.tree, {}, subject.setting)
+        files, _ = generate(subject.name, modular.text, subject.tree, subject.setting, strict=False)
     except ConversionError as error:
         yield from error.diagnostics
         return
