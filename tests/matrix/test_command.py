@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -36,6 +37,15 @@ def test_architectures_are_made_tested_and_remembered(tmp_path: Path) -> None:
     log = next(tmp_path.glob("project/logs/fast/qwen3.txt")).read_text()
     assert " passed" in log
     assert not page or (ROOT / "docs" / "architectures.md").read_bytes() == page, "a page is of all architectures"
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    handle = os.open(tmp_path / "project", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    done = run("--model", "mamba", "--work", str(tmp_path))
+    os.close(handle)
+    assert done.returncode == 2 and "another run is at work in" in done.stderr and "--work" in done.stderr
 
 
 @pytest.mark.parametrize(

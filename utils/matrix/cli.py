@@ -19,7 +19,7 @@ from matrix.lines import Settings, make_all, test_all
 from matrix.page import count, render_page
 from matrix.results import Results
 from matrix.values import Made, Row, State, Subset
-from matrix.workshop import Workshop, architectures
+from matrix.workshop import BusyError, Workshop, architectures
 
 
 PAGE = "docs/architectures.md"
@@ -47,7 +47,11 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
         return end.code if isinstance(end.code, int) else 0
     folder = args.work or default_folder() / f"matrix-{digest(str(project).encode())[:8]}"
     workshop = Workshop(project, folder / "project")
-    workshop.open()
+    try:
+        workshop.open()
+    except BusyError as error:
+        console.print(str(error), markup=False)
+        return 2
     settings = Settings(args.subset, args.jobs, args.limit, args.again)
     try:
         rows, made = _run(workshop, args.model or known, Results(folder / "results"), settings, console)

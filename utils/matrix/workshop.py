@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -30,6 +32,10 @@ _RUNNER = Path(__file__).with_name("trial.py")
 _DECISIVE = ("transformers", "torch", "tokenizers", "huggingface_hub")  # packages with a say in test results
 
 
+class BusyError(Exception):
+    """Two runs would write each other's files."""
+
+
 def architectures() -> list[str]:
     """The model folders of the installed transformers that have a causal language model, sorted."""
     return [name for name in base_names(find_transformers()) if name not in _NO_MODELS]
@@ -43,7 +49,13 @@ class Workshop:
     folder: Path
 
     def open(self) -> None:
-        """Bring what all architectures share up to date, and drop what the project no longer has."""
+        """Bring what all architectures share up to date. Raises BusyError where another run is at work here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder, os.O_RDONLY)  # held until this process ends
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"another run is at work in {self.folder}: wait for it, or name a folder with --work") from None
         for name in ("templates", "tests/models"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.project / "templates", self.folder / "templates", dirs_exist_ok=True)
