@@ -26,6 +26,16 @@ TINY: Mapping[str, Any] = {
     "max_position_embeddings": 128,
     "n_positions": 128,
     "rotary_dim": 4,
+    "encoder_layers": LAYERS,
+    "decoder_layers": LAYERS,
+    "num_encoder_layers": LAYERS,
+    "num_decoder_layers": LAYERS,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "num_encoder_attention_heads": 4,
+    "num_decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
     "max_seq_len": 128,
     "vocab_size_per_layer_input": VOCABULARY,
     "hidden_size_per_layer_input": 8,
@@ -100,6 +110,7 @@ TINY: Mapping[str, Any] = {
 }
 # Where a configuration has the first field, these values replace or join the others.
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
+    "type_vocab_size": {"is_decoder": True},  # encoders that can also decode
     "kv_lora_rank": {"num_key_value_heads": 4},  # keys come out of the latent once for every head
 }
 # What one base needs beyond that, by its folder in transformers. With the usual pattern of a few of them, no layer of
@@ -107,6 +118,11 @@ TOGETHER: Mapping[str, Mapping[str, Any]] = {
 PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "bailing_hybrid": {"layer_group_size": 2},
     "bamba": {"attn_layer_indices": [1, 3]},
+    "cohere_compass": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}},
+    "dbrx": {
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8},
+        "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 48},
+    },
     "dots3_note": {"num_key_value_heads": 4},
     "gemma3": {"layer_types": ["sliding_attention", "full_attention"] * 2},
     "gemma3n": {"layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0},
@@ -115,6 +131,7 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "kimi_linear": {"layer_types": ["linear_attention", "full_attention"] * 2},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "zamba": {"layers_block_type": ["mamba", "hybrid"] * 2, "n_mamba_heads": 2},
     "zaya": {"num_experts_per_tok": 1},
 }
 # Of the configuration of an image encoder, inside that of an image-text model.

@@ -57,7 +57,7 @@ def _documentation(node: ast.ClassDef) -> str:
     arguments = _ARGUMENTS.search(text)
     if arguments:
         text = textwrap.dedent(text[arguments.end() :].strip("\n"))
-    start = re.search(r"^\w+ \(`", text, re.MULTILINE)
+    start = re.search(r"^\w+ \([`*\w]", text, re.MULTILINE)
     return text[start.start() :].rstrip() if start else ""
 
 

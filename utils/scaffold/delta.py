@@ -19,6 +19,7 @@ from scaffold.find import Base, find_base
 from scaffold.heads import EXAMPLE, Part, container_text, head_part, model_part
 from scaffold.layers import Layer, gated_layers
 from scaffold.mappings import mapped_names
+from scaffold.modules import Module, names_in
 from scaffold.outputs import gated_prefix, needs_mixin, output_classes
 from scaffold.plumbing import rename_members
 from scaffold.stack import Stack, read_stack
@@ -71,7 +72,9 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     recorded, owner = _recorded(base, stack, names)
     pretrained = _pretrained(base, stack)
     defined = {*(layer.name for layer in layers), *(part.name for part in (model, *heads)), pretrained["name"]}
+    defined |= {layer.adder[0] for layer in layers if layer.adder}
     defined |= {output.name for output in outputs.values()}
+    members = names | _renamed_methods(base, stack.model)
     texts = [*recorded.values(), *(layer.forward for layer in layers), model.text, *(head.text for head in heads)]
     inside = rename_members(container_text(base, stack), names)
     texts += [inside, *(head.members for head in heads)]
@@ -79,11 +82,12 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     roots = [stack.model.name, *(head.node.name for head in stack.heads), *(layer.parent for layer in layers)]
     known = [*roots, stack.pretrained.name, *(output.parent for output in outputs.values())]
     stubs = _stubs(base, texts, names, defined)
-    later = circular(base, stack.pretrained.name, known)
+    models = [parent for _, parent in stubs if is_model(base.modeling, parent)]
+    later = [*circular(base, stack.pretrained.name, [*known, *models]), *models]
     configs = other_configs(base, [*known, *later], config.name)
     inner = reached(base.configuration, [config.name])
     mappings = _mappings(base.package, config, (model, *heads))
-    model, heads = _renamed(model, names), tuple(_renamed(head, names) for head in heads)
+    model, heads = _renamed(model, members), tuple(_renamed(head, names) for head in heads)
     return {
         "name": base.name,
         "prefix": prefix,
@@ -101,6 +105,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
         "pretrained": pretrained,
         "recorded": recorded,
         "records_in_model": owner is stack.model,
+        "shares_classes": bool(configs),
         "container": (base.gated(stack.container.name), stack.container.name) if inside else None,
         "container_text": inside,
         "model": model,
@@ -140,8 +145,17 @@ def _pretrained(base: Base, stack: Stack) -> dict[str, object]:
         "kept": kept["_keep_in_fp32_modules"],
         "kept_strictly": kept["_keep_in_fp32_modules_strict"],
         "prefix": _kept_prefix(base, node),
+        "initializes_models": _initializes_models(base, node),
         "explains": not module.attribute(node, "_keep_in_fp32_modules"),
     }
+
+
+def _initializes_models(base: Base, node: ast.ClassDef) -> bool:
+    """Whether `_init_weights` does something for models, which have no weights of their own."""
+    module = base.modeling
+    initialize = module.own_method(node, "_init_weights")
+    named = [module.classes[name] for name in names_in(initialize) & set(module.classes)] if initialize else []
+    return any(node in module.lineage(each)[1:] for each in named)
 
 
 def _kept_prefix(base: Base, node: ast.ClassDef) -> str | None:
@@ -160,6 +174,18 @@ def _stubs(base: Base, texts: list[str], names: Mapping[str, str], defined: set[
     order = {name: place for place, name in enumerate(base.modeling.classes)}
     found = sorted((name for name in used & set(old) if name not in defined), key=lambda name: order[old[name]])
     return [(name, old[name]) for name in found]
+
+
+def is_model(module: Module, name: str) -> bool:
+    """Whether a class of a base derives from its PreTrainedModel, and so has to stand behind it."""
+    ancestors = module.lineage(module.classes[name])[1:]
+    return any(each.name.endswith("PreTrainedModel") for each in ancestors)
+
+
+def _renamed_methods(base: Base, node: ast.ClassDef) -> dict[str, str]:
+    """The methods of a class that the converter renames, since they are named after the model."""
+    own = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+    return {name: new for name in own if (new := base.renaming.word(name)) != name}
 
 
 def _renamed(part: Part, names: Mapping[str, str]) -> Part:

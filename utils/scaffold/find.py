@@ -49,7 +49,8 @@ class Base:
 def base_names(package: Path) -> list[str]:
     """The model folders whose modeling file has a causal language model, sorted."""
     files = sorted(package.glob("models/*/modeling_*.py"))
-    return [each.parent.name for each in files if each.stem == f"modeling_{each.parent.name}" and _is_causal(each)]
+    own = (each for each in files if each.stem == f"modeling_{each.parent.name}" and each.parent.name != "auto")
+    return [each.parent.name for each in own if _is_causal(each)]
 
 
 def find_base(name: str, package: Path) -> Base:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ if {ASK} or self.scale_ffn:
 """
 _SCALE = """\
 if self.scale_ffn:
-    {0} = good_ratio.to({0}.dtype) * {0}
+    {0} = {1}.to({0}.dtype) * {2}
 """
 _RESIDUAL_INSIDE = """\
 if self.scale_ffn:  # the module adds the residual itself
@@ -90,7 +91,7 @@ def _first(body: Sequence[cst.BaseStatement], names: frozenset[str]) -> int | No
     """The first statement of a feed-forward part that this block itself adds to its residual."""
     for place, each in enumerate(body):
         if _calls(each, names):
-            return place if _is_simple(each) or not _is_whole(each, names) else None
+            return place if is_simple(each) or not _is_whole(each, names) else None
     return None
 
 
@@ -115,23 +116,49 @@ def _gate_block(body: list, first: int, names: frozenset[str]) -> list:
     source, prepared, start = _name_input(start, call, names)
     call = _calls(start, names)[0]
     if len(call.args) > 1 and m.matches(call.args[1].value, m.Name("residual")):
-        return [*before, *prepared, *_score(start, source), *_outer_residual(start, call), *after]
+        return [*before, *prepared, *score(start, source), *_outer_residual(start, call), *after]
     if _adds(start, call):
         start, rest = _hoist(start, call)
         after = [rest, *after]
-    target = _target(start) or _assigned(start, None)
+    target = target_of(start) or _assigned(start, None)
     if target is None:
         raise NoPlace(1, "what the feed-forward part returns is not assigned to a name")
     place, output = _residual(after, target, names)
     if place is None:
         raise NoPlace(1, "no later statement adds what the feed-forward part returns to a residual")
-    scale = _statements(_SCALE, output)
+    scale = _statements(_SCALE, *_factors(before, after[place], output))
     if place and _is_norm(after[place - 1]):
         scale[0] = _explained(scale[0])
-    return [*before, *prepared, *_score(start, source), _bare(start), *after[:place], *scale, *after[place:]]
+    source = _tokens(before, source)
+    return [*before, *prepared, *score(start, source), _bare(start), *after[:place], *scale, *after[place:]]
 
 
-def _score(start: cst.BaseStatement, source: str) -> list:
+def _tokens(before: Sequence, source: str) -> str:
+    """The input of the feed-forward part with its samples, where a statement before has made one batch of all tokens."""
+    shape = _flattened(before)
+    return f"{source}.view({shape})" if shape else source
+
+
+def _flattened(before: Sequence) -> str | None:
+    """The name of the shape that the hidden states had before they were made two-dimensional."""
+    shapes = [target_of(each) for each in before if re.search(r"= \w+\.(shape|size\(\))\n", _code(each))]
+    flat = any(re.search(r"\.(reshape|view)\(-1, \w+\.(size\(-1\)|shape\[-1\])\)", _code(each)) for each in before)
+    return shapes[-1] if shapes and flat else None
+
+
+def _factors(before: Sequence, residual: cst.BaseStatement, output: str) -> tuple[str, str, str]:
+    """The output, the ratio and the output again, in the shapes in which they can be multiplied."""
+    if _flattened(before):
+        return output, "good_ratio.view(-1, 1)", output
+    view = re.search(rf"\b{output}\.(?:view|reshape)\(residual\.shape\)", _code(residual))
+    return output, "good_ratio", view[0] if view else output
+
+
+def _code(node: cst.CSTNode) -> str:
+    return _MODULE.code_for_node(node)
+
+
+def score(start: cst.BaseStatement, source: str) -> list:
     """The statement that asks the gate, where the blank line before the feed-forward part was."""
     [ask] = _statements(_SCORE, source)
     blank = [line for line in start.leading_lines if line.comment is None][:1]
@@ -145,7 +172,7 @@ def _bare(start: cst.BaseStatement) -> cst.BaseStatement:
 def _name_input(start, call: cst.Call, names: frozenset[str]) -> tuple[str, list, cst.BaseStatement]:
     """The name of what the feed-forward part is given; where it has none, a statement that gives it one."""
     value = call.args[0].value
-    if not _is_simple(start) and {_MODULE.code_for_node(each.args[0].value) for each in _calls(start, names)} != {
+    if not is_simple(start) and {_MODULE.code_for_node(each.args[0].value) for each in _calls(start, names)} != {
         _MODULE.code_for_node(value)
     }:
         raise NoPlace(1, "the branches give the feed-forward part different inputs")
@@ -168,7 +195,7 @@ def _hoist(start, call: cst.Call) -> tuple[cst.BaseStatement, cst.BaseStatement]
 
 
 def _outer_residual(start, call: cst.Call) -> list:
-    target, residual = _target(start), call.args[1].value.value
+    target, residual = target_of(start), call.args[1].value.value
     nothing = call.args[1].with_changes(value=cst.parse_expression(f"torch.zeros_like({residual})"))
     inner = call.with_changes(args=[call.args[0], nothing, *call.args[2:]])
     whole = _MODULE.code_for_node(call)
@@ -184,7 +211,7 @@ def _residual(after: Sequence, output: str, names: frozenset[str]) -> tuple[int 
             continue
         if _returns(each) or _reshapes(each) or _adds_residual(each, output, names):
             return place, output
-        output = _target(each) or _assigned(each, output)
+        output = target_of(each) or _assigned(each, output)
     return None, output
 
 
@@ -210,7 +237,7 @@ def _reshapes(statement: cst.BaseStatement) -> bool:
 
 def _returns(statement: cst.BaseStatement) -> bool:
     """Whether a layer ends here: whoever called it adds what it returns."""
-    return _is_simple(statement) and isinstance(statement.body[0], cst.Return)
+    return is_simple(statement) and isinstance(statement.body[0], cst.Return)
 
 
 def _adds(statement, call: cst.Call) -> bool:
@@ -219,9 +246,9 @@ def _adds(statement, call: cst.Call) -> bool:
     return any(_contains(each, call) and not _contains(call, each) for each in sums)
 
 
-def _target(statement) -> str | None:
+def target_of(statement) -> str | None:
     """The first name that a statement assigns."""
-    if not _is_simple(statement) or not isinstance(statement.body[0], cst.Assign | cst.AugAssign):
+    if not is_simple(statement) or not isinstance(statement.body[0], cst.Assign | cst.AugAssign):
         return None
     assign = statement.body[0]
     target = assign.target if isinstance(assign, cst.AugAssign) else assign.targets[0].target
@@ -233,7 +260,7 @@ def _target(statement) -> str | None:
 def _assigned(statement, output: str | None) -> str | None:
     """The name that all branches of an `if` assign last, else the old one."""
     blocks = m.findall(statement, m.IndentedBlock())
-    last = {_target(block.body[-1]) for block in blocks if block.body}
+    last = {target_of(block.body[-1]) for block in blocks if block.body}
     return last.pop() if len(last) == 1 and None not in last else output
 
 
@@ -247,12 +274,13 @@ def _reads(tree, name: str) -> bool:
     return bool(m.findall(tree, m.Name(name)))
 
 
-def _is_simple(statement) -> bool:
+def is_simple(statement: cst.BaseStatement) -> bool:
+    """Whether a statement is one line, not a block."""
     return isinstance(statement, cst.SimpleStatementLine)
 
 
 def _is_norm(statement) -> bool:
-    return "norm" in _MODULE.code_for_node(statement).lower() and _is_simple(statement)
+    return "norm" in _MODULE.code_for_node(statement).lower() and is_simple(statement)
 
 
 def _contains(outer, inner) -> bool:

@@ -84,7 +84,13 @@ def handing_on(module: Module, forward: Function, callees: set[str]) -> str:
     calls = [call for callee in callees for call in calls_of(forward, callee)]
     if forward.args.kwarg and all(has_rest(call) for call in calls):
         return ""
-    return add_rest(add_argument(asks(dedent_function(module, forward)), callees, f"{ASK}={ASK}"))
+    text = asks(dedent_function(module, forward), is_documented(forward))
+    return add_rest(add_argument(text, callees, f"{ASK}={ASK}"))
+
+
+def is_documented(forward: Function) -> bool:
+    """Whether transformers checks that every argument of a forward is documented."""
+    return any("auto_docstring" in ast.unparse(each) for each in forward.decorator_list)
 
 
 def _plan(module: Module, stack: Stack) -> str:

@@ -6,11 +6,13 @@ import ast
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from scaffold.chunks import CHUNK, chunked_layer
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import Base
 from scaffold.gate import NoPlace, insert_gate
+from scaffold.heads import is_documented
 from scaffold.modules import Function
 from scaffold.plumbing import asks, dedent_function, indent_function, rename
 from scaffold.stack import Stack
@@ -26,13 +28,15 @@ class Layer:
     arguments: str  # for the base's, "config, layer_idx"
     forward: str
     places: tuple[str, ...]  # "file:line" of the base's statements that the gates stand before
+    members: str = ""  # other methods that the gate changes
+    adder: tuple[str, str, str] | None = None  # the class that adds the residual: its name, the base's, its forward
 
 
 def gated_layers(base: Base, stack: Stack, names: Mapping[str, str]) -> tuple[Layer, ...]:
     """The layers of a base that have a feed-forward part. Raises ConversionError where one cannot be gated."""
     module = base.modeling
     found = [(node, feed_forward_names(module, node)) for node in stack.layers]
-    gated = [(node, attributes) for node, attributes in found if attributes]
+    gated = [(node, attributes) for node, attributes in found if attributes or module.own_method(node, CHUNK)]
     if not gated:
         message = f"no layer of {stack.model.name} has a feed-forward part that a gate could be put before"
         place = stack.layers[0] if stack.layers else stack.model
@@ -46,18 +50,24 @@ def _layer(
     module = base.modeling
     forward, init = module.method(node, "forward"), module.method(node, "__init__")
     try:
-        gated = insert_gate(dedent_function(module, forward), attributes)
+        chunked = chunked_layer(module, node, names)
+        gated = insert_gate(dedent_function(module, forward), attributes) if chunked is None else None
     except NoPlace as problem:
         line, message = forward.lineno + problem.line - 1, f"{node.name}: {problem}"
         raise module.source.refuse(line, 1, "no-place", message, "write this delta by hand") from None
-    lines = (forward.lineno + line - 1 for line in gated.lines)
+    own, lines = (chunked.forward, (chunked.line,)) if chunked else (gated.text, gated.lines)
+    lines = (forward.lineno + line - 1 for line in lines)
     places = tuple(f"{module.source.path}:{line}" for line in lines)
-    text = indent_function(rename(asks(gated.text), names))
+    text = indent_function(rename(asks(own, is_documented(forward)), names))
     if init is None or "config" not in (each.arg for each in init.args.args):
         message = f"{node.name} is not made from a configuration alone"
         raise module.refuse(init or node, "no-place", message, "write this delta by hand")
     parameters, arguments = _constructor(init, base.gated(stack.config), names)
-    return Layer(base.gated(node.name), node.name, parameters, arguments, text, places)
+    layer = Layer(base.gated(node.name), node.name, parameters, arguments, text, places)
+    if chunked is None:
+        return layer
+    adder = (base.gated(chunked.adder), chunked.adder, chunked.adder_forward)
+    return replace(layer, members=chunked.chunk, adder=adder)
 
 
 def _constructor(init: Function, config: str, names: Mapping[str, str]) -> tuple[str, str]:

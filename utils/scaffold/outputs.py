@@ -60,13 +60,16 @@ def _output(base: Base, stack: Stack, name: str, what: str) -> Output:
         return Output(base.gated(name), name, "fields", what, _documentation(own))
     short = _OF_MODEL.sub(lambda match: "" if match[0] != "Moe" or "Causal" in name else "", name)
     gated = f"{gated_prefix(base, stack)}{short}"
-    return Output(gated, _ROOT.get(name, name), "root" if name in _ROOT else "mixed", what, "")
+    # A class of the base that is called so stands in the way of the root's mixin, which its outputs would bring
+    if name in _ROOT and f"{stack.prefix}Output" not in base.modeling.classes:
+        return Output(gated, _ROOT[name], "root", what, "")
+    return Output(gated, name, "mixed", what, "")
 
 
 def _documentation(own: ast.ClassDef) -> str:
     """The lines of a class's docstring that describe its fields, at the left margin."""
     text = textwrap.dedent(ast.get_docstring(own, clean=True) or "")
-    start = re.search(r"^\w+ \(`", text, re.MULTILINE)
+    start = re.search(r"^\w+ \(", text, re.MULTILINE)
     arguments = re.search(r"^(?:Args|Parameters|Arguments):\n(?P<rest>(?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
     if arguments:
         return textwrap.dedent(arguments["rest"]).strip("\n")

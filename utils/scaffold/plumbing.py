@@ -12,6 +12,12 @@ from scaffold.gate import ASK
 from scaffold.modules import Function, Module
 
 
+_ASKED = [
+    f"{ASK} (`bool`, *optional*, defaults to `False`):",
+    "    Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.",
+]
+
+
 def dedent_function(module: Module, function: Function) -> str:
     """The text of a method at the left margin, without decorators."""
     indent = function.col_offset
@@ -70,9 +76,14 @@ def with_docstring(text: str, docstring: str) -> str:
     return "\n".join(lines)
 
 
-def asks(text: str) -> str:
-    """A forward that takes what the gates are asked."""
-    return add_parameter(text, f"{ASK}: bool = False")
+def asks(text: str, documents: bool = False) -> str:
+    """A forward that takes what the gates are asked, and says so where its docstring is checked."""
+    text = add_parameter(text, f"{ASK}: bool = False")
+    if not documents:
+        return text
+    [function] = ast.parse(text).body
+    own = (ast.get_docstring(function) or "").strip("\n")
+    return with_docstring(text, "\n".join(filter(None, [own, *_ASKED])) + "\n")
 
 
 def has_rest(call: ast.Call) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scaffold.find import Base
+from scaffold.limits import check_runs
 from scaffold.modules import Function, Module, assigned_calls, is_self, names_in
 
 
@@ -64,6 +65,8 @@ def read_stack(base: Base) -> Stack:
     container_name, container = _container(module, model)
     keeper = container or model
     layers_name, layers = _layers(module, keeper)
+    calls = tuple(_layer_calls(module, keeper, layers_name))
+    check_runs(module, model, container_name, calls)
     config = _config(module, model)
     path = f"{container_name}.{layers_name}" if container_name else layers_name
     return Stack(
@@ -75,7 +78,7 @@ def read_stack(base: Base) -> Stack:
         container_name=container_name,
         layers_name=path,
         layers=layers,
-        layer_calls=tuple(_layer_calls(module, keeper, layers_name)),
+        layer_calls=calls,
         config=config,
         heads=tuple(_heads(module, causal, model, config)),
     )
@@ -206,11 +209,15 @@ def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: st
             continue
         bases = [ast.unparse(base) for base in node.bases]
         generic = next((base for base in bases if base in _GENERIC), None)
+        if node.name.endswith("ForMultipleChoice"):
+            continue  # several texts a sample
         if not _is_pretrained(module, node) or _pretrained(module, node) is not _pretrained(module, causal):
             continue
         inner = _inner_call(module, node, around)
         if generic:
             yield Head(node, generic, _GENERIC[generic], None)
+        elif node.name.endswith("ForConditionalGeneration"):
+            continue  # models around the language model
         elif inner and module.own_method(node, "forward").args.vararg is None:
             around.add(node.name)
             yield Head(node, None, _returned(module, node), inner)
