@@ -1,7 +1,7 @@
 """What gates cost: gated models against their bases in one run, `make bench-gates`.
 
-Forward pass, training step (forward and backward of the whole model, no optimiser) and greedy generation of the base,
-of the base again (whose ratio shows the machine's noise), and of the gated model without and with scores. They take
+Forward pass, training step (forward and backward of the whole model, no optimiser), greedy generation and one decoding
+step of it (which is short, so that the contestants meet the same machine) of the base, of the base again (whose ratio shows the machine's noise), and of the gated model without and with scores. They take
 turns, so that a machine that slows down does so for all: `ratio` is of medians, `paired` the median of the ratios
 within rounds. Weights are random and shared; logits and tokens are compared before anything is timed.
 """
@@ -59,12 +59,13 @@ class Work:
     rounds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Variant:
     """A model and what each call of it is given."""
 
     model: Any
     arguments: dict[str, Any]
+    cache: Any = None  # of a prompt, for decoding steps
 
 
 def build(name: str, sizes: dict[str, Any]) -> tuple[Any, Any]:
@@ -120,12 +121,24 @@ def generate(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor
     return variant.model.generate(inputs, do_sample=False, max_new_tokens=work.new_tokens, **variant.arguments)
 
 
-JOBS = {"forward": forward, "training step": train, "generation": generate}
+def decode(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
+    """Logits of one more token behind a prompt that is in the cache."""
+    with torch.inference_mode():
+        if variant.cache is None:  # in the round that warms up
+            variant.cache = variant.model(inputs, use_cache=True).past_key_values
+        more = {"past_key_values": variant.cache, "use_cache": True}
+        logits = variant.model(inputs[:, :1], **more, **variant.arguments).logits
+        variant.cache.crop(-1)
+        return logits
+
+
+JOBS = {"forward": forward, "training step": train, "generation": generate, "decoding step": decode}
+DECODING_STEPS = 8  # in a round: they are short
 
 
 def insist_on_equality(contestants: dict[str, Variant], inputs: torch.Tensor, work: Work) -> None:
     """Raise a ValueError where a variant's logits or generated tokens are not exactly the base's."""
-    for job in (forward, generate):
+    for job in (forward, generate, decode):
         wanted, *others = (job(variant, inputs, work) for variant in contestants.values())
         for name, found in zip(list(contestants)[1:], others):
             if not torch.equal(found, wanted):
@@ -155,13 +168,13 @@ def compare(job: str, contestants: dict[str, Variant], inputs: torch.Tensor, wor
     """Run one job in turns and print a row for each variant."""
     names = list(contestants)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    for turn in range(-1, work.rounds):  # the first round warms up
+    for turn in range(-1, work.rounds * (DECODING_STEPS if job == "decoding step" else 1)):  # the first warms up
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             figures = measure(JOBS[job], contestants[name], inputs, work)
             if turn >= 0:
                 found[name].append(figures)
     middle = {name: [statistics.median(each) for each in zip(*runs)] for name, runs in found.items()}
-    tokens = inputs.shape[0] * (work.new_tokens if job == "generation" else inputs.shape[1])
+    tokens = len(inputs) * {"generation": work.new_tokens, "decoding step": 1}.get(job, inputs.shape[1])
     for name in names:
         rival = names[1] if name == "gated, scores on" and "routers" in names[1] else names[0]
         paired = statistics.median(theirs[0] / own[0] for theirs, own in zip(found[rival], found[name]))

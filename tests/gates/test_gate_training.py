@@ -51,6 +51,13 @@ def test_idle_gates_get_gradients_of_zero_and_change_none(family: Family) -> Non
             assert torch.equal(weights[name.replace("transformer.", "model.")].grad, weight.grad), (head, name)
 
 
+def test_weights_that_another_process_keeps_are_left_alone(family: Family) -> None:
+    model = family.gated().train()
+    gates(model)[0].gate.weight = torch.nn.Parameter(torch.empty(0))  # as ZeRO-3 leaves it between layers
+    absent, present = step(model, output_router_logits=False)
+    assert absent is None and not present.any()
+
+
 def test_every_head_trains_its_gates(family: Family) -> None:
     for head in family.heads:
         model = family.gated(head).train()
