@@ -14,6 +14,7 @@
 """Gemma3 with the gates of QualityGateLlama, as a text model and as an image-text model."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -177,6 +178,8 @@ class QualityGateGemma3Config(Gemma3Config):
         "quality_logits",
         "router_logits",
     ]
+
+    text_config: PreTrainedConfig | dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
