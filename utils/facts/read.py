@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from facts.layers import gate_class, layer_classes
-from facts.text import Module, read_module, strings
+from facts.text import Module, base_name, read_module, strings
 from facts.values import Abilities, ConfigFacts, FieldFacts, ModelClass, ModelFacts
 
 
@@ -16,6 +17,7 @@ GATED = "QualityGate"
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
 SLIDING = ("sliding_window", "sliding_window_size", "window_size", "attention_chunk_size")
 RECURRENT = ("Mamba", "GatedDelta", "LinearAttention", "Lightning", "Recurrent", "ShortConv")  # in names of classes
+RECURRENT_FIELDS = ("mamba_d_state", "mamba_n_heads", "mamba_num_heads", "ssm_state_size", "lru_width", "conv_L_cache")
 
 
 def package_files(folder: Path) -> dict[str, str]:
@@ -105,16 +107,16 @@ def _model(modeling: Module, name: str) -> ModelClass:
 
 def _role(name: str) -> str:
     """ "QualityGateLlamaForCausalLM" -> "ForCausalLM", "QualityGateLlamaModel" -> "Model", of others ""."""
-    _, mark, task = name.rpartition("For")
-    return mark + task if mark else "Model" if name.endswith("Model") else ""
+    task = re.search(r".*(For[A-Z]\w*)$", name)  # a capital follows: RoFormer is for nothing
+    return task[1] if task else "Model" if name.endswith(("Model", "Decoder")) else ""
 
 
 def _text_model(
     models: tuple[ModelClass, ...], modeling: Module, configs: Mapping[str, ConfigFacts], package: str
 ) -> ModelClass:
-    """The base model that holds the decoder layers: the one whose configuration holds no other."""
+    """The base model that holds the decoder layers: the one whose configuration holds no other, where there is one."""
     bases = [each for each in models if each.role == "Model" and each.config in configs]
-    plain = [each for each in bases if not configs[each.config].is_composite]
+    plain = [each for each in bases if not configs[each.config].is_composite] or bases
     if not plain:
         raise LookupError(f"modeling_{package}.py exports no base model that configuration_{package}.py configures")
     return plain[-1]
@@ -140,9 +142,23 @@ def _abilities(
         has_fused_experts="use_experts_implementation" in modeling.names,
         has_router_loss="router_aux_loss_coef" in text.fields and "load_balancing_loss_func" in modeling.names,
         has_sliding_window=any(field in text.fields for field in SLIDING),
-        has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes),
+        has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes)
+        or any(field in text.fields for field in RECURRENT_FIELDS),
         has_sinks="sinks" in modeling.names,
         has_images=any("vision_config" in each.sub_configs for each in configs.values()),
         ties_embeddings="tie_word_embeddings" in text.fields and any(each.tied_weights for each in models),
         checkpoints_gradients=says("supports_gradient_checkpointing"),
+        returns_cache=_returns_cache(modeling, models),
     )
+
+
+def _returns_cache(modeling: Module, models: tuple[ModelClass, ...]) -> bool:
+    """Whether the language model hands `past_key_values=` on to an output."""
+    calls = [
+        node
+        for model in models
+        if model.role == "ForCausalLM"
+        for node in ast.walk(modeling.classes[model.name])
+        if isinstance(node, ast.Call) and base_name(node.func).rpartition("Output")[1]
+    ]
+    return any(word.arg == "past_key_values" for call in calls for word in call.keywords)

@@ -6,6 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
+# A class is called as its base with this in front, but for names that transformers spells in no other place so.
+GATED = "QualityGate"
+SPELLED: Mapping[str, str] = {"Kosmos25": "Kosmos2_5"}
+
+
+def base_name(name: str) -> str:
+    """The class of transformers that a gated one is made from: "QualityGateLlamaModel" -> "LlamaModel"."""
+    name = name.removeprefix(GATED)
+    return next((base + name[len(ours) :] for ours, base in SPELLED.items() if name.startswith(ours)), name)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
     """One field of a configuration, as its text has it."""
@@ -29,7 +40,7 @@ class ConfigFacts:
     @property
     def base_name(self) -> str:
         """The configuration of transformers that it extends: "LlamaConfig"."""
-        return self.name.removeprefix("QualityGate")
+        return base_name(self.name)
 
     @property
     def is_composite(self) -> bool:
@@ -49,7 +60,7 @@ class ModelClass:
     @property
     def base_name(self) -> str:
         """The class of transformers that it is a gated version of: "LlamaForCausalLM"."""
-        return self.name.removeprefix("QualityGate")
+        return base_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,7 @@ class Abilities:
     has_images: bool
     ties_embeddings: bool  # a `tie_word_embeddings` that heads honour
     checkpoints_gradients: bool
+    returns_cache: bool  # the output of its language model holds what generation goes on from
 
 
 @dataclass(frozen=True, slots=True)
