@@ -147,7 +147,6 @@ def insist_on_equality(contestants: dict[str, Variant], inputs: torch.Tensor, wo
 
 def measure(job: Callable, variant: Variant, inputs: torch.Tensor, work: Work) -> tuple[float, float]:
     """Seconds (of a single CPU thread: its own), and MiB of the GPU or the process at the peak (0 where unknown)."""
-    gc.collect()
     if DEVICE.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
@@ -169,6 +168,7 @@ def compare(job: str, contestants: dict[str, Variant], inputs: torch.Tensor, wor
     names = list(contestants)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for turn in range(-1, work.rounds * (DECODING_STEPS if job == "decoding step" else 1)):  # the first warms up
+        gc.collect()
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             figures = measure(JOBS[job], contestants[name], inputs, work)
             if turn >= 0:
