@@ -94,7 +94,11 @@ def find_architecture(
     if wanted not in ("auto", name):
         message = f"the model type {base_type!r} belongs to the gated {name}, not to {wanted}"
         raise CheckpointError(place, message, f"give --model {name}, or leave it out")
-    return architecture_of(PREFIX + base_type, generated)
+    try:
+        return architecture_of(PREFIX + base_type, generated)
+    except LookupError as error:
+        message = f"is no gated model whose layers can be found: {error}"
+        raise CheckpointError(generated / (PREFIX + name), message, "generate it anew: `make convert`") from error
 
 
 def architecture_of(gated_type: str, generated: Path = GENERATED) -> Architecture:

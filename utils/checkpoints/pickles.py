@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Iterator
 
 import torch
@@ -27,6 +28,7 @@ _NAMES = {
     torch.float8_e4m3fn: "F8_E4M3",
     torch.float8_e5m2: "F8_E5M2",
 }
+_MAPPED = 256 << 20  # bytes of a file that are read before it is mapped anew, which costs milliseconds
 
 
 class PickledTensors:
@@ -38,6 +40,7 @@ class PickledTensors:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._shards: dict[str, Shard] = {}
         self._open: tuple[str, dict[str, torch.Tensor]] = ("", {})
+        self._touched = 0  # bytes of the open file that were read, and so stay in memory while it is mapped
         self.known: dict[str, Tensor] = {}
         self.left_out: dict[str, str] = {}
         for shard in checkpoint.shards:
@@ -51,6 +54,7 @@ class PickledTensors:
         first, last = span(self.known[name], start, stop)
         for begin in range(first, last, CHUNK):
             yield flat[begin : min(begin + CHUNK, last)].tobytes()
+        self._touched += last - first
 
     def _add(self, checkpoint: Checkpoint, shard: Shard, name: str, value: object) -> None:
         if not isinstance(value, torch.Tensor):
@@ -76,21 +80,20 @@ class PickledTensors:
             raise CheckpointError(checkpoint.folder / PICKLE_INDEX, message, "fetch index and shards again")
 
     def _load(self, shard: Shard) -> dict[str, torch.Tensor]:
-        if self._open[0] != shard.name:
+        if self._open[0] != shard.name or (self._touched > _MAPPED and _can_be_mapped(shard)):
             self._open = ("", {})  # the file before is let go of first
-            self._open = (shard.name, _read(shard))
+            self._open, self._touched = (shard.name, _read(shard)), 0
         return self._open[1]
+
+
+def _can_be_mapped(shard: Shard) -> bool:
+    return zipfile.is_zipfile(shard.path)
 
 
 def _read(shard: Shard) -> dict[str, torch.Tensor]:
     """The entries of a file. The format of torch before 1.6 cannot be mapped, and is read whole."""
     try:
-        try:
-            found = torch.load(shard.path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError as error:
-            if "mmap can only be used" not in str(error):
-                raise
-            found = torch.load(shard.path, map_location="cpu", weights_only=True)
+        found = torch.load(shard.path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(shard))
     except pickle.UnpicklingError as error:
         message = "holds more than tensors: reading it would run code from the file, or it is no file of torch's"
         raise CheckpointError(shard.path, message, "take the safetensors version, or fetch the file again") from error
