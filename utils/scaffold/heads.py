@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from scaffold.find import Base
 from scaffold.gate import ASK
 from scaffold.modules import Function, Module
-from scaffold.plumbing import add_argument, add_rest, asks, dedent_function, has_rest, indent_function, with_docstring
+from scaffold.plumbing import (
+    add_argument,
+    add_rest,
+    asks,
+    dedent_function,
+    has_rest,
+    indent_function,
+    split_example,
+    with_docstring,
+)
 from scaffold.stack import Head, Stack
 
 
@@ -22,7 +31,6 @@ Example:
 ```"""
 _OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
 _WEIGHED = re.compile(r"loss \+= self\.(\w+) \* aux_loss")
-_EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
     if not any("capture_outputs" in each for each in decorators):
         decorators = ("capture_outputs", *decorators)
         text = text or dedent_function(module, forward)
-    text = _OWN_TUPLES.sub("return_dict = True  # the decorators make tuples", text)
+    text = _without_tuples(text)
     return Part(
         base.gated(node.name),
         node.name,
@@ -68,6 +76,11 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
         None,
         plan=_plan(module, stack),
     )
+
+
+def _without_tuples(text: str) -> str:
+    """An older forward that leaves it to the decorators to make tuples."""
+    return _OWN_TUPLES.sub("return_dict = True  # the decorators make tuples", text)
 
 
 def container_text(base: Base, stack: Stack) -> str:
@@ -114,10 +127,12 @@ def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
     inner = head.inner.split(".")[1]
     text = ""
     renamed = base.renaming.word(inner) != inner
-    if renamed or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
+    own_tuples = _OWN_TUPLES.search(module.text(forward))
+    if renamed or own_tuples or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
         text = add_argument(add_rest(dedent_function(module, forward)), {head.inner}, f"**{rest_of(forward)}")
     balances = "load_balancing_loss_func(" in ast.unparse(forward)
     kept = tuple(each for each in decorators if each != "can_return_tuple")
+    text = _without_tuples(text)
     documentation = _documentation(forward)
     if text:
         text = indent_function(with_docstring(text, "\n\n".join(filter(None, [documentation, EXAMPLE]))))
@@ -178,6 +193,4 @@ def _forward(module: Module, node: ast.ClassDef) -> Function:
 
 def _documentation(forward: Function) -> str:
     """The lines of a docstring that describe arguments."""
-    text = ast.get_docstring(forward, clean=True) or ""
-    example = _EXAMPLE.search(text)
-    return (text[: example.start()] if example else text).strip("\n")
+    return split_example(ast.get_docstring(forward, clean=True) or "")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Mapping
 
 import libcst as cst
@@ -12,6 +13,7 @@ from scaffold.gate import ASK
 from scaffold.modules import Function, Module
 
 
+_EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
 _ASKED = [
     f"{ASK} (`bool`, *optional*, defaults to `False`):",
     "    Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.",
@@ -76,14 +78,22 @@ def with_docstring(text: str, docstring: str) -> str:
     return "\n".join(lines)
 
 
+def split_example(docstring: str) -> tuple[str, str]:
+    """A docstring before its example, and from there on."""
+    found = _EXAMPLE.search(docstring)
+    place = found.start() if found else len(docstring)
+    return docstring[:place].strip("\n"), docstring[place:].strip("\n")
+
+
 def asks(text: str, documents: bool = False) -> str:
     """A forward that takes what the gates are asked, and says so where its docstring is checked."""
     text = add_parameter(text, f"{ASK}: bool = False")
     if not documents:
         return text
     [function] = ast.parse(text).body
-    own = (ast.get_docstring(function) or "").strip("\n")
-    return with_docstring(text, "\n".join(filter(None, [own, *_ASKED])) + "\n")
+    own, example = split_example(ast.get_docstring(function) or "")
+    described = "\n".join(filter(None, [own, *_ASKED]))
+    return with_docstring(text, f"{described}\n\n{example}" if example else f"{described}\n")
 
 
 def has_rest(call: ast.Call) -> bool:
