@@ -19,7 +19,7 @@ from testgen.arguments import PROJECT, parse
 from testgen.manifest import NAME, manifests, stale, write
 from testgen.matrix import matrix
 from testgen.stock import collect, run
-from testgen.suites import suite, wanted_models
+from testgen.suites import suites, wanted_models
 
 
 PAGE = PROJECT / "docs" / "test_matrix.md"
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
         if args.matrix:
             return _run(folders, args.jobs, page)
         check_ruff()
-        outcomes = [suite(name, args.generated, args.output, args.flavour) for name in models]
+        outcomes = suites(models, args.generated, args.output, args.flavour)
         if report.mode is Mode.WRITE:
             outcomes = write_all(outcomes, {}, args.force)
         _tell(report, outcomes)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
 from facts.values import ModelFacts
+from jinja2 import UndefinedError
 from rendering.render import render
 
 from converter.banner import seal
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.style import style
+from converter.style import Styled, style
 from testgen.local import ORIGIN, TEMPLATE, local_values
 from testgen.upstream import upstream_test
 
@@ -31,28 +32,58 @@ def suite_path(facts: ModelFacts) -> str:
     return f"tests/models/{facts.package}/test_modeling_{facts.package}.py"
 
 
-def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = Flavour.LOCAL) -> str:
-    """The text of a model's test file.
+def render_tests(models: Sequence[tuple[ModelFacts, Mapping[str, str]]]) -> list[str | ConversionError]:
+    """The text of each model's test file, or what is wrong with it: ruff runs once for all.
 
     Args:
-        facts: of a generated package.
-        files: the texts of its files by name.
-        flavour: where the suite runs.
+        models: facts of a generated package, and the texts of its files by name.
+    """
+    drafts = [_draft(facts) for facts, _ in models]
+    texts = {suite_path(facts): draft for (facts, _), draft in zip(models, drafts) if isinstance(draft, str)}
+    styled = style(texts, CONFIG)
+    return [
+        draft if isinstance(draft, ConversionError) else _sealed(facts, styled)
+        for (facts, _), draft in zip(models, drafts)
+    ]
+
+
+def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = Flavour.LOCAL) -> str:
+    """The text of one model's test file.
 
     Raises:
-        LookupError: the model lacks what every suite is about.
-        jinja2.UndefinedError: a template asks for a value that it is not given.
-        ConversionError: `broken-template`, the text is no Python or uses a name that it does not define.
+        LookupError: the upstream flavour lacks what it is about.
+        ConversionError: `no-facts`, the model lacks what every suite is about; `broken-template`, a template asks for
+            what it is not given, or its text is no Python.
     """
     if flavour is Flavour.UPSTREAM:
         return upstream_test(facts, files)
+    rendered = render_tests([(facts, files)])[0]
+    if isinstance(rendered, ConversionError):
+        raise rendered
+    return rendered
+
+
+def _draft(facts: ModelFacts) -> str | ConversionError:
+    """The unformatted text."""
+    try:
+        return render(TEMPLATE, banner=_banner(facts), **local_values(facts))
+    except LookupError as error:
+        fix = "convert the model again, or correct its modular file"
+        return ConversionError(Diagnostic("no-facts", f"generated/{facts.package}", 1, 1, str(error), fix))
+    except UndefinedError as error:
+        return _broken(facts, str(error))
+
+
+def _sealed(facts: ModelFacts, styled: Styled) -> str | ConversionError:
     path = suite_path(facts)
-    styled = style({path: render(TEMPLATE, banner=_banner(facts), **local_values(facts))}, CONFIG)
     if findings := styled.findings.get(path):
-        said = "; ".join(f"{each.message}: {each.line}" for each in findings)
-        fix = "correct the template, or what testgen.local gives it"
-        raise ConversionError(Diagnostic("broken-template", ORIGIN, 1, 1, f"for {facts.package}: {said}", fix))
+        return _broken(facts, "; ".join(f"{each.message}: {each.line}" for each in findings))
     return seal(styled.texts[path])
+
+
+def _broken(facts: ModelFacts, said: str) -> ConversionError:
+    fix = "correct the template, or what testgen.local gives it"
+    return ConversionError(Diagnostic("broken-template", ORIGIN, 1, 1, f"for {facts.package}: {said}", fix))
 
 
 def _banner(facts: ModelFacts) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from facts.project import generated_models
 from facts.read import PREFIX, package_files, read_facts
-from jinja2 import UndefinedError
+from facts.values import ModelFacts
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.jobs import Job, Outcome, refused
@@ -15,7 +16,7 @@ from converter.library import digest, shown
 from converter.outputs import survey
 from converter.values import Layout, Target
 from testgen.local import ORIGIN
-from testgen.render import Flavour, render_test, suite_path
+from testgen.render import Flavour, render_test, render_tests, suite_path
 
 
 def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
@@ -36,24 +37,41 @@ def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
     return sorted(set(wanted)) or known
 
 
-def suite(name: str, generated: Path, tests: Path, flavour: Flavour = Flavour.LOCAL) -> Outcome:
-    """What is rendered for one model, compared with what lies in its folder under `tests`."""
-    job = _job(name, generated, tests)
-    bare = Outcome(job, {})
-    try:
-        files = package_files(generated / job.target.model)
-        facts = read_facts(name, files)
-        text = render_test(facts, files, flavour)
-    except ConversionError as error:
-        return refused(bare, error.diagnostics)
-    except (LookupError, SyntaxError) as error:
-        fix = "convert the model again, or correct its modular file"
-        return refused(bare, [_problem("no-facts", generated / job.target.model, str(error), fix)])
-    except UndefinedError as error:
-        fix = "correct the template, or what testgen gives it"
-        return refused(bare, [Diagnostic("broken-template", ORIGIN, 1, 1, f"for {job.target.model}: {error}", fix)])
+def suites(names: Iterable[str], generated: Path, tests: Path, flavour: Flavour = Flavour.LOCAL) -> list[Outcome]:
+    """What is rendered for each model, compared with what lies in its folder under `tests`."""
+    outcomes: dict[str, Outcome] = {}
+    found: dict[str, tuple[ModelFacts, dict[str, str]]] = {}
+    for name in names:
+        job = _job(name, generated, tests)
+        try:
+            files = package_files(job.delta)
+            found[name] = read_facts(name, files), files
+            outcomes[name] = Outcome(job, {})
+        except (LookupError, SyntaxError) as error:
+            fix = "convert the model again, or correct its modular file"
+            outcomes[name] = refused(Outcome(job, {}), [_problem("no-facts", job.delta, str(error), fix)])
+    rendered = _rendered(list(found.values()), flavour)
+    for name, text in zip(found, rendered, strict=True):
+        outcomes[name] = _outcome(outcomes[name], found[name][0], text)
+    return list(outcomes.values())
+
+
+def suite(name: str, generated: Path, tests: Path) -> Outcome:
+    """The same for one model."""
+    return suites([name], generated, tests)[0]
+
+
+def _rendered(models: list[tuple[ModelFacts, dict[str, str]]], flavour: Flavour) -> list[str | ConversionError]:
+    if flavour is Flavour.LOCAL:
+        return render_tests(models)
+    return [render_test(facts, files, flavour) for facts, files in models]
+
+
+def _outcome(bare: Outcome, facts: ModelFacts, text: str | ConversionError) -> Outcome:
+    if isinstance(text, ConversionError):
+        return refused(bare, text.diagnostics)
     file = Path(suite_path(facts)).name
-    return Outcome(job, survey(job, {file: digest(text.encode())}), {file: text})
+    return replace(bare, states=survey(bare.job, {file: digest(text.encode())}), texts={file: text})
 
 
 def _job(name: str, generated: Path, tests: Path) -> Job:

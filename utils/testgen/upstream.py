@@ -28,6 +28,13 @@ TESTER_SIZES = {
 }
 SPECIAL_TOKENS = 3  # padding, begin and end of a text
 LAYERS = 2  # transformers allows no more in these tests
+# Other spellings of what the tester knows; what it says of their number has to be true.
+SPELLINGS = {
+    **dict.fromkeys(("n_layer", "n_layers", "num_layers", "decoder_layers"), LAYERS),
+    **dict.fromkeys(("n_head", "n_heads", "num_heads", "decoder_attention_heads"), 2),
+    **dict.fromkeys(("n_positions", "max_seq_len"), 512),
+    "max_window_layers": LAYERS // 2,
+}
 LISTS = ("layer_types",)  # one element for every layer
 ROLES = {
     "causal_lm_class": "ForCausalLM",
@@ -77,7 +84,7 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
         LookupError: the configuration names no year or no checkpoint.
     """
     configuration = files[f"configuration_{facts.package}.py"]
-    text, image = _text_part(facts), _image_part(facts)
+    text, image = _text_part(facts, configuration), _image_part(facts, configuration)
     part = image or text
     base, gated = next(pair for pair in part.pairs if pair[1] == part.generative)
     raw = render(
@@ -108,7 +115,7 @@ def _imported(facts: ModelFacts, parts: list[Part]) -> list[str]:
     return sorted(names | {part.config for part in parts if part.is_image})
 
 
-def _text_part(facts: ModelFacts) -> Part | None:
+def _text_part(facts: ModelFacts, configuration: str) -> Part | None:
     if facts.causal_lm is None or facts.causal_lm.config != facts.text_config.name:
         return None
     prefix = facts.text_model.name.removesuffix("Model")
@@ -122,14 +129,14 @@ def _text_part(facts: ModelFacts) -> Part | None:
         generative=facts.causal_lm.name,
         models=(facts.text_model.name,),
         pairs=_pairs(facts.text_models),
-        sizes={name: repr(value) for name, value in _own_sizes(facts).items()},
+        sizes={name: repr(value) for name, value in _own_sizes(facts, configuration).items()},
         model=facts.text_model.name,
         roles=roles,
         has_expert_plan_alone=bool(facts.text_config.ep_plan) and not facts.text_config.tp_plan,
     )
 
 
-def _image_part(facts: ModelFacts) -> Part | None:
+def _image_part(facts: ModelFacts, configuration: str) -> Part | None:
     config = facts.image_config
     generative = next((each.name for each in facts.image_models if each.role == "ForConditionalGeneration"), "")
     if config is None or not generative:
@@ -148,7 +155,7 @@ def _image_part(facts: ModelFacts) -> Part | None:
         pairs=_pairs(facts.image_models),
         sizes={**image_sizes, **image_tokens},
         is_image=True,
-        text_sizes={**sizes, "num_hidden_layers": LAYERS, **_own_sizes(facts)},
+        text_sizes={**sizes, "num_hidden_layers": LAYERS, **_own_sizes(facts, configuration)},
         vision_sizes={**TINY_VISION, "vision_use_head": False},  # a head on top of the patches, which nothing reads
         special=SPECIAL_TOKENS + len(image_tokens),
     )
@@ -158,14 +165,14 @@ def _pairs(models: Any) -> tuple[tuple[str, str], ...]:
     return tuple((each.base_name, each.name) for each in models if each.role != NOT_COMPARED)
 
 
-def _own_sizes(facts: ModelFacts) -> dict[str, Any]:
+def _own_sizes(facts: ModelFacts, configuration: str) -> dict[str, Any]:
     """Sizes of the text model that transformers' tester does not know, and that are not derived from those it knows."""
     fields = facts.text_config.fields
-    sizes = {
-        name: value
+    derived = {name for name, field in fields.items() if field.default == "None"} - {*LISTS}
+    if "self.head_dim = " not in configuration:
+        derived.discard("head_dim")  # left to the modeling file, which not every caller of it does
+    return {
+        name: value[:LAYERS] if name in LISTS else SPELLINGS.get(name, value)
         for name, value in tiny_fields(fields, facts.name).items()
-        if name not in TESTER_SIZES and (name not in fields or fields[name].default != "None" or name in LISTS)
+        if name not in TESTER_SIZES and name not in derived
     }
-    if "max_window_layers" in sizes:
-        sizes["max_window_layers"] = LAYERS // 2
-    return {name: value[:LAYERS] if name in LISTS else value for name, value in sizes.items()}

@@ -17,6 +17,6 @@ def mutated(mutant: Mutant, package: str, files: Mapping[str, str]) -> dict[str,
     found = files[name].count(mutant.old)
     if found != 1 or mutant.old == mutant.new:
         message = f"`{mutant.name}` replaces what is there {found} times, not once: {mutant.old.strip()[:80]!r}"
-        fix = "write down in testgen/mutants/table.py how the file says it now"
+        fix = "write down in testgen/mutants/llama.toml how the file says it now"
         raise ConversionError(Diagnostic("mutant-misses", name, 1, 1, message, fix))
     return {**files, name: files[name].replace(mutant.old, mutant.new)}
