@@ -89,3 +89,11 @@ def test_a_configuration_without_a_checkpoint_is_refused() -> None:
     files[name] = files[name].replace("checkpoint=", "point=")
     with pytest.raises(LookupError, match="names no checkpoint"):
         upstream_test(read_facts("llama", files), files)
+
+
+def test_sizes_that_transformers_tester_leaves_out() -> None:
+    assert "def __init__(self, parent)" not in rendered("llama")[1]  # it says all
+    _, text = rendered("mixtral")
+    assert "self.head_dim = 8\n" in text and "self.num_experts_per_tok" not in text
+    _, text = rendered("gpt_bigcode")  # under other names, and as many as the tester says
+    assert "self.n_layer = 2\n" in text and "self.n_head = 2\n" in text and "self.n_embd = 32\n" in text
