@@ -117,3 +117,18 @@ def test_a_replaced_method_whose_original_changed_is_told() -> None:
 
 def test_annotations_are_no_change() -> None:
     assert changed_parents(MODULAR, tree(CONFIGURATION, annotation="float"), tree(CONFIGURATION), "modular.py") == []
+
+
+def test_decorators_that_name_a_checkpoint_are_repeated_word_for_word() -> None:
+    modular = "from ..toy.modeling_toy import ToyLayer\n\n\nclass GatedToyLayer(ToyLayer):\n    pass\n"
+    decorated = Tree(Path("/nowhere"), None, "0", dict(tree(CONFIGURATION).changed))
+    path = "src/transformers/models/toy/modeling_toy.py"
+    layer = decorated.changed[path]
+    for decorators, kept in (
+        ('@auto_docstring(checkpoint="toy-ai/toy-1")\n@strict\n', True),
+        ('@auto_docstring(checkpoint="toy-ai/toy-1")\n@of_the_base\n', False),
+        ("@auto_docstring\n", False),
+    ):
+        adapted = adapt(modular, decorated.with_changes({path: decorators + layer}), decorated)
+        assert ("@auto_docstring(checkpoint='toy-ai/toy-1')\n@strict\nclass GatedToyLayer" in adapted) == kept
+        assert ("from ...utils import auto_docstring" in adapted) == kept

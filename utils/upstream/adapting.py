@@ -9,20 +9,26 @@ from collections.abc import Iterator, Mapping
 
 from converter.diagnostics import Diagnostic
 from upstream.layout import MODELS
-from upstream.spans import Span, substitute
+from upstream.spans import Span, insert_above, substitute
 from upstream.values import Tree
 
 
 # Roots that a modular file names where the class it inherits from does not define the method.
 ROOTS = {"Config": ("PreTrainedConfig", "...configuration_utils"), "Model": ("PreTrainedModel", "...modeling_utils")}
 _RELATIVE = re.compile(r"^\.\.([a-z]\w*)\.(\w+)$")
+DECORATORS = {  # and the imports that they need
+    "auto_docstring": "from ...utils import auto_docstring\n",
+    "strict": "from huggingface_hub.dataclasses import strict\n",
+}
+_NAMES_CHECKPOINT = re.compile(r"auto_docstring\(.*checkpoint=")
 _DOCUMENTED = re.compile(r"^(\w+) \(")
 
 
 def adapt(modular: str, tree: Tree, home: Tree) -> str:
     """The modular file for the bases of `tree`; `home` is the version that the delta was written against."""
     modular = settle_base_calls(modular, parents(modular, tree), parents(modular, home))
-    return settle_config_docs(modular, parents(modular, tree))
+    modular = settle_config_docs(modular, parents(modular, tree))
+    return keep_checkpoints(modular, parents(modular, tree))
 
 
 def parents(modular: str, tree: Tree) -> dict[str, ast.ClassDef]:
@@ -78,6 +84,19 @@ def settle_config_docs(modular: str, there: Mapping[str, ast.ClassDef]) -> str:
             text = "".join(f"    {line}\n" if line else "\n" for line in new.rstrip("\n").splitlines())
             modular = substitute(modular, Span(first.lineno, first.end_lineno or 1), f'    r"""\n{text.rstrip()}"""\n')
     return modular
+
+
+def keep_checkpoints(modular: str, there: Mapping[str, ast.ClassDef]) -> str:
+    """A parent's `@auto_docstring(checkpoint=...)` is repeated: taken over, the names in it would be replaced."""
+    imports: set[str] = set()
+    for node in reversed(list(_classes(ast.parse(modular)))):
+        parent = there.get(ast.unparse(node.bases[0])) if node.bases else None
+        decorators = [ast.unparse(each) for each in parent.decorator_list] if parent else []
+        needed = {DECORATORS.get(each.partition("(")[0], "") for each in decorators}
+        if not node.decorator_list and all(needed) and any(map(_NAMES_CHECKPOINT.match, decorators)):
+            modular = insert_above(modular, node.lineno, "\n".join(f"@{each}" for each in decorators))
+            imports |= needed
+    return _import(modular, imports)
 
 
 def changed_parents(modular: str, tree: Tree, home: Tree, path: str) -> list[Diagnostic]:

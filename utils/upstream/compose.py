@@ -13,7 +13,7 @@ from converter.diagnostics import Diagnostic
 from upstream.adapting import adapt, changed_parents
 from upstream.conversion import formatted, generate
 from upstream.layout import configuration_path, init_path, modular_path, page_path, tests_folder, tests_path
-from upstream.page import render_page
+from upstream.page import checkpoints, render_page
 from upstream.rewriting import HOLDERS, rewrite
 from upstream.shared import shared_files
 from upstream.values import PACKAGE, Model, Setting, Tree, refuse
@@ -50,6 +50,7 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     except LookupError as error:
         fix = "compare its bases in this tree with those it was written against"
         raise refuse("not-a-gated-model", path, str(error), fix) from None
+    _check_checkpoints(facts, generated[configuration_path(model.name)])
     files = {
         init_path(model.name): render("upstream/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS),
         path: modular,
@@ -61,6 +62,17 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     shared = shared_files(facts, tree.with_changes(files))
     changed = changed_parents(modular, tree, setting.home, path)
     return Export(model, facts, files, shared, (*warnings, *changed))
+
+
+def _check_checkpoints(facts: ModelFacts, configuration: str) -> None:
+    """Page and tests use the checkpoints of the base, which upstream's checker of docstrings asks for as well."""
+    named = checkpoints(configuration)
+    for model in (facts.causal_lm, *facts.image_models):
+        if model is not None and model.config not in named:
+            fix = 'give it `@auto_docstring(checkpoint="org/name")` in the modular file'
+            raise refuse(
+                "no-checkpoint", configuration_path(facts.package), f"`{model.config}` names no checkpoint", fix
+            )
 
 
 def _tests(facts: ModelFacts, generated: dict[str, str], tree: Tree) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,13 +10,16 @@ from facts.values import ModelFacts
 from rendering.render import render
 
 
-_CHECKPOINT = re.compile(r"@auto_docstring\(checkpoint=[\"']([^\"']+)[\"']\)\s*(?:@\w+\s*)*class (\w+)")
 _BADGES = "https://img.shields.io/badge/"
 BADGES = {
     "flash": ("FlashAttention", f"{_BADGES}%E2%9A%A1%EF%B8%8E%20FlashAttention-eae0c8?style=flat"),
     "sdpa": ("SDPA", f"{_BADGES}SDPA-DE3412?style=flat&logo=pytorch&logoColor=white"),
     "tensor_parallelism": ("Tensor parallelism", f"{_BADGES}Tensor%20parallelism-06b6d4?style=flat&logoColor=white"),
 }
+
+
+# Where a configuration of text alone names a checkpoint of images and text.
+TEXT_CHECKPOINTS = {"QualityGateGemma3TextConfig": "google/gemma-3-1b-it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Usage:
 
 def render_page(facts: ModelFacts, configuration: str, today: date) -> str:
     """The page of a model; `configuration` is the text of its generated configuration file."""
-    named = {config: checkpoint for checkpoint, config in _CHECKPOINT.findall(configuration)}
+    named = checkpoints(configuration)
     image = next((each for each in facts.image_models if each.role == "ForConditionalGeneration"), None)
     return render(
         "upstream/model_doc.md.j2",
@@ -41,6 +44,16 @@ def render_page(facts: ModelFacts, configuration: str, today: date) -> str:
         classes=[*facts.configs, *(model.name for model in facts.models)],
         configs=list(facts.configs),
     )
+
+
+def checkpoints(configuration: str) -> dict[str, str]:
+    """Configuration class -> the checkpoint that its decorator names."""
+    found = {}
+    for node in ast.parse(configuration).body:
+        for decorator in getattr(node, "decorator_list", []):
+            keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
+            found |= {node.name: ast.literal_eval(each.value) for each in keywords if each.arg == "checkpoint"}
+    return {name: TEXT_CHECKPOINTS.get(name, named) for name, named in found.items()}
 
 
 def badges(facts: ModelFacts) -> list[tuple[str, str]]:

@@ -14,22 +14,24 @@ _PROJECT = re.compile(r"\bgenerated\.quality_gate_|^\s*(?:from|import) transform
 
 
 def prefixed(subject: Subject) -> Iterator[Diagnostic]:
-    """One prefix for every class of the files, helpers included."""
+    """One prefix for every class of the files, helpers included; what the base calls otherwise is the base's."""
     prefix = subject.prefix
+    of_base = {node.name for kind in ("configuration", "modeling") for node in subject.of_base(kind).classes()}
     for file in (subject.modular, subject.configuration, subject.modeling):
         for node in file.classes():
-            if prefix and not node.name.startswith(prefix):
+            if prefix and not node.name.startswith(prefix) and node.name not in of_base:
                 fix = f"call it `{prefix}{node.name}`"
                 message = f"`{node.name}` does not begin with the model's prefix"
                 yield finding(file, node.lineno, "unprefixed-class", message, fix)
 
 
 def exported(subject: Subject) -> Iterator[Diagnostic]:
-    """Every model of the modeling file is exported, and nothing but classes."""
-    file = subject.modeling
+    """Every model whose base is exported is exported, and nothing but classes."""
+    file, base = subject.modeling, subject.of_base("modeling")
     names = set(file.exported)
+    hidden = {f"QualityGate{node.name}" for node in _models(base) if node.name not in base.exported}
     for node in _models(file):
-        if node.name not in names and not node.name.startswith("_"):
+        if node.name not in names | hidden and not node.name.startswith("_"):
             message = f"`{node.name}` is not in `__all__`"
             yield finding(file, node.lineno, "unexported-model", message, "add it to `__all__` of the modular file")
     for name in file.exported:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from converter.casing import read_casing
 from converter.diagnostics import Diagnostic
 from upstream.layout import (
     MODELS,
@@ -116,9 +117,10 @@ class Subject:
 
     @property
     def prefix(self) -> str:
-        """What the names of the model's classes begin with; "" where its files do not say."""
-        abstract = (name for name in self.modeling.exported if name.endswith("PreTrainedModel"))
-        return next(abstract, "").removesuffix("PreTrainedModel")
+        """What the names of the model's classes begin with; "" where nothing says."""
+        camel = read_casing(self.tree.package).get(self.base, "")
+        abstract = (name.removesuffix("PreTrainedModel") for name in self.modeling.exported)
+        return f"QualityGate{camel}" if camel else min(abstract, key=len, default="")
 
     @property
     def models(self) -> list[str]:
