@@ -54,8 +54,8 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_links_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    commands = re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)
     scripts = re.findall(r"python ((?:utils|benchmarks|examples)/\w+\.py)", text)
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     assert set(commands) <= targets
