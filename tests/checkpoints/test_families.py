@@ -21,7 +21,8 @@ import transformers
 # Architectures of every kind: dense, experts one by one on disk, two names for a norm, gates in some layers alone, ...
 EXPERTS = ("mixtral", "qwen3_moe", "olmoe")
 CHOSEN = ("llama", "qwen3", "gemma3", "gpt_oss", "mistral", *EXPERTS)
-NAMES = generated_models() if os.environ.get("CHECKPOINT_ARCHITECTURES") == "all" else CHOSEN
+WANTED = os.environ.get("CHECKPOINT_ARCHITECTURES", ",".join(CHOSEN))
+NAMES = generated_models() if WANTED == "all" else WANTED.split(",")
 
 
 def heads_of(name: str) -> list[tuple[str, str, str]]:

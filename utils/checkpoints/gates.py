@@ -76,7 +76,11 @@ def _find_stack(
         for stack, layers in parts.items()
         if set(range(count)) <= layers.keys()
     }
-    best = [stack for stack, score in likeness.items() if score and score == max(likeness.values())]
+    outer = [stack for stack in likeness if not any(stack.startswith(f"{each}.") for each in likeness)]
+    # Some bases have names of their own on disk for every part of a layer: then the outermost list it is.
+    best = [
+        stack for stack, score in likeness.items() if score == max(likeness.values()) and (score or stack in outer)
+    ]
     if len(best) != 1:
         found = f"{len(best)} lists of {count} layers ({', '.join(sorted(best))})" if best else f"no {count} layers"
         message = f"holds {found} like those of the gated {architecture.facts.name}, which {CONFIG} promises"
