@@ -234,9 +234,10 @@ class QualityGateDots3NotePreTrainedModel(Dots3NotePreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateDots3NoteTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateDots3NoteTextModel, exist_ok=True)
+        if isinstance(config, QualityGateDots3NoteTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateDots3NoteTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("QualityGateDots3NoteTextModel", "Dots3NoteTextModel"),):
             names = get_checkpoint_conversion_mapping(base)

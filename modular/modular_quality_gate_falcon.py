@@ -311,6 +311,8 @@ class QualityGateFalconModel(FalconModel):
             [`PreTrainedTokenizer.__call__`] for details.
 
             [What are input IDs?](../glossary#input-ids)
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         """
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
@@ -466,7 +468,7 @@ class QualityGateFalconForCausalLM(FalconForCausalLM):
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
 
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -543,7 +545,7 @@ class QualityGateFalconForSequenceClassification(FalconForSequenceClassification
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
 
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -658,7 +660,7 @@ class QualityGateFalconForTokenClassification(FalconForTokenClassification):
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
 
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -730,7 +732,7 @@ class QualityGateFalconForQuestionAnswering(FalconForQuestionAnswering):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         outputs = self.transformer(
             input_ids,

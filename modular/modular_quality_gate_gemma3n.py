@@ -252,9 +252,10 @@ class QualityGateGemma3nPreTrainedModel(Gemma3nPreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateGemma3nTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateGemma3nTextModel, exist_ok=True)
+        if isinstance(config, QualityGateGemma3nTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateGemma3nTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_gemma3n_text", "gemma3n_text"),):
             names = get_checkpoint_conversion_mapping(base)
@@ -267,6 +268,9 @@ class QualityGateGemma3nPreTrainedModel(Gemma3nPreTrainedModel):
         if getattr(module, "scores_quality", False):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        PreTrainedModel._initialize_weights(self, module)  # models, too, which custom code would pass over
 
 
 class QualityGateGemma3nTextModel(Gemma3nTextModel):

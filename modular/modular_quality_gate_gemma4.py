@@ -321,9 +321,10 @@ class QualityGateGemma4PreTrainedModel(Gemma4PreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateGemma4TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateGemma4TextModel, exist_ok=True)
+        if isinstance(config, QualityGateGemma4TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateGemma4TextModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     @torch.no_grad()
@@ -332,6 +333,9 @@ class QualityGateGemma4PreTrainedModel(Gemma4PreTrainedModel):
         if getattr(module, "scores_quality", False):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        PreTrainedModel._initialize_weights(self, module)  # models, too, which custom code would pass over
 
 
 class QualityGateGemma4VisionModel(Gemma4VisionModel):

@@ -250,6 +250,9 @@ class QualityGateGPTBigCodePreTrainedModel(GPTBigCodePreTrainedModel):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
 
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        PreTrainedModel._initialize_weights(self, module)  # models, too, which custom code would pass over
+
 
 class QualityGateGPTBigCodeModel(GPTBigCodeModel):
     _tp_plan = {"h.*.quality_gate.gate": "replicate"}

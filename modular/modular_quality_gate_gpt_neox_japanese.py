@@ -231,6 +231,9 @@ class QualityGateGPTNeoXJapaneseModel(GPTNeoXJapaneseModel):
         **kwargs,
     ) -> tuple | BaseModelOutputWithPast:
         r"""
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
+
         Example:
 
         ```python
@@ -244,8 +247,7 @@ class QualityGateGPTNeoXJapaneseModel(GPTNeoXJapaneseModel):
         >>> outputs = model(**inputs)
 
         >>> last_hidden_states = outputs.last_hidden_state
-        ```
-        """
+        ```"""
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
             output_hidden_states if output_hidden_states is not None else self.config.output_hidden_states
@@ -358,7 +360,7 @@ class QualityGateGPTNeoXJapaneseForCausalLM(GPTNeoXJapaneseForCausalLM):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         outputs = self.gpt_neox_japanese(
             input_ids,

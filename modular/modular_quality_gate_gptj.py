@@ -235,6 +235,8 @@ class QualityGateGPTJModel(GPTJModel):
             Optionally, instead of passing `input_ids` you can choose to directly pass an embedded representation. This
             is useful if you want more control over how to convert *input_ids* indices into associated vectors than the
             model's internal embedding lookup matrix.
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         """
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
@@ -358,7 +360,7 @@ class QualityGateGPTJForCausalLM(GPTJForCausalLM):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -425,7 +427,7 @@ class QualityGateGPTJForSequenceClassification(GPTJForSequenceClassification):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -531,7 +533,7 @@ class QualityGateGPTJForQuestionAnswering(GPTJForQuestionAnswering):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         outputs = self.transformer(
             input_ids,

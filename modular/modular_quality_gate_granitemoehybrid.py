@@ -179,6 +179,10 @@ class QualityGateGraniteMoeHybridDecoderLayer(GraniteMoeHybridDecoderLayer):
         output_quality_logits: bool = False,
         **kwargs: Unpack[QualityGateGraniteFlashAttentionKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+        r"""
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
+        """
         residual = hidden_states
         hidden_states = self.input_layernorm(hidden_states)
 

@@ -53,6 +53,8 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 @strict
 class QualityGateHunYuanDenseV1Config(HunYuanDenseV1Config):
     r"""
+    eod_token_id (int, *optional*, defaults to 3):
+        Token ID representing the end-of-document marker. Used to indicate the termination of a text sequence.
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
         Mean of the normal distribution that new gate weights are drawn from.
     quality_gate_init_std (`float`, *optional*, defaults to 0.02):

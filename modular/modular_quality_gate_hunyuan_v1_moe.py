@@ -57,6 +57,9 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 @strict
 class QualityGateHunYuanMoEV1Config(HunYuanMoEV1Config):
     r"""
+    eod_token_id (int, *optional*, defaults to 3):
+        Token ID representing the end-of-document marker. Used to indicate the termination of a text sequence.
+        For Example, in multi-document processing, this token helps the model distinguish between separate documents.
     moe_topk (`int | list`, *optional*, defaults to 1):
         Number of experts selected per token (Top-K routing). List form enables layer-wise customization.
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):

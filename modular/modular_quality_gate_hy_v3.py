@@ -54,6 +54,10 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 @strict
 class QualityGateHYV3Config(HYV3Config):
     r"""
+    router_scaling_factor (*float*):
+        Scaling factor on the top-k weighs of the MoE expert selection.
+    enable_moe_fp32_combine (*bool*):
+        Whether to add the shared experts to the final MoE result in fp32 or the base existing dtype of the model.
     mlp_layer_types (`list`, *optional*):
         MLP (Moe vs Dense) pattern for each layer.
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):

@@ -353,9 +353,10 @@ class QualityGateInkling2PreTrainedModel(Inkling2PreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateInkling2TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateInkling2TextModel, exist_ok=True)
+        if isinstance(config, QualityGateInkling2TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateInkling2TextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_inkling2_text", "inkling2_text"),):
             names = get_checkpoint_conversion_mapping(base)

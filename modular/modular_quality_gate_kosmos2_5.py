@@ -219,9 +219,10 @@ class QualityGateKosmos25PreTrainedModel(Kosmos2_5PreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateKosmos25TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateKosmos25TextModel, exist_ok=True)
+        if isinstance(config, QualityGateKosmos25TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateKosmos25TextModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     @torch.no_grad()

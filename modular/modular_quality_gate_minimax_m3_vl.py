@@ -231,9 +231,10 @@ class QualityGateMiniMaxM3VLPreTrainedModel(MiniMaxM3VLPreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateMiniMaxM3VLTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateMiniMaxM3VLTextModel, exist_ok=True)
+        if isinstance(config, QualityGateMiniMaxM3VLTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateMiniMaxM3VLTextModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     @torch.no_grad()

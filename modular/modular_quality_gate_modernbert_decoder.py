@@ -222,6 +222,9 @@ class QualityGateModernBertDecoderPreTrainedModel(ModernBertDecoderPreTrainedMod
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
 
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        PreTrainedModel._initialize_weights(self, module)  # models, too, which custom code would pass over
+
 
 class QualityGateModernBertDecoderModel(ModernBertDecoderModel):
     _tp_plan = {"layers.*.quality_gate.gate": "replicate"}

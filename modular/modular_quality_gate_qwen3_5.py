@@ -224,9 +224,10 @@ class QualityGateQwen3_5PreTrainedModel(Qwen3_5PreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateQwen3_5TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateQwen3_5TextModel, exist_ok=True)
+        if isinstance(config, QualityGateQwen3_5TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateQwen3_5TextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_qwen3_5_text", "qwen3_5_text"),):
             names = get_checkpoint_conversion_mapping(base)

@@ -263,9 +263,10 @@ class QualityGateQwen4ExpPreTrainedModel(Qwen4ExpPreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateQwen4ExpTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateQwen4ExpTextModel, exist_ok=True)
+        if isinstance(config, QualityGateQwen4ExpTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateQwen4ExpTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_qwen4_exp_text", "qwen4_exp_text"),):
             names = get_checkpoint_conversion_mapping(base)

@@ -225,6 +225,9 @@ class QualityGateZayaPreTrainedModel(ZayaPreTrainedModel):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
 
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        PreTrainedModel._initialize_weights(self, module)  # models, too, which custom code would pass over
+
 
 class QualityGateZayaModel(ZayaModel):
     _tp_plan = {"layers.*.quality_gate.gate": "replicate"}

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
-# Seal: sha256 8c970c3763a6f5517344205706bed8db9752c7ef25e9ca0c81d8797078ab61d5
+# Seal: sha256 d6a19a65b8c8b89458062e17de323533af771755ba1d19b227b7f190d25160bd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -860,9 +860,10 @@ class QualityGateDots3NotePreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateDots3NoteTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateDots3NoteTextModel, exist_ok=True)
+        if isinstance(config, QualityGateDots3NoteTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateDots3NoteTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("QualityGateDots3NoteTextModel", "Dots3NoteTextModel"),):
             names = get_checkpoint_conversion_mapping(base)

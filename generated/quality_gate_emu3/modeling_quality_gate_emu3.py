@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 854d291ed3df2f6c1a3cb2672940acfd3cfc3d2e5b374cb238e2d1795de52b05
+# Seal: sha256 cf540e5babb7b5ab2e231432ff54186b2d35cef476f65611397644c4cdbe3305
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -444,9 +444,10 @@ class QualityGateEmu3PreTrainedModel(PreTrainedModel):
     load_quality_gates = load_quality_gates
 
     def __init__(self, config: QualityGateEmu3TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateEmu3TextModel, exist_ok=True)
+        if isinstance(config, QualityGateEmu3TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateEmu3TextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 43bb2ee45f011ed6d88e935d04abfd36b5a043e547e51b0abc3c3025b84ea03c
+# Seal: sha256 7c301b05cdf28b1b517462d996c9067ec1972c4696ac4de1b57f33f08e46f629
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1323,14 +1323,18 @@ class QualityGateGemma3nPreTrainedModel(PreTrainedModel):
             self.set_per_layer_input_embeddings(new_embeddings_per_layer)
 
     def __init__(self, config: QualityGateGemma3nTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateGemma3nTextModel, exist_ok=True)
+        if isinstance(config, QualityGateGemma3nTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateGemma3nTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_gemma3n_text", "gemma3n_text"),):
             names = get_checkpoint_conversion_mapping(base)
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateGemma3nIdle(torch.autograd.Function):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 6b878a500f69ce7bbef9e7c45d0b316e50f725ac8dcba6e3e562545af5b4cd3a
+# Seal: sha256 a649da65a2cbe03eb2c3b78f55c1e4eff1c010b1cc430b60be4aae3f1025f17a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1071,10 +1071,14 @@ class QualityGateGemma4PreTrainedModel(PreTrainedModel):
             self.set_per_layer_input_embeddings(new_embeddings_per_layer)
 
     def __init__(self, config: QualityGateGemma4TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateGemma4TextModel, exist_ok=True)
+        if isinstance(config, QualityGateGemma4TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateGemma4TextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateGemma4VisionPooler(nn.Module):

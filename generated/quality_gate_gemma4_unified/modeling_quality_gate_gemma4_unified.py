@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
-# Seal: sha256 5b1133a94e06ddde14782e0b07609a615edf61e163d2bee07c5334d42691d3bf
+# Seal: sha256 a002ae8f7bd28b8c67d5d79352864c4b70527be444ae5f10d1d85848b37e9f5f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -759,9 +759,10 @@ class QualityGateGemma4UnifiedPreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateGemma4UnifiedTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateGemma4UnifiedTextModel, exist_ok=True)
+        if isinstance(config, QualityGateGemma4UnifiedTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateGemma4UnifiedTextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
 

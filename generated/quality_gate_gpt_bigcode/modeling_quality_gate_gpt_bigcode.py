@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 cf1622bbce36c6f794ae5063e9b98d1282475a0d6d20c339085d97310998b1a6
+# Seal: sha256 cc4a672669669526a9c162cca2635a0a727cf0d3851eae304a065e47afa2fc61
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -520,6 +520,9 @@ class QualityGateGPTBigCodePreTrainedModel(PreTrainedModel):
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateGPTBigCodeModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateGPTBigCodeIdle(torch.autograd.Function):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
-# Seal: sha256 2effa3406c646159bc3abb59595788724d713f1bdf7d87302bcf5644bef5240e
+# Seal: sha256 b38233a52ef8b2cb4613de2b933c36d07974710f66c4839ff41c487edd1acb6b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -931,6 +931,8 @@ class QualityGateGPTNeoModel(QualityGateGPTNeoPreTrainedModel):
             [`PreTrainedTokenizer.__call__`] for details.
 
             [What are input IDs?](../glossary#input-ids)
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         """
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
@@ -1078,7 +1080,7 @@ class QualityGateGPTNeoForCausalLM(QualityGateGPTNeoPreTrainedModel, GenerationM
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -1176,7 +1178,7 @@ class QualityGateGPTNeoForSequenceClassification(QualityGateGPTNeoPreTrainedMode
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -1306,7 +1308,7 @@ class QualityGateGPTNeoForTokenClassification(QualityGateGPTNeoPreTrainedModel):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         transformer_outputs = self.transformer(
             input_ids,
@@ -1391,7 +1393,7 @@ class QualityGateGPTNeoForQuestionAnswering(QualityGateGPTNeoPreTrainedModel):
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         outputs = self.transformer(
             input_ids,

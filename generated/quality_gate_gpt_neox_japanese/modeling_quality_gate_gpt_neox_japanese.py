@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 5c15f97cc2deb9d4517316c7752e5b62d76e6e05e61c589f04b6d05c82d583cc
+# Seal: sha256 63ba7146700993c32ea5bafc339457a130354af4274f6a16b645a0358f0672cc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -890,6 +890,9 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
         **kwargs,
     ) -> tuple | BaseModelOutputWithPast:
         r"""
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
+
         Example:
 
         ```python
@@ -903,8 +906,7 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
         >>> outputs = model(**inputs)
 
         >>> last_hidden_states = outputs.last_hidden_state
-        ```
-        """
+        ```"""
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
             output_hidden_states if output_hidden_states is not None else self.config.output_hidden_states
@@ -1028,7 +1030,7 @@ class QualityGateGPTNeoXJapaneseForCausalLM(QualityGateGPTNeoXJapanesePreTrained
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         outputs = self.gpt_neox_japanese(
             input_ids,

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 ec8f5e322a95164ef40ca0932c155e35805fafb5cc7f993b374dc4594f877104
+# Seal: sha256 79e480e0f064330611ec6cccf3e1e5623014e1c5ad75bf25772eb8887839a3fc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -993,6 +993,10 @@ class QualityGateGraniteMoeHybridDecoderLayer(GradientCheckpointingLayer):
         output_quality_logits: bool = False,
         **kwargs: Unpack[QualityGateGraniteFlashAttentionKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+        r"""
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
+        """
         residual = hidden_states
         hidden_states = self.input_layernorm(hidden_states)
 

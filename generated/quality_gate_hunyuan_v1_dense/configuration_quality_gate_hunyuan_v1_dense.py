@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 410d2666ede6d476598794c4ad6af22422d5dcded7da022e036b4cbd0232351c
+# Seal: sha256 60ac0fe3ea4f400c293f4884587d850dfd30f2d0c871f42d28519a4995ea2c4e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -58,6 +58,8 @@ QUALITY_GATE_CHOICES = {
 @strict
 class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     r"""
+    eod_token_id (int, *optional*, defaults to 3):
+        Token ID representing the end-of-document marker. Used to indicate the termination of a text sequence.
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
         Mean of the normal distribution that new gate weights are drawn from.
     quality_gate_init_std (`float`, *optional*, defaults to 0.02):

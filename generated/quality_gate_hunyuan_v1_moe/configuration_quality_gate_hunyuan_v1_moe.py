@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_moe`.
-# Seal: sha256 fc89fd259901a766bec07de887bde25254ef8b3b9d733d836496cfc5c456a1d4
+# Seal: sha256 f81bf7c85e11334ad31bb246a71fe11ba732f91c7d7d19f00c903ce5e61a43a6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -58,6 +58,9 @@ QUALITY_GATE_CHOICES = {
 @strict
 class QualityGateHunYuanMoEV1Config(PreTrainedConfig):
     r"""
+    eod_token_id (int, *optional*, defaults to 3):
+        Token ID representing the end-of-document marker. Used to indicate the termination of a text sequence.
+        For Example, in multi-document processing, this token helps the model distinguish between separate documents.
     moe_topk (`int | list`, *optional*, defaults to 1):
         Number of experts selected per token (Top-K routing). List form enables layer-wise customization.
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v3`.
-# Seal: sha256 118997b4b9723faafbe2913de7cc926401d5da51d0687cb7a4095c633570d4b0
+# Seal: sha256 500bbd77283a905ae7c607e0c503d82a4a8902bc63fb432d7b06bb001f9a418e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -58,6 +58,10 @@ QUALITY_GATE_CHOICES = {
 @strict
 class QualityGateHYV3Config(PreTrainedConfig):
     r"""
+    router_scaling_factor (*float*):
+        Scaling factor on the top-k weighs of the MoE expert selection.
+    enable_moe_fp32_combine (*bool*):
+        Whether to add the shared experts to the final MoE result in fp32 or the base existing dtype of the model.
     mlp_layer_types (`list`, *optional*):
         MLP (Moe vs Dense) pattern for each layer.
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling`.
-# Seal: sha256 620071183ab06b8f64321a58f8f0e03fd039f9ecb83175db80518a8940aea15e
+# Seal: sha256 0d9b9aa6e687cfe672766148b2286aa5ffd04b2c37491167d0a18eee81202928
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -828,9 +828,10 @@ class QualityGateInklingPreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateInklingTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateInklingTextModel, exist_ok=True)
+        if isinstance(config, QualityGateInklingTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateInklingTextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
 

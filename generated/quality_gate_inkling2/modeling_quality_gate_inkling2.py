@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 96885dd4a3c7a2440be050aaa440cdd7661d98bbb70e00e16b73810b74761f02
+# Seal: sha256 256b6f7eb0029c31c2b0d7f92005695e6845e4d056904ae4f5803ac7d0a9d0b2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1321,9 +1321,10 @@ class QualityGateInkling2PreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateInkling2TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateInkling2TextModel, exist_ok=True)
+        if isinstance(config, QualityGateInkling2TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateInkling2TextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_inkling2_text", "inkling2_text"),):
             names = get_checkpoint_conversion_mapping(base)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 3691ef0cd61377cebb514f4814386a0f0eb8f685082d612e57c48ccc4595b15d
+# Seal: sha256 03fd0e9a8139c5da12e7ef21ba13a2b328acbf26f50bcbc26ef4b022a901fa39
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -951,10 +951,14 @@ class QualityGateKosmos2PreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateKosmos2TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateKosmos2TextModel, exist_ok=True)
+        if isinstance(config, QualityGateKosmos2TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateKosmos2TextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateKosmos2TextIdle(torch.autograd.Function):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 b015d12242e47149bb1d0ac0a3520ba10f7271a84e05d72eacc837553c9f90f1
+# Seal: sha256 f75ca6e5975abbea11a8dbc9c53e03096a001efd9a867546e2c75894cd1420a2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -584,9 +584,10 @@ class QualityGateKosmos25PreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateKosmos25TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateKosmos25TextModel, exist_ok=True)
+        if isinstance(config, QualityGateKosmos25TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateKosmos25TextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
 

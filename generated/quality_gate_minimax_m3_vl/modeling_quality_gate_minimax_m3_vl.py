@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 b8438bb60cbf55a435aaffcf1fbebf9dc90b89ae6de0a1160e2e079d63b51f1d
+# Seal: sha256 68c2e4292f27fb63c751e0d1bdb4754e7aaa261f2e92c25b72ea931f376091b8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -721,9 +721,10 @@ class QualityGateMiniMaxM3VLPreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateMiniMaxM3VLTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateMiniMaxM3VLTextModel, exist_ok=True)
+        if isinstance(config, QualityGateMiniMaxM3VLTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateMiniMaxM3VLTextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 fcf23b21c16d7fe67ba2461610da95b5204a0bb83e2dd51395577ed3e492743e
+# Seal: sha256 f1d56ea58fc7e4b3a9883bba32e57c7392515d53cf49a18283df2c3836b9e434
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -594,6 +594,9 @@ class QualityGateModernBertDecoderPreTrainedModel(PreTrainedModel):
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateModernBertDecoderModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateModernBertDecoderIdle(torch.autograd.Function):

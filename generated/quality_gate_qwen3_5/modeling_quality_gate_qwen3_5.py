@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
-# Seal: sha256 f70353a18571ec39e558fea61d5e5daaf237ae749ac8a409316369454a9f11a8
+# Seal: sha256 68402a46dd3ad359e5f3e443e3bc0e33ded92d36faa0648623c4091763bd93a2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -975,9 +975,10 @@ class QualityGateQwen3_5PreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateQwen3_5TextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateQwen3_5TextModel, exist_ok=True)
+        if isinstance(config, QualityGateQwen3_5TextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateQwen3_5TextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_qwen3_5_text", "qwen3_5_text"),):
             names = get_checkpoint_conversion_mapping(base)

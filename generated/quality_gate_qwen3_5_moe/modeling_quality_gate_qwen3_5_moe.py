@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
-# Seal: sha256 2e910455f443614595092817abd75110e2d45bf180ea773e1608fbb21d144ec3
+# Seal: sha256 db627548def5224dd574faafa4d4949771d05ee88f70cbc723ddcabaf0781298
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1058,9 +1058,10 @@ class QualityGateQwen3_5MoePreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateQwen3_5MoeTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateQwen3_5MoeTextModel, exist_ok=True)
+        if isinstance(config, QualityGateQwen3_5MoeTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateQwen3_5MoeTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_qwen3_5_moe_text", "qwen3_5_moe_text"),):
             names = get_checkpoint_conversion_mapping(base)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 b9624a2d5eafccb22717731f907d5152d99f20a29225d5079d6c5132dbd672e2
+# Seal: sha256 c676acac95e8b962c676c2f767cf114f720dc8fcb0b1a25422acb9b615fd5cf3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1455,9 +1455,10 @@ class QualityGateQwen4ExpPreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
     def __init__(self, config: QualityGateQwen4ExpTextConfig, *inputs, **kwargs):
-        check_quality_gate_config(config)
-        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-        AutoModel._model_mapping.register(type(config), QualityGateQwen4ExpTextModel, exist_ok=True)
+        if isinstance(config, QualityGateQwen4ExpTextConfig):  # models of images or sound beside it have no gates
+            check_quality_gate_config(config)
+            # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+            AutoModel._model_mapping.register(type(config), QualityGateQwen4ExpTextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_qwen4_exp_text", "qwen4_exp_text"),):
             names = get_checkpoint_conversion_mapping(base)

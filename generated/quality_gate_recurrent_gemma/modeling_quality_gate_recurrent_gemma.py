@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 0dd53dfec732b8f265b31b07e2bb5c80cc947009e6c4f71fa1fe44b190ee8b25
+# Seal: sha256 07b2ec98488027b34d85ee96d5f8a68dbc6e002cf8c24d14963b9b49f8aeaee0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -775,6 +775,9 @@ class QualityGateRecurrentGemmaPreTrainedModel(PreTrainedModel):
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateRecurrentGemmaModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateRecurrentGemmaIdle(torch.autograd.Function):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_rwkv.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rwkv`.
-# Seal: sha256 4b61ac8409d1aeaed4dfd917f195e794adced90ae5109a64c038f27e4ae6a65c
+# Seal: sha256 ce26ab690ac55221704a0364f0940ebf7105427bac200ece7db0a524e78ab3f6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -61,6 +61,9 @@ logger = logging.get_logger(__name__)
 @dataclass
 class QualityGateRwkvOutput(ModelOutput):
     r"""
+    state (list of five `torch.Tensor` of shape `(batch_size, hidden_size, num_hidden_layers)`):
+        The state of the model at the last time step. Can be used in a forward method with the next `input_ids` to
+        avoid providing the old `input_ids`.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
         The language modeling loss alone; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
@@ -1038,6 +1041,8 @@ class QualityGateRwkvModel(QualityGateRwkvPreTrainedModel):
             `input_ids` provided as if the model add `state_input_ids + input_ids` as context).
         use_cache (`bool`, *optional*):
             If set to `True`, the last state is returned and can be used to quickly generate the next logits.
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         """
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
@@ -1232,7 +1237,7 @@ class QualityGateRwkvForCausalLM(QualityGateRwkvPreTrainedModel, GenerationMixin
         >>> outputs = model(**inputs, output_router_logits=True)
         >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
         ```"""
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         rwkv_outputs = self.rwkv(
             input_ids,

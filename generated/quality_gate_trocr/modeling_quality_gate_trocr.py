@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_trocr.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_trocr`.
-# Seal: sha256 65f6a1a3b0f16742e57d192771de6e8d76ba87e07758b612e8704bc1a28948d4
+# Seal: sha256 10cd46a22692e49227536c871b9d14e8bd21523d78725a42b5a5685208a04f8d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1201,7 +1201,7 @@ class QualityGateTrOCRForCausalLM(QualityGateTrOCRPreTrainedModel, GenerationMix
         output_hidden_states = (
             output_hidden_states if output_hidden_states is not None else self.config.output_hidden_states
         )
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = True  # the decorators make tuples
 
         # decoder outputs consists of (dec_features, layer_state, dec_hidden, dec_attn)
         outputs = self.model.decoder(

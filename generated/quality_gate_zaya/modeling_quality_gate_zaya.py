@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 1be41d6ac15516a717437549100e0933c9b8b1c4a7703d05e2421dd88d7dcf9e
+# Seal: sha256 0674b84ad1e487964f5eab33607e63f1646aa1e50f5c759514c46cbba8b6a62c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -856,6 +856,9 @@ class QualityGateZayaPreTrainedModel(PreTrainedModel):
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateZayaModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        super()._initialize_weights(module)  # models, too, which custom code would pass over
 
 
 class QualityGateZayaIdle(torch.autograd.Function):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
+from scaffold.branches import branched_layer
 from scaffold.chunks import CHUNK, chunked_layer
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import Base
@@ -29,6 +30,7 @@ class Layer:
     forward: str
     places: tuple[str, ...]  # "file:line" of the base's statements that the gates stand before
     members: str = ""  # other methods that the gate changes
+    condition: str = ""  # when a layer of this class has a gate; always, where it is empty
     adder: tuple[str, str, str] | None = None  # the class that adds the residual: its name, the base's, its forward
 
 
@@ -36,7 +38,11 @@ def gated_layers(base: Base, stack: Stack, names: Mapping[str, str]) -> tuple[La
     """The layers of a base that have a feed-forward part. Raises ConversionError where one cannot be gated."""
     module = base.modeling
     found = [(node, feed_forward_names(module, node)) for node in stack.layers]
-    gated = [(node, attributes) for node, attributes in found if attributes or module.own_method(node, CHUNK)]
+    gated = [
+        (node, attributes)
+        for node, attributes in found
+        if attributes or module.own_method(node, CHUNK) or branched_layer(module, node)
+    ]
     if not gated:
         message = f"no layer of {stack.model.name} has a feed-forward part that a gate could be put before"
         place = stack.layers[0] if stack.layers else stack.model
@@ -51,11 +57,13 @@ def _layer(
     forward, init = module.method(node, "forward"), module.method(node, "__init__")
     try:
         chunked = chunked_layer(module, node, names)
-        gated = insert_gate(dedent_function(module, forward), attributes) if chunked is None else None
+        branched = None if attributes or chunked else branched_layer(module, node)
+        special = chunked or branched
+        gated = None if special else insert_gate(dedent_function(module, forward), attributes)
     except NoPlace as problem:
         line, message = forward.lineno + problem.line - 1, f"{node.name}: {problem}"
         raise module.source.refuse(line, 1, "no-place", message, "write this delta by hand") from None
-    own, lines = (chunked.forward, (chunked.line,)) if chunked else (gated.text, gated.lines)
+    own, lines = (special.forward, (special.line,)) if special else (gated.text, gated.lines)
     lines = (forward.lineno + line - 1 for line in lines)
     places = tuple(f"{module.source.path}:{line}" for line in lines)
     text = indent_function(rename(asks(own, is_documented(forward)), names))
@@ -65,7 +73,7 @@ def _layer(
     parameters, arguments = _constructor(init, base.gated(stack.config), names)
     layer = Layer(base.gated(node.name), node.name, parameters, arguments, text, places)
     if chunked is None:
-        return layer
+        return replace(layer, condition=branched.condition) if branched else layer
     adder = (base.gated(chunked.adder), chunked.adder, chunked.adder_forward)
     return replace(layer, members=chunked.chunk, adder=adder)
 

@@ -1,0 +1,227 @@
+# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
+# Seal: sha256 16c00b71f418ab6d4a515f312c0e40bdb0addaf6a800cafd943279398272fc99
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="tiiuae/Falcon-H1-1.5B-Deep-Instruct")
+@strict
+class QualityGateFalconH1Config(PreTrainedConfig):
+    r"""
+    num_logits_to_keep (`int` or `None`, *optional*, defaults to 1):
+        Number of prompt logits to calculate during generation. If `None`, all logits will be calculated. If an
+        integer value, only last `num_logits_to_keep` logits will be calculated. Default is 1 because only the
+        logits of the last prompt token are needed for generation. For long sequences, the logits for the entire
+        sequence may use a lot of memory so, setting `num_logits_to_keep=1` will reduce memory footprint
+        significantly.
+    projectors_bias (`bool`, *optional*, defaults to `False`):
+        Flag indicating whether or not to use bias in the input and output projections (["in_proj", "out_proj"]) of the attention block
+    lm_head_multiplier (`float`, *optional*, defaults to 1.0):
+        The multiplier for the LM head. This is used to scale the output of the LM head.
+    embedding_multiplier (`float`, *optional*, defaults to 1.0):
+        The multiplier for the embedding layer. This is used to scale the output of the embedding layer.
+    mlp_multipliers (`list[float]`, *optional*):
+        The multipliers for the MLP layers. This is used to scale the output of the MLP layers. The first value is
+        the multiplier of gate layer, the second value is the multiplier of the down_proj layer.
+    key_multiplier (`float`, *optional*):
+        The multiplier for the key layer. This is used to scale the output of the key layer.
+    attention_out_multiplier (`float`, *optional*):
+        The multiplier for the attention output layer. This is used to scale the output of the attention output
+    attention_in_multiplier (`float`, *optional*):
+        The multiplier for the attention input layer. This is used to scale the output of the attention input layer.
+    ssm_multipliers (`list[float]`, *optional*):
+        The multipliers for the SSM layers. This is used to scale the output of the SSM layers.
+    ssm_in_multiplier (`float`, *optional*):
+        The multiplier for the SSM input layer. This is used to scale the output of the SSM input layer.
+    ssm_out_multiplier (`float`, *optional*):
+        The multiplier for the SSM output layer. This is used to scale the output of the SSM output layer.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_falcon_h1 import QualityGateFalconH1Config, QualityGateFalconH1ForCausalLM
+
+    >>> model = QualityGateFalconH1ForCausalLM(QualityGateFalconH1Config(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_falcon_h1"
+    attribute_map = {"layer_types": "layers_block_type"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    vocab_size: int = 128000
+    tie_word_embeddings: bool = False
+    hidden_size: int = 4096
+    intermediate_size: int = 14336
+    num_hidden_layers: int = 32
+    num_attention_heads: int = 32
+    num_key_value_heads: int | None = 8
+    hidden_act: str = "silu"
+    initializer_range: float = 0.02
+    rms_norm_eps: float = 1e-5
+    use_cache: bool | None = True
+    num_logits_to_keep: int | None = 1
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = 2
+    max_position_embeddings: int = 8192
+    attention_dropout: float | int | None = 0.0
+    mamba_d_ssm: int | None = 1024
+    mamba_n_heads: int | None = 128
+    mamba_d_head: str | int | None = "auto"
+    mamba_n_groups: int | None = 1
+    mamba_d_state: int | None = 256
+    mamba_d_conv: int | None = 4
+    mamba_expand: int | None = 2
+    mamba_chunk_size: int | None = 256
+    mamba_conv_bias: bool | None = True
+    mamba_proj_bias: bool | None = False
+    mamba_norm_before_gate: bool | None = True
+    mamba_rms_norm: bool | None = False
+    time_step_limit: list[float, float] | tuple[float, float] | None = (0.0, float("inf"))
+    projectors_bias: bool | None = False
+    rope_parameters: RopeParameters | dict | None = None
+    lm_head_multiplier: float | None = 1.0
+    embedding_multiplier: float | None = 1.0
+    mlp_multipliers: list[float] | None = None
+    key_multiplier: float | None = 1.0
+    attention_out_multiplier: float | None = 1.0
+    attention_in_multiplier: float | None = 1.0
+    ssm_multipliers: list[float] | None = None
+    ssm_in_multiplier: float | None = 1.0
+    ssm_out_multiplier: float | None = 1.0
+    attention_bias: bool = False
+    mlp_bias: bool = False
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if self.num_key_value_heads is None:
+            self.num_key_value_heads = self.num_attention_heads
+
+        # for the mamba_v2, must satisfy the following
+        mamba_intermediate = self.mamba_expand * self.hidden_size if self.mamba_d_ssm is None else self.mamba_d_ssm
+        if self.mamba_d_head == "auto":
+            self.mamba_d_head = mamba_intermediate // self.mamba_n_heads
+
+        self.time_step_limit = tuple(self.time_step_limit) if self.time_step_limit is not None else None
+        if self.mlp_multipliers is None:
+            self.mlp_multipliers = [1.0, 1.0]
+
+        if self.ssm_multipliers is None:
+            self.ssm_multipliers = [1.0, 1.0, 1.0, 1.0, 1.0]
+
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Validates the architecture of the config."""
+        mamba_intermediate = self.mamba_expand * self.hidden_size if self.mamba_d_ssm is None else self.mamba_d_ssm
+
+        if mamba_intermediate % self.mamba_n_heads != 0:
+            raise ValueError("mamba_n_heads must divide mamba_expand * hidden_size")
+
+        if self.mamba_d_head * self.mamba_n_heads != mamba_intermediate:
+            raise ValueError("The dimensions for the Mamba head state do not match the model intermediate_size")
+
+    @property
+    def layers_block_type(self):
+        return ["hybrid" for i in range(self.num_hidden_layers)]
+
+
+__all__ = ["QualityGateFalconH1Config"]

@@ -1,0 +1,249 @@
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Dbrx with the gates of QualityGateLlama."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from huggingface_hub.dataclasses import strict
+from torch import nn
+
+from generated.quality_gate_gpt_oss.modeling_quality_gate_gpt_oss import balances_whole_sequences
+from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
+from generated.quality_gate_llama.modeling_quality_gate_llama import (
+    QualityGateLlamaGate,
+    QualityGateLlamaOutput,
+    load_quality_gates,
+    quality_classification_loss,
+    quality_layers,
+    records_quality_scores,
+    returns_quality_scores,
+    save_quality_gates,
+)
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto import AutoModel
+from transformers.models.dbrx.configuration_dbrx import DbrxConfig
+from transformers.models.dbrx.modeling_dbrx import (
+    DbrxAttention,
+    DbrxBlock,
+    DbrxForCausalLM,
+    DbrxModel,
+    DbrxPreTrainedModel,
+    DbrxRouter,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, auto_docstring
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+
+@auto_docstring(checkpoint="transformers-community/dbrx-instruct")
+@strict
+class QualityGateDbrxConfig(DbrxConfig):
+    r"""
+    max_seq_len (`int`, *optional*, defaults to 2048):
+        The maximum sequence length of the model.
+    attn_config (`dict`, *optional*):
+        A dictionary used to configure the model's attention module.
+    ffn_config (`dict`, *optional*):
+        A dictionary used to configure the model's FFN module.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_dbrx import QualityGateDbrxConfig, QualityGateDbrxForCausalLM
+
+    >>> model = QualityGateDbrxForCausalLM(QualityGateDbrxConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_dbrx"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+class QualityGateDbrxOutput(QualityGateLlamaOutput):
+    pass
+
+
+@dataclass
+class QualityGateDbrxModelOutputWithPast(QualityGateDbrxOutput, MoeModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateDbrxCausalLMOutputWithPast(QualityGateDbrxOutput, MoeCausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+class QualityGateDbrxGate(QualityGateLlamaGate):
+    pass
+
+
+class QualityGateDbrxAttention(DbrxAttention):
+    pass
+
+
+class QualityGateDbrxRouter(DbrxRouter):
+    pass
+
+
+class QualityGateDbrxBlock(DbrxBlock):
+    def __init__(self, config: QualityGateDbrxConfig, layer_idx: int):
+        super().__init__(config, layer_idx)
+        self.quality_gate = QualityGateDbrxGate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_embeddings: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        output_quality_logits: bool = False,
+        **kwargs: Any,
+    ):
+        resid_states, hidden_states = self.norm_attn_norm(
+            hidden_states=hidden_states,
+            attention_mask=attention_mask,
+            position_embeddings=position_embeddings,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        hidden_states = self.ffn(hidden_states)
+        hidden_states = nn.functional.dropout(hidden_states, p=self.resid_pdrop, training=self.training)
+        if self.scale_ffn:
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        hidden_states = resid_states + hidden_states
+        return hidden_states
+
+
+class QualityGateDbrxPreTrainedModel(DbrxPreTrainedModel):
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "router_logits": OutputRecorder(QualityGateDbrxRouter, index=0),
+        "hidden_states": QualityGateDbrxBlock,
+        "attentions": QualityGateDbrxAttention,
+        "quality_logits": OutputRecorder(QualityGateDbrxGate, index=0),
+    }
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    def __init__(self, config: QualityGateDbrxConfig, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateDbrxModel, exist_ok=True)
+        PreTrainedModel.__init__(self, config, *inputs, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+
+class QualityGateDbrxModel(DbrxModel):
+    _tp_plan = {"blocks.*.quality_gate.gate": "replicate"}
+
+    @returns_quality_scores(QualityGateDbrxModelOutputWithPast)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        return super().forward(**super_kwargs)
+
+
+class QualityGateDbrxForCausalLM(DbrxForCausalLM):
+    @returns_quality_scores(QualityGateDbrxCausalLMOutputWithPast)
+    @balances_whole_sequences
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+__all__ = [
+    "QualityGateDbrxConfig",
+    "QualityGateDbrxPreTrainedModel",
+    "QualityGateDbrxModel",
+    "QualityGateDbrxForCausalLM",
+    "quality_classification_loss",
+]

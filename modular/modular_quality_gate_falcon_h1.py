@@ -1,0 +1,297 @@
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""FalconH1 with the gates of QualityGateLlama."""
+
+import torch
+from huggingface_hub.dataclasses import strict
+
+from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
+from generated.quality_gate_llama.modeling_quality_gate_llama import (
+    QualityGateLlamaCausalLMOutputWithPast,
+    QualityGateLlamaGate,
+    QualityGateLlamaModelOutputWithPast,
+    load_quality_gates,
+    quality_classification_loss,
+    quality_layers,
+    records_quality_scores,
+    returns_quality_scores,
+    save_quality_gates,
+)
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto import AutoModel
+from transformers.models.falcon_h1.configuration_falcon_h1 import FalconH1Config
+from transformers.models.falcon_h1.modeling_falcon_h1 import (
+    FalconH1Attention,
+    FalconH1DecoderLayer,
+    FalconH1ForCausalLM,
+    FalconH1Model,
+    FalconH1PreTrainedModel,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, auto_docstring
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+
+@auto_docstring(checkpoint="tiiuae/Falcon-H1-1.5B-Deep-Instruct")
+@strict
+class QualityGateFalconH1Config(FalconH1Config):
+    r"""
+    num_logits_to_keep (`int` or `None`, *optional*, defaults to 1):
+        Number of prompt logits to calculate during generation. If `None`, all logits will be calculated. If an
+        integer value, only last `num_logits_to_keep` logits will be calculated. Default is 1 because only the
+        logits of the last prompt token are needed for generation. For long sequences, the logits for the entire
+        sequence may use a lot of memory so, setting `num_logits_to_keep=1` will reduce memory footprint
+        significantly.
+    projectors_bias (`bool`, *optional*, defaults to `False`):
+        Flag indicating whether or not to use bias in the input and output projections (["in_proj", "out_proj"]) of the attention block
+    lm_head_multiplier (`float`, *optional*, defaults to 1.0):
+        The multiplier for the LM head. This is used to scale the output of the LM head.
+    embedding_multiplier (`float`, *optional*, defaults to 1.0):
+        The multiplier for the embedding layer. This is used to scale the output of the embedding layer.
+    mlp_multipliers (`list[float]`, *optional*):
+        The multipliers for the MLP layers. This is used to scale the output of the MLP layers. The first value is
+        the multiplier of gate layer, the second value is the multiplier of the down_proj layer.
+    key_multiplier (`float`, *optional*):
+        The multiplier for the key layer. This is used to scale the output of the key layer.
+    attention_out_multiplier (`float`, *optional*):
+        The multiplier for the attention output layer. This is used to scale the output of the attention output
+    attention_in_multiplier (`float`, *optional*):
+        The multiplier for the attention input layer. This is used to scale the output of the attention input layer.
+    ssm_multipliers (`list[float]`, *optional*):
+        The multipliers for the SSM layers. This is used to scale the output of the SSM layers.
+    ssm_in_multiplier (`float`, *optional*):
+        The multiplier for the SSM input layer. This is used to scale the output of the SSM input layer.
+    ssm_out_multiplier (`float`, *optional*):
+        The multiplier for the SSM output layer. This is used to scale the output of the SSM output layer.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_falcon_h1 import QualityGateFalconH1Config, QualityGateFalconH1ForCausalLM
+
+    >>> model = QualityGateFalconH1ForCausalLM(QualityGateFalconH1Config(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_falcon_h1"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+class QualityGateFalconH1ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+    pass
+
+
+class QualityGateFalconH1CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
+    pass
+
+
+class QualityGateFalconH1Gate(QualityGateLlamaGate):
+    pass
+
+
+class QualityGateFalconH1Attention(FalconH1Attention):
+    pass
+
+
+class QualityGateFalconH1DecoderLayer(FalconH1DecoderLayer):
+    def __init__(self, config: QualityGateFalconH1Config, layer_idx: int):
+        super().__init__(config, layer_idx)
+        self.quality_gate = QualityGateFalconH1Gate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        mamba_attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = False,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+        output_quality_logits: bool = False,
+        **kwargs,
+    ) -> tuple[torch.Tensor]:
+        """
+        Args:
+            hidden_states (`torch.Tensor`): input to the layer of shape `(batch, seq_len, embed_dim)`
+            attention_mask (`torch.Tensor`, *optional*): attention mask of size
+                `(batch, sequence_length)` where padding elements are indicated by 0.
+            past_key_values (`Cache`, *optional*): cached past key and value projection states
+            use_cache (`bool`, *optional*):
+                If set to `True`, `past_key_values` key value states are returned and can be used to speed up decoding
+                (see `past_key_values`).
+            position_embeddings (`tuple[torch.Tensor, torch.Tensor]`, *optional*):
+                Tuple containing the cosine and sine positional embeddings of shape `(batch_size, seq_len, head_dim)`,
+                with `head_dim` being the embedding dimension of each attention head.
+            kwargs (`dict`, *optional*):
+                Arbitrary kwargs to be ignored, used for FSDP and other methods that injects code
+                into the model
+        """
+
+        residual = hidden_states
+        hidden_states = self.input_layernorm(hidden_states)
+
+        mamba_hidden_states = self.mamba(
+            hidden_states=hidden_states,
+            cache_params=past_key_values,
+            attention_mask=mamba_attention_mask,
+            **kwargs,
+        )
+        mamba_hidden_states = mamba_hidden_states * self.ssm_out_multiplier
+
+        attention_hidden_states, _ = self.self_attn(
+            hidden_states=hidden_states * self.attention_in_multiplier,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            position_embeddings=position_embeddings,
+            **kwargs,
+        )
+        attention_hidden_states = attention_hidden_states * self.attn_out_multiplier
+
+        hidden_states = mamba_hidden_states + attention_hidden_states
+
+        # residual connection after attention
+        hidden_states = residual + hidden_states
+
+        # feed-forward
+        residual = hidden_states
+        hidden_states = self.pre_ff_layernorm(hidden_states)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        hidden_states = self.feed_forward(hidden_states)
+        if self.scale_ffn:
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        hidden_states = residual + hidden_states
+
+        return (hidden_states,)
+
+
+class QualityGateFalconH1PreTrainedModel(FalconH1PreTrainedModel):
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "hidden_states": QualityGateFalconH1DecoderLayer,
+        "attentions": QualityGateFalconH1Attention,
+        "quality_logits": OutputRecorder(QualityGateFalconH1Gate, index=0),
+    }
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    def __init__(self, config: QualityGateFalconH1Config, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateFalconH1Model, exist_ok=True)
+        PreTrainedModel.__init__(self, config, *inputs, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+    def _initialize_weights(self, module, is_custom_code: bool = False):
+        PreTrainedModel._initialize_weights(self, module)  # models, too, which custom code would pass over
+
+
+class QualityGateFalconH1Model(FalconH1Model):
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
+    @returns_quality_scores(QualityGateFalconH1ModelOutputWithPast)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        return super().forward(**super_kwargs)
+
+
+class QualityGateFalconH1ForCausalLM(FalconH1ForCausalLM):
+    @returns_quality_scores(QualityGateFalconH1CausalLMOutputWithPast)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+__all__ = [
+    "QualityGateFalconH1Config",
+    "QualityGateFalconH1PreTrainedModel",
+    "QualityGateFalconH1Model",
+    "QualityGateFalconH1ForCausalLM",
+    "quality_classification_loss",
+]

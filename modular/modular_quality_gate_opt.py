@@ -1,0 +1,326 @@
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""OPT with the gates of QualityGateLlama."""
+
+import torch
+from huggingface_hub.dataclasses import strict
+from torch import nn
+
+from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
+from generated.quality_gate_llama.modeling_quality_gate_llama import (
+    QualityGateLlamaCausalLMOutputWithPast,
+    QualityGateLlamaGate,
+    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaQuestionAnsweringModelOutput,
+    QualityGateLlamaSequenceClassifierOutputWithPast,
+    load_quality_gates,
+    quality_classification_loss,
+    quality_layers,
+    records_quality_scores,
+    returns_quality_scores,
+    save_quality_gates,
+)
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto import AutoModel
+from transformers.models.opt.configuration_opt import OPTConfig
+from transformers.models.opt.modeling_opt import (
+    OPTAttention,
+    OPTDecoder,
+    OPTDecoderLayer,
+    OPTForCausalLM,
+    OPTForQuestionAnswering,
+    OPTForSequenceClassification,
+    OPTModel,
+    OPTPreTrainedModel,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, auto_docstring
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+
+@auto_docstring(checkpoint="facebook/opt-350m")
+@strict
+class QualityGateOPTConfig(OPTConfig):
+    r"""
+    do_layer_norm_before (`bool`, *optional*, defaults to `True`):
+        Whether to perform layer normalization before the attention block.
+    word_embed_proj_dim (`int`, *optional*):
+        `word_embed_proj_dim` can be set to down-project word embeddings, *e.g.* `opt-350m`. Defaults to
+        `hidden_size`.
+    enable_bias (`bool`, *optional*, defaults to `True`):
+        Whether or not if the linear layers in the attention blocks should use the bias term.
+    layer_norm_elementwise_affine (`bool`, *optional*, defaults to `True`):
+        Whether or not if the layer norms should have learnable parameters.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_opt import QualityGateOPTConfig, QualityGateOPTForCausalLM
+
+    >>> model = QualityGateOPTForCausalLM(QualityGateOPTConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_opt"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+class QualityGateOPTModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+    pass
+
+
+class QualityGateOPTCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
+    pass
+
+
+class QualityGateOPTSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
+    pass
+
+
+class QualityGateOPTQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
+    pass
+
+
+class QualityGateOPTGate(QualityGateLlamaGate):
+    pass
+
+
+class QualityGateOPTAttention(OPTAttention):
+    pass
+
+
+class QualityGateOPTDecoderLayer(OPTDecoderLayer):
+    def __init__(self, config: QualityGateOPTConfig, layer_idx: int | None = None):
+        super().__init__(config, layer_idx)
+        self.quality_gate = QualityGateOPTGate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = False,
+        position_ids: torch.LongTensor | None = None,
+        output_quality_logits: bool = False,
+        **kwargs: Unpack[FlashAttentionKwargs],
+    ) -> torch.Tensor:
+        residual = hidden_states
+
+        # 125m, 1.7B, ..., 175B applies layer norm BEFORE attention
+        if self.do_layer_norm_before:
+            hidden_states = self.self_attn_layer_norm(hidden_states)
+
+        # Self Attention
+        hidden_states, _ = self.self_attn(
+            hidden_states=hidden_states,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+            attention_mask=attention_mask,
+            **kwargs,
+        )
+        hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
+        hidden_states = residual + hidden_states
+
+        # 350m applies layer norm AFTER attention
+        if not self.do_layer_norm_before:
+            hidden_states = self.self_attn_layer_norm(hidden_states)
+
+        # Fully Connected
+        hidden_states_shape = hidden_states.shape
+        hidden_states = hidden_states.reshape(-1, hidden_states.size(-1))
+        residual = hidden_states
+
+        # 125m, 1.7B, ..., 175B applies layer norm BEFORE attention
+        if self.do_layer_norm_before:
+            hidden_states = self.final_layer_norm(hidden_states)
+
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states.view(hidden_states_shape))
+        hidden_states = self.fc1(hidden_states)
+        hidden_states = self.activation_fn(hidden_states)
+
+        hidden_states = self.fc2(hidden_states)
+        hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
+        if self.scale_ffn:
+            hidden_states = good_ratio.view(-1, 1).to(hidden_states.dtype) * hidden_states
+
+        hidden_states = (residual + hidden_states).view(hidden_states_shape)
+
+        # 350m applies layer norm AFTER attention
+        if not self.do_layer_norm_before:
+            hidden_states = self.final_layer_norm(hidden_states)
+
+        return hidden_states
+
+
+class QualityGateOPTPreTrainedModel(OPTPreTrainedModel):
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "hidden_states": QualityGateOPTDecoderLayer,
+        "attentions": QualityGateOPTAttention,
+        "quality_logits": OutputRecorder(QualityGateOPTGate, index=0),
+    }
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    def __init__(self, config: QualityGateOPTConfig, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateOPTModel, exist_ok=True)
+        PreTrainedModel.__init__(self, config, *inputs, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        PreTrainedModel._init_weights(self, module)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+
+class QualityGateOPTDecoder(OPTDecoder):
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
+    @returns_quality_scores(QualityGateOPTModelOutputWithPast)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        return super().forward(**super_kwargs)
+
+
+class QualityGateOPTModel(OPTModel):
+    @returns_quality_scores(QualityGateOPTModelOutputWithPast)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+class QualityGateOPTForCausalLM(OPTForCausalLM):
+    @returns_quality_scores(QualityGateOPTCausalLMOutputWithPast)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+class QualityGateOPTForSequenceClassification(OPTForSequenceClassification):
+    @returns_quality_scores(QualityGateOPTSequenceClassifierOutputWithPast)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+class QualityGateOPTForQuestionAnswering(OPTForQuestionAnswering):
+    @returns_quality_scores(QualityGateOPTQuestionAnsweringModelOutput)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
+
+
+__all__ = [
+    "QualityGateOPTConfig",
+    "QualityGateOPTPreTrainedModel",
+    "QualityGateOPTDecoder",
+    "QualityGateOPTModel",
+    "QualityGateOPTForCausalLM",
+    "QualityGateOPTForSequenceClassification",
+    "QualityGateOPTForQuestionAnswering",
+    "quality_classification_loss",
+]
