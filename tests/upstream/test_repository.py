@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from trees import few_models, git, state
 from upstream.cli import main
+from upstream.repository import Branch, draft_command
 
 
 NEW = {
@@ -50,13 +51,28 @@ def test_a_branch_holds_everything_in_one_commit(repo: Path, capsys: pytest.Capt
     assert git(repo, "rev-list", "--count", "main..HEAD").strip() == "1"
     assert git(repo, "log", "-1", "--format=%s").strip() == "Add QualityGateLlama"
     assert git(repo, "status", "--porcelain") == ""
+    git(repo, "checkout", "--quiet", "main")
     said = capsys.readouterr().out
+    assert main(["--model", "llama", "--repo", str(repo), "--verify"]) == 2
+    assert "wrong-branch" in capsys.readouterr().err
     assert "push --set-upstream origin add-quality-gate-llama && gh pr create --draft" in said
     body = next(Path(line.split()[1]) for line in said.splitlines() if line.startswith("body"))
     text = body.read_text(encoding="utf-8")
     assert "| `QualityGateLlamaDecoderLayer` | `forward` | +" in text
     assert "on the output of `self.post_attention_layernorm`" in text
     assert "- Search for duplicates, with the terms and what was found:\n" in text
+
+
+def test_a_draft_comes_from_the_fork_that_is_pushed_to(repo: Path) -> None:
+    branch = Branch("gates", "Add it", Path("/body of it.md"), ())
+    assert "--head gates --title 'Add it' --body-file '/body of it.md'" in draft_command(repo, branch)
+    for url, head in (
+        ("git@github.com:ada/transformers.git", "ada:gates"),
+        ("https://github.com/ada/transformers", "ada:gates"),
+        ("https://github.com/huggingface/transformers.git", "gates"),
+    ):
+        git(repo, "config", "remote.origin.url", url)
+        assert f"--base main --head {head} " in draft_command(repo, branch)
 
 
 def test_it_starts_from_main_wherever_the_checkout_is(repo: Path) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from converter.diagnostics import ConversionError
 from converter.workspace import PROJECT
-from upstream import git
 from upstream.arguments import parse
 from upstream.body import Evidence
 from upstream.exports import Bundle, bundle
 from upstream.folder import deliver_folder, deliver_patch
 from upstream.places import folder_over, installed_tree, setting_for, tree_at
 from upstream.project import find_models, wanted_names
-from upstream.repository import Order, deliver, draft_command
+from upstream.repository import Order, branch_name, check_out, deliver, draft_command
 from upstream.values import Model, Tree
 from upstream.verify import verify
 
@@ -70,6 +69,7 @@ def _verify(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> 
 def _verified_tree(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> Tree:
     """The branch or the folder to check; where neither is named, an export that is made for the purpose."""
     if args.repo:
+        check_out(args.repo.resolve(), args.branch or branch_name(wanted))
         return tree_at(args.repo)
     base = tree_at(args.base_tree) if args.base_tree else installed_tree()
     if args.output:
@@ -89,7 +89,6 @@ def _repo(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> in
         body=args.body,
     )
     done = deliver(order, print)
-    main_branch = git.check_repository(order.repo)
     for branch in done:
         print(f"branch {branch.name}: {branch.title}\nbody   {branch.body}")
         for line in branch.failed:
@@ -97,7 +96,7 @@ def _repo(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> in
     if args.draft_command:
         print("\nA person who has read every line, filled in the body and searched for duplicates may run:")
         for branch in done:
-            print(draft_command(order.repo, branch, main_branch))
+            print(draft_command(order.repo, branch))
     return FOUND if any(branch.failed for branch in done) else DONE
 
 

@@ -43,6 +43,11 @@ def exists(folder: Path, reference: str) -> bool:
     return not _run(folder, ("rev-parse", "--verify", "--quiet", f"refs/heads/{reference}")).returncode
 
 
+def contains(folder: Path, branch: str) -> bool:
+    """Whether what is checked out comes after a branch, or is it."""
+    return not _run(folder, ("merge-base", "--is-ancestor", branch, "HEAD")).returncode
+
+
 def knows_who(folder: Path) -> bool:
     """Whether git knows a name and an address to commit under."""
     return not _run(folder, ("var", "GIT_COMMITTER_IDENT")).returncode

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,10 +15,12 @@ from upstream.evidence import run_checkers, run_fixers, run_tests
 from upstream.exports import Bundle, bundle
 from upstream.parity import measure
 from upstream.places import setting_for, tree_at
-from upstream.values import PREFIX, Model
+from upstream.values import PREFIX, Model, refuse
 from upstream.verify import verify
 
 
+UPSTREAM = "huggingface/transformers"
+_OWNER = re.compile(r"[:/]([^/:]+)/[^/]+$")
 Tell = Callable[[str], None]
 
 
@@ -41,7 +45,6 @@ class Branch:
     name: str
     title: str
     body: Path
-    base: str  # the branch that it goes into
     failed: Sequence[str]  # what was run and did not pass
 
 
@@ -49,6 +52,13 @@ def branch_name(wanted: Sequence[str]) -> str:
     """add-quality-gate-llama; of several models add-quality-gate-gemma3-llama."""
     short = "-".join(sorted(name.removeprefix(PREFIX).replace("_", "-") for name in wanted))
     return f"add-quality-gate-{short}"
+
+
+def check_out(repo: Path, branch: str) -> None:
+    """Raise ConversionError (`wrong-branch`) where the branch is there, and the checkout is on another without it."""
+    if not git.exists(repo, branch) or git.contains(repo, branch):
+        return
+    raise refuse("wrong-branch", str(repo), f"the checkout is not on `{branch}`", f"git -C {repo} switch {branch}")
 
 
 def deliver(order: Order, tell: Tell) -> list[Branch]:
@@ -66,7 +76,7 @@ def deliver(order: Order, tell: Tell) -> list[Branch]:
         for name, models in plans:
             git.git(order.repo, "checkout", "--quiet", "--no-track", "-b", name, base)
             made.append(name)
-            branch = _fill(order, name, base, models, tell)
+            branch = _fill(order, name, models, tell)
             done.append(branch)
             base = name
     return done
@@ -84,7 +94,7 @@ def _has(repo: Path, main: str, model: Model) -> bool:
     return bool(git.git(repo, "ls-tree", "--name-only", main, f"src/transformers/models/{model.name}/"))
 
 
-def _fill(order: Order, name: str, base: str, models: list[Model], tell: Tell) -> Branch:
+def _fill(order: Order, name: str, models: list[Model], tell: Tell) -> Branch:
     """Write the files on a new branch, commit them, and run what can be run."""
     tree = tree_at(order.repo)
     wanted = order.wanted if not order.stack else [models[-1].name]
@@ -100,7 +110,7 @@ def _fill(order: Order, name: str, base: str, models: list[Model], tell: Tell) -
         body = order.body.with_name(f"{order.body.stem}-{name}{order.body.suffix}")
     body.parent.mkdir(parents=True, exist_ok=True)
     body.write_text(render_body(found.exports, tree_at(order.repo), evidence, found.already), encoding="utf-8")
-    return Branch(name, title_of(found.exports), body, base, _failed(evidence))
+    return Branch(name, title_of(found.exports), body, _failed(evidence))
 
 
 def _fix(repo: Path, found: Bundle, tell: Tell) -> None:
@@ -140,11 +150,15 @@ def _body_path(repo: Path, name: str) -> Path:
     return (repo / git.git(repo, "rev-parse", "--git-path", f"quality-gate/{name}.md").strip()).resolve()
 
 
-def draft_command(repo: Path, branch: Branch, main: str) -> str:
-    """What a person runs to push the branch and open a draft, having filled in the body."""
-    base = main if branch.base == main else branch.base
-    return (
-        f"git -C {repo} push --set-upstream origin {branch.name} && gh pr create --draft "
-        f"--repo huggingface/transformers --base {base} --head {branch.name} "
-        f'--title "{branch.title}" --body-file {branch.body}'
-    )
+def draft_command(repo: Path, branch: Branch) -> str:
+    """What a person runs to push the branch and open a draft, having filled in the body.
+
+    A stacked branch goes into upstream's main as well: those below it are in nobody's repository but the fork.
+    """
+    owner = _OWNER.search(git.git(repo, "config", "--default", "", "--get", "remote.origin.url").strip())
+    fork = owner is not None and owner[1] != UPSTREAM.partition("/")[0]
+    push = ("git", "-C", str(repo), "push", "--set-upstream", "origin", branch.name)
+    create = ("gh", "pr", "create", "--draft", "--repo", UPSTREAM, "--base", "main")
+    head = f"{owner[1]}:{branch.name}" if owner and fork else branch.name
+    rest = ("--head", head, "--title", branch.title, "--body-file", str(branch.body))
+    return f"{shlex.join(push)} && {shlex.join(create + rest)}"
