@@ -166,12 +166,14 @@ def test_ungating_killed_before_every_step(folder: Path) -> None:
     whole = contents(base)
 
     def work() -> None:
-        if not (folder / "out").exists():
+        try:
             ungate_checkpoint(folder / "gated", folder / "out")
+        except CheckpointError as error:
+            assert "is not empty" in str(error) or "holds a checkpoint" in str(error)  # it was complete, mark and all
 
     events = count_events(work, folder / "events")
     shutil.rmtree(folder / "out")
-    for number in range(1, events + 1, max(1, events // (RUNS // 4 or 1))):
+    for number in range(1, events + 1):
         survive(folder, folder / "out", work, whole, number)
     assert contents(base) == whole
 

@@ -76,6 +76,16 @@ def test_another_type(dtype: str, tmp_path: Path) -> None:
     assert compare_models(base, tmp_path / "gated").passed
 
 
+def test_rounded_shards_come_back_rounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkpoints.plan._SHARD_SIZE", 700)
+    gate_checkpoint(make_sharded_base(tmp_path / "base"), tmp_path / "gated", options=Options(dtype="bfloat16"))
+    ungate_checkpoint(tmp_path / "gated", tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["dtype"] == "bfloat16"
+    tensors = loaded(tmp_path / "again")
+    assert tensors.keys() == llama_tensors().keys()
+    assert all(torch.equal(tensors[name], array.bfloat16()) for name, array in torch_tensors().items())
+
+
 def test_integers_keep_their_type(tmp_path: Path) -> None:
     tensors = llama_tensors() | {"model.positions": np.arange(9)}
     gate_checkpoint(make_base(tmp_path / "base", tensors), tmp_path / "gated", options=Options(dtype="bfloat16"))

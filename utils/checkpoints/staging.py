@@ -106,6 +106,14 @@ def forget_progress(folder: Path) -> None:
     (folder / PROGRESS).unlink(missing_ok=True)
 
 
+def was_just_published(output: Path, fingerprint: str) -> bool:
+    """Whether a run with this fingerprint was killed between its last two steps: the output is complete then."""
+    if _fingerprint(output) != fingerprint:
+        return False
+    forget_progress(output)
+    return True
+
+
 def _fingerprint(folder: Path) -> str | None:
     """Of the run that a partial folder belongs to; "" where that cannot be read, None where nothing says it is ours."""
     path = folder / PROGRESS

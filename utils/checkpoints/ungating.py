@@ -12,14 +12,14 @@ from typing import Any
 from checkpoints.configs import base_config
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.gates import MARK
-from checkpoints.hashing import sha256_of, sha256_of_all
+from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import encode_header
 from checkpoints.hub import find_folder
-from checkpoints.layout import CONFIG, INDEX, PICKLE_INDEX, SAFETENSORS, SINGLE, Checkpoint, Shard, open_checkpoint
+from checkpoints.layout import CONFIG, INDEX, SAFETENSORS, SINGLE, Checkpoint, Shard, open_checkpoint
 from checkpoints.manifest import encode, read_manifest
-from checkpoints.plan import check_output
+from checkpoints.plan import OVERLAY, check_output
 from checkpoints.progress import Progress
-from checkpoints.staging import Staging
+from checkpoints.staging import Staging, was_just_published
 from checkpoints.tensors import SafetensorsTensors
 from checkpoints.writing import COPY, HARD, copy_file, free_space, link_file, write_file, write_tensors
 
@@ -57,14 +57,74 @@ def ungate_checkpoint(
         source = open_checkpoint(folder)
         _refuse_what_is_not_gated(source)
         check_output(output, folder)
-        if output.exists() and any(output.iterdir()):
+        work = _Work(source, _manifest(source), output, link)
+        there = output.exists() and any(output.iterdir())
+        if there and not was_just_published(output, work.fingerprint):
             raise CheckpointError(output, "is not empty", "choose another --output, or remove it")
-        manifest = _manifest(source)
         try:
-            done = _write(source, manifest, output, link, progress)
+            if not there:
+                _write(work, progress)
         finally:
             progress.stop()
-    return Ungated(output, *done, time.perf_counter() - began)
+    equal = True if work.hashes else None
+    seconds = time.perf_counter() - began
+    return Ungated(output, len(work.gates), len(work.clean), len(work.mixed), equal, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done."""
+
+    source: Checkpoint
+    manifest: Mapping[str, Any] | None
+    output: Path
+    link: str
+
+    @property
+    def gates(self) -> list[str]:
+        return [name for name in self.source.tensors if MARK in f".{name}"]
+
+    @property
+    def clean(self) -> list[Shard]:
+        """The shards without gates."""
+        return [shard for shard in self.source.shards if not _gates_in(shard)]
+
+    @property
+    def mixed(self) -> list[Shard]:
+        """The shards that hold gates among other tensors."""
+        return [shard for shard in self.source.shards if 0 < len(_gates_in(shard)) < len(shard.header.tensors)]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each shard is called in the base: as it was there, else as it is here; one alone is the whole model."""
+        files = self.manifest["files"] if self.manifest else {}
+        names = {shard.name: files.get(shard.name, {}).get("from", shard.name) for shard in self.clean + self.mixed}
+        return dict.fromkeys(names, SINGLE) if len(names) == 1 and INDEX not in self.texts else names
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The base's own configuration and index, where the manifest has kept them and they fit what is here."""
+        if self.manifest is None:
+            return {}
+        texts = {name: text for name, text in self.manifest["base"]["files"].items() if name in (CONFIG, INDEX)}
+        if self.manifest["method"] != OVERLAY:  # the shards were written anew
+            texts.pop(INDEX, None)
+        if self.manifest["dtype"] != "keep":
+            texts.pop(CONFIG, None)
+        return texts
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The digests that the shards without gates had when the base was gated, where they are known."""
+        files = self.manifest["files"] if self.manifest else {}
+        names = [shard.name for shard in self.clean]
+        return {name: files[name]["sha256"] for name in names if name in files and files[name]["sha256"]}
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this run from others that would write to the same place."""
+        state = [(shard.name, shard.size, shard.path.stat().st_mtime_ns) for shard in self.source.shards]
+        return json.dumps(["ungate", state, self.link])
 
 
 def _refuse_what_is_not_gated(source: Checkpoint) -> None:
@@ -84,46 +144,28 @@ def _manifest(source: Checkpoint) -> dict[str, Any] | None:
     return manifest if shards == described else None
 
 
-def _write(
-    source: Checkpoint, manifest: Mapping[str, Any] | None, output: Path, link: str, progress: Progress
-) -> tuple[int, int, int, bool | None]:
-    gates = [name for name in source.tensors if MARK in f".{name}"]
-    clean = [shard for shard in source.shards if not _gates_in(shard)]
-    mixed = [shard for shard in source.shards if 0 < len(_gates_in(shard)) < len(shard.header.tensors)]
-    need = sum(shard.size for shard in (source.shards if link == COPY else mixed))
-    if need > free_space(output):
-        message = f"needs {need:,} bytes, but {free_space(output):,} are free"
-        raise CheckpointError(output, message, "free disk space, or choose an --output on another disk")
-    names = _names(clean + mixed, manifest)
-    state = [(shard.name, shard.size, shard.path.stat().st_mtime_ns) for shard in source.shards]
-    fingerprint = json.dumps(["ungate", state, link])
-    with Staging(output, fingerprint) as staging:
-        for shard in clean:
+def _write(work: _Work, progress: Progress) -> None:
+    need = sum(shard.size for shard in (work.source.shards if work.link == COPY else work.mixed))
+    if need > free_space(work.output):
+        message = f"needs {need:,} bytes, but {free_space(work.output):,} are free"
+        raise CheckpointError(work.output, message, "free disk space, or choose an --output on another disk")
+    names = work.names
+    with Staging(work.output, work.fingerprint) as staging:
+        for shard in work.clean:
             target = staging.folder / names[shard.name]
-            if link_file(shard.path, target, link) == COPY:
+            if link_file(shard.path, target, work.link) == COPY:
                 progress.start(f"copying {shard.name}", shard.size)
                 copy_file(shard.path, target, progress.advance)
-        for shard in mixed:
-            _write_without_gates(source, shard, staging, names[shard.name], progress)
-        hashes = _check_hashes(source, manifest, {shard.name: names[shard.name] for shard in clean}, staging, progress)
-        _put_small_files(source, manifest, names, staging.folder)
+        for shard in work.mixed:
+            _write_without_gates(work.source, shard, staging, names[shard.name], progress)
+        _check_hashes(work, staging.folder, progress)
+        _put_small_files(work, staging.folder)
         open_checkpoint(staging.folder)
         staging.publish()
-    return len(gates), len(clean), len(mixed), hashes
 
 
 def _gates_in(shard: Shard) -> list[str]:
     return [name for name in shard.header.tensors if MARK in f".{name}"]
-
-
-def _names(shards: list[Shard], manifest: Mapping[str, Any] | None) -> dict[str, str]:
-    """What each shard is called in the base: as it was there, else as it is here; one alone is the whole model."""
-    files = manifest["files"] if manifest else {}
-    names = {shard.name: files.get(shard.name, {}).get("from", shard.name) for shard in shards}
-    had_index = manifest is not None and INDEX in manifest["base"]["files"]
-    if len(shards) == 1 and not had_index:
-        return dict.fromkeys(names, SINGLE)
-    return names
 
 
 def _write_without_gates(source: Checkpoint, shard: Shard, staging: Staging, name: str, progress: Progress) -> None:
@@ -135,52 +177,30 @@ def _write_without_gates(source: Checkpoint, shard: Shard, staging: Staging, nam
         write_tensors(staging.folder / name, kept, lambda tensor: tensors.chunks(tensor.name), progress.advance)
 
 
-def _check_hashes(
-    source: Checkpoint,
-    manifest: Mapping[str, Any] | None,
-    names: Mapping[str, str],
-    staging: Staging,
-    progress: Progress,
-) -> bool | None:
-    """Whether the base's shards have the digests they had when the base was gated; CheckpointError where one has not."""
-    files = manifest["files"] if manifest else {}
-    known = {name: files[name]["sha256"] for name in names if name in files and files[name]["sha256"]}
-    if not known:
-        return None
-    paths = {name: staging.folder / names[name] for name in known}
+def _check_hashes(work: _Work, folder: Path, progress: Progress) -> None:
+    """CheckpointError where a shard is not what it was when the base was gated."""
+    known = work.hashes
+    paths = {name: folder / work.names[name] for name in known}
     progress.start("hashing", sum(path.stat().st_size for path in paths.values()))
     for name, digest in sha256_of_all(paths, progress.advance).items():
         if digest != known[name]:
             message = f"has the SHA-256 {digest}, but had {known[name]} when the base was gated"
-            raise CheckpointError(source.folder / name, message, "fetch the base again")
-    return True
+            raise CheckpointError(work.source.folder / name, message, "fetch the base again")
 
 
-def _put_small_files(
-    source: Checkpoint, manifest: Mapping[str, Any] | None, names: Mapping[str, str], folder: Path
-) -> None:
+def _put_small_files(work: _Work, folder: Path) -> None:
     """Tokenizer, index and, last, the configuration: the base's own where the manifest has kept it."""
+    source, names = work.source, work.names
     for name in source.extras:
         (folder / name).parent.mkdir(exist_ok=True)
         copy_file(source.folder / name, folder / name)
-    texts = dict(manifest["base"]["files"]) if manifest else {}
-    texts.pop(PICKLE_INDEX, None)
-    if set(names.values()) == {SINGLE}:
-        texts.pop(INDEX, None)
-    elif INDEX not in texts:
+    texts = work.texts
+    if set(names.values()) != {SINGLE} and INDEX not in texts:
         weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if MARK not in f".{name}"}
         size = sum(tensor.size for name, (_, tensor) in source.tensors.items() if name in weight_map)
         document = {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
         texts[INDEX] = encode(document).decode()
-    if CONFIG not in texts or (manifest and manifest["dtype"] != "keep"):
-        texts[CONFIG] = encode(base_config(source.config)).decode()
-    config = texts.pop(CONFIG)
+    config = texts.pop(CONFIG, None) or encode(base_config(source.config)).decode()
     for name, text in texts.items():
         write_file(folder / name, [text.encode()])
     write_file(folder / CONFIG, [config.encode()])
-
-
-def folder_hashes(folder: Path) -> dict[str, str]:
-    """The digest of every file of a folder by relative path, for comparing two of them."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): sha256_of(path) for path in files}
