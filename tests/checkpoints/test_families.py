@@ -33,6 +33,8 @@ def heads_of(name: str) -> list[tuple[str, str, str]]:
         return [(name, "ForCausalLM", "")]
     every = name in ("llama", "gemma3")
     chosen = [model for model in models if model.role in ("ForCausalLM", "ForConditionalGeneration") or every]
+    # Some are parts of larger models, which no checkpoint has alone and transformers does not export
+    chosen = [model for model in chosen if hasattr(transformers, model.base_name)]
     return [(name, model.role, model.config) for model in chosen if model.role != "ForQuestionAnswering"]
 
 

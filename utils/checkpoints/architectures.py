@@ -34,7 +34,7 @@ GATE_FIELDS = (
     "lambda_var",
     "quality_loss_debug",
 )
-_MODEL_TYPE = re.compile(r'^    model_type = "(\w+)"$', re.MULTILINE)
+_MODEL_TYPE = re.compile(r'^    model_type = "([\w-]+)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def find_architecture(
     name = known.get(PREFIX + base_type)
     wanted = model.removeprefix(PREFIX)
     if name is None:
-        types = ", ".join(each.removeprefix(PREFIX) for each in known)
-        message = f"no gated architecture is known for the model type {base_type!r} (known: {types})"
+        names = ", ".join(sorted(set(known.values())))
+        message = f"no gated architecture is known for the model type {base_type!r} (known: {names})"
         raise CheckpointError(place, message, "convert one: see utils/modular_converter.py")
     if wanted not in ("auto", name):
         message = f"the model type {base_type!r} belongs to the gated {name}, not to {wanted}"

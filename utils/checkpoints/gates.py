@@ -20,7 +20,7 @@ from checkpoints.layout import CONFIG
 MARK = ".quality_gate."
 _GATE = "quality_gate.gate.weight"
 _LAYER = re.compile(r"^(.+)\.(\d+)\.(\w+)\.")
-_LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+_LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers")
 _HIDDEN = ("hidden_size", "d_model", "n_embd")
 
 
