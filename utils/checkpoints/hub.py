@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from checkpoints.errors import CheckpointError
 
@@ -29,18 +27,13 @@ def _fetch(name: str) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = _snapshot(snapshot_download, name, ignore_patterns=[*_OTHERS, "*.bin", "*.bin.index.json"])
-        if any(Path(folder).glob("*.safetensors")):
-            return Path(folder)
-        return Path(_snapshot(snapshot_download, name, ignore_patterns=_OTHERS))
+        folder = Path(snapshot_download(name, ignore_patterns=[*_OTHERS, "*.bin", "*.bin.index.json"]))
+        if any(folder.glob("*.safetensors")):
+            return folder
+        return Path(snapshot_download(name, ignore_patterns=_OTHERS))
     except HFValidationError as error:
         raise CheckpointError(name, "is no folder, and no name on the Hub", "check the path") from error
     except Exception as error:  # of the network, of access, of the cache: the Hub's client has a class for each
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         fix = "check the name, fetch the repository while online (hf download), or give a folder"
         raise CheckpointError(name, f"is no folder, and was not found on the Hub: {reason}", fix) from error
-
-
-def _snapshot(download: Callable[..., Any], name: str, **patterns: Any) -> str:
-    """What the cache holds when it is complete enough to be listed by the Hub, which is asked where it can be."""
-    return download(name, **patterns)
