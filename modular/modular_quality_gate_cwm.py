@@ -13,6 +13,8 @@
 # limitations under the License.
 """Cwm with the gates of QualityGateLlama."""
 
+from dataclasses import dataclass
+
 import torch
 from huggingface_hub.dataclasses import strict
 
@@ -115,6 +117,7 @@ class QualityGateCwmConfig(CwmConfig):
         check_quality_gate_config(self)
 
 
+@dataclass
 class QualityGateCwmModelOutputWithPast(CwmModelOutputWithPast):
     r"""
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):

@@ -63,7 +63,7 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 @auto_docstring(checkpoint="microsoft/kosmos-2.5")
 @strict
-class QualityGateKosmos25TextConfig(Kosmos2_5TextConfig):
+class QualityGateKosmos2_5TextConfig(Kosmos2_5TextConfig):
     r"""
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
         Mean of the normal distribution that new gate weights are drawn from.
@@ -94,9 +94,9 @@ class QualityGateKosmos25TextConfig(Kosmos2_5TextConfig):
         Whether to print the scores and the loss of every fifth layer.
 
     ```python
-    >>> from generated.quality_gate_kosmos2_5 import QualityGateKosmos25TextConfig, QualityGateKosmos25TextForCausalLM
+    >>> from generated.quality_gate_kosmos2_5 import QualityGateKosmos2_5TextConfig, QualityGateKosmos2_5TextForCausalLM
 
-    >>> model = QualityGateKosmos25TextForCausalLM(QualityGateKosmos25TextConfig(quality_loss_weight=1.0))
+    >>> model = QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5TextConfig(quality_loss_weight=1.0))
     ```"""
 
     model_type = "quality_gate_kosmos_2_5_text_model"
@@ -130,48 +130,48 @@ class QualityGateKosmos25TextConfig(Kosmos2_5TextConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateKosmos25VisionConfig(Kosmos2_5VisionConfig):
+class QualityGateKosmos2_5VisionConfig(Kosmos2_5VisionConfig):
     pass
 
 
-class QualityGateKosmos25Config(Kosmos2_5Config):
+class QualityGateKosmos2_5Config(Kosmos2_5Config):
     pass
 
 
-class QualityGateKosmos25TextOutput(QualityGateLlamaOutput):
+class QualityGateKosmos2_5TextOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateKosmos25TextModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateKosmos2_5TextModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
     pass
 
 
 @dataclass
-class QualityGateKosmos25TextModelOutputWithPastAndCrossAttentions(
-    QualityGateKosmos25TextOutput, BaseModelOutputWithPastAndCrossAttentions
+class QualityGateKosmos2_5TextModelOutputWithPastAndCrossAttentions(
+    QualityGateKosmos2_5TextOutput, BaseModelOutputWithPastAndCrossAttentions
 ):
     """The output of a model with a head with what its gates say."""
 
 
 @dataclass
-class QualityGateKosmos25TextCausalLMOutputWithCrossAttentions(
-    QualityGateKosmos25TextOutput, CausalLMOutputWithCrossAttentions
+class QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions(
+    QualityGateKosmos2_5TextOutput, CausalLMOutputWithCrossAttentions
 ):
     """The output of a language model with what its gates say."""
 
 
-class QualityGateKosmos25TextGate(QualityGateLlamaGate):
+class QualityGateKosmos2_5TextGate(QualityGateLlamaGate):
     pass
 
 
-class QualityGateKosmos25TextAttention(Kosmos2_5TextAttention):
+class QualityGateKosmos2_5TextAttention(Kosmos2_5TextAttention):
     pass
 
 
-class QualityGateKosmos25TextBlock(Kosmos2_5TextBlock):
-    def __init__(self, config: QualityGateKosmos25TextConfig, layer_idx: int):
+class QualityGateKosmos2_5TextBlock(Kosmos2_5TextBlock):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig, layer_idx: int):
         super().__init__(config, layer_idx)
-        self.quality_gate = QualityGateKosmos25TextGate(config)
+        self.quality_gate = QualityGateKosmos2_5TextGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
     def forward(
@@ -211,18 +211,18 @@ class QualityGateKosmos25TextBlock(Kosmos2_5TextBlock):
         return hidden_states
 
 
-class QualityGateKosmos25PreTrainedModel(Kosmos2_5PreTrainedModel):
+class QualityGateKosmos2_5PreTrainedModel(Kosmos2_5PreTrainedModel):
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
 
-    def __init__(self, config: QualityGateKosmos25TextConfig, *inputs, **kwargs):
-        if isinstance(config, QualityGateKosmos25TextConfig):  # models of images or sound beside it have no gates
+    def __init__(self, config: QualityGateKosmos2_5TextConfig, *inputs, **kwargs):
+        if isinstance(config, QualityGateKosmos2_5TextConfig):  # models of images or sound beside it have no gates
             check_quality_gate_config(config)
             # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-            AutoModel._model_mapping.register(type(config), QualityGateKosmos25TextModel, exist_ok=True)
+            AutoModel._model_mapping.register(type(config), QualityGateKosmos2_5TextModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     @torch.no_grad()
@@ -233,15 +233,15 @@ class QualityGateKosmos25PreTrainedModel(Kosmos2_5PreTrainedModel):
             init.normal_(module.weight, mean=mean, std=std)
 
 
-class QualityGateKosmos25TextTransformer(Kosmos2_5TextTransformer):
+class QualityGateKosmos2_5TextTransformer(Kosmos2_5TextTransformer):
     _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
-        "hidden_states": QualityGateKosmos25TextBlock,
-        "attentions": QualityGateKosmos25TextAttention,
-        "quality_logits": OutputRecorder(QualityGateKosmos25TextGate, index=0),
+        "hidden_states": QualityGateKosmos2_5TextBlock,
+        "attentions": QualityGateKosmos2_5TextAttention,
+        "quality_logits": OutputRecorder(QualityGateKosmos2_5TextGate, index=0),
     }
 
-    @returns_quality_scores(QualityGateKosmos25TextModelOutputWithPast)
+    @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
     @capture_outputs
@@ -249,8 +249,8 @@ class QualityGateKosmos25TextTransformer(Kosmos2_5TextTransformer):
         return super().forward(**super_kwargs)
 
 
-class QualityGateKosmos25TextModel(Kosmos2_5TextModel):
-    @returns_quality_scores(QualityGateKosmos25TextModelOutputWithPastAndCrossAttentions)
+class QualityGateKosmos2_5TextModel(Kosmos2_5TextModel):
+    @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPastAndCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=BaseModelOutputWithPastAndCrossAttentions, config_class=Kosmos2_5TextConfig)
     def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
@@ -266,8 +266,8 @@ class QualityGateKosmos25TextModel(Kosmos2_5TextModel):
         return super().forward(**super_kwargs)
 
 
-class QualityGateKosmos25TextForCausalLM(Kosmos2_5TextForCausalLM):
-    @returns_quality_scores(QualityGateKosmos25TextCausalLMOutputWithCrossAttentions)
+class QualityGateKosmos2_5TextForCausalLM(Kosmos2_5TextForCausalLM):
+    @returns_quality_scores(QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=CausalLMOutputWithCrossAttentions, config_class=Kosmos2_5TextConfig)
     def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
@@ -289,10 +289,10 @@ class QualityGateKosmos25TextForCausalLM(Kosmos2_5TextForCausalLM):
 
 
 __all__ = [
-    "QualityGateKosmos25TextConfig",
-    "QualityGateKosmos25PreTrainedModel",
-    "QualityGateKosmos25TextTransformer",
-    "QualityGateKosmos25TextModel",
-    "QualityGateKosmos25TextForCausalLM",
+    "QualityGateKosmos2_5TextConfig",
+    "QualityGateKosmos2_5PreTrainedModel",
+    "QualityGateKosmos2_5TextTransformer",
+    "QualityGateKosmos2_5TextModel",
+    "QualityGateKosmos2_5TextForCausalLM",
     "quality_classification_loss",
 ]

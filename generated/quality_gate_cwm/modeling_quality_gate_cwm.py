@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 14e5b9cdf0dced459bd3197b5f0bd274bd9ea34cb5b75954673d1ce8847464ac
+# Seal: sha256 b29f6c4171187585edd9b494d90a25b2a33cb13d3a14994ab7f63871de5c875e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -51,6 +51,7 @@ from .configuration_quality_gate_cwm import QualityGateCwmConfig
 logger = logging.get_logger(__name__)
 
 
+@dataclass
 class QualityGateCwmModelOutputWithPast(BaseModelOutputWithPast):
     r"""
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 6677e0c1fb0255733d5fa52fcf27986f9c866f02e6a7df87ed7c4c6183bf0a25
+# Seal: sha256 0649247f93a870ae611a0f1c3bfe506a198352c2493060be9f9db3b6a308e1ea
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -55,7 +55,7 @@ QUALITY_GATE_CHOICES = {
 
 @auto_docstring(checkpoint="microsoft/kosmos-2.5")
 @strict
-class QualityGateKosmos25TextConfig(PreTrainedConfig):
+class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
     r"""
     quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
         Mean of the normal distribution that new gate weights are drawn from.
@@ -86,9 +86,9 @@ class QualityGateKosmos25TextConfig(PreTrainedConfig):
         Whether to print the scores and the loss of every fifth layer.
 
     ```python
-    >>> from generated.quality_gate_kosmos2_5 import QualityGateKosmos25TextConfig, QualityGateKosmos25TextForCausalLM
+    >>> from generated.quality_gate_kosmos2_5 import QualityGateKosmos2_5TextConfig, QualityGateKosmos2_5TextForCausalLM
 
-    >>> model = QualityGateKosmos25TextForCausalLM(QualityGateKosmos25TextConfig(quality_loss_weight=1.0))
+    >>> model = QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5TextConfig(quality_loss_weight=1.0))
     ```"""
 
     model_type = "quality_gate_kosmos_2_5_text_model"
@@ -150,7 +150,7 @@ class QualityGateKosmos25TextConfig(PreTrainedConfig):
 
 @auto_docstring(checkpoint="microsoft/kosmos-2.5")
 @strict
-class QualityGateKosmos25VisionConfig(PreTrainedConfig):
+class QualityGateKosmos2_5VisionConfig(PreTrainedConfig):
     r"""
     patch_embed_hidden_size (`int`, *optional*, defaults to 768):
         Dimensionality of the input patch_embedding layer in the Transformer encoder.
@@ -163,13 +163,13 @@ class QualityGateKosmos25VisionConfig(PreTrainedConfig):
     Example:
 
     ```python
-    >>> from transformers import QualityGateKosmos25VisionConfig, QualityGateKosmos25VisionModel
+    >>> from transformers import QualityGateKosmos2_5VisionConfig, QualityGateKosmos2_5VisionModel
 
-    >>> # Initializing a QualityGateKosmos25VisionConfig with microsoft/kosmos-2.5 style configuration
-    >>> configuration = QualityGateKosmos25VisionConfig()
+    >>> # Initializing a QualityGateKosmos2_5VisionConfig with microsoft/kosmos-2.5 style configuration
+    >>> configuration = QualityGateKosmos2_5VisionConfig()
 
-    >>> # Initializing a QualityGateKosmos25VisionModel (with random weights) from the microsoft/kosmos-2.5 style configuration
-    >>> model = QualityGateKosmos25VisionModel(configuration)
+    >>> # Initializing a QualityGateKosmos2_5VisionModel (with random weights) from the microsoft/kosmos-2.5 style configuration
+    >>> model = QualityGateKosmos2_5VisionModel(configuration)
 
     >>> # Accessing the model configuration
     >>> configuration = model.config
@@ -195,7 +195,7 @@ class QualityGateKosmos25VisionConfig(PreTrainedConfig):
 
 @auto_docstring(checkpoint="microsoft/kosmos-2.5")
 @strict
-class QualityGateKosmos25Config(PreTrainedConfig):
+class QualityGateKosmos2_5Config(PreTrainedConfig):
     r"""
     latent_query_num (`int`, *optional*, defaults to 2048):
         The number of latent query tokens that represent the image features used in the text decoder component.
@@ -203,8 +203,8 @@ class QualityGateKosmos25Config(PreTrainedConfig):
 
     model_type = "kosmos-2.5"
     sub_configs_defaults = {
-        "text_config": QualityGateKosmos25TextConfig,
-        "vision_config": QualityGateKosmos25VisionConfig,
+        "text_config": QualityGateKosmos2_5TextConfig,
+        "vision_config": QualityGateKosmos2_5VisionConfig,
     }
 
     text_config: dict | PreTrainedConfig | None = None
@@ -213,4 +213,4 @@ class QualityGateKosmos25Config(PreTrainedConfig):
     tie_word_embeddings: bool = True
 
 
-__all__ = ["QualityGateKosmos25TextConfig"]
+__all__ = ["QualityGateKosmos2_5TextConfig"]

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 f75ca6e5975abbea11a8dbc9c53e03096a001efd9a867546e2c75894cd1420a2
+# Seal: sha256 d6df6ffd07afdf1e0f44f23be0dcb17238b2d351868c401cdabac11075b73a7c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -57,14 +57,14 @@ from transformers.utils import (
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
-from .configuration_quality_gate_kosmos2_5 import QualityGateKosmos25Config, QualityGateKosmos25TextConfig
+from .configuration_quality_gate_kosmos2_5 import QualityGateKosmos2_5Config, QualityGateKosmos2_5TextConfig
 
 
 logger = logging.get_logger(__name__)
 
 
 @dataclass
-class QualityGateKosmos25TextOutput(ModelOutput):
+class QualityGateKosmos2_5TextOutput(ModelOutput):
     """
     What the gates add to an output.
 
@@ -88,31 +88,31 @@ class QualityGateKosmos25TextOutput(ModelOutput):
 
 
 @dataclass
-class QualityGateKosmos25TextModelOutputWithPast(QualityGateKosmos25TextOutput, BaseModelOutputWithPast):
+class QualityGateKosmos2_5TextModelOutputWithPast(QualityGateKosmos2_5TextOutput, BaseModelOutputWithPast):
     """The output of the base model with what its gates say."""
 
 
 @dataclass
-class QualityGateKosmos25TextModelOutputWithPastAndCrossAttentions(
-    QualityGateKosmos25TextOutput, BaseModelOutputWithPastAndCrossAttentions
+class QualityGateKosmos2_5TextModelOutputWithPastAndCrossAttentions(
+    QualityGateKosmos2_5TextOutput, BaseModelOutputWithPastAndCrossAttentions
 ):
     """The output of a model with a head with what its gates say."""
 
 
 @dataclass
-class QualityGateKosmos25TextCausalLMOutputWithCrossAttentions(
-    QualityGateKosmos25TextOutput, CausalLMOutputWithCrossAttentions
+class QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions(
+    QualityGateKosmos2_5TextOutput, CausalLMOutputWithCrossAttentions
 ):
     """The output of a language model with what its gates say."""
 
 
-class QualityGateKosmos25TextGate(nn.Module):
+class QualityGateKosmos2_5TextGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
     Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
     """
 
-    def __init__(self, config: QualityGateKosmos25TextConfig):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__()
         self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
@@ -149,7 +149,7 @@ def eager_attention_forward(
     return attn_output, attn_weights
 
 
-class QualityGateKosmos25TextAttention(nn.Module):
+class QualityGateKosmos2_5TextAttention(nn.Module):
     """Multi-headed attention from 'Attention Is All You Need' paper"""
 
     def __init__(
@@ -233,8 +233,8 @@ class QualityGateKosmos25TextAttention(nn.Module):
         return attn_output, attn_weights
 
 
-class QualityGateKosmos25TextFFN(nn.Module):
-    def __init__(self, config: QualityGateKosmos25TextConfig):
+class QualityGateKosmos2_5TextFFN(nn.Module):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__()
 
         self.dropout = config.dropout
@@ -256,12 +256,12 @@ class QualityGateKosmos25TextFFN(nn.Module):
         return hidden_states
 
 
-class QualityGateKosmos25TextBlock(GradientCheckpointingLayer):
-    def __init__(self, config: QualityGateKosmos25TextConfig, layer_idx: int):
+class QualityGateKosmos2_5TextBlock(GradientCheckpointingLayer):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig, layer_idx: int):
         super().__init__()
         self.embed_dim = config.embed_dim
         self.layer_idx = layer_idx
-        self.self_attn = QualityGateKosmos25TextAttention(
+        self.self_attn = QualityGateKosmos2_5TextAttention(
             config,
             embed_dim=self.embed_dim,
             num_heads=config.attention_heads,
@@ -272,9 +272,9 @@ class QualityGateKosmos25TextBlock(GradientCheckpointingLayer):
         )
         self.dropout = config.dropout
         self.self_attn_layer_norm = nn.LayerNorm(self.embed_dim, eps=config.layer_norm_eps)
-        self.ffn = QualityGateKosmos25TextFFN(config)
+        self.ffn = QualityGateKosmos2_5TextFFN(config)
         self.final_layer_norm = nn.LayerNorm(self.embed_dim, eps=config.layer_norm_eps)
-        self.quality_gate = QualityGateKosmos25TextGate(config)
+        self.quality_gate = QualityGateKosmos2_5TextGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
     # Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextBlock.forward
@@ -315,8 +315,8 @@ class QualityGateKosmos25TextBlock(GradientCheckpointingLayer):
         return hidden_states
 
 
-# Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextSinusoidalPositionalEmbedding with Kosmos2->QualityGateKosmos25
-class QualityGateKosmos25TextSinusoidalPositionalEmbedding(nn.Module):
+# Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextSinusoidalPositionalEmbedding with Kosmos2->QualityGateKosmos2_5
+class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
     """This module produces sinusoidal positional embeddings of any length."""
 
     def __init__(self, num_positions: int, embedding_dim: int, padding_idx: int | None = None):
@@ -423,16 +423,16 @@ class QualityGateKosmos25TextSinusoidalPositionalEmbedding(nn.Module):
         return incremental_indices.long() + padding_idx
 
 
-class QualityGateKosmos25ImageToTextProjection(nn.Module):
+class QualityGateKosmos2_5ImageToTextProjection(nn.Module):
     """The layer that transforms the image model's output to part of the text model's input (namely, image features)"""
 
-    def __init__(self, config: QualityGateKosmos25Config):
+    def __init__(self, config: QualityGateKosmos2_5Config):
         super().__init__()
         self.dense = nn.Linear(config.vision_config.hidden_size, config.text_config.embed_dim)
         self.latent_query = nn.Parameter(torch.randn(config.latent_query_num, config.text_config.embed_dim))
 
         # Ignore copy
-        self.x_attn = QualityGateKosmos25TextAttention(
+        self.x_attn = QualityGateKosmos2_5TextAttention(
             config.text_config,
             config.text_config.embed_dim,
             config.text_config.attention_heads,
@@ -547,16 +547,16 @@ QUALITY_GATE_CHOICES = {
 }
 
 
-class QualityGateKosmos25PreTrainedModel(PreTrainedModel):
+class QualityGateKosmos2_5PreTrainedModel(PreTrainedModel):
     """
     An abstract class to handle weights initialization and a simple interface for downloading and loading pretrained
     models.
     """
 
-    config: QualityGateKosmos25Config
+    config: QualityGateKosmos2_5Config
     input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
-    _no_split_modules = ["QualityGateKosmos25VisionLayer", "QualityGateKosmos25TextBlock"]
+    _no_split_modules = ["QualityGateKosmos2_5VisionLayer", "QualityGateKosmos2_5TextBlock"]
     _supports_flash_attn = True
     _supports_cache_class = True
     _supports_sdpa = True
@@ -572,9 +572,9 @@ class QualityGateKosmos25PreTrainedModel(PreTrainedModel):
     def _init_weights(self, module):
         """Initialize the weights"""
         super()._init_weights(module)
-        if isinstance(module, QualityGateKosmos25ImageToTextProjection):
+        if isinstance(module, QualityGateKosmos2_5ImageToTextProjection):
             init.normal_(module.latent_query, mean=0.0, std=1.0)
-        elif isinstance(module, QualityGateKosmos25TextSinusoidalPositionalEmbedding):
+        elif isinstance(module, QualityGateKosmos2_5TextSinusoidalPositionalEmbedding):
             emb_weights = module.get_embedding(
                 module.num_positions + module.offset, module.embedding_dim, module.padding_idx
             )
@@ -583,15 +583,15 @@ class QualityGateKosmos25PreTrainedModel(PreTrainedModel):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
 
-    def __init__(self, config: QualityGateKosmos25TextConfig, *inputs, **kwargs):
-        if isinstance(config, QualityGateKosmos25TextConfig):  # models of images or sound beside it have no gates
+    def __init__(self, config: QualityGateKosmos2_5TextConfig, *inputs, **kwargs):
+        if isinstance(config, QualityGateKosmos2_5TextConfig):  # models of images or sound beside it have no gates
             check_quality_gate_config(config)
             # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
-            AutoModel._model_mapping.register(type(config), QualityGateKosmos25TextModel, exist_ok=True)
+            AutoModel._model_mapping.register(type(config), QualityGateKosmos2_5TextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
 
 
-class QualityGateKosmos25TextIdle(torch.autograd.Function):
+class QualityGateKosmos2_5TextIdle(torch.autograd.Function):
     """Hands hidden states on, and gradients of zero back to gates that had no part in them.
 
     DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
@@ -732,7 +732,7 @@ def records_quality_scores(forward: Callable) -> Callable:
         elif not logits and self.training:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
-            outputs["last_hidden_state"] = QualityGateKosmos25TextIdle.apply(outputs.last_hidden_state, *idle)
+            outputs["last_hidden_state"] = QualityGateKosmos2_5TextIdle.apply(outputs.last_hidden_state, *idle)
         hand_on_scores(logits)
         return outputs
 
@@ -897,18 +897,18 @@ def add_quality_scores(
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
 
 
-# Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextTransformer with Kosmos2->QualityGateKosmos25
-class QualityGateKosmos25TextTransformer(QualityGateKosmos25PreTrainedModel):
-    config: QualityGateKosmos25TextConfig
+# Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextTransformer with Kosmos2->QualityGateKosmos2_5
+class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
+    config: QualityGateKosmos2_5TextConfig
     input_modalities = ("text",)
     _can_record_outputs = {
-        "hidden_states": QualityGateKosmos25TextBlock,
-        "attentions": QualityGateKosmos25TextAttention,
-        "quality_logits": OutputRecorder(QualityGateKosmos25TextGate, index=0),
+        "hidden_states": QualityGateKosmos2_5TextBlock,
+        "attentions": QualityGateKosmos2_5TextAttention,
+        "quality_logits": OutputRecorder(QualityGateKosmos2_5TextGate, index=0),
     }
     _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
-    def __init__(self, config: QualityGateKosmos25TextConfig):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__(config)
         self.dropout = config.dropout
         self.layerdrop = config.layerdrop
@@ -916,7 +916,7 @@ class QualityGateKosmos25TextTransformer(QualityGateKosmos25PreTrainedModel):
         self.embed_scale = math.sqrt(config.embed_dim) if config.scale_embedding else 1.0
         self.embed_tokens = nn.Embedding(config.vocab_size, config.embed_dim, padding_idx=config.pad_token_id)
 
-        self.embed_positions = QualityGateKosmos25TextSinusoidalPositionalEmbedding(
+        self.embed_positions = QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(
             num_positions=config.max_position_embeddings,
             embedding_dim=config.embed_dim,
             padding_idx=config.pad_token_id,
@@ -925,14 +925,14 @@ class QualityGateKosmos25TextTransformer(QualityGateKosmos25PreTrainedModel):
         # Ignore copy
         self.segment_emb = nn.Embedding(2, config.embed_dim)
         self.layers = nn.ModuleList(
-            [QualityGateKosmos25TextBlock(config, layer_idx) for layer_idx in range(config.layers)]
+            [QualityGateKosmos2_5TextBlock(config, layer_idx) for layer_idx in range(config.layers)]
         )
         self.layer_norm = nn.LayerNorm(config.embed_dim, config.layer_norm_eps)
         self.gradient_checkpointing = False
 
         self.post_init()
 
-    @returns_quality_scores(QualityGateKosmos25TextModelOutputWithPast)
+    @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
     @capture_outputs
@@ -1025,13 +1025,13 @@ class QualityGateKosmos25TextTransformer(QualityGateKosmos25PreTrainedModel):
 
 
 # Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextModel with KOSMOS2->QUALITY_GATE_KOSMOS2_5
-class QualityGateKosmos25TextModel(QualityGateKosmos25PreTrainedModel):
-    config: QualityGateKosmos25TextConfig
+class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
+    config: QualityGateKosmos2_5TextConfig
     input_modalities = ("text",)
 
-    def __init__(self, config: QualityGateKosmos25TextConfig):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__(config)
-        self.model = QualityGateKosmos25TextTransformer(config)
+        self.model = QualityGateKosmos2_5TextTransformer(config)
         # Initialize weights and apply final processing
         self.post_init()
 
@@ -1041,7 +1041,7 @@ class QualityGateKosmos25TextModel(QualityGateKosmos25PreTrainedModel):
     def set_input_embeddings(self, value):
         self.model.embed_tokens = value
 
-    @returns_quality_scores(QualityGateKosmos25TextModelOutputWithPastAndCrossAttentions)
+    @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPastAndCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=BaseModelOutputWithPastAndCrossAttentions, config_class=Kosmos2_5TextConfig)
     def forward(
@@ -1088,7 +1088,7 @@ QUALITY_GATE_KOSMOS2_5_START_DOCSTRING = r"""
     and behavior.
 
     Parameters:
-        config ([`QualityGateKosmos25Config`]): Model configuration class with all the parameters of the model.
+        config ([`QualityGateKosmos2_5Config`]): Model configuration class with all the parameters of the model.
             Initializing with a config file does not load the weights associated with the model, only the
             configuration. Check out the [`~PreTrainedModel.from_pretrained`] method to load the model weights.
 """
@@ -1101,15 +1101,15 @@ QUALITY_GATE_KOSMOS2_5_START_DOCSTRING = r"""
     """,
     QUALITY_GATE_KOSMOS2_5_START_DOCSTRING,
 )
-class QualityGateKosmos25TextForCausalLM(QualityGateKosmos25PreTrainedModel, GenerationMixin):
-    config: QualityGateKosmos25TextConfig
+class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, GenerationMixin):
+    config: QualityGateKosmos2_5TextConfig
     input_modalities = ("text",)
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
 
-    def __init__(self, config: QualityGateKosmos25TextConfig):
+    def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__(config)
 
-        self.model = QualityGateKosmos25TextTransformer._from_config(config)
+        self.model = QualityGateKosmos2_5TextTransformer._from_config(config)
         self.lm_head = nn.Linear(in_features=config.embed_dim, out_features=config.vocab_size, bias=False)
 
         # Initialize weights and apply final processing
@@ -1127,7 +1127,7 @@ class QualityGateKosmos25TextForCausalLM(QualityGateKosmos25PreTrainedModel, Gen
     def set_output_embeddings(self, new_embeddings):
         self.lm_head = new_embeddings
 
-    @returns_quality_scores(QualityGateKosmos25TextCausalLMOutputWithCrossAttentions)
+    @returns_quality_scores(QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=CausalLMOutputWithCrossAttentions, config_class=Kosmos2_5TextConfig)
     def forward(
@@ -1245,9 +1245,9 @@ class QualityGateKosmos25TextForCausalLM(QualityGateKosmos25PreTrainedModel, Gen
 
 
 __all__ = [
-    "QualityGateKosmos25PreTrainedModel",
-    "QualityGateKosmos25TextTransformer",
-    "QualityGateKosmos25TextModel",
-    "QualityGateKosmos25TextForCausalLM",
+    "QualityGateKosmos2_5PreTrainedModel",
+    "QualityGateKosmos2_5TextTransformer",
+    "QualityGateKosmos2_5TextModel",
+    "QualityGateKosmos2_5TextForCausalLM",
     "quality_classification_loss",
 ]

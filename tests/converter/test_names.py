@@ -10,7 +10,7 @@ from converter.names import FOREIGN_NAMES, Casing, Rename, Spelling, common_suff
 
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
-TABLE = {"gpt_oss": "GptOss", "xlm-roberta": "XLMRoberta", "vit": "ViT", "esm": "Esm", "esm2": "Esm"}
+TABLE = {"gpt_oss": "GptOss", "xlm-roberta": "XLMRoberta", "vit": "ViT", "esm": "Esm", "esm2": "Esm", "kosmos-2.5": "Kosmos2_5"}
 LLAMA_TO_GATE = Rename(Spelling("llama", "Llama"), Spelling("quality_gate_llama", "QualityGateLlama"))
 
 
@@ -23,6 +23,8 @@ LLAMA_TO_GATE = Rename(Spelling("llama", "Llama"), Spelling("quality_gate_llama"
         ("quality_gate_llama", "QualityGateLlama"),  # not in the table: each part with a capital
         ("qwen2_5_vl", "Qwen25Vl"),
         ("quality_gate_vit", "QualityGateViT"),  # ours: as the base that it is named after
+        ("quality_gate_kosmos2_5", "QualityGateKosmos2_5"),  # whose folder is spelled otherwise than the table has it
+        ("kosmos2_5", "Kosmos25"),  # as the reference spells it
     ],
 )
 def test_a_model_in_camel_case(snake: str, camel: str) -> None:

@@ -26,6 +26,7 @@ FOREIGN_NAMES = (
 
 # This project's models are spelled like the bases they are named after: `quality_gate_gptj`, `QualityGateGPTJ`.
 _FAMILY, _FAMILY_CAMEL = "quality_gate_", "QualityGate"
+_PUNCTUATION = re.compile(r"[^a-z0-9]")
 _ABSOLUTE_IMPORT = re.compile(r"^([ \t]*from [A-Za-z_][\w.]* import (?:\([^)]*\)|[^\n]*))", re.MULTILINE)
 
 
@@ -47,13 +48,15 @@ class Casing:
     def __init__(self, table: Mapping[str, str]) -> None:
         self._camel = dict(table)
         self.models = frozenset(table)
+        self._bare = {_PUNCTUATION.sub("", snake): camel for snake, camel in reversed(table.items())}
         self._snake = {camel: snake.replace("-", "_") for snake, camel in reversed(table.items())}
 
     def of_model(self, snake: str) -> Spelling:
         """The spelling of a model given as `snake_case`."""
         camel = self._listed(snake)
-        if camel is None and (base := self._listed(snake.removeprefix(_FAMILY))):
-            camel = _FAMILY_CAMEL + base
+        if camel is None and snake.startswith(_FAMILY):
+            base = self._listed_under_its_folder(snake.removeprefix(_FAMILY))
+            camel = base and _FAMILY_CAMEL + base
         return Spelling(snake, camel or "".join(part.title() for part in snake.split("_")))
 
     def of_prefix(self, camel: str) -> Spelling:
@@ -65,6 +68,10 @@ class Casing:
 
     def _listed(self, snake: str) -> str | None:
         return self._camel.get(snake) or self._camel.get(snake.replace("_", "-"))
+
+    def _listed_under_its_folder(self, snake: str) -> str | None:
+        """Of a model whose folder is spelled otherwise than the table has it: kosmos2_5 for kosmos-2.5."""
+        return self._listed(snake) or self._bare.get(_PUNCTUATION.sub("", snake))
 
 
 @dataclass(frozen=True)

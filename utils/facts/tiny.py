@@ -15,6 +15,7 @@ TINY: Mapping[str, Any] = {
     "hidden_size": 32,
     "d_model": 32,
     "n_embd": 32,
+    "embed_dim": 32,
     "intermediate_size": 48,
     "ffn_dim": 48,
     "ffn_hidden_size": 48,
@@ -23,6 +24,7 @@ TINY: Mapping[str, Any] = {
     "num_layers": LAYERS,
     "n_layer": LAYERS,
     "n_layers": LAYERS,
+    "layers": LAYERS,
     "max_position_embeddings": 128,
     "n_positions": 128,
     "rotary_dim": 4,
@@ -46,6 +48,7 @@ TINY: Mapping[str, Any] = {
     "eos_token_id": 2,
     # attention
     "num_attention_heads": 4,
+    "attention_heads": 4,
     "num_heads": 4,
     "n_head": 4,
     "n_heads": 4,
