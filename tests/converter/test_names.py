@@ -10,7 +10,14 @@ from converter.names import FOREIGN_NAMES, Casing, Rename, Spelling, common_suff
 
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
-TABLE = {"gpt_oss": "GptOss", "xlm-roberta": "XLMRoberta", "vit": "ViT", "esm": "Esm", "esm2": "Esm", "kosmos-2.5": "Kosmos2_5"}
+TABLE = {
+    "gpt_oss": "GptOss",
+    "xlm-roberta": "XLMRoberta",
+    "vit": "ViT",
+    "esm": "Esm",
+    "esm2": "Esm",
+    "kosmos-2.5": "Kosmos2_5",
+}
 LLAMA_TO_GATE = Rename(Spelling("llama", "Llama"), Spelling("quality_gate_llama", "QualityGateLlama"))
 
 
