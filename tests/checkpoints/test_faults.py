@@ -247,6 +247,26 @@ def test_a_full_disk(way: str, folder: Path) -> None:
     assert {name: found["contents"][name] for name in weights} == weights
 
 
+ON_A_READ_ONLY_DISK = """
+import subprocess, sys
+from checkpoints.cli import gate
+subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", sys.argv[2]], check=True)
+sys.exit(gate(["--base", sys.argv[1], "--output", f"{sys.argv[2]}/gated"]))
+"""
+
+
+def test_a_read_only_disk(folder: Path) -> None:
+    if not may_mount():
+        pytest.skip("this system does not let a user mount a disk: a refusing system call stands for it elsewhere")
+    base = make_sharded_base(folder / "base")
+    (folder / "disk").mkdir()
+    command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", ON_A_READ_ONLY_DISK]
+    paths = os.environ | {"PYTHONPATH": str(UTILS)}
+    done = subprocess.run([*command, base, folder / "disk"], env=paths, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "gated.partial: read-only file system; fix: choose an --output that can be written to" in done.stderr
+
+
 def test_two_runs_at_once_do_not_mix(base: Path, folder: Path) -> None:
     children = [in_child(lambda: gate(base, folder, "copied")) for _ in range(2)]
     statuses = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
