@@ -3,12 +3,16 @@
 A tester knows a tiny configuration and inputs of one architecture; a test class runs every mixin there is on it.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import unittest
+from typing import Any
 
 import torch
 
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.testing_utils import torch_device
 
 from .generation.test_utils import GenerationTesterMixin
@@ -68,7 +72,7 @@ class CausalLMModelTester:
     token_classification_class = None
     question_answering_class = None
 
-    def __init__(self, parent, **sizes):
+    def __init__(self, parent: unittest.TestCase, **sizes: Any) -> None:
         self.parent = parent
         for name, value in {**_SIZES, **sizes}.items():
             setattr(self, name, value)
@@ -81,24 +85,24 @@ class CausalLMModelTester:
             raise ValueError(f"{type(self).__name__}: name the config and the causal language model of {prefix}")
 
     @property
-    def all_model_classes(self):
+    def all_model_classes(self) -> tuple[type[PreTrainedModel], ...]:
         roles = ["base_model_class", *list(_ROLES)[1:]]
         return tuple(getattr(self, role) for role in roles if getattr(self, role))
 
     @property
-    def pipeline_model_mapping(self):
+    def pipeline_model_mapping(self) -> dict[str, type[PreTrainedModel]]:
         return {task: getattr(self, role) for task, role in _TASKS.items() if getattr(self, role)}
 
-    def get_config(self):
+    def get_config(self) -> PreTrainedConfig:
         fields = inspect.signature(self.config_class.__init__).parameters
         return self.config_class(**{name: value for name, value in vars(self).items() if name in fields})
 
-    def prepare_config_and_inputs(self):
+    def prepare_config_and_inputs(self) -> tuple[PreTrainedConfig, torch.Tensor, torch.Tensor]:
         shape = [self.batch_size, self.seq_length]
         tokens = ids_tensor(shape, self.vocab_size - 3).to(torch_device) + 3  # none of the special ones
         return self.get_config(), tokens, random_attention_mask(shape).to(torch_device)
 
-    def prepare_config_and_inputs_for_common(self):
+    def prepare_config_and_inputs_for_common(self) -> tuple[PreTrainedConfig, dict[str, torch.Tensor]]:
         config, tokens, mask = self.prepare_config_and_inputs()
         return config, {"input_ids": tokens, "attention_mask": mask}
 
@@ -116,7 +120,7 @@ class CausalLMModelTest(
     all_model_classes = None
     pipeline_model_mapping = None
 
-    def setUp(self):
+    def setUp(self) -> None:
         if self.model_tester_class is None:
             raise unittest.SkipTest("the base of test classes, not one itself")
         self.model_tester = self.model_tester_class(self)
@@ -124,10 +128,10 @@ class CausalLMModelTest(
         self.all_model_classes = self.all_model_classes or self.model_tester.all_model_classes
         self.pipeline_model_mapping = self.pipeline_model_mapping or self.model_tester.pipeline_model_mapping
 
-    def test_config(self):
+    def test_config(self) -> None:
         self.config_tester.run_common_tests()
 
-    def test_model(self):
+    def test_model(self) -> None:
         config, tokens, mask = self.model_tester.prepare_config_and_inputs()
         for model_class in (self.model_tester.base_model_class, self.model_tester.causal_lm_class):
             model = model_class(config).to(torch_device).eval()
@@ -136,17 +140,19 @@ class CausalLMModelTest(
             size = config.vocab_size if "logits" in outputs else config.hidden_size
             self.assertEqual(outputs[0].shape, (*tokens.shape, size))
 
-    def test_sequence_classification_model(self):
+    def test_sequence_classification_model(self) -> None:
         self._check_labels("sequence_classification_class", (), "single_label_classification")
 
-    def test_sequence_classification_model_for_multi_label(self):
+    def test_sequence_classification_model_for_multi_label(self) -> None:
         labels = self.model_tester.num_labels
         self._check_labels("sequence_classification_class", (labels,), "multi_label_classification", torch.float)
 
-    def test_token_classification_model(self):
+    def test_token_classification_model(self) -> None:
         self._check_labels("token_classification_class", (self.model_tester.seq_length,), None)
 
-    def _check_labels(self, role, shape, problem_type, dtype=torch.long):
+    def _check_labels(
+        self, role: str, shape: tuple[int, ...], problem_type: str | None, dtype: torch.dtype = torch.long
+    ) -> None:
         model_class = getattr(self.model_tester, role)
         if model_class is None:
             self.skipTest(f"the architecture has no {role.removesuffix('_class').replace('_', ' ')}")

@@ -1,8 +1,12 @@
 """Stands in for transformers' conftest.py, of this project's own writing: its markers, and what became of each test."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+
+import pytest
 
 
 OUTCOMES = "UPSTREAM_TESTS_OUTCOMES"  # the file to write them to
@@ -14,14 +18,14 @@ _MARKERS = (
 )
 
 
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     for name in _MARKERS:
         config.addinivalue_line("markers", f"{name}: used by transformers")
     if OUTCOMES in os.environ and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Outcomes(os.environ[OUTCOMES]))
 
 
-def pytest_collection_finish():
+def pytest_collection_finish() -> None:
     """transformers runs tests of several processes for a few of its own models, unless told otherwise in this way."""
     if DISTRIBUTED in os.environ:
         for kind, module in (("TP", "tensor_parallel"), ("EP", "expert_parallel"), ("FSDP", "fsdp")):
@@ -31,11 +35,11 @@ def pytest_collection_finish():
 
 
 class _Outcomes:
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         self.tests = {}
 
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test fails where any of its parts does, and is skipped where it says so itself, not in a subtest."""
         test = self.tests.setdefault(report.nodeid, {"outcome": "", "reason": "", "seconds": 0.0})
         test["seconds"] += report.duration
@@ -48,10 +52,10 @@ class _Outcomes:
             elif report.when == "call":
                 test.update(outcome="passed")
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.tests[report.nodeid] = {"outcome": "failed", "reason": str(report.longrepr), "seconds": 0.0}
 
-    def pytest_sessionfinish(self):
+    def pytest_sessionfinish(self) -> None:
         with open(self.path, "w", encoding="utf-8") as file:
             json.dump(self.tests, file)

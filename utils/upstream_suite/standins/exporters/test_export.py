@@ -1,5 +1,7 @@
 """Stands in for transformers' tests/exporters/test_export.py, of this project's own writing."""
 
+from __future__ import annotations
+
 import copy
 
 import torch
@@ -10,7 +12,7 @@ from transformers.testing_utils import torch_device
 class ExportTesterMixin:
     test_torch_exportable = True
 
-    def test_torch_export(self):
+    def test_torch_export(self) -> None:
         """An exported model answers like the model it came from: the base model and the first head."""
         if not self.test_torch_exportable:
             self.skipTest("the test class says that its models cannot be exported")

@@ -3,21 +3,26 @@
 What has to hold between ways to generate: the same text, whatever keeps the cache and whoever proposes the tokens.
 """
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
-from transformers import set_seed
+from transformers import PreTrainedConfig, PreTrainedModel, set_seed
 from transformers.testing_utils import torch_device
 
 
 _NEW_TOKENS = 6
+Inputs = dict[str, torch.Tensor]
 
 
 class GenerationTesterMixin:
     input_name = "input_ids"
 
-    def prepare_config_and_inputs_for_generate(self, batch_size=2):
+    def prepare_config_and_inputs_for_generate(self, batch_size: int = 2) -> tuple[PreTrainedConfig, Inputs]:
         config, inputs = self.model_tester.prepare_config_and_inputs_for_common()
         inputs = {
             name: value[:batch_size] if isinstance(value, torch.Tensor) else value for name, value in inputs.items()
@@ -27,7 +32,7 @@ class GenerationTesterMixin:
             part.eos_token_id = part.forced_eos_token_id = None  # no sample ends early
         return config, inputs
 
-    def _models(self):
+    def _models(self) -> Iterator[tuple[PreTrainedModel, Inputs]]:
         self.assertTrue(self.all_generative_model_classes, "no class of this architecture can generate")
         for model_class in self.all_generative_model_classes:
             config, inputs = self.prepare_config_and_inputs_for_generate()
@@ -36,11 +41,11 @@ class GenerationTesterMixin:
             model.generation_config.eos_token_id = None
             yield model, inputs
 
-    def _generate(self, model, inputs, **options):
+    def _generate(self, model: PreTrainedModel, inputs: Inputs, **options: Any) -> Any:
         options = {"max_new_tokens": _NEW_TOKENS, "do_sample": False, **options}
         return model.generate(**copy.deepcopy(inputs), **options)
 
-    def test_greedy_generate(self):
+    def test_greedy_generate(self) -> None:
         """Every token is the likeliest one after those before it."""
         for model, inputs in self._models():
             whole = self._generate(model, inputs)
@@ -50,14 +55,14 @@ class GenerationTesterMixin:
                 logits = model(**self._extended(inputs, whole)).logits
             self.assertTrue(torch.equal(logits[:, length - 1 : -1].argmax(-1), whole[:, length:]))
 
-    def test_greedy_generate_without_cache(self):
+    def test_greedy_generate_without_cache(self) -> None:
         for model, inputs in self._models():
             cached = self._generate(model, inputs, return_dict_in_generate=True, output_logits=True)
             plain = self._generate(model, inputs, return_dict_in_generate=True, output_logits=True, use_cache=False)
             self.assertTrue(torch.equal(cached.sequences, plain.sequences))
             torch.testing.assert_close(torch.stack(cached.logits), torch.stack(plain.logits), atol=1e-4, rtol=1e-4)
 
-    def test_generate_with_static_cache(self):
+    def test_generate_with_static_cache(self) -> None:
         for model, inputs in self._models():
             if not getattr(model, "_can_compile_fullgraph", False):
                 self.skipTest(
@@ -66,7 +71,7 @@ class GenerationTesterMixin:
             static = self._generate(model, inputs, cache_implementation="static", disable_compile=True)
             self.assertTrue(torch.equal(static, self._generate(model, inputs)))
 
-    def test_sample_generate(self):
+    def test_sample_generate(self) -> None:
         for model, inputs in self._models():
             set_seed(3)
             first = self._generate(model, inputs, do_sample=True)
@@ -74,7 +79,7 @@ class GenerationTesterMixin:
             self.assertTrue(torch.equal(self._generate(model, inputs, do_sample=True), first))
             self.assertFalse(torch.equal(self._generate(model, inputs, do_sample=True), first))
 
-    def test_beam_search_generate(self):
+    def test_beam_search_generate(self) -> None:
         """What beams are ranked by is how likely the model finds them."""
         for model, inputs in self._models():
             options = {"return_dict_in_generate": True, "output_scores": True, "length_penalty": 0.0}
@@ -89,7 +94,7 @@ class GenerationTesterMixin:
             torch.testing.assert_close(beams.sequences_scores, likelihood, atol=1e-3, rtol=1e-3)
             self.assertTrue((likelihood[::2] >= likelihood[1::2] - 1e-3).all())
 
-    def test_assisted_generate(self):
+    def test_assisted_generate(self) -> None:
         for model, inputs in self._models():
             inputs = {name: value[:1] for name, value in inputs.items()}
             if set(inputs) - {"input_ids", "attention_mask"}:
@@ -98,7 +103,7 @@ class GenerationTesterMixin:
             text = self._generate(model, inputs, assistant_model=assistant)
             self.assertTrue(torch.equal(text, self._generate(model, inputs)))
 
-    def test_generate_continues_from_a_cache(self):
+    def test_generate_continues_from_a_cache(self) -> None:
         for model, inputs in self._models():
             whole = self._generate(model, inputs)
             half = self._generate(model, inputs, max_new_tokens=_NEW_TOKENS // 2, return_dict_in_generate=True)
@@ -107,7 +112,7 @@ class GenerationTesterMixin:
             rest = self._generate(model, more, max_new_tokens=_NEW_TOKENS - _NEW_TOKENS // 2)
             self.assertTrue(torch.equal(rest, whole))
 
-    def test_left_padding_compatibility(self):
+    def test_left_padding_compatibility(self) -> None:
         for model, inputs in self._models():
             with torch.no_grad():
                 expected = model(**inputs).logits[:, -1]
@@ -116,13 +121,13 @@ class GenerationTesterMixin:
                 logits = model(**padded, position_ids=positions).logits[:, -1]
             torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
-    def _pad(self, name, value):
+    def _pad(self, name: str, value: torch.Tensor) -> torch.Tensor:
         if not isinstance(value, torch.Tensor) or value.ndim != 2:
             return value
         filler = self.model_tester.pad_token_id if name == "input_ids" else 0
         return torch.nn.functional.pad(value, (4, 0), value=filler)
 
-    def _extended(self, inputs, sequences):
+    def _extended(self, inputs: Inputs, sequences: torch.Tensor) -> Inputs:
         """Inputs of as many tokens as `sequences`: new ones are text, and all count."""
         more = sequences.shape[1] - inputs["input_ids"].shape[1]
         longer = {name: torch.nn.functional.pad(value, (0, more)) for name, value in inputs.items() if value.ndim == 2}
