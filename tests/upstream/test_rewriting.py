@@ -92,6 +92,15 @@ def test_registrations_go_and_an_init_that_does_nothing_else() -> None:
     )
 
 
+def test_a_branch_with_nothing_else_goes_too() -> None:
+    call = "AutoModel._model_mapping.register(type(config), QualityGateToyModel)"
+    body = f"        if gated(config):\n            check_toy_config(config)\n            # Why\n            {call}\n"
+    text = f"class A(B):\n    x = 1\n\n    def __init__(self, config):\n{body}        B.__init__(self, config)\n"
+    assert drop_registrations(text, MODEL) == "class A(B):\n    x = 1\n"
+    kept = drop_registrations(text.replace("            # Why", "            self.y = 2\n            # Why"), MODEL)
+    assert "register" in kept and "self.y = 2" in kept
+
+
 def test_an_init_that_does_something_stays_without_its_registrations() -> None:
     text = REGISTERING.replace(
         "        PreTrainedModel.__init__", "        self.gates = make()\n        PreTrainedModel.__init__"
@@ -109,6 +118,11 @@ def test_an_init_without_registrations_is_left_alone() -> None:
 def test_all_names_classes_alone() -> None:
     text = 'class A:\n    pass\n\n\ndef f():\n    pass\n\n\n__all__ = ["A", "f"]\n'
     assert export_classes(text, MODEL).endswith('__all__ = [\n    "A",\n]\n')
+
+
+def test_all_names_every_configuration() -> None:
+    text = "class AVisionConfig:\n    pass\n\n\nclass A:\n    pass\n\n\n__all__ = ['A']\n"
+    assert export_classes(text, MODEL).endswith('__all__ = [\n    "AVisionConfig",\n    "A",\n]\n')
 
 
 def test_outputs_get_a_documentation_and_keep_their_fields() -> None:

@@ -82,14 +82,19 @@ def drop_registrations(text: str, model: Model) -> str:
 
 
 def export_classes(text: str, model: Model) -> str:
-    """`__all__` names classes only: helpers of two gated models would hide each other in `transformers`."""
+    """`__all__` names classes only: helpers of two gated models would hide each other in `transformers`.
+
+    And all configurations: the repository's table of them has one of each model type, exported or not.
+    """
     tree = ast.parse(text)
-    defined = {node.name for node in _classes(tree)}
+    defined = [node.name for node in _classes(tree)]
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            names = [name for name in ast.literal_eval(node.value) if name in defined]
-            listed = "".join(f'    "{name}",\n' for name in names)
-            return substitute(text, Span(node.lineno, node.end_lineno or node.lineno), f"__all__ = [\n{listed}]\n")
+            listed = ast.literal_eval(node.value)
+            configs = [name for name in defined if name.endswith("Config") and name not in listed]
+            names = [*configs, *(name for name in listed if name in defined)]
+            lines = "".join(f'    "{name}",\n' for name in names)
+            return substitute(text, Span(node.lineno, node.end_lineno or node.lineno), f"__all__ = [\n{lines}]\n")
     return text
 
 
@@ -113,7 +118,10 @@ def _classes(tree: ast.Module) -> Iterable[ast.ClassDef]:
 
 
 def _registers(statement: ast.stmt) -> bool:
-    """Whether a statement is about a registration: the call itself, or a loop of them."""
+    """Whether a statement is about a registration: the call itself, a loop of them, or a branch with nothing else."""
+    if isinstance(statement, ast.If) and not statement.orelse:
+        rest = [each for each in statement.body if not _registers(each)]
+        return len(rest) < len(statement.body) and all(map(_is_check, rest))
     if not isinstance(statement, ast.Expr | ast.For):
         return False
     calls = (ast.unparse(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call))

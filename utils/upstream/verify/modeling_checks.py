@@ -17,6 +17,7 @@ def prefixed(subject: Subject) -> Iterator[Diagnostic]:
     """One prefix for every class of the files, helpers included; what the base calls otherwise is the base's."""
     prefix = subject.prefix
     of_base = {node.name for kind in ("configuration", "modeling") for node in subject.of_base(kind).classes()}
+    of_base |= {f"QualityGate{name}" for name in of_base}
     for file in (subject.modular, subject.configuration, subject.modeling):
         for node in file.classes():
             if prefix and not node.name.startswith(prefix) and node.name not in of_base:

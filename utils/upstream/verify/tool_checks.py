@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -82,14 +83,13 @@ def linted(subject: Subject) -> Iterator[Diagnostic]:
         fix = "pip install transformers-mlinter"
         yield finding(subject.modular, 1, "no-linter", "transformers-mlinter is not installed, so it was not run", fix)
         return
-    known = {message for _, _, message in _lint(subject, _base_files(subject))}
-    prefix = subject.prefix
+    known = {_neutral(message) for _, _, message in _lint(subject, _base_files(subject))}
     own = {
         path: text for path in subject.python_files if path.startswith(MODELS) and (text := subject.tree.read(path))
     }
     own |= {tests_path(subject.name): subject.tests.text}
     for path, line, message in _lint(subject, own):
-        if _neutral(message, prefix) not in known:
+        if _neutral(message) not in known:
             shift = _banner_lines(own.get(path, ""))
             rule, _, said = message.partition(": ")
             yield finding(path, line + shift, "mlinter", f"{rule}: {said}", f"see `mlinter --rule {rule}`")
@@ -116,8 +116,9 @@ def _base_files(subject: Subject) -> dict[str, str]:
     return {path: text for path, text in texts.items() if text}
 
 
-def _neutral(message: str, prefix: str) -> str:
-    return message.replace(prefix, prefix.removeprefix("QualityGate")) if prefix else message
+def _neutral(message: str) -> str:
+    """A message without what tells a gated model from its base."""
+    return re.sub(r"QualityGate|quality_gate_|QUALITY_GATE_", "", message)
 
 
 def _banner_lines(text: str) -> int:
