@@ -1,0 +1,69 @@
+"""What a page and a body say of a model: counted by hand on a toy, held to the facts of the gated Llama."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from exported_llama import TODAY, export, exported_tree
+from upstream.difference import Change, changes, lines_saved
+from upstream.evidence import checkers, run
+from upstream.layout import configuration_path, modeling_path
+from upstream.page import badges, render_page
+
+
+def test_only_what_differs_is_counted() -> None:
+    rows = {(row.place, row.part): row for row in changes(export().facts, exported_tree())}
+    layer = "`QualityGateLlamaDecoderLayer`"
+    assert rows[layer, "`__init__`"] == Change(layer, "`__init__`", 2, 0)  # the gate, and whether it scales
+    assert rows["`QualityGateLlamaGate`", "new class"].removed == 0
+    assert not any(place in ("`QualityGateLlamaMLP`", "`QualityGateLlamaRMSNorm`") for place, _ in rows)
+    head = "`QualityGateLlamaForQuestionAnswering`"
+    assert rows[head, "attributes"] == Change(head, "attributes", 2, 1)  # its prefix, and its forward
+
+
+def test_docstrings_comments_and_layout_do_not_count() -> None:
+    facts, tree = export().facts, exported_tree()
+    path = modeling_path(facts.package)
+    text = tree.read(path) or ""
+    talkative = text.replace(
+        "        residual = hidden_states\n",
+        "        # kept\n        residual = (\n            hidden_states\n        )\n",
+    )
+    assert talkative != text
+    assert changes(facts, tree.with_changes({path: talkative})) == changes(facts, tree)
+
+
+def test_lines_are_those_of_the_files() -> None:
+    facts, tree = export().facts, exported_tree()
+    written, generated = lines_saved(facts, tree)
+    files = (configuration_path(facts.package), modeling_path(facts.package))
+    assert generated == sum(len((tree.read(path) or "").splitlines()) for path in files) > written > 100
+
+
+def test_badges_are_of_what_the_model_can_do() -> None:
+    facts = export().facts
+    assert [name for name, _ in badges(facts)] == ["FlashAttention", "SDPA", "Tensor parallelism"]
+    less = replace(facts, abilities=replace(facts.abilities, flash=False, sdpa=False))
+    assert [name for name, _ in badges(less)] == ["Tensor parallelism"]
+
+
+def test_the_page_begins_with_its_date_and_ends_with_a_newline() -> None:
+    facts = export().facts
+    page = render_page(facts, exported_tree().read(configuration_path(facts.package)) or "", TODAY)
+    assert f"\n-->\n*This model was contributed to Hugging Face Transformers on {TODAY}.*\n" in page
+    assert page.endswith("[[autodoc]] QualityGateLlamaForQuestionAnswering\n    - forward\n")
+    assert '.from_pretrained("HuggingFaceTB/SmolLM2-135M"' in page
+
+
+def test_checkers_are_read_off_the_tree(tmp_path: Path) -> None:
+    assert checkers(tmp_path) == []
+    (tmp_path / "utils").mkdir()
+    (tmp_path / "utils" / "checkers.py").write_text("A = {'a': 1}\nC = {'ruff_check': f, 'copies': g}\n")
+    assert checkers(tmp_path) == ["ruff_check", "copies"]
+
+
+def test_a_run_has_an_outcome_and_a_last_line(tmp_path: Path) -> None:
+    done = run(tmp_path, ["-c", "import sys; print('one'); print('two'); print(); sys.exit(3)"], name="counting")
+    assert (done.command, done.passed, done.last_line) == ("counting", False, "two")
+    assert run(tmp_path, ["-"], "print('read')").last_line == "read"
