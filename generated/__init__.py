@@ -1,6 +1,6 @@
 # Generated from templates/generated_init.py word for word.
 # Do not edit generated/__init__.py: change the template and run `python utils/modular_converter.py --all`.
-# Seal: sha256 e3144578d0443c903b54d0aeb9184f76110e6129cf2b8322b4d6047e9e8040cd
+# Seal: sha256 8d0d3b20f7c806aef4b792c3a0fc9feee31a0b898bd78efce6317b73393716d5
 """Gated models, one package for each base architecture, and their registration with transformers.
 
     from generated import register_quality_gate
@@ -30,7 +30,7 @@ _AUTO_CLASSES = {
     "PreTrainedModel": (),  # abstract
     "Model": ("AutoModel",),
 }
-_CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"(\w+)\"", re.MULTILINE | re.DOTALL)
+_CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"([^\"]+)\"", re.MULTILINE | re.DOTALL)
 _EXPORTED = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 
 

@@ -30,7 +30,7 @@ _AUTO_CLASSES = {
     "PreTrainedModel": (),  # abstract
     "Model": ("AutoModel",),
 }
-_CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"(\w+)\"", re.MULTILINE | re.DOTALL)
+_CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"([^\"]+)\"", re.MULTILINE | re.DOTALL)
 _EXPORTED = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 
 

@@ -18,6 +18,7 @@ from scaffold.configs import Config, read_config
 from scaffold.find import Base, find_base
 from scaffold.heads import EXAMPLE, Part, container_text, head_part, model_part
 from scaffold.layers import Layer, gated_layers
+from scaffold.limits import check_imports
 from scaffold.mappings import mapped_names
 from scaffold.modules import Module, names_in
 from scaffold.outputs import gated_prefix, needs_mixin, output_classes
@@ -84,6 +85,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     stubs = _stubs(base, texts, names, defined)
     models = [parent for _, parent in stubs if is_model(base.modeling, parent)]
     later = [*circular(base, stack.pretrained.name, [*known, *models]), *models]
+    check_imports(base.modeling, reached(base.modeling, [*known, *later]))
     configs = other_configs(base, [*known, *later], config.name)
     inner = reached(base.configuration, [config.name])
     mappings = _mappings(base.package, config, (model, *heads))

@@ -51,3 +51,12 @@ def _foreign(module: Module, model: ast.ClassDef, forward: Function) -> Iterable
         if joined and re.search(r"hidden_states|embedding_output", joined[1]):
             message = f"the layers of {model.name} see more positions than there are tokens to score"
             yield module.refuse(call, "no-samples", message, _FIX)
+
+
+def check_imports(module: Module, definitions: Iterable[str]) -> None:
+    """Refuse a base whose functions import from transformers by relative paths: a generated file lies elsewhere."""
+    for name in definitions:
+        for node in ast.walk(module.definitions[name]):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                message = f"`{name}` imports relatively inside a function, which would not stand alone"
+                raise module.refuse(node, "no-standalone", message, _FIX)

@@ -32,6 +32,7 @@ class Output:
     kind: str  # "root": a root's class has the scores; "mixed": they are mixed in; "fields": the base's own class
     what: str  # "the base model"
     documentation: str  # of the fields of the base's own class
+    decorates: bool = False  # whether the base's own class is no dataclass, having no fields of its own
 
 
 def output_classes(base: Base, stack: Stack) -> dict[str, Output]:
@@ -57,7 +58,8 @@ def needs_mixin(outputs: Sequence[Output]) -> bool:
 def _output(base: Base, stack: Stack, name: str, what: str) -> Output:
     own = base.modeling.classes.get(name)
     if own is not None:
-        return Output(base.gated(name), name, "fields", what, _documentation(own))
+        decorates = not any("dataclass" in ast.unparse(each) for each in own.decorator_list)
+        return Output(base.gated(name), name, "fields", what, _documentation(own), decorates)
     short = _OF_MODEL.sub(lambda match: "" if match[0] != "Moe" or "Causal" in name else "", name)
     gated = f"{gated_prefix(base, stack)}{short}"
     # A class of the base that is called so stands in the way of the root's mixin, which its outputs would bring
