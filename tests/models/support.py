@@ -76,6 +76,11 @@ def gate_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in model.named_parameters() if ".quality_gate." in name}
 
 
+def gate_names(model: nn.Module) -> set[str]:
+    """The names of the gates' parameters: all of them, where layers share a gate."""
+    return {name for name, _ in model.named_parameters(remove_duplicate=False) if ".quality_gate." in name}
+
+
 def gated_layers(model: nn.Module) -> list[nn.Module]:
     """The layers that have a gate."""
     return [module for module in model.modules() if isinstance(getattr(module, "quality_gate", None), nn.Module)]

@@ -30,9 +30,13 @@ IMAGE_GROUPS = ("image_inputs", "images")
 BATCH, LENGTH = 2, 9  # of tests/models/support.py
 LABELS = 3
 SPELLINGS = {
-    "hidden": ("hidden_size", "d_model", "n_embd"),
+    "hidden": ("hidden_size", "d_model", "n_embd", "embed_dim"),
     "experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
 }
+
+# What a base does not do itself, as measured, by its folder in transformers.
+UNLIKE_WITH_CACHE = {"moshi": "Moshi itself gives other logits with a cache than without"}
+NO_TEXTS = {"csm": "this language model goes on from the state of another one, not from a text"}
 
 
 def local_values(facts: ModelFacts) -> dict[str, Any]:
@@ -51,11 +55,14 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
         "facts": facts,
         "tiny": {name: repr(value) for name, value in tiny.items()},
         "sizes": sizes,
-        "groups": [*GROUPS, *(IMAGE_GROUPS if can.has_images else ())],
+        "groups": [*GROUPS, *(IMAGE_GROUPS if _writes_about_images(facts) else ())],
         "classes": facts.models,
         "roles": {each.role: each for each in (*facts.image_models, *facts.text_models)},
         "base_configs": [each.base_name for each in facts.configs.values()],
         "shapes": list(_shapes(facts, sizes)),
+        "caches": can.returns_cache and facts.name not in UNLIKE_WITH_CACHE and facts.name not in NO_TEXTS,
+        "caches_reason": UNLIKE_WITH_CACHE.get(facts.name, f"{facts.base_prefix} returns no cache"),
+        "no_texts": NO_TEXTS.get(facts.name, ""),
         "norms": _submodule({each.name: each.gated_norm for each in gated}),
         "networks": _submodule({each.name: each.feed_forward for each in gated}),
         "flex": can.flex and not can.has_sinks,
@@ -105,3 +112,9 @@ def _flex_reason(facts: ModelFacts) -> str:
 
 def _takes_images(facts: ModelFacts, field: str) -> bool:
     return facts.image_config is not None and field in facts.image_config.fields
+
+
+def _writes_about_images(facts: ModelFacts) -> bool:
+    return facts.image_config is not None and any(
+        each.role == "ForConditionalGeneration" for each in facts.image_models
+    )

@@ -35,6 +35,7 @@ SPELLINGS = {
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
     "max_window_layers": LAYERS // 2,
 }
+HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
 ROLES = {
     "causal_lm_class": "ForCausalLM",
@@ -171,8 +172,11 @@ def _own_sizes(facts: ModelFacts, configuration: str) -> dict[str, Any]:
     derived = {name for name, field in fields.items() if field.default == "None"} - {*LISTS}
     if "self.head_dim = " not in configuration:
         derived.discard("head_dim")  # left to the modeling file, which not every caller of it does
-    return {
+    sizes = {
         name: value[:LAYERS] if name in LISTS else SPELLINGS.get(name, value)
         for name, value in tiny_fields(fields, facts.name).items()
         if name not in TESTER_SIZES and name not in derived
     }
+    if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
+        sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
+    return sizes

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_apertus.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus`.
-# Seal: sha256 d48913cc2cdd49c060e1919007927b4ba6147dcd8533dd43e456dabcbd9cf013
+# Seal: sha256 e795bf5c46cdaee13956e924348de2bceef457fedc4201afe97ea6683e8d0638
 """The gated Apertus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -92,7 +93,7 @@ def pair(model_class: type = QualityGateApertusForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -560,7 +561,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_arcee.
 # Do not edit: change the template and run `python utils/test_generator.py --model arcee`.
-# Seal: sha256 b69bbcca02658ba7dbf5ca91134bea81f88633e5c563a29a8c0ab7a346eb413c
+# Seal: sha256 dd8dabbbdae100c654f51b433148a60ecedd08a32e132f0c89f50a7d508c9151
 """The gated Arcee at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateArceeForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -568,7 +569,7 @@ class TestSaveLoad:
         if model_class is QualityGateArceeForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

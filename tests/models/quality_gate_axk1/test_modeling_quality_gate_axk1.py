@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_axk1.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk1`.
-# Seal: sha256 4640109cc387f1a66341ccb4aa865171f21f4b9216ac4b6de7f1dc1b6d59bb5e
+# Seal: sha256 d3025d148b93f3e3ed382ca3bf07f65284399fd1fcbfe06d5443723415915196
 """The gated AXK1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -106,7 +107,7 @@ def pair(model_class: type = QualityGateAXK1ForCausalLM, **fields: Any) -> tuple
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -572,7 +573,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

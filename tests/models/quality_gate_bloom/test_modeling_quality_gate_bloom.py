@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bloom.
 # Do not edit: change the template and run `python utils/test_generator.py --model bloom`.
-# Seal: sha256 4997debfa490c200d028cf0c4cce9add7feaf900b5f7c3b28852f78bc5bcb809
+# Seal: sha256 9e26daa716b0732da85748df8c360158efcfd82877247cba34033eb6f17a589d
 """The gated Bloom at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -95,7 +96,7 @@ def pair(model_class: type = QualityGateBloomForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -566,7 +567,7 @@ class TestSaveLoad:
         if model_class is QualityGateBloomForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cohere.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere`.
-# Seal: sha256 c2fd7e3af6aae0b574acc7d6660bab32351b20e0df90a6422669647a00f01372
+# Seal: sha256 7f31b4c83ea4107ef0145ba76b09b98e084f9c569244868d7d73e1fdb739f7b2
 """The gated Cohere at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -82,7 +83,7 @@ def pair(model_class: type = QualityGateCohereForCausalLM, **fields: Any) -> tup
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -545,7 +546,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cwm.
 # Do not edit: change the template and run `python utils/test_generator.py --model cwm`.
-# Seal: sha256 502a61ade578ce73dfce9976ef3721ef6dcc20e1dc46f75f342609b77b7c2334
+# Seal: sha256 22e202845ecc303f19ad6d2583af19e7222bfcca92fe43dae44c859cc7b38edc
 """The gated Cwm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -84,7 +85,7 @@ def pair(model_class: type = QualityGateCwmForCausalLM, **fields: Any) -> tuple[
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -547,7 +548,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

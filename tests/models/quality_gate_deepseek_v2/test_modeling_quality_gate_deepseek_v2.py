@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v2.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v2`.
-# Seal: sha256 99f720f9f9ad9600f39a12dce0bba8d02bc9ad767a53b9246361d14537e6d45d
+# Seal: sha256 301b46323829d3601dcb301010d90ac950bb657da33a42291bcb669eed335af4
 """The gated DeepseekV2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -105,7 +106,7 @@ def pair(model_class: type = QualityGateDeepseekV2ForCausalLM, **fields: Any) ->
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -574,7 +575,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

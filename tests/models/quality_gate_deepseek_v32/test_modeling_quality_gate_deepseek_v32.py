@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v32.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v32`.
-# Seal: sha256 8e3d5f72ef6b757e682d7541b4486cc54df4708439e15076c64ba6cc49ab2f7b
+# Seal: sha256 a437856698ce295ae8f8053aae3650a1a679f847dda02664c1e569478b2bfa00
 """The gated DeepseekV32 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -102,7 +103,7 @@ def pair(model_class: type = QualityGateDeepseekV32ForCausalLM, **fields: Any) -
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -570,7 +571,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

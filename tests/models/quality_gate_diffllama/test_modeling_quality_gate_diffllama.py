@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_diffllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model diffllama`.
-# Seal: sha256 a52b8a7c1cc0f3543accbba494e593b82d78735a80d3cecd295344ce8e8b0ab0
+# Seal: sha256 a4c289c5d9c0c1336ddd039ab34f39edb3a70ad56d4683de97dcf39dd6559ec6
 """The gated DiffLlama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateDiffLlamaForCausalLM, **fields: Any) -> 
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -575,7 +576,7 @@ class TestSaveLoad:
         ):
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_dots3_note.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots3_note`.
-# Seal: sha256 ccc1a1ea38f39c5babb2c4af0b48bf54c345d4a1ef6c7ede8915b80de995a2a9
+# Seal: sha256 cd3199ffa39d6af582fa0a299f0ad0e46ff44997a7f06ca80577edf25f143648
 """The gated Dots3Note at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -102,7 +103,7 @@ def pair(model_class: type = QualityGateDots3NoteForCausalLM, **fields: Any) -> 
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -570,7 +571,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_exaone4.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone4`.
-# Seal: sha256 ce8917220f91a54ffd384ee18bbada468bdac46ec26d1c6d21b4c0db3ac9b495
+# Seal: sha256 8381312c7c5f4b0557c23677a075fc9e8aa70793de0da6eab08dcd8d8110cba8
 """The gated Exaone4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateExaone4ForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -573,7 +574,7 @@ class TestSaveLoad:
         if model_class is QualityGateExaone4ForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

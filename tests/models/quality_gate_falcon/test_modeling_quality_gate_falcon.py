@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_falcon.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon`.
-# Seal: sha256 c6128d9af38ff23a01c6af9df589ad92db2777ab66d589515d0573ddfb9ff5f1
+# Seal: sha256 f0955593887e1665c1142dc612ebe535dea8156b31b9f2fcd1f47b12dde6d082
 """The gated Falcon at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -97,7 +98,7 @@ def pair(model_class: type = QualityGateFalconForCausalLM, **fields: Any) -> tup
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -568,7 +569,7 @@ class TestSaveLoad:
         if model_class is QualityGateFalconForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma`.
-# Seal: sha256 965e4c809acfb13b2003c001b5ea7923b21a005a93038807e1781c6f3a198a65
+# Seal: sha256 d32a9b28465b23f207cb25e99c8fe738dbeb43e30f9763b4d77f6a13c7b5431b
 """The gated Gemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -96,7 +97,7 @@ def pair(model_class: type = QualityGateGemmaForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -561,7 +562,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3`.
-# Seal: sha256 eda2c63ab6a983707ea436ef7c826b9ce08d48b72033e8a8151c63c7b1e5cad1
+# Seal: sha256 3dce7222947d3e009c303cd0583ded29e18fd78f27a0563b1901a56653325f7a
 """The gated Gemma3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -103,7 +104,7 @@ def pair(model_class: type = QualityGateGemma3ForCausalLM, **fields: Any) -> tup
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -567,7 +568,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)
@@ -854,7 +855,7 @@ def image_pair(model_class: type, **fields: Any) -> tuple[Any, Any]:
     base = seeded(IMAGE_BASES[model_class], image_config(Gemma3Config))
     model = seeded(model_class, image_config(**fields))
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -931,6 +932,6 @@ class TestImages:
         base, _ = image_pair(model_class)
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         expected, actual = base(**images()), model(**images())
         assert all(torch.equal(actual[name], value) for name, value in tensors(expected).items())

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma3n.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3n`.
-# Seal: sha256 56f5a2232666afa3fa709d43bf1b6b8bb8684d6d9f6d1bed1ecc4eabc2c886de
+# Seal: sha256 708d6eb0fe93b30316a0f1c7ebb87404f2347b9d43b1dd4ebbea099bb839cacc
 """The gated Gemma3n at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -93,7 +94,7 @@ def pair(model_class: type = QualityGateGemma3nForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -560,7 +561,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

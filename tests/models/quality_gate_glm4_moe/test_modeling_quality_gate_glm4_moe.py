@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_glm4_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe`.
-# Seal: sha256 460397ff9b9785cbc95c2bb304ee37510c06f32f642957ec03b0d88729b97227
+# Seal: sha256 e9bd5316b6f3e678d19c5be941fdcb2b56dab6d5f5f5ff6f4c504c4616dcb106
 """The gated Glm4Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -93,7 +94,7 @@ def pair(model_class: type = QualityGateGlm4MoeForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -561,7 +562,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

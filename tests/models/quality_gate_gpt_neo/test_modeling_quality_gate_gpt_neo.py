@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neo.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neo`.
-# Seal: sha256 9326db00c848c488b5c17cc1c581aa3e62193b1e4ad68c4b0c63f3a796cc968b
+# Seal: sha256 186a2c451f375b8b7ea012ccc4565f74b4140badffba5fb1b6d1fe471455ec98
 """The gated GPTNeo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -98,7 +99,7 @@ def pair(model_class: type = QualityGateGPTNeoForCausalLM, **fields: Any) -> tup
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -568,7 +569,7 @@ class TestSaveLoad:
         if model_class is QualityGateGPTNeoForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

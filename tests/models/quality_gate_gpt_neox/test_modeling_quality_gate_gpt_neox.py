@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neox.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox`.
-# Seal: sha256 353d68c2e48ce1b840c029f7381a6dd84dabc1ff075dbb7ba994b241bb0848bf
+# Seal: sha256 36c33ed9babd36632c1675a46ac63f93f87cc7e599efae929f077b993c76e379
 """The gated GPTNeoX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -97,7 +98,7 @@ def pair(model_class: type = QualityGateGPTNeoXForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -570,7 +571,7 @@ class TestSaveLoad:
         if model_class is QualityGateGPTNeoXForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

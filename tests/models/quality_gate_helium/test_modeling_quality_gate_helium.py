@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_helium.
 # Do not edit: change the template and run `python utils/test_generator.py --model helium`.
-# Seal: sha256 e0cdf7aba49c076a05e53935604b00c051ca2710bbb31be01253ee9deb49df5d
+# Seal: sha256 bc9e63c8ed3646d863723329ecac684a2a90462a431d3ca6baa1e7eb5018f0f5
 """The gated Helium at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -96,7 +97,7 @@ def pair(model_class: type = QualityGateHeliumForCausalLM, **fields: Any) -> tup
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -561,7 +562,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hunyuan_v1_dense.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_dense`.
-# Seal: sha256 5dc3652f89d77ca7e51db84443c5ab65ae87a8b245d201a4664cb76dd8db2b7a
+# Seal: sha256 3755c854572ac8ec911336a10e05d7221bc528ad22f12875acfba232db34c6d3
 """The gated HunYuanDenseV1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -93,7 +94,7 @@ def pair(model_class: type = QualityGateHunYuanDenseV1ForCausalLM, **fields: Any
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -561,7 +562,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

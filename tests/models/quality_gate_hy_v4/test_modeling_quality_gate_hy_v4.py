@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hy_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v4`.
-# Seal: sha256 2fceb627ca712979a6e5aa7216425b3c4ccdba2ca10b66cb5c119c1edaf00a6f
+# Seal: sha256 737c1b68c309d2ce1a352d0ffbeb6257f31df54b3f2eb25134442160860d8b8e
 """The gated HYV4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -97,7 +98,7 @@ def pair(model_class: type = QualityGateHYV4ForCausalLM, **fields: Any) -> tuple
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -561,7 +562,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

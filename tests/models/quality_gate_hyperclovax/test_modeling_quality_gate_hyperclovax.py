@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hyperclovax.
 # Do not edit: change the template and run `python utils/test_generator.py --model hyperclovax`.
-# Seal: sha256 7ed5f14a59c8a01105e85e297ea24f909f81d9bb76bacc697c38397ca9f22633
+# Seal: sha256 86f16cd659d68909d08ca547bfaaccdc53c544359be5f0c66693bcde7cac66e1
 """The gated HyperCLOVAX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -88,7 +89,7 @@ def pair(model_class: type = QualityGateHyperCLOVAXForCausalLM, **fields: Any) -
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -555,7 +556,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

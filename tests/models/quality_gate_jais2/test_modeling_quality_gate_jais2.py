@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_jais2.
 # Do not edit: change the template and run `python utils/test_generator.py --model jais2`.
-# Seal: sha256 c50fa92119b3c9d8a0c3efaf19bd1cb373935e03ee996d663fc9a9bef8335e82
+# Seal: sha256 cb094a1b0c080abbd7a3d8cb559247bf806541aaa879914d29d53b2e3a34574c
 """The gated Jais2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -83,7 +84,7 @@ def pair(model_class: type = QualityGateJais2ForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -546,7 +547,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kimi_linear.
 # Do not edit: change the template and run `python utils/test_generator.py --model kimi_linear`.
-# Seal: sha256 ae34a89294befeec0d79c7f10b9a1620b0182e1c154583d7b2fb10ebdefa39ae
+# Seal: sha256 501619f7c19907e79a70890164ca289569d8cf7d472c92882e1e8e22a8f4f20a
 """The gated KimiLinear at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -100,7 +101,7 @@ def pair(model_class: type = QualityGateKimiLinearForCausalLM, **fields: Any) ->
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -568,7 +569,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

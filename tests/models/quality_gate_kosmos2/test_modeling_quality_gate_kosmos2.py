@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kosmos2.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2`.
-# Seal: sha256 9ef1a3a518e9387db0a565c161fce4bd9a14cd5a2506948a4535400d5b8fa71b
+# Seal: sha256 e263e602a52c1e7e37817e8c0ab2a9c28f0c8f11a246187d48acc429906a07fc
 """The gated Kosmos2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -50,13 +51,16 @@ from transformers.models.kosmos2.modeling_kosmos2 import Kosmos2TextForCausalLM,
 
 TINY: dict[str, Any] = {
     "vocab_size": 128,
+    "embed_dim": 32,
     "ffn_dim": 48,
+    "layers": 4,
     "max_position_embeddings": 128,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
+    "attention_heads": 4,
 }
-LAYERS, HIDDEN, VOCABULARY = 4, None, 128
+LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
     QualityGateKosmos2TextModel: Kosmos2TextModel,
     QualityGateKosmos2TextForCausalLM: Kosmos2TextForCausalLM,
@@ -82,7 +86,7 @@ def pair(model_class: type = QualityGateKosmos2TextForCausalLM, **fields: Any) -
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -142,7 +146,7 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("model_class", "field", "shape"),
         [
-            (QualityGateKosmos2TextModel, "last_hidden_state", (2, 9, None)),
+            (QualityGateKosmos2TextModel, "last_hidden_state", (2, 9, 32)),
             (QualityGateKosmos2TextForCausalLM, "logits", (2, 9, 128)),
         ],
     )
@@ -550,7 +554,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

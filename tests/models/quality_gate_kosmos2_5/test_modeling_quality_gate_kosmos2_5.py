@@ -1,7 +1,7 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kosmos2_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2_5`.
-# Seal: sha256 2527615692ec6145357f91535689238dd34ec496387c4a7c0f27de2712ce43e9
-"""The gated Kosmos25 at a tiny size: what any language model has to do, and what gates add to it."""
+# Seal: sha256 e315a2f7257b6e95b2f152159f23d136549bd98fc4365a7566009a8056680262
+"""The gated Kosmos2_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -38,9 +39,9 @@ from torch import nn
 
 from generated import register_quality_gate
 from generated.quality_gate_kosmos2_5 import (
-    QualityGateKosmos25TextConfig,
-    QualityGateKosmos25TextForCausalLM,
-    QualityGateKosmos25TextModel,
+    QualityGateKosmos2_5TextConfig,
+    QualityGateKosmos2_5TextForCausalLM,
+    QualityGateKosmos2_5TextModel,
 )
 from generated.quality_gate_kosmos2_5.modeling_quality_gate_kosmos2_5 import quality_classification_loss
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, pipeline
@@ -50,22 +51,25 @@ from transformers.models.kosmos2_5.modeling_kosmos2_5 import Kosmos2_5TextForCau
 
 TINY: dict[str, Any] = {
     "vocab_size": 128,
+    "embed_dim": 32,
     "ffn_dim": 48,
+    "layers": 4,
     "max_position_embeddings": 128,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
+    "attention_heads": 4,
 }
-LAYERS, HIDDEN, VOCABULARY = 4, None, 128
+LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
-    QualityGateKosmos25TextModel: Kosmos2_5TextModel,
-    QualityGateKosmos25TextForCausalLM: Kosmos2_5TextForCausalLM,
+    QualityGateKosmos2_5TextModel: Kosmos2_5TextModel,
+    QualityGateKosmos2_5TextForCausalLM: Kosmos2_5TextForCausalLM,
 }
 
 
-def config(**fields: Any) -> QualityGateKosmos25TextConfig:
+def config(**fields: Any) -> QualityGateKosmos2_5TextConfig:
     """A tiny configuration."""
-    return QualityGateKosmos25TextConfig(**{"attn_implementation": "eager", **TINY, **fields})
+    return QualityGateKosmos2_5TextConfig(**{"attn_implementation": "eager", **TINY, **fields})
 
 
 def base_config(**fields: Any) -> Kosmos2_5TextConfig:
@@ -73,21 +77,21 @@ def base_config(**fields: Any) -> Kosmos2_5TextConfig:
     return Kosmos2_5TextConfig(**{"attn_implementation": "eager", **TINY, **fields})
 
 
-def gated(model_class: type = QualityGateKosmos25TextForCausalLM, **fields: Any) -> Any:
+def gated(model_class: type = QualityGateKosmos2_5TextForCausalLM, **fields: Any) -> Any:
     """A tiny gated model with random weights, the same ones at every call."""
     return seeded(model_class, config(**fields))
 
 
-def pair(model_class: type = QualityGateKosmos25TextForCausalLM, **fields: Any) -> tuple[Any, Any]:
+def pair(model_class: type = QualityGateKosmos2_5TextForCausalLM, **fields: Any) -> tuple[Any, Any]:
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
 def load(
-    folder: Path, model_class: type = QualityGateKosmos25TextForCausalLM, **options: Any
+    folder: Path, model_class: type = QualityGateKosmos2_5TextForCausalLM, **options: Any
 ) -> tuple[Any, dict[str, Any]]:
     """A model from a folder, and what its loading says of the weights."""
     options = {"attn_implementation": "eager", "output_loading_info": True, **options}
@@ -100,7 +104,7 @@ class TestConfig:
     def test_round_trip(self, tmp_path: Path) -> None:
         before = config(quality_gate_mode="scale_ffn", quality_loss_type="mse", quality_loss_weight=2)
         before.save_pretrained(tmp_path)
-        after = QualityGateKosmos25TextConfig.from_pretrained(tmp_path)
+        after = QualityGateKosmos2_5TextConfig.from_pretrained(tmp_path)
         assert after.to_dict() == before.to_dict()
         assert (after.model_type, after.quality_loss_type) == ("quality_gate_kosmos_2_5_text_model", "mse")
 
@@ -111,7 +115,7 @@ class TestConfig:
         assert {"quality_gate_mode", "quality_gate_init_std", "quality_loss_type", "quality_loss_weight"} <= added
 
     def test_a_configuration_of_the_base_becomes_a_gated_one(self) -> None:
-        assert QualityGateKosmos25TextConfig(**base_config().to_dict()).to_dict() == config().to_dict()
+        assert QualityGateKosmos2_5TextConfig(**base_config().to_dict()).to_dict() == config().to_dict()
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -131,9 +135,9 @@ class TestConfig:
 
     def test_auto_classes_know_the_architecture(self) -> None:
         register_quality_gate()
-        assert type(AutoConfig.for_model("quality_gate_kosmos_2_5_text_model")) is QualityGateKosmos25TextConfig
-        assert type(AutoModel.from_config(config())) is QualityGateKosmos25TextModel
-        assert type(AutoModelForCausalLM.from_config(config())) is QualityGateKosmos25TextForCausalLM
+        assert type(AutoConfig.for_model("quality_gate_kosmos_2_5_text_model")) is QualityGateKosmos2_5TextConfig
+        assert type(AutoModel.from_config(config())) is QualityGateKosmos2_5TextModel
+        assert type(AutoModelForCausalLM.from_config(config())) is QualityGateKosmos2_5TextForCausalLM
 
 
 class TestShapes:
@@ -142,8 +146,8 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("model_class", "field", "shape"),
         [
-            (QualityGateKosmos25TextModel, "last_hidden_state", (2, 9, None)),
-            (QualityGateKosmos25TextForCausalLM, "logits", (2, 9, 128)),
+            (QualityGateKosmos2_5TextModel, "last_hidden_state", (2, 9, 32)),
+            (QualityGateKosmos2_5TextForCausalLM, "logits", (2, 9, 128)),
         ],
     )
     def test_forward(self, model_class: type, field: str, shape: tuple[int, ...]) -> None:
@@ -157,7 +161,7 @@ class TestShapes:
         ids = tokens(config())
         assert torch.equal(gated()(ids).logits, gated()(ids).logits)
         assert not torch.equal(
-            gated()(ids).logits, seeded(QualityGateKosmos25TextForCausalLM, config(), seed=1)(ids).logits
+            gated()(ids).logits, seeded(QualityGateKosmos2_5TextForCausalLM, config(), seed=1)(ids).logits
         )
 
     def test_embeddings_stand_in_for_tokens(self) -> None:
@@ -183,7 +187,7 @@ class TestShapes:
         assert torch.equal(values[list(outputs).index("quality_loss")], outputs.quality_loss)
         assert len(model(ids, return_dict=False)) == len(base(ids, return_dict=False))
 
-    @pytest.mark.skip(reason="Kosmos25 collects no hidden states")
+    @pytest.mark.skip(reason="Kosmos2_5 collects no hidden states")
     def test_hidden_states_and_attentions_are_collected(self) -> None:
         base, model = pair()
         asked = {"output_hidden_states": True, "output_attentions": True, "use_cache": False}
@@ -536,7 +540,7 @@ class TestSaveLoad:
 
     def test_models_can_be_built_without_memory(self, tmp_path: Path) -> None:
         with torch.device("meta"):
-            model = QualityGateKosmos25TextForCausalLM(config())
+            model = QualityGateKosmos2_5TextForCausalLM(config())
         assert {weight.device.type for weight in model.parameters()} == {"meta"}
         real = gated()
         real.save_pretrained(tmp_path)
@@ -550,7 +554,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)
@@ -578,7 +582,7 @@ class TestSaveLoad:
         assert torch.equal(again.get_output_embeddings().weight, model.get_output_embeddings().weight)
 
     def test_gates_are_saved_and_loaded_alone(self, tmp_path: Path) -> None:
-        model, other = gated(), seeded(QualityGateKosmos25TextForCausalLM, config(), seed=1)
+        model, other = gated(), seeded(QualityGateKosmos2_5TextForCausalLM, config(), seed=1)
         model.save_quality_gates(tmp_path)
         before = {name: weight.clone() for name, weight in other.state_dict().items()}
         other.load_quality_gates(tmp_path)
@@ -619,7 +623,7 @@ class TestAttention:
         [
             "sdpa",
             pytest.param(
-                "flex_attention", marks=pytest.mark.skip(reason="Kosmos25 declares no support for flex attention")
+                "flex_attention", marks=pytest.mark.skip(reason="Kosmos2_5 declares no support for flex attention")
             ),
         ],
     )
@@ -723,7 +727,7 @@ class TestGeneration:
 class TestPlans:
     """What the plans of parallel execution name exists."""
 
-    @pytest.mark.skip(reason="Kosmos25 has no tensor parallel plan")
+    @pytest.mark.skip(reason="Kosmos2_5 has no tensor parallel plan")
     def test_patterns_of_tensor_parallelism_match_modules(self) -> None:
         unmatched = []
         for model in pair():
@@ -733,7 +737,7 @@ class TestPlans:
         assert unmatched[1] == unmatched[0] < set(model.tp_plan)
         assert any(name.endswith(".quality_gate.gate") for name in model.tp_plan)
 
-    @pytest.mark.skip(reason="Kosmos25 has no pipeline parallel plan")
+    @pytest.mark.skip(reason="Kosmos2_5 has no pipeline parallel plan")
     def test_stages_of_pipeline_parallelism_exist(self) -> None:
         model = gated()
         modules = dict(model.base_model.named_children())
@@ -798,6 +802,6 @@ class TestPipelines:
             pipeline("feature-extraction", model=model, tokenizer=word_tokenizer(config()))(
                 "a b c", return_tensors=True
             )
-            for model in pair(QualityGateKosmos25TextModel)
+            for model in pair(QualityGateKosmos2_5TextModel)
         ]
         assert torch.equal(*features) and features[0].shape[-1] == HIDDEN

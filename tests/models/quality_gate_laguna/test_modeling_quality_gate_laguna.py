@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_laguna.
 # Do not edit: change the template and run `python utils/test_generator.py --model laguna`.
-# Seal: sha256 510b3c4cd0c038c869b5cd157ac6d01a12d4c7272a3ce1693e7d6f2a48e043db
+# Seal: sha256 98fc6cd3e267b3349d7c1957f712816f297fc612e6f6fce8898e8ec892f8b7b2
 """The gated Laguna at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -88,7 +89,7 @@ def pair(model_class: type = QualityGateLagunaForCausalLM, **fields: Any) -> tup
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -553,7 +554,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

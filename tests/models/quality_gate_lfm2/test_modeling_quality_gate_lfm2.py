@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lfm2.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2`.
-# Seal: sha256 74210ca0cb9841a1bbcfa051ae48b43b780d161ba9acf8f743783c6c933f729d
+# Seal: sha256 a5af1338f1a7b6777a38831e5fd47c224860f32eedc5d45f2e867a51f92797ab
 """The gated Lfm2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -82,7 +83,7 @@ def pair(model_class: type = QualityGateLfm2ForCausalLM, **fields: Any) -> tuple
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -545,7 +546,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lfm2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2_moe`.
-# Seal: sha256 3b98218cc6d85395556f42431b175ae83b05737481a26090a704129606e640e9
+# Seal: sha256 3dd5b85ea552564c6c3ec7482b738081c91021f92bd2bc78df97c8c9d5988a12
 """The gated Lfm2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -90,7 +91,7 @@ def pair(model_class: type = QualityGateLfm2MoeForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -558,7 +559,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

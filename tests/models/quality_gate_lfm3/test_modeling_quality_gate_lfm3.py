@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lfm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm3`.
-# Seal: sha256 c50aa85e99d9ccf2162ba7671b5e9f48a91a49cd28caca8b9c88464bd7d61632
+# Seal: sha256 096aeacba11e5b87927fd782cc62ecab88a5c6d6f085dbd9c6e35f2f5a687a82
 """The gated Lfm3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -84,7 +85,7 @@ def pair(model_class: type = QualityGateLfm3ForCausalLM, **fields: Any) -> tuple
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -547,7 +548,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

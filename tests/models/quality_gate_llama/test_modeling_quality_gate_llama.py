@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_llama.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama`.
-# Seal: sha256 bf283d757f714c6305ecc1c0a62e3d34d37598e0ec02a25cf6c07e356b9946bc
+# Seal: sha256 103928b6ea21c65015682a3e9753116f0f051e4e778917ce68dd0d875ccfe963
 """The gated Llama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateLlamaForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -568,7 +569,7 @@ class TestSaveLoad:
         if model_class is QualityGateLlamaForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mimo_v2_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model mimo_v2_flash`.
-# Seal: sha256 0c2b1da519a7f686ed0d462d0c28108e1ca81c3e91b9759aafa4b5f290996681
+# Seal: sha256 215efcd2e1d3a6fc0897f596224d4414a5d8fde2ca47fddcd105d50e6974b1f3
 """The gated MiMoV2Flash at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -94,7 +95,7 @@ def pair(model_class: type = QualityGateMiMoV2FlashForCausalLM, **fields: Any) -
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -562,7 +563,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

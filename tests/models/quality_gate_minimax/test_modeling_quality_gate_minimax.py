@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_minimax.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax`.
-# Seal: sha256 f0d4d8899d75d05265847e58ff09af3949003d3038d43ade3a02d6144b61ed00
+# Seal: sha256 34720f13bdb3724bdba1cc4411e49ce0af6e97e052a4c9c647bcd3d5340f33f1
 """The gated MiniMax at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -102,7 +103,7 @@ def pair(model_class: type = QualityGateMiniMaxForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -577,7 +578,7 @@ class TestSaveLoad:
         if model_class is QualityGateMiniMaxForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_minimax_m2.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m2`.
-# Seal: sha256 f31f3439e96d14cb797fe1fe204f9882b16905591edc5040f5f0205311a5d451
+# Seal: sha256 810a9379bf24640049d4e555e6cef9ea3480e7f5d997dc4289a77283d3e79d2c
 """The gated MiniMaxM2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -89,7 +90,7 @@ def pair(model_class: type = QualityGateMiniMaxM2ForCausalLM, **fields: Any) -> 
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -558,7 +559,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

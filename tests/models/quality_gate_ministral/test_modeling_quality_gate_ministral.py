@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_ministral.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral`.
-# Seal: sha256 9d9f5e45979e8eb65d44bf5bf7b0f7607bfb621bd14a2a622986e41942401689
+# Seal: sha256 c77454e57721942ca42a642b1708ce3fc621c0d2a786bf595cf09201afe2d0dc
 """The gated Ministral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -100,7 +101,7 @@ def pair(model_class: type = QualityGateMinistralForCausalLM, **fields: Any) -> 
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -576,7 +577,7 @@ class TestSaveLoad:
         ):
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_ministral3.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral3`.
-# Seal: sha256 46afa01a9a6009dc22fb7801b663567817a011279899f6b8ed44c3891622e6ff
+# Seal: sha256 4c60c752c5ad2f44376c28d2ec3a90ce565f2ca48bd7c0f8f49cb6d6a5c53ef1
 """The gated Ministral3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -100,7 +101,7 @@ def pair(model_class: type = QualityGateMinistral3ForCausalLM, **fields: Any) ->
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -576,7 +577,7 @@ class TestSaveLoad:
         ):
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

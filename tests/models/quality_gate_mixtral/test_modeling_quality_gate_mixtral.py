@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mixtral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mixtral`.
-# Seal: sha256 93fee8e44f4c430dfdb98c3f3df01147f6b0ed4bb3ea2f9427849c9951d69a6e
+# Seal: sha256 107e07632cb7e777d631af434bab561209df0ac0d99bfa2fb59c9bd0ed03f42f
 """The gated Mixtral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -102,7 +103,7 @@ def pair(model_class: type = QualityGateMixtralForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -577,7 +578,7 @@ class TestSaveLoad:
         if model_class is QualityGateMixtralForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

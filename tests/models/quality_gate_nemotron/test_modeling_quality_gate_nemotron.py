@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_nemotron.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron`.
-# Seal: sha256 3c30b084b9eaae61294e9bc3c98a0df7b65c4790fd9a5af8c3ff42ab6db0ccd2
+# Seal: sha256 9fe7d7e1d0697a4a6ecad9a9c99eb28ff48c8c224bc318196dde58465238151a
 """The gated Nemotron at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateNemotronForCausalLM, **fields: Any) -> t
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -575,7 +576,7 @@ class TestSaveLoad:
         ):
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

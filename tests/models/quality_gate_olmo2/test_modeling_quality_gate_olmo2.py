@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmo2.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo2`.
-# Seal: sha256 78a5d674a4a419689062ec6cb6adb7d2a828af3b3f88734e78d0dc4a270a0b22
+# Seal: sha256 788cb5c7af37dfe34550d20fe75de78c1848a4881a38c5ba0c94fdb80afee90b
 """The gated Olmo2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -88,7 +89,7 @@ def pair(model_class: type = QualityGateOlmo2ForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -553,7 +554,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

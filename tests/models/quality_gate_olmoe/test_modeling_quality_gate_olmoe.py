@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmoe`.
-# Seal: sha256 0bc9f67febd1891e22c76cdd3e2ce86f0a732123dc3ef1cfb206672b5b473fae
+# Seal: sha256 6ed2ef6c1a14c7164eab34c9dde90adaddc9e30da3a6a8f906dd10dbc3e28801
 """The gated Olmoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -84,7 +85,7 @@ def pair(model_class: type = QualityGateOlmoeForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -549,7 +550,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

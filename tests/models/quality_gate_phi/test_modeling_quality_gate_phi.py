@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_phi.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi`.
-# Seal: sha256 9c2f71d4dd86dde92180cc128ec16f52eed3140a5290eb70d43965750ae481e4
+# Seal: sha256 c12bad9a833da6e98874b22b349ad7e3d3c67f980ea1ef4cb640991d8bf8adcb
 """The gated Phi at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -95,7 +96,7 @@ def pair(model_class: type = QualityGatePhiForCausalLM, **fields: Any) -> tuple[
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -560,7 +561,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen2.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2`.
-# Seal: sha256 1bd5f7aee7b0c7cace8baf4643beacebfae5b097d8772cfa38aacaa9b2938fda
+# Seal: sha256 dc59155dd6274fa5a32709e3b9bcae97703ae7372f5bb1ef3a973e8f07eb9def
 """The gated Qwen2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -101,7 +102,7 @@ def pair(model_class: type = QualityGateQwen2ForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -570,7 +571,7 @@ class TestSaveLoad:
         if model_class is QualityGateQwen2ForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3`.
-# Seal: sha256 1599eb1e34546d1ad9777be4a8e6b69b9a9ac62a8829ef5f5c265a18a3053d3e
+# Seal: sha256 bb217dbc37e6e87b1b20bd3baa9d5be8dd0aeb9e2838efb6aab6eacedea99b9b
 """The gated Qwen3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -102,7 +103,7 @@ def pair(model_class: type = QualityGateQwen3ForCausalLM, **fields: Any) -> tupl
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -571,7 +572,7 @@ class TestSaveLoad:
         if model_class is QualityGateQwen3ForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

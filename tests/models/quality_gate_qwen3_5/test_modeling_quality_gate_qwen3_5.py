@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5`.
-# Seal: sha256 4b84c7ea8829b9ab0d3b75674c56b4a97c163a17d63bc467b205a28ea21c5961
+# Seal: sha256 7d31cf5426eb0e50e367b835ca02fd0136bf67f8314f0727576a2e898b759165
 """The gated Qwen3_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -97,7 +98,7 @@ def pair(model_class: type = QualityGateQwen3_5ForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -565,7 +566,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_moe`.
-# Seal: sha256 8aa09625698170d1d66999e147dd3cdc387a6af78544eb437f19650415c45d3d
+# Seal: sha256 54832b7268f29d4db619a5ea6a3fbf88e6cda1e401b54285652638bbb77dc169
 """The gated Qwen3Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -103,7 +104,7 @@ def pair(model_class: type = QualityGateQwen3MoeForCausalLM, **fields: Any) -> t
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -581,7 +582,7 @@ class TestSaveLoad:
         ):
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

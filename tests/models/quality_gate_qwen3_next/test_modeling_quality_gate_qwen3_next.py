@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_next.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_next`.
-# Seal: sha256 f6ab193651b77d6fda7f230a509755550c481874c9efd64c37a3d12253f4439e
+# Seal: sha256 ed7ad277c7ac33b8b8f0d363d69ea76ce52da85dec62da44d3615c16938c0231
 """The gated Qwen3Next at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -107,7 +108,7 @@ def pair(model_class: type = QualityGateQwen3NextForCausalLM, **fields: Any) -> 
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -585,7 +586,7 @@ class TestSaveLoad:
         ):
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

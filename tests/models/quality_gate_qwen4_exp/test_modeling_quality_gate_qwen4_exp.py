@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen4_exp.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen4_exp`.
-# Seal: sha256 93b70c5a7285e3b24e740ba82e4dbe196c4333ca73a5e3ff30f5095387b567bd
+# Seal: sha256 a957795347c8d1bd7db49f8a6b1531c0372bdf648baf3f9574983690c9d43c13
 """The gated Qwen4Exp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateQwen4ExpForCausalLM, **fields: Any) -> t
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -570,7 +571,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

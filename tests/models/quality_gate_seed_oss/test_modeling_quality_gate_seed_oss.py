@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_seed_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model seed_oss`.
-# Seal: sha256 277daf39151e192feef4a3733471d6c51b2c3a279e237cc8b7445046955d0847
+# Seal: sha256 a1f598535245260e0a6c5bf2c805ec93b0bd54ff81ad3088db60d09a62b7461d
 """The gated SeedOss at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -99,7 +100,7 @@ def pair(model_class: type = QualityGateSeedOssForCausalLM, **fields: Any) -> tu
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -572,7 +573,7 @@ class TestSaveLoad:
         if model_class is QualityGateSeedOssForQuestionAnswering and base.base_model_prefix != model.base_model_prefix:
             copy_weights(base, model)  # the base's own checkpoints of this head name their backbone differently
         else:
-            assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+            assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

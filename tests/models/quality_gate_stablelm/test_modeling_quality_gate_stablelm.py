@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_stablelm.
 # Do not edit: change the template and run `python utils/test_generator.py --model stablelm`.
-# Seal: sha256 8c0ddfb3969e895145896d698e6438b82f2b7c5df06974e3c10d9a022fd6fb32
+# Seal: sha256 0821e09e5c0989e2a3de49f7e5759035fca8edfef8464165d3667b958dc921b4
 """The gated StableLm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -95,7 +96,7 @@ def pair(model_class: type = QualityGateStableLmForCausalLM, **fields: Any) -> t
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -564,7 +565,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_vaultgemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model vaultgemma`.
-# Seal: sha256 4749dfdf90abbba4cec90f0d1a72d0f752a788dc60a9113bd8258287532f317e
+# Seal: sha256 d66e33e8b5426276d567a51d7155e7f5d9b15dbd2193ae6329a99388734acfaf
 """The gated VaultGemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from support import (
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
+    gate_names,
     gate_weights,
     gated_layers,
     gates,
@@ -89,7 +90,7 @@ def pair(model_class: type = QualityGateVaultGemmaForCausalLM, **fields: Any) ->
     """A base and a gated model with the same weights."""
     base, model = seeded(BASES[model_class], base_config()), gated(model_class, **fields)
     missing, unexpected = copy_weights(base, model)
-    assert missing == set(gate_weights(model)) and not unexpected
+    assert missing == gate_names(model) and not unexpected
     return base, model
 
 
@@ -556,7 +557,7 @@ class TestSaveLoad:
         base = seeded(BASES[model_class], base_config())
         base.save_pretrained(tmp_path)
         model, info = load(tmp_path, model_class, quality_gate_init_mean=0.25, quality_gate_init_std=0)
-        assert info["missing_keys"] == set(gate_weights(model)) and not info["unexpected_keys"]
+        assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
         expected, actual = base(**inputs), model(**inputs)
