@@ -27,7 +27,7 @@ def tiny_base(facts: ModelFacts, head: ModelClass, **fields: object) -> PreTrain
     model_class = getattr(transformers, head.base_name)
     config_class = getattr(transformers, facts.configs[head.config].base_name)
     sizes = tiny_fields(facts.text_config.fields, facts.name) | fields
-    if facts.configs[head.config].is_composite:
+    if "text_config" in facts.configs[head.config].sub_configs:
         known = {name: value for name, value in TINY_IMAGE_TEXT.items() if hasattr(config_class, name)}
         config = config_class(text_config=sizes, vision_config=dict(TINY_VISION), **known)
     else:

@@ -39,21 +39,29 @@ def gate_tensors(
     if present is not None:
         raise CheckpointError(folder, f"holds `{present}`: it is gated already", "give the base it was made from")
     text = text_config(config)
-    count, hidden = _size(folder, text, _LAYERS, architecture), _size(folder, text, _HIDDEN, architecture)
+    count, hidden = _size(text, _LAYERS, architecture), _size(text, _HIDDEN, architecture)
+    if hidden is None:
+        raise CheckpointError(folder / CONFIG, f"does not say `{_HIDDEN[0]}`", "fetch the file again")
     stack, layers = _find_stack(folder, names, architecture, count)
+    layers = {number for number in layers if count is None or number < count}
     answers = any(str(head).endswith("ForQuestionAnswering") for head in config.get("architectures") or ())
     if answers and stack.startswith("transformer."):  # the gated heads load what language models load
         message = f"`{stack}.*` are not the names of the gated model's layers, which begin with `model.`"
         raise CheckpointError(folder, message, "gate the language model, and train the head on it")
     norm = _norm(architecture)
-    for number in range(count):
+    for number in sorted(layers):
         weight = names.get(f"{stack}.{number}.{norm}.weight")
         if weight is not None and weight.shape != (hidden,):
             message = f"`{weight.name}` has the shape {list(weight.shape)}, but the gates read {hidden} numbers"
             raise CheckpointError(folder / CONFIG, message, "fetch configuration and weights of one model")
     if not architecture.facts.every_layer_has_a_gate:
         layers = {number for number in layers if f"{stack}.{number}.{norm}.weight" in names}
-    return [Tensor(f"{stack}.{number}.{_GATE}", "F32", (1, hidden)) for number in sorted(layers) if number < count]
+    if not layers:
+        message = (
+            f"the gated {architecture.facts.name} has gates in some layers, and names on disk do not tell in which"
+        )
+        raise CheckpointError(folder, message, "load the base into the gated class, and save it")
+    return [Tensor(f"{stack}.{number}.{_GATE}", "F32", (1, hidden)) for number in sorted(layers)]
 
 
 def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> list[bytes]:
@@ -63,9 +71,12 @@ def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> lis
 
 
 def _find_stack(
-    folder: Path, names: Mapping[str, Tensor], architecture: Architecture, count: int
+    folder: Path, names: Mapping[str, Tensor], architecture: Architecture, count: int | None
 ) -> tuple[str, set[int]]:
-    """What the names of the text model's layers begin with: the list of modules most like the gated layer class."""
+    """What the names of the text model's layers begin with: the list of modules most like the gated layer class.
+
+    Some configurations tell `count` by a list of their own: then it is how many layers there are.
+    """
     wanted = {name for layer in architecture.facts.layers for name in layer.attributes}
     parts: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for name in names:
@@ -74,7 +85,7 @@ def _find_stack(
     likeness = {
         stack: len(wanted & set.union(*layers.values()))
         for stack, layers in parts.items()
-        if set(range(count)) <= layers.keys()
+        if set(range(len(layers) if count is None else count)) <= layers.keys()
     }
     outer = [stack for stack in likeness if not any(stack.startswith(f"{each}.") for each in likeness)]
     # Some bases have names of their own on disk for every part of a layer: then the outermost list it is.
@@ -82,7 +93,8 @@ def _find_stack(
         stack for stack, score in likeness.items() if score == max(likeness.values()) and (score or stack in outer)
     ]
     if len(best) != 1:
-        found = f"{len(best)} lists of {count} layers ({', '.join(sorted(best))})" if best else f"no {count} layers"
+        number = "" if count is None else f"{count} "
+        found = f"{len(best)} lists of {number}layers ({', '.join(sorted(best))})" if best else f"no {number}layers"
         message = f"holds {found} like those of the gated {architecture.facts.name}, which {CONFIG} promises"
         raise CheckpointError(folder, message, "fetch configuration and weights of one model")
     return best[0], set(parts[best[0]])
@@ -92,13 +104,11 @@ def _norm(architecture: Architecture) -> str:
     return next((layer.gated_norm for layer in architecture.facts.layers if layer.gated_norm), "")
 
 
-def _size(folder: Path, text: Mapping[str, Any], names: tuple[str, ...], architecture: Architecture) -> int:
+def _size(text: Mapping[str, Any], names: tuple[str, ...], architecture: Architecture) -> int | None:
     """A size of the text model: from the checkpoint, else from the defaults of the architecture's configuration."""
     for name in names:
         if isinstance(text.get(name), int):
             return text[name]
     fields = architecture.facts.text_config.fields
-    for name in names:
-        if name in fields and fields[name].default.isdecimal():
-            return int(fields[name].default)
-    raise CheckpointError(folder / CONFIG, f"does not say `{names[0]}`", "fetch the file again")
+    defaults = (fields[name].default for name in names if name in fields)
+    return next((int(default) for default in defaults if default.isdecimal()), None)
