@@ -76,7 +76,6 @@ def test_edited_suites_are_kept(project: list[str], tmp_path: Path, capsys: pyte
         (["--all", "--check", "--force"], "leave out --stdout, --force"),
         (["--all", "--flavour", "upstream"], "add --stdout"),
         (["--all", "--matrix", "--check"], "leave out what is about writing them"),
-        (["--model", "llama", "--matrix"], "--all instead of --model"),
         (["--all", "--manifest", "--stdout"], "leave out --stdout"),
         (["--model", "lama"], "unknown-model: there is no generated 'lama'"),
         (["--all", "--generated", "nowhere"], "nothing-generated"),

@@ -16,7 +16,7 @@ examples:
   %(prog)s --model llama                                generated/quality_gate_llama/ -> tests/models/
   %(prog)s --all --check                                are the suites what the templates say?
   %(prog)s --all --manifest                             also list, beside each suite, what pytest collects in it
-  %(prog)s --all --matrix                               run all suites, and write docs/test_matrix.md
+  %(prog)s --model llama --matrix                       run suites, and write docs/test_matrix.md
   %(prog)s --model llama --flavour upstream --stdout    the test file of a pull request to transformers
 
 exit status: 0 done or fresh, 1 --check found a difference or --matrix a failing test, 2 refused
@@ -43,7 +43,6 @@ def _rules(args: argparse.Namespace) -> tuple[tuple[bool, str], ...]:
         ),
         (args.stdout and args.force, "--force is for writing, and nothing is written"),
         (args.manifest and args.stdout, "--manifest lists what lies on disk: leave out --stdout"),
-        (args.matrix and not args.all, "the matrix has a row for every model: --all instead of --model"),
         (
             args.matrix and (args.check or args.stdout or args.force or args.manifest),
             "--matrix runs the suites that are there: leave out what is about writing them",

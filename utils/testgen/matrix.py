@@ -12,8 +12,8 @@ from testgen.stock import Row
 HEAD = """\
 # Test matrix
 
-What `make test-matrix` saw: every test of the rendered suites in `tests/models/`, which are made from `templates/tests/`
-for each architecture (`python utils/test_generator.py --all`). A number is how many passed; skips are listed below.
+What `make test-matrix` saw: every test of the rendered suites of these architectures, in `tests/models/`, made from
+`templates/tests/` ([tests.md](tests.md) says what is in each group). A number is how many passed; skips are listed below.
 
 """
 EMPTY = "–"  # the architecture has no such tests, since it has nothing to test there
