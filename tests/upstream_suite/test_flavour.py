@@ -97,3 +97,5 @@ def test_sizes_that_transformers_tester_leaves_out() -> None:
     assert "self.head_dim = 8\n" in text and "self.num_experts_per_tok" not in text
     _, text = rendered("gpt_bigcode")  # under other names, and as many as the tester says
     assert "self.n_layer = 2\n" in text and "self.n_head = 2\n" in text and "self.n_embd = 32\n" in text
+    _, text = rendered("qwen3_next")  # one layer of each kind
+    assert 'self.layer_types = ["linear_attention", "full_attention"]\n' in text
