@@ -15,6 +15,7 @@ import pytest
 from trees import commit_all, git
 from upstream.cli import main
 from upstream_suite import sdist, workspace
+from upstream_suite.problems import SuiteError
 
 from converter.cache import default_folder
 
@@ -43,7 +44,11 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked source distribution as a checkout, with what stands in for the tests that it lacks."""
     folder = tmp_path_factory.mktemp("sdist")
     cache = default_folder() or Path(__file__).parents[2] / "build"
-    with tarfile.open(sdist.find_sdist(version("transformers"), cache / "sdist")) as archive:
+    try:
+        path = sdist.find_sdist(version("transformers"), cache / "sdist")
+    except SuiteError as error:  # it is downloaded once, and kept
+        pytest.skip(f"no source distribution to export into: {error}")
+    with tarfile.open(path) as archive:
         archive.extractall(folder, filter="data")
     (root,) = folder.iterdir()
     shutil.copytree(workspace.STANDINS, root / "tests", dirs_exist_ok=True)
