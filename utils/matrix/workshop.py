@@ -55,7 +55,9 @@ class Workshop:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BusyError(f"another run is at work in {self.folder}: wait for it, or name a folder with --work") from None
+            raise BusyError(
+                f"another run is at work in {self.folder}: wait for it, or name a folder with --work"
+            ) from None
         for name in ("templates", "tests/models"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.project / "templates", self.folder / "templates", dirs_exist_ok=True)
