@@ -237,6 +237,13 @@ def test_an_in_place_initialisation_is_found(path: str) -> None:
     assert (where, line) == (path, line_of(tree, path, "module.weight.data.normal_("))
 
 
+def test_an_in_place_operation_on_a_new_tensor_is_none() -> None:
+    tree = plant(
+        MODULAR, "init.normal_(module.weight, ", "init.copy_(module.weight, torch.empty(3).uniform_()); print("
+    )
+    assert found(modeling_checks.initialisation, tree) == {}
+
+
 def test_an_initialisation_without_its_base_is_found() -> None:
     tree = plant(MODULAR, "        PreTrainedModel._init_weights(self, module)\n", "")
     assert found(modeling_checks.initialisation, tree)["base-init"][0] == MODULAR

@@ -11,6 +11,8 @@ from upstream.verify.subject import File, Subject, finding, names_of
 
 
 _PROJECT = re.compile(r"\bgenerated\.quality_gate_|^\s*(?:from|import) transformers\b", re.MULTILINE)
+# What `init.normal_` and in-place operations on new tensors, `torch.empty(3).uniform_()`, begin with.
+FRESH = ("init", "nn", "torch")
 
 
 def prefixed(subject: Subject) -> Iterator[Diagnostic]:
@@ -65,7 +67,7 @@ def _initialisation(file: File, name: str, method: ast.FunctionDef) -> Iterator[
     calls = [node for node in ast.walk(method) if isinstance(node, ast.Call)]
     for call in calls:
         called = ast.unparse(call.func)
-        if called.endswith("_") and not called.endswith("__") and called.split(".")[0] not in ("init", "nn"):
+        if called.endswith("_") and not called.endswith("__") and called.split(".")[0] not in FRESH:
             message = f"`{called}` changes a parameter in place, loaded ones too"
             fix = f"use `init.{called.rpartition('.')[2]}(tensor, ...)` from `... import initialization as init`"
             yield finding(file, call.lineno, "in-place-init", message, fix)
