@@ -6,6 +6,7 @@ import argparse
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from inspect import signature
 
 import torch
 from facts.tiny import tiny_fields
@@ -62,7 +63,8 @@ def tiny_model(model: str) -> PreTrainedModel:
     model_class = getattr(package, name)
     config_class = model_class.config_class
     torch.manual_seed(0)
-    return model_class(config_class(**tiny_fields(dir(config_class), model))).eval()
+    names = [name for name in dir(config_class) if not isinstance(getattr(config_class, name, None), property)]
+    return model_class(config_class(**tiny_fields(names, model))).eval()
 
 
 def run(model: PreTrainedModel, console: Console) -> None:
@@ -71,10 +73,15 @@ def run(model: PreTrainedModel, console: Console) -> None:
     with torch.inference_mode():
         logits = model(prompt).logits
     scores = good_ratios(model, prompt)
-    expected = (model.config.num_hidden_layers, *prompt.shape)
+    expected = (len(model.quality_layers()), *prompt.shape)
     if tuple(scores.shape) != expected or not scores.isfinite().all():
         raise ArithmeticError(f"expected finite scores of shape {expected}, got {tuple(scores.shape)}: {scores}")
-    tokens = model.generate(prompt, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+    # a decoder of another model's hidden states writes nothing alone
+    writes = "backbone_last_hidden_state" not in signature(model.forward).parameters
+    length = NEW_TOKENS if writes else 0
+    tokens = (
+        model.generate(prompt, max_new_tokens=length, min_new_tokens=length, do_sample=False) if writes else prompt
+    )
 
     parameters = sum(weight.numel() for weight in model.parameters())
     console.print(
