@@ -1,0 +1,29 @@
+"""docs/architectures.md speaks of every architecture, and what is committed is what it calls gated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from matrix.workshop import architectures
+
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "architectures.md").read_text(encoding="utf-8")
+TESTED = re.findall(
+    r"^\| (\w+) \| [\d,?]+ \| [\d,?]+ \| [^|]+ \| (\d+) \| (\d+) \| \d+ \| \w+ \|$", PAGE, re.MULTILINE
+)
+MISSING = re.findall(r"^\| (\w+) \| ([a-z-]+): .+ \|$", PAGE[PAGE.find("## Not gated") :], re.MULTILINE)
+
+
+def test_every_architecture_has_its_row() -> None:
+    assert sorted([name for name, *_ in TESTED] + [name for name, _ in MISSING]) == architectures()
+    assert f"has {len(architectures())} model files" in PAGE
+
+
+def test_what_is_committed_passes_its_tests() -> None:
+    gated = {name for name, passed, failed in TESTED if int(passed) and failed == "0"}
+    deltas = (ROOT / "modular").glob("modular_quality_gate_*.py")
+    assert gated == {path.stem.removeprefix("modular_quality_gate_") for path in deltas}
+    assert f"| gated, every test that was run passes | {len(gated)} |" in PAGE
+    assert all((ROOT / f"tests/models/quality_gate_{name}").is_dir() for name in gated)
