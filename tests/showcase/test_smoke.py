@@ -19,10 +19,14 @@ MODELS = sorted(module.name.removeprefix("quality_gate_") for module in pkgutil.
 def test_every_generated_model_runs(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert smoke.main(["--model", model]) == 0
     printed = capsys.readouterr().out
-    assert "logits [2, 6, 128]" in printed
     rows = [line for line in printed.splitlines() if line.startswith("│")]
-    assert len(rows) == LAYERS
-    assert len(printed.split("generated: ")[1].split(",")) == smoke.NEW_TOKENS
+    assert len(rows) == len(smoke.tiny_model(model).quality_layers()) <= LAYERS
+    written = printed.split("generated: ")[1]
+    if model == "csm":  # a depth decoder: its first position is another model's, and it writes nothing alone
+        assert "logits [2, 5, 128]" in printed and written.strip() == "[]"
+        return
+    assert "logits [2, 6, 128]" in printed
+    assert len(written.split(",")) == smoke.NEW_TOKENS
 
 
 def test_without_a_name_every_model_runs() -> None:
