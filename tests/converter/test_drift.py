@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,9 +140,7 @@ def test_models_made_from_another_release_run_under_it(project: Path, tmp_path: 
     """All four families: converted by the command line of an environment with that release, then run there."""
     package = make_release(tmp_path / "other", dict([CHANGED_MLP]))
     folder = make_project(tmp_path / "project")
-    for tool in ("converter", "facts", "showcase", "modular_converter.py", "smoke.py"):
-        (folder / "utils").mkdir(exist_ok=True)
-        subprocess.run(["cp", "-r", str(ROOT / "utils" / tool), str(folder / "utils")], check=True)
+    shutil.copytree(ROOT / "utils", folder / "utils", ignore=shutil.ignore_patterns("__pycache__"))
     environment = os.environ | {"PYTHONPATH": f"{package.parent}:{folder}", "HF_HUB_OFFLINE": "1"}
     for script, argv in (("modular_converter.py", ["--all", "--no-cache"]), ("smoke.py", [])):
         command = [sys.executable, str(folder / "utils" / script), *argv]
