@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CHECKS = ("lint", "fresh", "mutants", "upstream-tests", "test")
 LARGEST_FILE = 512 * 1024
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 
@@ -80,7 +82,7 @@ def test_without_a_model_everything_is_converted() -> None:
     assert re.search(r"modular_converter\.py --all$", dry_run("convert"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("broken", ["lint", "fresh", "test", None])
+@pytest.mark.parametrize("broken", [*CHECKS, None])
 def test_ci_runs_every_check_and_fails_when_one_does(broken: str | None, tmp_path: Path) -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
@@ -89,7 +91,7 @@ def test_ci_runs_every_check_and_fails_when_one_does(broken: str | None, tmp_pat
     make.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     run = subprocess.run([script], env={**os.environ, "PATH": path}, capture_output=True, text=True)
-    assert run.stdout.splitlines() == ["ran lint", "ran fresh", "ran test"]
+    assert run.stdout.splitlines() == [f"ran {check}" for check in CHECKS]
     assert run.returncode == (1 if broken else 0)
     assert run.stderr == (f"failed: {broken}\n" if broken else "")
 
@@ -110,3 +112,10 @@ def test_rooms_stay_small_and_typed(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno - node.lineno < LONGEST_FUNCTION, node.name
             assert node.returns is not None, node.name
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports them by their bare names: of two alike, the second is an error where both are collected."""
+    tests = [path for path in tracked_files() if ROOT / "tests" in path.parents and path.match("test_*.py")]
+    names = Counter(path.name for path in tests)
+    assert {name: count for name, count in names.items() if count > 1} == {}

@@ -1,4 +1,4 @@
-"""Toy bases of every variety and the deltas they get, or the refusal; `python tests/scaffold/test_cases.py` writes them anew."""
+"""Toy bases of every variety and their deltas or refusals; `python tests/scaffold/test_scaffold_cases.py` writes them anew."""
 
 from __future__ import annotations
 
