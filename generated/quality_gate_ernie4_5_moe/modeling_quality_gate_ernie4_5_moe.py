@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 ec218043be82568903ef0026286a3f123f07ea749549070e4d7ad000c742b0c6
+# Seal: sha256 3f97bdf0a6ae8c4a3732f3fbc0e23eb706f867cafb927ad2ee93c5c0759c721e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -465,7 +465,7 @@ class QualityGateErnie4_5_MoeDecoderLayer(GradientCheckpointingLayer):
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
-    Processes that share the model have to call this all of them; the first one writes.
+    Every process that shares the model has to call this; the first one writes.
     """
     weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
     weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
@@ -737,7 +737,8 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
             config's `output_router_logits` says so, and in training.
 
-    With scores it also returns their quality loss, and adds it to the loss where there is one.
+    With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
+    has a cache and no labels, has no quality loss.
     """
 
     def decorate(forward: Callable) -> Callable:
@@ -929,6 +930,7 @@ def add_quality_scores(
     logits: tuple[torch.Tensor, ...] | None,
     attention_mask: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
     quality_labels: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
@@ -944,6 +946,8 @@ def add_quality_scores(
     fields["quality_logits"] = logits
     if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
         fields["router_logits"] = logits
+    if past_key_values is not None and labels is None and quality_labels is None:
+        return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(
         logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 03fd0e9a8139c5da12e7ef21ba13a2b328acbf26f50bcbc26ef4b022a901fa39
+# Seal: sha256 6b76cbeb9fb231ea90f15733425d8f83f3b00b024bc56a0475b0a46f38875d15
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -797,7 +797,7 @@ class QualityGateKosmos2ImageToTextProjection(nn.Module):
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
-    Processes that share the model have to call this all of them; the first one writes.
+    Every process that shares the model has to call this; the first one writes.
     """
     weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
     weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
@@ -1075,7 +1075,8 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
             config's `output_router_logits` says so, and in training.
 
-    With scores it also returns their quality loss, and adds it to the loss where there is one.
+    With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
+    has a cache and no labels, has no quality loss.
     """
 
     def decorate(forward: Callable) -> Callable:
@@ -1267,6 +1268,7 @@ def add_quality_scores(
     logits: tuple[torch.Tensor, ...] | None,
     attention_mask: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
     quality_labels: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
@@ -1282,6 +1284,8 @@ def add_quality_scores(
     fields["quality_logits"] = logits
     if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
         fields["router_logits"] = logits
+    if past_key_values is not None and labels is None and quality_labels is None:
+        return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(
         logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids

@@ -36,7 +36,18 @@ def test_cached_logits_equal_the_bases(family: Family, attention: str) -> None:
         steps.append((first.logits, second.logits))
     assert all(map(torch.equal, *steps))
     assert second.quality_logits[0].shape == (2, 3, 1)
-    assert 0 < second.quality_loss < 1
+    assert second.quality_loss is None  # generating, nobody asks for it
+
+
+def test_labels_bring_the_quality_loss_back_beside_a_cache(family: Family) -> None:
+    gated = family.gated()
+    batch, mask = left_padded(tokens(), 3)
+    with torch.no_grad():
+        cache = gated(batch[:, :6], attention_mask=mask[:, :6], use_cache=True).past_key_values
+        options = {"attention_mask": mask, "past_key_values": cache, "output_router_logits": True}
+        labelled = gated(batch[:, 6:], labels=batch[:, 6:], **options)
+    assert 0 < labelled.quality_loss < 1
+    assert labelled.loss > labelled.lm_loss
 
 
 @pytest.mark.parametrize(("family", "attention"), WITH_ATTENTION, ids=str)
