@@ -13,7 +13,7 @@ import torch
 
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gates.py"
-ROW = re.compile(r"^(forward|training step|generation) +(.+?) {2,}([\d. ]+?)(?:  (reached|missed))?$", re.MULTILINE)
+ROW = re.compile(r"^(forward|training step|generation|decoding step) +(.+?) {2,}([\d. ]+?)(?:  (reached|missed))?$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def test_scores_are_computed_only_where_they_are_asked_for(bench: ModuleType) ->
         ("gated, scores on", "forward"): layers,
         ("gated, scores on", "training step"): layers,
         ("gated, scores on", "generation"): layers * work.new_tokens,
+        ("gated, scores on", "decoding step"): layers,
     }
 
 
