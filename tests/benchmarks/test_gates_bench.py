@@ -13,7 +13,9 @@ import torch
 
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gates.py"
-ROW = re.compile(r"^(forward|training step|generation|decoding step) +(.+?) {2,}([\d. ]+?)(?:  (reached|missed))?$", re.MULTILINE)
+ROW = re.compile(
+    r"^(forward|training step|generation|decoding step) +(.+?) {2,}([\d. ]+?)(?:  (reached|missed))?$", re.MULTILINE
+)
 
 
 @pytest.fixture(scope="module")
