@@ -82,7 +82,8 @@ def test_the_deltas_of_the_project_are_ordinary_python() -> None:
 
 # Deltas of the project that nobody has edited since they were scaffolded, one of each variety.
 @pytest.mark.parametrize(
-    "name", ["mistral", "mixtral", "cohere", "gpt_neox", "bloom", "roberta", "bart", "nemotron_h", "llama4"]
+    "name",
+    ["mistral", "mixtral", "cohere", "gpt_neox", "bloom", "roberta", "bart", "nemotron_h", "llama4", "xmod", "zamba2"],
 )
 def test_the_deltas_of_the_project_come_out_again(name: str) -> None:
     assert (ROOT / "modular" / f"modular_quality_gate_{name}.py").read_text() == scaffold(name).text

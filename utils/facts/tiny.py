@@ -46,6 +46,7 @@ TINY: Mapping[str, Any] = {
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
+    "forced_eos_token_id": None,
     # attention
     "num_attention_heads": 4,
     "attention_heads": 4,
@@ -124,11 +125,13 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "cohere_compass": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}},
     "dbrx": {
         "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8},
-        "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 48},
+        "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 48, "moe_num_experts": 4},
     },
+    "doge": {"is_moe": True},
     "dots3_note": {"num_key_value_heads": 4},
     "gemma3": {"layer_types": ["sliding_attention", "full_attention"] * 2},
     "gemma3n": {"layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0},
+    "gemma4": {"enable_moe_block": True},
     "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
@@ -158,7 +161,15 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
             "audio_token_id": 125,
         },
     },
+    # Language adapters stand between a feed-forward part and the end of its layer: here they are linear maps
+    "xmod": {"default_language": "en_XX", "hidden_act": "linear", "adapter_reuse_layer_norm": False},
     "zamba": {"layers_block_type": ["mamba", "hybrid"] * 2, "n_mamba_heads": 2},
+    "zamba2": {  # the last layer shares the block of the second
+        "layers_block_type": ["linear_attention", "hybrid", "hybrid", "hybrid"],
+        "num_mem_blocks": 2,
+        "adapter_rank": 4,
+        "num_key_value_heads": 4,
+    },
     "zaya": {"num_experts_per_tok": 1},
 }
 # Of the configuration of an image encoder, inside that of an image-text model.

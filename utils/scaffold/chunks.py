@@ -36,7 +36,7 @@ class Chunked:
 
     forward: str  # at the left margin
     line: int  # of the forward, where the gate stands
-    chunk: str  # the method, as a member
+    chunk: str  # the method, as a member; empty where it stays as it is
     adder: str  # the class that adds the residual
     adder_forward: str  # its forward, as a member
 
@@ -48,16 +48,20 @@ def chunked_layer(module: Module, node: ast.ClassDef, names: Mapping[str, str]) 
         return None
     parts = {name: ast.unparse(call.func) for name, call, _ in assigned_calls(module.own_method(node, "__init__"))}
     adder, first = module.classes.get(parts.get("output", "")), module.classes.get(parts.get("intermediate", ""))
-    if adder is None or first is None or "self.output(" not in ast.unparse(chunk):
-        raise NoPlace(1, f"`{CHUNK}` does not add its result to a residual through `self.output`")
-    text, line = _scored(dedent_function(module, forward), _norm(module, chunk, first))
-    chunk_text = add_parameter(dedent_function(module, chunk), "good_ratio: torch.Tensor")
-    chunk_text = add_argument(
-        chunk_text.replace(f"def {CHUNK}(", f"def {_SCALED_CHUNK}("), {"self.output"}, "good_ratio"
-    )
+    inside, outside = ("self.output(" in ast.unparse(each) for each in (chunk, forward))
+    if adder is None or first is None or inside == outside:
+        raise NoPlace(1, f"neither `{CHUNK}` nor forward adds the result to a residual through `self.output`")
+    text, line = _scored(dedent_function(module, forward), _norm(module, chunk, first), in_chunks=inside)
     adding = _adding(add_parameter(dedent_function(module, module.method(adder, "forward")), _RATIO))
-    members = (indent_function(rename(each, names)) for each in (chunk_text, adding))
-    return Chunked(text, line, next(members), adder.name, next(members))
+    chunk_text = _scaled(dedent_function(module, chunk)) if inside else ""
+    members = [indent_function(rename(each, names)) if each else "" for each in (chunk_text, adding)]
+    return Chunked(text, line, members[0], adder.name, members[1])
+
+
+def _scaled(chunk: str) -> str:
+    """The method that takes the ratio as well."""
+    text = add_parameter(chunk, "good_ratio: torch.Tensor").replace(f"def {CHUNK}(", f"def {_SCALED_CHUNK}(")
+    return add_argument(text, {"self.output"}, "good_ratio")
 
 
 def _norm(module: Module, chunk: ast.FunctionDef, first: ast.ClassDef) -> str:
@@ -74,7 +78,8 @@ def _first_line(module: Module, node: ast.ClassDef) -> str:
     return ast.unparse(module.method(node, "forward").body[0])
 
 
-def _scored(text: str, norm: str) -> tuple[str, int]:
+def _scored(text: str, norm: str, in_chunks: bool) -> tuple[str, int]:
+    """The forward with a gate before the statement that runs the chunks, and the line of that statement."""
     wrapper = cst.MetadataWrapper(cst.parse_module(text))
     lines = wrapper.resolve(cst.metadata.PositionProvider)
     [function] = wrapper.module.body
@@ -88,14 +93,23 @@ def _scored(text: str, norm: str) -> tuple[str, int]:
     if call is None:
         raise NoPlace(lines[start].start.line, f"`self.{CHUNK}` is not run by apply_chunking_to_forward")
     given = wrapper.module.code_for_node(call.args[-1].value)
-    more = call.with_changes(args=[*call.args[:-1], *cst.parse_expression(f"f({given}, good_ratio)").args])
-    scaled = wrapper.module.code_for_node(start.deep_replace(call, more).with_changes(leading_lines=[])).strip()
-    scaled = scaled.replace(f"self.{CHUNK}", f"self.{_SCALED_CHUNK}")
-    plain = wrapper.module.code_for_node(start.with_changes(leading_lines=[])).strip()
-    branches = cst.parse_module(_SCALED.format(_joined(scaled), _joined(plain))).body
-    edited = [*body[:place], *score(start, norm.format(given)), *branches, *body[place + 1 :]]
+    run = _run_scaled(start, call, given) if in_chunks else [start.with_changes(leading_lines=[])]
+    edited = [*body[:place], *score(start, norm.format(given)), *run, *body[place + 1 :]]
     tree = function.with_changes(body=function.body.with_changes(body=edited))
-    return wrapper.module.with_changes(body=[tree]).code, lines[start].start.line
+    code = wrapper.module.with_changes(body=[tree]).code
+    if not in_chunks:
+        code = add_argument(code, {"self.output"}, "good_ratio if self.scale_ffn else None")
+    return code, lines[start].start.line
+
+
+def _run_scaled(start: cst.SimpleStatementLine, call: cst.Call, given: str) -> list[cst.BaseStatement]:
+    """The statement that runs the chunks in two branches, of which one gives them the ratio as well."""
+    code = cst.Module([]).code_for_node
+    more = call.with_changes(args=[*call.args[:-1], *cst.parse_expression(f"f({given}, good_ratio)").args])
+    scaled = code(start.deep_replace(call, more).with_changes(leading_lines=[])).strip()
+    scaled = scaled.replace(f"self.{CHUNK}", f"self.{_SCALED_CHUNK}")
+    plain = code(start.with_changes(leading_lines=[])).strip()
+    return list(cst.parse_module(_SCALED.format(_joined(scaled), _joined(plain))).body)
 
 
 def _joined(statement: str) -> str:

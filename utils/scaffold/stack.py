@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scaffold.find import Base
@@ -143,7 +143,8 @@ def _pretrained(module: Module, model: ast.ClassDef) -> ast.ClassDef:
 def _layers(module: Module, keeper: ast.ClassDef) -> tuple[str, tuple[ast.ClassDef, ...]]:
     """The attribute that holds the decoder layers, and the classes that may be in it."""
     name, node = _lists(module, keeper)[0]
-    return name, tuple(_reachable(module, module.own_method(keeper, "__init__"), node.value))
+    builders = [module.own_method(keeper, "__init__"), *_own_calls(module, keeper, node)]
+    return name, tuple(_reachable(module, [node.value, *reversed(builders)]))
 
 
 def _lists(module: Module, keeper: ast.ClassDef) -> list[tuple[str, ast.Assign]]:
@@ -153,8 +154,23 @@ def _lists(module: Module, keeper: ast.ClassDef) -> list[tuple[str, ast.Assign]]
     return [
         (name, node)
         for name, call, node in assigned_calls(init)
-        if ast.unparse(call.func).endswith("ModuleList") and name in iterated
+        if name in iterated and (_makes_list(call) or any(map(_returns_list, _own_calls(module, keeper, node))))
     ]
+
+
+def _own_calls(module: Module, keeper: ast.ClassDef, tree: ast.AST) -> list[Function]:
+    """The methods of a class that an expression of it calls: `self.get_layers()`."""
+    names = [node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and is_self(node.func)]
+    return [method for name in names if (method := module.own_method(keeper, name))]
+
+
+def _returns_list(method: Function) -> bool:
+    returned = [node.value for node in ast.walk(method) if isinstance(node, ast.Return)]
+    return any(isinstance(value, ast.Call) and _makes_list(value) for value in returned)
+
+
+def _makes_list(call: ast.Call) -> bool:
+    return ast.unparse(call.func).endswith("ModuleList")
 
 
 def _iterated(module: Module, model: ast.ClassDef) -> set[str]:
@@ -164,9 +180,9 @@ def _iterated(module: Module, model: ast.ClassDef) -> set[str]:
     return {each.attr for loop in loops for each in ast.walk(loop.iter) if is_self(each)}
 
 
-def _reachable(module: Module, init: Function, value: ast.expr) -> Iterator[ast.ClassDef]:
-    """The layer classes that an expression names, or that the method names where the expression names none."""
-    for tree in (value, init):
+def _reachable(module: Module, trees: Iterable[ast.AST]) -> Iterator[ast.ClassDef]:
+    """The layer classes that the first of these trees names that names any."""
+    for tree in trees:
         found = [each for each in _classes_named(module, tree) if _is_layer(module, each)]
         if found:
             yield from found
