@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from upstream.conventions import document_forwards, document_outputs, note_branches
+from upstream.conventions import document_outputs, note_branches
 from upstream.rewriting import (
     drop_registrations,
     export_classes,
@@ -148,17 +148,6 @@ def test_an_output_without_fields_describes_those_behind_its_first_base() -> Non
 def test_an_output_with_nothing_to_describe_passes() -> None:
     text = '@dataclass\nclass ToyModelOutput(ToyOutput, BaseModelOutputWithPast):\n    """What it says."""\n'
     assert document_outputs(text, MODEL).endswith("BaseModelOutputWithPast):\n    pass\n")
-
-
-def test_decorated_forwards_are_documented_and_bare_ones_inherit() -> None:
-    text = (
-        "class ToyForCausalLM(A):\n    @returns\n    def forward(self):\n        pass\n\n\n"
-        "class ToyModel(A):\n    def forward(self):\n        pass\n\n\n"
-        "class ToyLayer(A):\n    @returns\n    def forward(self):\n        pass\n"
-    )
-    documented = document_forwards(text, MODEL)
-    assert documented.count("auto_docstring") == 1
-    assert "    @returns\n    @auto_docstring\n    def forward" in documented.split("class ToyModel")[0]
 
 
 BRANCHES = """\

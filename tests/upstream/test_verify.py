@@ -192,6 +192,16 @@ def test_missing_kwargs_are_found() -> None:
     assert found(modeling_checks.exported, exported_tree()) == {}
 
 
+def test_inputs_that_nothing_describes_are_found() -> None:
+    said, head = "(custom_args=QUALITY_GATE_INPUTS)", "returns_quality_scores(QualityGateLlamaTokenClassifierOutput)"
+    undescribed = plant(MODELING, f"    @auto_docstring{said}\n    @{head}", f"    @auto_docstring\n    @{head}")
+    taken_over = plant(MODELING, f"    @auto_docstring{said}\n    @{head}\n", f"    forward = {head}(A.forward)\n\n")
+    for tree in (undescribed, taken_over):
+        path, _, message = found(modeling_checks.documented_inputs, tree)["undocumented-input"]
+        assert path == MODELING and "QualityGateLlamaForTokenClassification.forward" in message
+    assert found(modeling_checks.documented_inputs, exported_tree()) == {}
+
+
 def test_a_missing_date_is_found() -> None:
     tree = plant(PAGE, f"*This model was contributed to Hugging Face Transformers on {TODAY}.*\n", "")
     path, line, _ = found(page_checks.dates, tree)["missing-date"]
@@ -232,15 +242,14 @@ def test_a_class_without_the_prefix_is_found(path: str) -> None:
 
 @pytest.mark.parametrize("path", [MODULAR, MODELING])
 def test_an_in_place_initialisation_is_found(path: str) -> None:
-    tree = plant(path, "init.normal_(module.weight, ", "module.weight.data.normal_(")
+    tree = plant(path, "init.normal_(module.gate.weight, ", "module.gate.weight.data.normal_(")
     where, line, _ = found(modeling_checks.initialisation, tree)["in-place-init"]
-    assert (where, line) == (path, line_of(tree, path, "module.weight.data.normal_("))
+    assert (where, line) == (path, line_of(tree, path, "module.gate.weight.data.normal_("))
 
 
 def test_an_in_place_operation_on_a_new_tensor_is_none() -> None:
-    tree = plant(
-        MODULAR, "init.normal_(module.weight, ", "init.copy_(module.weight, torch.empty(3).uniform_()); print("
-    )
+    new = "init.copy_(module.gate.weight, torch.empty(3).uniform_()); print("
+    tree = plant(MODULAR, "init.normal_(module.gate.weight, ", new)
     assert found(modeling_checks.initialisation, tree) == {}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from converter.diagnostics import Diagnostic
 from upstream.layout import MODELS
-from upstream.spans import Span, insert_above, substitute
+from upstream.spans import Span, insert_above, substitute, with_imports
 from upstream.values import Tree
 
 
@@ -64,7 +64,7 @@ def settle_base_calls(modular: str, there: Mapping[str, ast.ClassDef], home: Map
             elif defined and not defines and own in lines[number]:
                 lines[number] = lines[number].replace(own, past)
                 imports.add(f"from {module} import {root}\n")
-    return _import("".join(lines), imports)
+    return with_imports("".join(lines), imports)
 
 
 def settle_config_docs(modular: str, there: Mapping[str, ast.ClassDef]) -> str:
@@ -96,7 +96,7 @@ def keep_checkpoints(modular: str, there: Mapping[str, ast.ClassDef]) -> str:
         if not node.decorator_list and all(needed) and any(map(_NAMES_CHECKPOINT.match, decorators)):
             modular = insert_above(modular, node.lineno, "\n".join(f"@{each}" for each in decorators))
             imports |= needed
-    return _import(modular, imports)
+    return with_imports(modular, imports)
 
 
 def changed_parents(modular: str, tree: Tree, home: Tree, path: str) -> list[Diagnostic]:
@@ -113,15 +113,6 @@ def changed_parents(modular: str, tree: Tree, home: Tree, path: str) -> list[Dia
             fix = "compare the two and take over what changed"
             found.append(Diagnostic("parent-changed", path, method.lineno, 1, message, fix))
     return found
-
-
-def _import(text: str, statements: set[str]) -> str:
-    """The text with more imports, above the first that is relative; ruff puts them in order."""
-    if not statements:
-        return text
-    first = next(node.lineno for node in ast.parse(text).body if isinstance(node, ast.ImportFrom) and node.level)
-    lines = text.splitlines(keepends=True)
-    return "".join([*lines[: first - 1], *sorted(statements), *lines[first - 1 :]])
 
 
 def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:

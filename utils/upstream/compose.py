@@ -12,6 +12,8 @@ from testgen.upstream import upstream_test
 from converter.diagnostics import Diagnostic
 from upstream.adapting import adapt, changed_parents
 from upstream.conversion import formatted, generate
+from upstream.examples import complete_examples
+from upstream.heads import spell_out_heads
 from upstream.layout import configuration_path, init_path, modular_path, page_path, tests_folder, tests_path
 from upstream.page import checkpoints, render_page
 from upstream.rewriting import HOLDERS, rewrite
@@ -43,7 +45,7 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     """Everything that one model brings. Raises ConversionError where it cannot be converted there."""
     path = modular_path(model.name)
     modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
-    modular = formatted(path, modular, setting)
+    modular = formatted(path, complete_examples(spell_out_heads(modular, tree)), setting)
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
     try:
         facts = read_facts(model.name, _by_name(generated))

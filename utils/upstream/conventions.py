@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from upstream.decorators import DOCUMENTED, name_of
 from upstream.spans import Span, insert_above, substitute
 from upstream.values import Model
 
 
-DOCUMENTED = "auto_docstring"
 NOTE = "# CODEPATH: {} a training option: any checkpoint may take either path"
 # Fields of transformers' outputs that it asks to be documented anew wherever another class stands before them.
 _LOSS = """loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when {labels}):
@@ -46,8 +46,8 @@ _FIELD = re.compile(r"\bconfig\.(\w+)")
 def document_outputs(text: str, model: Model) -> str:
     """`@auto_docstring` above `@dataclass` on output classes, whose docstrings then hold nothing but their fields."""
     for node in reversed(list(_classes(ast.parse(text)))):
-        names = [_name(each) for each in node.decorator_list]
-        if "dataclass" in names and DOCUMENTED not in names and any("Output" in _name(each) for each in node.bases):
+        names = [name_of(each) for each in node.decorator_list]
+        if "dataclass" in names and DOCUMENTED not in names and any("Output" in name_of(each) for each in node.bases):
             text = _document_output(text, node)
     return text
 
@@ -67,18 +67,8 @@ def _document_output(text: str, node: ast.ClassDef) -> str:
 
 def _base_fields(node: ast.ClassDef) -> tuple[str, ...]:
     """What the docstring of a class without fields says of those behind its first base."""
-    behind = [_name(each).removesuffix("WithPast") for each in node.bases[1:]]
+    behind = [name_of(each).removesuffix("WithPast") for each in node.bases[1:]]
     return next((said for name, said in BASE_FIELDS.items() if any(each.endswith(name) for each in behind)), ())
-
-
-def document_forwards(text: str, model: Model) -> str:
-    """`@auto_docstring` innermost on every decorated `forward` of a model: one decorator replaces all of the parent's."""
-    methods = [each for node in _classes(ast.parse(text)) if _is_model(node) for each in node.body]
-    for method in reversed(methods):
-        if isinstance(method, ast.FunctionDef) and method.name == "forward" and method.decorator_list:
-            if DOCUMENTED not in [_name(each) for each in method.decorator_list]:
-                text = insert_above(text, method.lineno, f"    @{DOCUMENTED}")
-    return text
 
 
 def note_branches(text: str, model: Model) -> str:
@@ -131,15 +121,5 @@ def _comment_above(lines: list[str], line: int) -> str:
     return "\n".join(lines[first:line])
 
 
-def _is_model(node: ast.ClassDef) -> bool:
-    return node.name.endswith("Model") or re.search(r"For[A-Z]\w+$", node.name) is not None
-
-
 def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
     return (node for node in tree.body if isinstance(node, ast.ClassDef))
-
-
-def _name(node: ast.expr) -> str:
-    """`@auto_docstring(...)`, `nn.Module` -> "auto_docstring", "Module"."""
-    called = node.func if isinstance(node, ast.Call) else node
-    return ast.unparse(called).rpartition(".")[2]

@@ -6,7 +6,9 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from upstream.conventions import document_forwards, document_outputs, note_branches
+from upstream.conventions import document_outputs, note_branches
+from upstream.forwards import document_forwards
+from upstream.leaving import know_gates, leave_files, leave_printing
 from upstream.spans import Span, drop, statement_span, substitute
 from upstream.values import Model, refuse
 
@@ -102,6 +104,9 @@ STEPS: Sequence[Rewrite] = (
     relative_imports,
     import_examples,
     drop_registrations,
+    leave_files,
+    leave_printing,
+    know_gates,
     export_classes,
     document_outputs,
     document_forwards,

@@ -44,3 +44,12 @@ def insert_above(text: str, line: int, new: str) -> str:
     """The text with a line put above another, whose number counts from 1."""
     lines = text.splitlines(keepends=True)
     return "".join([*lines[: line - 1], f"{new}\n", *lines[line - 1 :]])
+
+
+def with_imports(text: str, statements: set[str]) -> str:
+    """The text with more imports, above the first that is relative; ruff puts them in order."""
+    if not statements:
+        return text
+    first = next(node.lineno for node in ast.parse(text).body if isinstance(node, ast.ImportFrom) and node.level)
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[: first - 1], *sorted(statements), *lines[first - 1 :]])

@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     modeling_checks.prefixed,
     modeling_checks.exported,
     modeling_checks.keyword_arguments,
+    modeling_checks.documented_inputs,
     modeling_checks.initialisation,
     modeling_checks.base_prefixes,
     modeling_checks.relative_imports,

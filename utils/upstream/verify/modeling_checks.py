@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from converter.diagnostics import Diagnostic
+from upstream.forwards import INPUTS, RETURNS, decorator
 from upstream.verify.subject import File, Subject, finding, names_of
 
 
@@ -52,6 +53,22 @@ def keyword_arguments(subject: Subject) -> Iterator[Diagnostic]:
                 message = f"`{node.name}.forward` takes no **kwargs"
                 fix = "end its signature with `**kwargs: Unpack[TransformersKwargs]`"
                 yield finding(file, each.lineno, "missing-kwargs", message, fix)
+
+
+def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
+    """Every `forward` that takes the gates' inputs describes them: outermost, where the decorator sees them."""
+    file = subject.modeling
+    for node in file.classes():
+        for each in node.body:
+            decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
+            if isinstance(each, ast.Assign) and ast.unparse(each).startswith(f"forward = {RETURNS}("):
+                fix = f"write the method out, with `{decorator()}` on top"
+            elif any(one.startswith(f"{RETURNS}(") for one in decorators) and INPUTS not in decorators[0]:
+                fix = f"put `{decorator()}` on top of its decorators"
+            else:
+                continue
+            message = f"`{node.name}.forward` does not describe `quality_labels` and `output_router_logits`"
+            yield finding(file, each.lineno, "undocumented-input", message, fix)
 
 
 def initialisation(subject: Subject) -> Iterator[Diagnostic]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from converter.casing import read_casing
 from converter.diagnostics import Diagnostic
+from upstream.decorators import name_of
 from upstream.layout import (
     MODELS,
     configuration_path,
@@ -153,4 +154,4 @@ def finding(file: File | str, line: int, code: str, message: str, fix: str) -> D
 
 def names_of(decorators: list[ast.expr]) -> list[str]:
     """`@auto_docstring(...)` -> "auto_docstring"."""
-    return [ast.unparse(each.func if isinstance(each, ast.Call) else each).rpartition(".")[2] for each in decorators]
+    return [name_of(each) for each in decorators]
