@@ -54,6 +54,7 @@ def test_nothing_is_written_where_a_run_only_looks(project: Path) -> None:
     ("name", "code"),
     [
         ("mamba", "no-feed-forward"),
+        ("rwkv", "no-samples"),
         ("bert", "no-language-model"),
         ("mistrall", "unknown-base"),
         ("../llama", "unknown-base"),

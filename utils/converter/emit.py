@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,10 @@ from converter.scope import Scope
 from converter.values import Layout, Target
 
 
+_ANCHORS = {2: "transformers.models", 3: "transformers"}  # what dots mean in a file of a model
+_INSIDE = re.compile(r"^([ \t]+from )(\.{2,3})([\w.]*)(?= import )", re.MULTILINE)
+
+
 def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Target, exported: Sequence[str]) -> str:
     """The unformatted text of one output file."""
     draft = drafts[kind]
@@ -41,6 +46,8 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
         plain, guards = put_behind_guards(plain, guards)
     lines = [localize(each, target) for each in (*plain, *guards)]
     imports = "".join(each.render() for each in lines)
+    if target.layout is Layout.PACKAGE:
+        body = _INSIDE.sub(lambda found: found[1] + _absolute(len(found[2]), found[3]), body)
     names = ", ".join(f'"{name}"' for name in exported)
     lead = scope.delta.definitions["__all__"].lead
     return f"{render_banner(target)}{scope.delta.header}{imports}{body}{lead}__all__ = [{names}]\n"
@@ -88,7 +95,10 @@ def localize(each: ImportLine | Guard, target: Target) -> ImportLine | Guard:
 
 def absolute(item: ImportItem) -> ImportItem:
     """`from ...utils import x` -> `from transformers.utils import x`, as seen from a file of a model."""
-    anchor = {2: "transformers.models", 3: "transformers"}.get(item.level)
-    if anchor is None:  # from above transformers, which the module then names
+    if item.level not in _ANCHORS:  # from above transformers, which the module then names
         return replace(item, level=0)
-    return replace(item, module=f"{anchor}.{item.module}" if item.module else anchor, level=0)
+    return replace(item, module=_absolute(item.level, item.module), level=0)
+
+
+def _absolute(level: int, module: str) -> str:
+    return f"{_ANCHORS[level]}.{module}" if module else _ANCHORS[level]

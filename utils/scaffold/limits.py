@@ -19,7 +19,11 @@ def check_runs(module: Module, model: ast.ClassDef, container: str | None, calls
     Each layer has to run once for each token of each input; layers that training drops at random do not count.
     """
     forward = module.method(model, "forward")
-    problems = [*_repeated(module, model, forward, container, set(calls)), *_foreign(module, model, forward)]
+    problems = [
+        *_repeated(module, model, forward, container, set(calls)),
+        *_foreign(module, model, forward),
+        *_unmasked(module, model, forward),
+    ]
     if problems:
         raise problems[0]
 
@@ -53,10 +57,19 @@ def _foreign(module: Module, model: ast.ClassDef, forward: Function) -> Iterable
             yield module.refuse(call, "no-samples", message, _FIX)
 
 
+def _unmasked(module: Module, model: ast.ClassDef, forward: Function) -> Iterable[ConversionError]:
+    """A mask that is asked for and has no effect: `if attention_mask is not None: warn(...)`."""
+    read = [each for each in ast.walk(forward) if isinstance(each, ast.Name) and each.id == "attention_mask"]
+    tests = [each for node in ast.walk(forward) if isinstance(node, ast.If) for each in ast.walk(node.test)]
+    if read and set(read) <= set(tests):
+        message = f"{model.name} takes an attention mask and ignores it: padding would change the scores of a sample"
+        yield module.refuse(read[0], "no-samples", message, _FIX)
+
+
 def check_imports(module: Module, definitions: Iterable[str]) -> None:
-    """Refuse a base whose functions import from transformers by relative paths: a generated file lies elsewhere."""
+    """Refuse a base whose functions import from files beside it, which a generated file does not have."""
     for name in definitions:
         for node in ast.walk(module.definitions[name]):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                message = f"`{name}` imports relatively inside a function, which would not stand alone"
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                message = f"`{name}` imports `{node.module}`, a file beside it, which would not stand alone"
                 raise module.refuse(node, "no-standalone", message, _FIX)

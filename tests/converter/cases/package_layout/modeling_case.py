@@ -1,6 +1,6 @@
 # Generated from src/transformers/models/case/modular_case.py and transformers 5.23.0.
 # Do not edit: change the modular file and convert it again.
-# Seal: sha256 6a77367fb8de501798925335be304aec5a802dc5b05c97bcbfd224e932dcbf6d
+# Seal: sha256 6c941429c93aa96087b0f1fdc97f8ace4851b497647c8472d36dadeb8e2b36a4
 # The licence of the case.
 import torch
 
@@ -16,6 +16,16 @@ class CaseModel(PreTrainedModel):
 
     def act(self):
         return ACT2FN["silu"]
+
+    def kernel(self):
+        from transformers.integrations.hub_kernels import (
+            get_kernel,  # only where it is asked for
+        )
+        from transformers.models import auto
+
+        from .configuration_case import CaseConfig
+
+        return get_kernel(auto, CaseConfig)
 
     def forward(self, x: torch.Tensor):
         return AutoModel.from_config(self.config)(x)

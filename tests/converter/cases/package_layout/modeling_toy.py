@@ -8,3 +8,12 @@ class ToyModel(PreTrainedModel):
 
     def act(self):
         return ACT2FN["silu"]
+
+    def kernel(self):
+        from ...integrations.hub_kernels import (
+            get_kernel,  # only where it is asked for
+        )
+        from .. import auto
+        from .configuration_toy import ToyConfig
+
+        return get_kernel(auto, ToyConfig)
