@@ -225,8 +225,6 @@ class QualityGateBambaPreTrainedModel(BambaPreTrainedModel):
 
 
 class QualityGateBambaModel(BambaModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateBambaModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -243,7 +243,6 @@ class QualityGateBartForConditionalGeneration(BartForConditionalGeneration):
 
 
 class QualityGateBartDecoder(BartDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateBartDecoderLayer,
         "attentions": OutputRecorder(QualityGateBartAttention, index=1, layer_name="self_attn"),

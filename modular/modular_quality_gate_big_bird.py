@@ -359,8 +359,6 @@ class QualityGateBigBirdPreTrainedModel(BigBirdPreTrainedModel):
 
 
 class QualityGateBigBirdModel(BigBirdModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateBigBirdModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

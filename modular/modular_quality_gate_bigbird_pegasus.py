@@ -266,7 +266,6 @@ class QualityGateBigBirdPegasusForConditionalGeneration(BigBirdPegasusForConditi
 
 
 class QualityGateBigBirdPegasusDecoder(BigBirdPegasusDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateBigBirdPegasusDecoderLayer,
         "attentions": OutputRecorder(QualityGateBigBirdPegasusDecoderAttention, index=1, layer_name="self_attn"),

@@ -244,8 +244,6 @@ class QualityGateBioGptPreTrainedModel(BioGptPreTrainedModel):
 
 
 class QualityGateBioGptModel(BioGptModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateBioGptModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -201,8 +201,6 @@ class QualityGateBitNetPreTrainedModel(BitNetPreTrainedModel):
 
 
 class QualityGateBitNetModel(BitNetModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateBitNetModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -258,7 +258,6 @@ class QualityGateBlenderbotForConditionalGeneration(BlenderbotForConditionalGene
 
 
 class QualityGateBlenderbotDecoder(BlenderbotDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateBlenderbotDecoderLayer,
         "attentions": OutputRecorder(QualityGateBlenderbotAttention, index=1, layer_name="self_attn"),

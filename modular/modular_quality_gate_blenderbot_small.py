@@ -245,7 +245,6 @@ class QualityGateBlenderbotSmallForConditionalGeneration(BlenderbotSmallForCondi
 
 
 class QualityGateBlenderbotSmallDecoder(BlenderbotSmallDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateBlenderbotSmallDecoderLayer,
         "attentions": OutputRecorder(QualityGateBlenderbotSmallAttention, index=1, layer_name="self_attn"),

@@ -254,8 +254,6 @@ class QualityGateBloomPreTrainedModel(BloomPreTrainedModel):
 
 
 class QualityGateBloomModel(BloomModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateBloomModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

@@ -284,8 +284,6 @@ class QualityGateCamembertPreTrainedModel(CamembertPreTrainedModel):
 
 
 class QualityGateCamembertModel(CamembertModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateCamembertModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -267,8 +267,6 @@ class QualityGateClvpModelForConditionalGeneration(ClvpModelForConditionalGenera
 
 
 class QualityGateClvpDecoder(ClvpDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateClvpModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

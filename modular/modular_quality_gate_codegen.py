@@ -196,8 +196,6 @@ class QualityGateCodeGenPreTrainedModel(CodeGenPreTrainedModel):
 
 
 class QualityGateCodeGenModel(CodeGenModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateCodeGenModelOutputWithPast)
     @records_quality_scores
     @capture_outputs

@@ -208,8 +208,6 @@ class QualityGateCsmPreTrainedModel(CsmPreTrainedModel):
 
 
 class QualityGateCsmDepthDecoderModel(CsmDepthDecoderModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateCsmDepthDecoderModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -214,8 +214,6 @@ class QualityGateDbrxPreTrainedModel(DbrxPreTrainedModel):
 
 
 class QualityGateDbrxModel(DbrxModel):
-    _tp_plan = {"blocks.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateDbrxModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -226,8 +226,6 @@ class QualityGateDiffLlamaPreTrainedModel(DiffLlamaPreTrainedModel):
 
 
 class QualityGateDiffLlamaModel(DiffLlamaModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateDiffLlamaModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -347,8 +347,6 @@ class QualityGateElectraPreTrainedModel(ElectraPreTrainedModel):
 
 
 class QualityGateElectraModel(ElectraModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateElectraModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -209,8 +209,6 @@ class QualityGateEmu3PreTrainedModel(Emu3PreTrainedModel):
 
 
 class QualityGateEmu3TextModel(Emu3TextModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateEmu3ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -343,8 +343,6 @@ class QualityGateErniePreTrainedModel(ErniePreTrainedModel):
 
 
 class QualityGateErnieModel(ErnieModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateErnieModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -279,8 +279,6 @@ class QualityGateFalconPreTrainedModel(FalconPreTrainedModel):
 
 
 class QualityGateFalconModel(FalconModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateFalconModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

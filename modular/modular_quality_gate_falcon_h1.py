@@ -263,8 +263,6 @@ class QualityGateFalconH1PreTrainedModel(FalconH1PreTrainedModel):
 
 
 class QualityGateFalconH1Model(FalconH1Model):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateFalconH1ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -255,8 +255,6 @@ class QualityGateGPTBigCodePreTrainedModel(GPTBigCodePreTrainedModel):
 
 
 class QualityGateGPTBigCodeModel(GPTBigCodeModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateGPTBigCodeModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

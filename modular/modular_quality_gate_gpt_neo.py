@@ -227,8 +227,6 @@ class QualityGateGPTNeoPreTrainedModel(GPTNeoPreTrainedModel):
 
 
 class QualityGateGPTNeoModel(GPTNeoModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateGPTNeoModelOutputWithPast)
     @records_quality_scores
     @capture_outputs

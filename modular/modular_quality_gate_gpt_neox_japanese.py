@@ -210,8 +210,6 @@ class QualityGateGPTNeoXJapanesePreTrainedModel(GPTNeoXJapanesePreTrainedModel):
 
 
 class QualityGateGPTNeoXJapaneseModel(GPTNeoXJapaneseModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateGPTNeoXJapaneseModelOutputWithPast)
     @records_quality_scores
     @capture_outputs

@@ -209,8 +209,6 @@ class QualityGateGPTJPreTrainedModel(GPTJPreTrainedModel):
 
 
 class QualityGateGPTJModel(GPTJModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateGPTJModelOutputWithPast)
     @records_quality_scores
     @capture_outputs

@@ -210,8 +210,6 @@ class QualityGateHunYuanDenseV1PreTrainedModel(HunYuanDenseV1PreTrainedModel):
 
 
 class QualityGateHunYuanDenseV1Model(HunYuanDenseV1Model):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateHunYuanDenseV1ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -230,8 +230,6 @@ class QualityGateJetMoePreTrainedModel(JetMoePreTrainedModel):
 
 
 class QualityGateJetMoeModel(JetMoeModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateJetMoeModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

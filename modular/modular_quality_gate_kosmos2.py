@@ -247,7 +247,6 @@ class QualityGateKosmos2PreTrainedModel(Kosmos2PreTrainedModel):
 
 
 class QualityGateKosmos2TextTransformer(Kosmos2TextTransformer):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateKosmos2TextBlock,
         "attentions": OutputRecorder(QualityGateKosmosTextAttention, index=1, layer_name="self_attn"),

@@ -234,7 +234,6 @@ class QualityGateKosmos2_5PreTrainedModel(Kosmos2_5PreTrainedModel):
 
 
 class QualityGateKosmos2_5TextTransformer(Kosmos2_5TextTransformer):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateKosmos2_5TextBlock,
         "attentions": QualityGateKosmos2_5TextAttention,

@@ -215,8 +215,6 @@ class QualityGateLfm2PreTrainedModel(Lfm2PreTrainedModel):
 
 
 class QualityGateLfm2Model(Lfm2Model):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateLfm2ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

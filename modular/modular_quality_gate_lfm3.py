@@ -220,8 +220,6 @@ class QualityGateLfm3PreTrainedModel(Lfm3PreTrainedModel):
 
 
 class QualityGateLfm3Model(Lfm3Model):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateLfm3ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -247,7 +247,6 @@ class QualityGateMarianMTModel(MarianMTModel):
 
 
 class QualityGateMarianDecoder(MarianDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateMarianDecoderLayer,
         "attentions": OutputRecorder(QualityGateMarianAttention, index=1, layer_name="self_attn"),

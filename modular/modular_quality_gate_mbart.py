@@ -254,7 +254,6 @@ class QualityGateMBartForConditionalGeneration(MBartForConditionalGeneration):
 
 
 class QualityGateMBartDecoder(MBartDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateMBartDecoderLayer,
         "attentions": OutputRecorder(QualityGateMBartAttention, index=1, layer_name="self_attn"),

@@ -397,8 +397,6 @@ class QualityGateMegatronBertPreTrainedModel(MegatronBertPreTrainedModel):
 
 
 class QualityGateMegatronBertModel(MegatronBertModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateMegatronBertModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

@@ -227,8 +227,6 @@ class QualityGateModernBertDecoderPreTrainedModel(ModernBertDecoderPreTrainedMod
 
 
 class QualityGateModernBertDecoderModel(ModernBertDecoderModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateModernBertDecoderModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -238,8 +238,6 @@ class QualityGateMoshiPreTrainedModel(MoshiPreTrainedModel):
 
 
 class QualityGateMoshiModel(MoshiModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateMoshiModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

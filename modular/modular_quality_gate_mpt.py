@@ -255,8 +255,6 @@ class QualityGateMptPreTrainedModel(MptPreTrainedModel):
 
 
 class QualityGateMptModel(MptModel):
-    _tp_plan = {"blocks.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateMptModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

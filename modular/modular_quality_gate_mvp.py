@@ -277,8 +277,6 @@ class QualityGateMvpForConditionalGeneration(MvpForConditionalGeneration):
 
 
 class QualityGateMvpDecoder(MvpDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateMvpModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

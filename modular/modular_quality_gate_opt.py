@@ -247,8 +247,6 @@ class QualityGateOPTPreTrainedModel(OPTPreTrainedModel):
 
 
 class QualityGateOPTDecoder(OPTDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateOPTModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -254,7 +254,6 @@ class QualityGatePegasusForConditionalGeneration(PegasusForConditionalGeneration
 
 
 class QualityGatePegasusDecoder(PegasusDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGatePegasusDecoderLayer,
         "attentions": OutputRecorder(QualityGatePegasusAttention, index=1, layer_name="self_attn"),

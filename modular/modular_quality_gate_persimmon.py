@@ -222,8 +222,6 @@ class QualityGatePersimmonPreTrainedModel(PersimmonPreTrainedModel):
 
 
 class QualityGatePersimmonModel(PersimmonModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGatePersimmonModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -243,7 +243,6 @@ class QualityGatePLBartForConditionalGeneration(PLBartForConditionalGeneration):
 
 
 class QualityGatePLBartDecoder(PLBartDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGatePLBartDecoderLayer,
         "attentions": OutputRecorder(QualityGatePLBartAttention, index=1, layer_name="self_attn"),

@@ -224,8 +224,6 @@ class QualityGateRecurrentGemmaPreTrainedModel(RecurrentGemmaPreTrainedModel):
 
 
 class QualityGateRecurrentGemmaModel(RecurrentGemmaModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateRecurrentGemmaModelOutput)
     @records_quality_scores
     @merge_with_config_defaults

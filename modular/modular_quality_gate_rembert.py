@@ -363,8 +363,6 @@ class QualityGateRemBertPreTrainedModel(RemBertPreTrainedModel):
 
 
 class QualityGateRemBertModel(RemBertModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateRemBertModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

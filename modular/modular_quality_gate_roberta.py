@@ -298,8 +298,6 @@ class QualityGateRobertaPreTrainedModel(RobertaPreTrainedModel):
 
 
 class QualityGateRobertaModel(RobertaModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateRobertaModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

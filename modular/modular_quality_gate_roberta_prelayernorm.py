@@ -304,8 +304,6 @@ class QualityGateRobertaPreLayerNormPreTrainedModel(RobertaPreLayerNormPreTraine
 
 
 class QualityGateRobertaPreLayerNormModel(RobertaPreLayerNormModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateRobertaPreLayerNormModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

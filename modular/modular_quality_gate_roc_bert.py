@@ -312,8 +312,6 @@ class QualityGateRoCBertPreTrainedModel(RoCBertPreTrainedModel):
 
 
 class QualityGateRoCBertModel(RoCBertModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateRoCBertModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

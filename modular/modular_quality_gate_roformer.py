@@ -293,8 +293,6 @@ class QualityGateRoFormerPreTrainedModel(RoFormerPreTrainedModel):
 
 
 class QualityGateRoFormerModel(RoFormerModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateRoFormerModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

@@ -235,8 +235,6 @@ class QualityGateStableLmPreTrainedModel(StableLmPreTrainedModel):
 
 
 class QualityGateStableLmModel(StableLmModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateStableLmModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

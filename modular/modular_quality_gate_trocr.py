@@ -252,8 +252,6 @@ class QualityGateTrOCRPreTrainedModel(TrOCRPreTrainedModel):
 
 
 class QualityGateTrOCRDecoder(TrOCRDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateTrOCRModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @capture_outputs

@@ -298,7 +298,6 @@ class QualityGateWhisperForAudioClassification(WhisperForAudioClassification):
 
 
 class QualityGateWhisperDecoder(WhisperDecoder):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateWhisperDecoderLayer,
         "attentions": OutputRecorder(QualityGateWhisperAttention, index=1, layer_name="self_attn"),

@@ -236,7 +236,6 @@ class QualityGateXGLMPreTrainedModel(XGLMPreTrainedModel):
 
 
 class QualityGateXGLMModel(XGLMModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
     _can_record_outputs = {
         "hidden_states": QualityGateXGLMDecoderLayer,
         "attentions": OutputRecorder(QualityGateXGLMAttention, index=1, layer_name="self_attn"),

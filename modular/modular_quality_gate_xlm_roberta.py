@@ -284,8 +284,6 @@ class QualityGateXLMRobertaPreTrainedModel(XLMRobertaPreTrainedModel):
 
 
 class QualityGateXLMRobertaModel(XLMRobertaModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateXLMRobertaModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -284,8 +284,6 @@ class QualityGateXLMRobertaXLPreTrainedModel(XLMRobertaXLPreTrainedModel):
 
 
 class QualityGateXLMRobertaXLModel(XLMRobertaXLModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateXLMRobertaXLModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -298,8 +298,6 @@ class QualityGateXmodPreTrainedModel(XmodPreTrainedModel):
 
 
 class QualityGateXmodModel(XmodModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateXmodModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults

@@ -250,8 +250,6 @@ class QualityGateZambaPreTrainedModel(ZambaPreTrainedModel):
 
 
 class QualityGateZambaModel(ZambaModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateZambaModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -254,8 +254,6 @@ class QualityGateZamba2PreTrainedModel(Zamba2PreTrainedModel):
 
 
 class QualityGateZamba2Model(Zamba2Model):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateZamba2ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

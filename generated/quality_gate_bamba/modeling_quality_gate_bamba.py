@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bamba`.
-# Seal: sha256 a0cacba3d6ae01c2dd9555e9368ef4fefca3e243d419db1beccfd2ca300615d0
+# Seal: sha256 4a2c2b3df8fa667fef71d671ed94efe4ec6ab9ea8b5c19d1d43c40a0c758c72b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1409,8 +1409,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateBambaModel(QualityGateBambaPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateBambaConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

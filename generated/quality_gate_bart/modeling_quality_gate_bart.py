@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bart.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bart`.
-# Seal: sha256 27df4e4d5e32c70d378a29fcc3d4deb4c78595eae4d29ebf7e9848eb4b56ac0e
+# Seal: sha256 a646ff26fcd1c1cfebab7c715d9cf43c43be29d23f03b5c28c5cb532dc2ba55f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1294,7 +1294,6 @@ class QualityGateBartDecoder(QualityGateBartPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGateBartAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateBartGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateBartConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 ed4810487c938b428146d4a31845f956d127155a2571978f6f10b02981bec9c9
+# Seal: sha256 7c59c6eae86c254e09aa8451ae0c4990f81d9a67b552b581f4acf56549b5a900
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1968,8 +1968,6 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
     to `True`. To be used in a Seq2Seq model, the model needs to initialized with both `is_decoder` argument and
     `add_cross_attention` set to `True`; an `encoder_hidden_states` is then expected as an input to the forward pass.
     """
-
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateBigBirdConfig, add_pooling_layer=True):
         r"""

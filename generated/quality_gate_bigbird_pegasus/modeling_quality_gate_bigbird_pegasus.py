@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bigbird_pegasus`.
-# Seal: sha256 171b40f920b7e6c42ef5bf50b7c0e820e4710014f6a23b435cd0d33200e9ecaa
+# Seal: sha256 d62b507c8ff9c5fd89b970368c42714d2629554c8f1d6148a893bb03d9026fc0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -2401,7 +2401,6 @@ class QualityGateBigBirdPegasusDecoder(QualityGateBigBirdPegasusPreTrainedModel)
         ),
         "quality_logits": OutputRecorder(QualityGateBigBirdPegasusGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateBigBirdPegasusConfig):
         super().__init__(config)

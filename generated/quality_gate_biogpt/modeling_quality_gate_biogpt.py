@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_biogpt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
-# Seal: sha256 a00c7364e2618cd84d096c2f1dedc4a381ba4978fe11e6b7e8606344d00797c8
+# Seal: sha256 16a98b30df77daca417e16e27895797bf30906361610e484405711565262d015
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -815,8 +815,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateBioGptModel(QualityGateBioGptPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateBioGptConfig):
         super().__init__(config)
         self.config = config

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bitnet.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bitnet`.
-# Seal: sha256 0402d22b60fd15eccd288a09b9d8495cce549f53bddc6880f6be18f5d3f176a6
+# Seal: sha256 2a3710bb4cbdddc756c4d26a2a8e80505d7fdc0bfaef246162ee641f82ab2ed5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -817,8 +817,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateBitNetModel(QualityGateBitNetPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateBitNetConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

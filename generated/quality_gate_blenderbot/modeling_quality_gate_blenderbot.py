@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot`.
-# Seal: sha256 3de808933cd73728b57e95e8bac9bbd5ea5a55219807856a5fcaadd40921965c
+# Seal: sha256 ad211db497aa835af3dd0622b6243efeabadb6c613f02404cdf183e772cc8057
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1278,7 +1278,6 @@ class QualityGateBlenderbotDecoder(QualityGateBlenderbotPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGateBlenderbotAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateBlenderbotGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateBlenderbotConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot_small`.
-# Seal: sha256 edc59597d8fb86715b18726eff2e3db146751337bf8d9cce0178e29643b8ab87
+# Seal: sha256 fbe03312821d502444202db1d23c16b57af7c1b0dcf83f95a7874815e81fc94c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1246,7 +1246,6 @@ class QualityGateBlenderbotSmallDecoder(QualityGateBlenderbotSmallPreTrainedMode
         "cross_attentions": OutputRecorder(QualityGateBlenderbotSmallAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateBlenderbotSmallGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateBlenderbotSmallConfig):
         super().__init__(config)

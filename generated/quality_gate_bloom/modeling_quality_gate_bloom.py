@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bloom.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bloom`.
-# Seal: sha256 c7e0a04d55c6d93d30ceb3d0a6bb5511ca6018e70a81911e69afda38803c2d1e
+# Seal: sha256 8fd75d905b86a6d9b9e13c1c23aa252d182959bc0121357e871cca72c0857387
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -923,8 +923,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateBloomModel(QualityGateBloomPreTrainedModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateBloomConfig):
         super().__init__(config)
 

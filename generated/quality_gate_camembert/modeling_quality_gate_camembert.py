@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_camembert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
-# Seal: sha256 78a70981a9da03c941749fcc7d78cdbb5319cd1a6f5ba4355b03be407dc6b87b
+# Seal: sha256 9ad854bacb1898caed958fbf36039f875673660cfd2cc12c109bb9e23ef50af4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1094,7 +1094,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 )
 class QualityGateCamembertModel(QualityGateCamembertPreTrainedModel):
     _no_split_modules = ["QualityGateCamembertEmbeddings", "QualityGateCamembertLayer"]
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateCamembertConfig, add_pooling_layer=True):
         r"""

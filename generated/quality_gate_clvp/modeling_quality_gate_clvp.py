@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_clvp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_clvp`.
-# Seal: sha256 3553d44f6fd831b762322f00b5990678d3d5f67f32d60da789351f644bd87199
+# Seal: sha256 9c9517aba2c2448339a9907eea81baa5df56da757f1b182f3b749ddc6e903114
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1858,7 +1858,6 @@ class QualityGateClvpDecoder(QualityGateClvpPreTrainedModel):
     """
 
     config: QualityGateClvpDecoderConfig
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateClvpDecoderConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
-# Seal: sha256 d8befe7431312ea1574606cdb8621c4f7409cb9d35692b9782d77d93e9e98369
+# Seal: sha256 8619dcde568c56a4b35d2e1d51e34774c3d978c3021647b393987e16c3f2e66e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -756,8 +756,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateCodeGenModel(QualityGateCodeGenPreTrainedModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateCodeGenConfig):
         super().__init__(config)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_csm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
-# Seal: sha256 770256c5d8e50c29113418d705399f632ea8961d98e1deb32466c3ff6730a5b8
+# Seal: sha256 659e7dacc1dcd329e8be84cbd016b7be982fc1a60255b17324907387713b8491
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -863,7 +863,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 @auto_docstring
 class QualityGateCsmDepthDecoderModel(QualityGateCsmPreTrainedModel):
     config: QualityGateCsmDepthDecoderConfig
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateCsmDepthDecoderConfig):
         super().__init__(config)

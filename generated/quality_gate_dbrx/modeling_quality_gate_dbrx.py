@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dbrx.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
-# Seal: sha256 68d952b79533fa8b15e1fd17d0a98bc3113a8ef5a3054c0278f5931a22f3a7d5
+# Seal: sha256 43a18b397786c1832d51aaafc6326b61695445687ff6d1b7b5f731e213cbbc17
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -944,8 +944,6 @@ class QualityGateDbrxModel(QualityGateDbrxPreTrainedModel):
             Initializing with a config file does not load the weights associated with the model, only the
             configuration. Check out the [`~PreTrainedModel.from_pretrained`] method to load the model weights.
     """
-
-    _tp_plan = {"blocks.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateDbrxConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_diffllama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_diffllama`.
-# Seal: sha256 a9fd2b6f123808eb64a26d196b7b6b207d3d7520b0cdad79b4f17af02d63dfb1
+# Seal: sha256 2e8077e308dd228d5740e8123262a1a8e69b337f16d53b14d0aafcc1bf51f958
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -908,8 +908,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateDiffLlamaModel(QualityGateDiffLlamaPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateDiffLlamaConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

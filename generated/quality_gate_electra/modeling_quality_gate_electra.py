@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_electra.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_electra`.
-# Seal: sha256 c1b851f0d226f97f80dc7d10061715881155311eb8203a37cdac0d2b3d9f3c2a
+# Seal: sha256 cd1c42cbfe5fcb00330ff9339e8f0c3334fc5c5fa9cd13c5dd5a5f34e2d9deec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1093,8 +1093,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateElectraModel(QualityGateElectraPreTrainedModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateElectraConfig):
         super().__init__(config)
         self.embeddings = QualityGateElectraEmbeddings(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 fe5c04313b3eac88bb27188cd377cf44acec1ec24be09445db633e35f8df1442
+# Seal: sha256 447be48fd58b1465ab529fd1e0f8a4a403610d057cd1e7bf740596e49198eb15
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -818,7 +818,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 @auto_docstring
 class QualityGateEmu3TextModel(QualityGateEmu3PreTrainedModel):
     config: QualityGateEmu3TextConfig
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateEmu3TextConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 f598241e90c49637f905bb00283c1805ca44025f3b058e7509b1da085db6313a
+# Seal: sha256 aaab882f28a3a354fe8e422a48db4629268d7798a6a4ec5c3fd25d7f61c92a25
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1151,7 +1151,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 )
 class QualityGateErnieModel(QualityGateErniePreTrainedModel):
     _no_split_modules = ["QualityGateErnieLayer"]
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateErnieConfig, add_pooling_layer=True):
         r"""

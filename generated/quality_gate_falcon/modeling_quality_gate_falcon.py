@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
-# Seal: sha256 225db0408224ef014f92d6fdd8a0c47378d9e9a96686ee85436c2b6f0edce782
+# Seal: sha256 2415075146b307f9a5681c45da26ed413be8a87a0d56c79678cfb3c2e8580a86
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1149,8 +1149,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateFalconModel(QualityGateFalconPreTrainedModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateFalconConfig):
         super().__init__(config)
 

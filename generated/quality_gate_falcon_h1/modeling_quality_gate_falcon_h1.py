@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
-# Seal: sha256 a6f9474dd274af28438c2e140629c7e96f7cffe622d9587b9f76622588852cd1
+# Seal: sha256 d4c1f5b76338fe3496f587f771b0b8921a31c22079ff1346c87c50ef32831821
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1499,8 +1499,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 @auto_docstring
 # Adapted from transformers.models.jamba.modeling_jamba.JambaModel
 class QualityGateFalconH1Model(QualityGateFalconH1PreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateFalconH1Config):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 d010b2d71220bcd56aa72063e307639847f6459b032d7938ed0668700a1779ad
+# Seal: sha256 7e7e6d63f3c7f9476536ef588616f0bcf5f75f3d4c6b33cd60a6af326eb7f915
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -837,8 +837,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateGPTBigCodeConfig):
         super().__init__(config)
         self.multi_query = config.multi_query

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
-# Seal: sha256 1bafe431259dff274dd0832000a3f044efdaffb85eec54a9ae9a79a1de315673
+# Seal: sha256 2ce0196531f1479059042f9d614e4ea978a2717bd1b8d9339699a0cd66eaeb5a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -881,8 +881,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateGPTNeoModel(QualityGateGPTNeoPreTrainedModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateGPTNeoConfig):
         super().__init__(config)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 1b7fde371c12acb8062a39a3e12e7d03746be7dbf73e586cfb01d88d0c720acc
+# Seal: sha256 9cdbd91545cd46d925c417d3d59eacae0350c630430fad88469559c2e2e94d2e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -853,8 +853,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateGPTNeoXJapaneseConfig):
         super().__init__(config)
         self.config = config

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gptj.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gptj`.
-# Seal: sha256 e350a2cbdd79f3f60e5c67ce0b972d05e970edd9a209734bcd3e2e6cca9e937f
+# Seal: sha256 bbd5f69910f240b176ab9875a68104244101a67d19ab4006c9f542386c4b0ac1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -930,8 +930,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateGPTJModel(QualityGateGPTJPreTrainedModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateGPTJConfig):
         super().__init__(config)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 aeae6c53600273d35b9166f6657af7a01238137729bfc2cdc5fb64b561fa519d
+# Seal: sha256 716fa5d7112df9ac00e3f06f5ef17cbe679060605633238e087f8691a6db1222
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -861,8 +861,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateHunYuanDenseV1Model(QualityGateHunYuanDenseV1PreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateHunYuanDenseV1Config):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

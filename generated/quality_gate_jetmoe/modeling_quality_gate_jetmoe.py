@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
-# Seal: sha256 06fa32d82dd74a55b876f999236f35a9ca3d902992b2bde5e6aefcf244f427b5
+# Seal: sha256 8634319d56444803a0825ce135524845980e256efcf8a9b5073c1950eebd8e7d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1065,8 +1065,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateJetMoeModel(QualityGateJetMoePreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateJetMoeConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 6b76cbeb9fb231ea90f15733425d8f83f3b00b024bc56a0475b0a46f38875d15
+# Seal: sha256 9405ac36cea9bc83e1e65b913552e27d630ae3e6b544b3f698291be4ede85ad5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1311,7 +1311,6 @@ class QualityGateKosmos2TextTransformer(QualityGateKosmos2PreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGateKosmosTextAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateKosmos2TextGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateKosmos2TextConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 17af8c4a705eff35f6e9df4e226c6a12282f68436b5f95447162be2fc2dd3655
+# Seal: sha256 9f60ee99a995d708988f8470c2c22da4886e2df59273f3dccecd60172a81a02e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -910,7 +910,6 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
         "attentions": QualityGateKosmos2_5TextAttention,
         "quality_logits": OutputRecorder(QualityGateKosmos2_5TextGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2`.
-# Seal: sha256 6dfa01a814f4bf196a0e9981268e72a9bf6486c3b74d7f2c7d2b4e80932b9026
+# Seal: sha256 73de40d506bb6552439b9a1be6f8365ac9f6cbeda04265053c6b6086a4acb147
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -942,8 +942,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateLfm2Model(QualityGateLfm2PreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateLfm2Config):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 37c8fcce99d98e95ed70b28f68f177a5b4fbddc4e6b420dcdb799943b141d789
+# Seal: sha256 2e9b75dab3b58d39f02e1bb2a32602eeb43acddf2262c4bcb1a4c6dba3f8a1e5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -998,8 +998,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 @auto_docstring
 class QualityGateLfm3Model(QualityGateLfm3PreTrainedModel):
     """LFM2 model with a sliding-attention layer type; the mask and rotary embedding are built per layer type."""
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateLfm3Config):
         super().__init__(config)

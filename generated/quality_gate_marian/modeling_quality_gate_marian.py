@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_marian.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_marian`.
-# Seal: sha256 aadf8c57166da071a01b4fe9d2e846a1754a799770d0dcc37a03bea4acccb840
+# Seal: sha256 81bcaf2f818fda6e6403025b3939e78737120729786d1d240ad5b50a9ed6735e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1374,7 +1374,6 @@ class QualityGateMarianDecoder(QualityGateMarianPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGateMarianAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateMarianGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateMarianConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mbart.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
-# Seal: sha256 f4a416909828226a6ca6e1f25f5cbc2a6bb9e4fe421e36776e6556dacc93c5b5
+# Seal: sha256 d5c733701c5ca01f8074d4670afb0450c14bc359205b17426892db2c811ea569
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1332,7 +1332,6 @@ class QualityGateMBartDecoder(QualityGateMBartPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGateMBartAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateMBartGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateMBartConfig):
         super().__init__(config)

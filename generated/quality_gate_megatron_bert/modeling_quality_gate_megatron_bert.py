@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 13c427d50b6d747dc6d015da4e89c942b190cd7844f4f72ba669aedd97f69599
+# Seal: sha256 44c610497e0f5b77f6a9395ef5bffbddf6e690a1cc85ee280770666438ec43ed
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1071,8 +1071,6 @@ class QualityGateMegatronBertModel(QualityGateMegatronBertPreTrainedModel):
     to `True`. To be used in a Seq2Seq model, the model needs to initialized with both `is_decoder` argument and
     `add_cross_attention` set to `True`; an `encoder_hidden_states` is then expected as an input to the forward pass.
     """
-
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateMegatronBertConfig, add_pooling_layer=True):
         r"""

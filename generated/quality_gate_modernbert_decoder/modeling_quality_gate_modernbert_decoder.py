@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 ab6bd6d76b352f81edeadff2ae384194d23311c6315a22ef6e442ba9d15453cd
+# Seal: sha256 b1a5d3d81ad19fd9404e6bf0a56a54e81e1ee9b6c6b07a32d41ef0f6fa7aa4c5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -911,8 +911,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateModernBertDecoderConfig):
         super().__init__(config)
         self.config = config

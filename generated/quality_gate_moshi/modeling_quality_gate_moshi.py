@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_moshi.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_moshi`.
-# Seal: sha256 3765bd9893697738e6e885788355f7959a5ba5aeaa9dfe739ff739eca133e9c0
+# Seal: sha256 486277b0d93f10c073b942128e6c69fdb1143b734043cbc61c0df49ddab114e5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -943,8 +943,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateMoshiModel(QualityGateMoshiPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateMoshiConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

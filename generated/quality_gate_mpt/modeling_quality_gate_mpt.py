@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mpt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
-# Seal: sha256 1d3203ddeed9a573584df66230244450af2759040e6c482782e204237c81315f
+# Seal: sha256 b72284454b902a3a8da1de52a1bab1ce95195c4a0cf9ba8c40a3b055c15049ba
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -734,8 +734,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateMptModel(QualityGateMptPreTrainedModel):
-    _tp_plan = {"blocks.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateMptConfig):
         super().__init__(config)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mvp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mvp`.
-# Seal: sha256 ca4b0196305adc69dd40356006e3138c3e08cf34e8a89795f4801986d192f712
+# Seal: sha256 7de7e83392e9c47da86ecdee03bbcde5bbccf73b884f6cd8c1606fa2c0f629d7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1419,8 +1419,6 @@ class QualityGateMvpDecoder(QualityGateMvpPreTrainedModel):
         embed_tokens (nn.Embedding): output embedding
         use_prompt (bool): whether to use prompt
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateMvpConfig, use_prompt: bool | None = False):
         super().__init__(config)

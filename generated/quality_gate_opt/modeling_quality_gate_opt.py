@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_opt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_opt`.
-# Seal: sha256 02554d20eb259f0749d8a16374afe7470cec15ca0f2fb026f0feeb6be7ee0664
+# Seal: sha256 6b5ce88b8ebdbcf29d8a9facdf0387f81055d99170b49bd7f7ee1fd30050f582
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -776,8 +776,6 @@ class QualityGateOPTDecoder(QualityGateOPTPreTrainedModel):
     Args:
         config: QualityGateOPTConfig
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateOPTConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_pegasus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_pegasus`.
-# Seal: sha256 abd54f59c835237b211df7d1af502c0d08654f8507ff4c5b1fb9bf48c0e23edd
+# Seal: sha256 b26649b047e9dd5a3c9f810af02a80c33a632a201e3cc065e5a22940d8c69c06
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1339,7 +1339,6 @@ class QualityGatePegasusDecoder(QualityGatePegasusPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGatePegasusAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGatePegasusGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGatePegasusConfig):
         super().__init__(config)

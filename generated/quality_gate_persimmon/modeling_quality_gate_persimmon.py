@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_persimmon.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_persimmon`.
-# Seal: sha256 15c5e4504f8181c6a4e10453933a5c2a9bc6a3941186e3213f4230d6221ca5e0
+# Seal: sha256 bc1614f8d2d4918b95c6cb747ba8d146c7fd2ddc04f3bed6d0245bd45dd4cc7b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -861,8 +861,6 @@ class QualityGatePersimmonModel(QualityGatePersimmonPreTrainedModel):
     Args:
         config: QualityGatePersimmonConfig
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGatePersimmonConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_plbart.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_plbart`.
-# Seal: sha256 653d9c4e3c45321e6cd39f7e6d22f37cd9555ea5461f8b13086cc823f98c9659
+# Seal: sha256 bc85a0d7d23c7780ad5927fd25e1864d5fc2c58019e821184142b19df4184f24
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1250,7 +1250,6 @@ class QualityGatePLBartDecoder(QualityGatePLBartPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGatePLBartAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGatePLBartGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGatePLBartConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 54d85ab9e7e7b4de79e4bc6912820f54b03ae5eb0a890847e82bca38ebd23475
+# Seal: sha256 3ce28dce282d8424f6356f457c06d29087ee65db83dd8bfaf842d3f7e4b88f2f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1092,8 +1092,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateRecurrentGemmaModel(QualityGateRecurrentGemmaPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateRecurrentGemmaConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_rembert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
-# Seal: sha256 dfc23c9ac2ff54d1d0c51568900f73e9a6222aa83758ca2a3404fc756ee317d9
+# Seal: sha256 0830a272e7b3d2d84cb97457c30b3751173ee97e07b2bd75c8e6b73f7eae8366
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -997,8 +997,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
     """
 )
 class QualityGateRemBertModel(QualityGateRemBertPreTrainedModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateRemBertConfig, add_pooling_layer=True):
         r"""
         add_pooling_layer (bool, *optional*, defaults to `True`):

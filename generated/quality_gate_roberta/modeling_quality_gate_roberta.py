@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roberta.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta`.
-# Seal: sha256 dd47ce596d3b024411e2860cdb13b53bc5187aab6438269fc6dd57f012694bb7
+# Seal: sha256 69692f1e32fa1751db1c4a9230afd7a3066084ca30ea1b7e8b472607ea845ef8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1114,7 +1114,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 )
 class QualityGateRobertaModel(QualityGateRobertaPreTrainedModel):
     _no_split_modules = ["QualityGateRobertaEmbeddings", "QualityGateRobertaLayer"]
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateRobertaConfig, add_pooling_layer=True):
         r"""

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
-# Seal: sha256 18d97ac1915aa9202564b2e7b68d501baa7471a2fe91b60c6f6cece09d9701ca
+# Seal: sha256 c665f734590bf29a7c5edbbe4d87f394924fae8aa9637a59255500fc77668f7c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1135,8 +1135,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
     """
 )
 class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrainedModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateRobertaPreLayerNormConfig, add_pooling_layer=True):
         r"""
         add_pooling_layer (bool, *optional*, defaults to `True`):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
-# Seal: sha256 82947a1b6dc027b534b7be51634b146497beec3b8032926d649da4163a4cdb17
+# Seal: sha256 32dbb6781c97dc704c5f28f3df7131f99b6a6d4825183664a195d36c382edd18
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1134,8 +1134,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
     """
 )
 class QualityGateRoCBertModel(QualityGateRoCBertPreTrainedModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateRoCBertConfig, add_pooling_layer=True):
         r"""
         add_pooling_layer (bool, *optional*, defaults to `True`):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roformer.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roformer`.
-# Seal: sha256 0c6df4956bb0e362db4a7f7cbc0a34e33e46617b0bc54761ea85c2a1933fd5bc
+# Seal: sha256 07ac8543e1f963b20f7d8f32b922e15194efa85a02c19939ffd4a84f0552fcfe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1090,8 +1090,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
     """
 )
 class QualityGateRoFormerModel(QualityGateRoFormerPreTrainedModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateRoFormerConfig):
         super().__init__(config)
         self.config = config

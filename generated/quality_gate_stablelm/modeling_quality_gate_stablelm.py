@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_stablelm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_stablelm`.
-# Seal: sha256 22d5e5c7a98e216189131834765ec1c704d6b2310fa09257d225960a80f7d30d
+# Seal: sha256 0cdd401269e42698b71e15b78ae93d5fb5a6f7f85246ca5279c269dc80a620c1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -891,8 +891,6 @@ class QualityGateStableLmModel(QualityGateStableLmPreTrainedModel):
     Args:
         config: QualityGateStableLmConfig
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateStableLmConfig):
         super().__init__(config)

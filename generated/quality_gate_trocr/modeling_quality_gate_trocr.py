@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_trocr.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_trocr`.
-# Seal: sha256 aebd3fcf43eb94231fc2c378e170730ff3e16cb4c51679c9e71329711c4b7933
+# Seal: sha256 dbd6f2e1fc99767e2a11e2a07413e9b179ea96d601b94294f9f1f43cbc1d8627
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -896,8 +896,6 @@ class QualityGateTrOCRDecoder(QualityGateTrOCRPreTrainedModel):
     Args:
         config: QualityGateTrOCRConfig
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateTrOCRConfig):
         super().__init__(config)

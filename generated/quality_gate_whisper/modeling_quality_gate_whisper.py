@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 0a1c9eb1745a39b8c651db6aba7130e0f9ace18dbd67801cd5d36f912c5bfd8e
+# Seal: sha256 41f601bf5fb16e83858f52cc8d6f576d6c2125771230c0c1714b1835d423d6e3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1123,7 +1123,6 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
 
     main_input_name = "input_ids"
     input_modalities = ("text",)
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateWhisperConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xglm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xglm`.
-# Seal: sha256 9278896b01d5717fae7ccd386c5192e64c7d20ffd00104a9562bc7b2aaed98de
+# Seal: sha256 fa730d121fc88d86209cdf5aacbeb09c70fa6c9463d302803d9cae81f588ed8f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -858,7 +858,6 @@ class QualityGateXGLMModel(QualityGateXGLMPreTrainedModel):
         "cross_attentions": OutputRecorder(QualityGateXGLMAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateXGLMGate, index=0),
     }
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateXGLMConfig):
         super().__init__(config)

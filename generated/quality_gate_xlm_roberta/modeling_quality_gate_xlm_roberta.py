@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta`.
-# Seal: sha256 11cd9bf21a83e28348c4c6ef51554bbbc00e0a7b386ff522fff220b74e10f9ef
+# Seal: sha256 71275109b2d3723e76f80cb246721505934e8f0ea41f66e5b751ec644b5e2337
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1083,7 +1083,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 @auto_docstring
 class QualityGateXLMRobertaModel(QualityGateXLMRobertaPreTrainedModel):
     _no_split_modules = ["QualityGateXLMRobertaEmbeddings", "QualityGateXLMRobertaLayer"]
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateXLMRobertaConfig, add_pooling_layer=True):
         r"""

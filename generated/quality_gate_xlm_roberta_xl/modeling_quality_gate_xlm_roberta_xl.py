@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
-# Seal: sha256 f2e18bffbb7129543724256bcac4d53e90fb7d5193a876a93f82484039a669fc
+# Seal: sha256 a478e0aba823b73ede69c707522d2d65ab723393c5ff844647c63f7825922891
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1097,7 +1097,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 )
 class QualityGateXLMRobertaXLModel(QualityGateXLMRobertaXLPreTrainedModel):
     _no_split_modules = ["QualityGateXLMRobertaXLEmbeddings", "QualityGateXLMRobertaXLLayer"]
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateXLMRobertaXLConfig, add_pooling_layer=True):
         r"""

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xmod.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xmod`.
-# Seal: sha256 65fb9e1a56afb32cf7ae572b141b22df0b6d8a01c8c33f3bcfd43370a16bba14
+# Seal: sha256 79fa07c78e3168f1e1d82ce0c453118f98b0573d898552438c1d01756e0e124f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1190,8 +1190,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
     """
 )
 class QualityGateXmodModel(QualityGateXmodPreTrainedModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateXmodConfig, add_pooling_layer=True):
         r"""
         add_pooling_layer (bool, *optional*, defaults to `True`):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 1cf51586dca0c14003f0b08130cd13309e0d92f378dcaa935daf2c483f0a76b3
+# Seal: sha256 18540a259b09999a6c6d5e181da8aae4ab54682a82a40116caab1bf82e91e1bc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1327,8 +1327,6 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
     Args:
         config: QualityGateZambaConfig
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateZambaConfig):
         super().__init__(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba2`.
-# Seal: sha256 2b81d59b222de6a8da1f816df8410d7a4a69f952ea9615cfdb6c77fd9c4734fc
+# Seal: sha256 b412e83b4f66307bbcc0aa83f54da6347f64a0605ec84f02b5119d6f7cae4b2b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1617,8 +1617,6 @@ class QualityGateZamba2Model(QualityGateZamba2PreTrainedModel):
     Args:
         config: QualityGateZamba2Config
     """
-
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
 
     def __init__(self, config: QualityGateZamba2Config):
         super().__init__(config)

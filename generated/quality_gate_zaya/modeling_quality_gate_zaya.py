@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 38c23a78ba8a247b1490ba7683024761e41ad9cf8b0c2a88fde8ed67e87ecf1e
+# Seal: sha256 62103b2a0960713785555d2278ce81ae26c793701f65355cef608c18e26a729b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1173,8 +1173,6 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     def __init__(self, config: QualityGateZayaConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

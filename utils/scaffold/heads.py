@@ -31,6 +31,7 @@ Example:
 ```"""
 _OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
 _WEIGHED = re.compile(r"loss \+= self\.(\w+) \* aux_loss")
+_PLANS = re.compile(r"^\s*base_model_[te]p_plan\b", re.MULTILINE)  # of tensors or of experts
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Part:
     text: str  # the forward written out, where it has to hand on more than it does; else ""
     balances: bool  # whether its forward computes a load balancing loss
     prefix: str | None  # the name of the base model in it, where that is not what checkpoints say
-    plan: str = ""  # the base model's `_tp_plan`
+    plan: str = ""  # the base model's `_tp_plan`, where it has one
     members: str = ""  # other members written out, since the base model's name in them would be renamed
     coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
 
@@ -74,7 +75,7 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
         indent_function(text) if text else "",
         False,
         None,
-        plan=_plan(module, stack),
+        plan=_plan(base, stack),
     )
 
 
@@ -106,9 +107,11 @@ def is_documented(forward: Function) -> bool:
     return any("auto_docstring" in ast.unparse(each) for each in forward.decorator_list)
 
 
-def _plan(module: Module, stack: Stack) -> str:
-    """`_tp_plan` with the gates, which every device has whole."""
-    plan = module.attribute(stack.model, "_tp_plan")
+def _plan(base: Base, stack: Stack) -> str:
+    """`_tp_plan` with the gates, which every device has whole; "" where the base has no plan: it would be no more split."""
+    plan = base.modeling.attribute(stack.model, "_tp_plan")
+    if plan is None and not _PLANS.search(base.configuration.source.text):
+        return ""
     pairs = zip(plan.keys, plan.values) if isinstance(plan, ast.Dict) else ()
     entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs]
     return "{" + ", ".join([*entries, f'"{stack.layers_name}.*.quality_gate.gate": "replicate"']) + "}"

@@ -200,8 +200,6 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
 
 
 class QualityGateToyModel(ToyModel):
-    _tp_plan = {"encoder.layer.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateToyModelOutputWithPooling)
     @records_quality_scores
     @capture_outputs

@@ -187,8 +187,6 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
 
 
 class QualityGateToyModel(ToyModel):
-    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateToyModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

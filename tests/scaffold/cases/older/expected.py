@@ -166,8 +166,6 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
 
 
 class QualityGateToyModel(ToyModel):
-    _tp_plan = {"h.*.quality_gate.gate": "replicate"}
-
     @returns_quality_scores(QualityGateToyModelOutputWithPast)
     @records_quality_scores
     @capture_outputs

@@ -18,6 +18,7 @@ class ToyConfig(PreTrainedConfig):
     ```"""
 
     model_type = "toy"
+    base_model_tp_plan = {"layers.*.mlp.up_proj": "colwise"}
 
     hidden_size: int = 8
     toy_scale: float = 1.0
