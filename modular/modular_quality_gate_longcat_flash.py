@@ -73,8 +73,8 @@ class QualityGateLongcatFlashConfig(LongcatFlashConfig):
     quality_gate_init_std (`float`, *optional*, defaults to 0.02):
         Standard deviation of that distribution.
     quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
-        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
-        feed-forward network by its good ratio.
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every layer's
+        experts by its good ratio. The two dense networks of a layer are never scaled.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):
         Weight of the quality loss in the loss.
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
@@ -160,6 +160,20 @@ class QualityGateLongcatFlashMLA(LongcatFlashMLA):
 
 
 class QualityGateLongcatFlashDecoderLayer(LongcatFlashDecoderLayer):
+    """
+    LongCat decoder layer with dual-sublayer + shortcut MoE architecture, and a gate on the input of the experts.
+
+    Each logical layer contains:
+    - 2 attention sublayers (with layer indices: layer_idx*2, layer_idx*2+1)
+    - 2 MLP sublayers
+    - 1 shortcut MoE connection
+
+    A layer has one gate and one score. The gate reads the normed hidden states that the experts read, and with
+    `quality_gate_mode="scale_ffn"` its good ratio multiplies what the experts add at the end of the layer, and nothing else.
+    The first dense network reads the same hidden states, but what it adds goes through the second attention: it stays as
+    it is, as does the second one, whose input no gate reads.
+    """
+
     def __init__(self, config: QualityGateLongcatFlashConfig, layer_idx: int):
         super().__init__(config, layer_idx)
         self.quality_gate = QualityGateLongcatFlashGate(config)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
-# Seal: sha256 472dc3301e4ea5161e2b52675a5f6f2a31424c2387c63dcc43b5f30f5a04edc0
+# Seal: sha256 5c74457ba7f9406d20bf4119796d7a460a71d510152120f91ecaf1e81feafdd4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -76,8 +76,8 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     quality_gate_init_std (`float`, *optional*, defaults to 0.02):
         Standard deviation of that distribution.
     quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
-        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
-        feed-forward network by its good ratio.
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every layer's
+        experts by its good ratio. The two dense networks of a layer are never scaled.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):
         Weight of the quality loss in the loss.
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):

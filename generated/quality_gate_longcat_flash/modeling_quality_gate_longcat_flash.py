@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
-# Seal: sha256 11d726c3eb9488f671dbff013882cb8c354931ca026e30b02c271ce46e26c393
+# Seal: sha256 4c76b5cfa4eb508c0f8d1e226c629ec4ad25a302e998818de6ab41d0892f7b75
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -459,12 +459,17 @@ class QualityGateLongcatFlashMoE(nn.Module):
 
 class QualityGateLongcatFlashDecoderLayer(GradientCheckpointingLayer):
     """
-    LongCat decoder layer with dual-sublayer + shortcut MoE architecture.
+    LongCat decoder layer with dual-sublayer + shortcut MoE architecture, and a gate on the input of the experts.
 
     Each logical layer contains:
     - 2 attention sublayers (with layer indices: layer_idx*2, layer_idx*2+1)
     - 2 MLP sublayers
     - 1 shortcut MoE connection
+
+    A layer has one gate and one score. The gate reads the normed hidden states that the experts read, and with
+    `quality_gate_mode="scale_ffn"` its good ratio multiplies what the experts add at the end of the layer, and nothing else.
+    The first dense network reads the same hidden states, but what it adds goes through the second attention: it stays as
+    it is, as does the second one, whose input no gate reads.
     """
 
     def __init__(self, config: QualityGateLongcatFlashConfig, layer_idx: int):
