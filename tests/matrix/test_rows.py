@@ -8,7 +8,7 @@ import pytest
 from matrix.lines import _spread, judged, untested
 from matrix.page import render_page
 from matrix.results import Results
-from matrix.values import Made, Row, State, Subset, Tally
+from matrix.values import Common, Made, Row, State, Subset, Tally
 from matrix.workshop import architectures
 
 
@@ -31,11 +31,34 @@ def test_rows_say_what_tests_said() -> None:
 def test_the_page_is_the_same_for_the_same_rows_and_hides_nothing() -> None:
     page = render_page(ROWS)
     assert page == render_page([Row.from_json(row.to_json()) for row in ROWS])
-    assert "| mistral | 32 | 131,072 | modeling_mistral.py:228 | 40 | 0 | 2 | fast |\n" in page
-    assert "| odd | ? | ? | by hand | 3 | 3 | 0 | full |\n" in page
+    assert "| mistral | 32 | 131,072 | modeling_mistral.py:228 | 40 | 0 | 2 | fast | not run |  |  |  |\n" in page
+    assert "| odd | ? | ? | by hand | 3 | 3 | 0 | full | not run |  |  |  |\n" in page
     assert "| odd | `test_a\\|b`: x &lt; y; `test_c`; and 1 more |\n" in page
     assert "| auto_mamba | no-feed-forward: none (modeling_mamba.py:5) |\n" in page
-    assert "| gated, every test that was run passes | 1 |\n" in page and "has 3 model files" in page
+    assert (
+        "| gated, every test of the rendered suite that was run passes | 1 |\n" in page and "has 3 model files" in page
+    )
+
+
+def test_the_page_tells_common_tests_apart() -> None:
+    odd = Common(9, 2, (("T::test_a", "1 != 2"),), (("T::test_b", "x"), ("U::test_b", "y")), 3.0)
+    page = render_page(ROWS, {"mistral": Common(9, 2), "odd": odd})
+    assert "| 40 | 0 | 2 | fast | 9 | 0 | 2 | 0 |\n" in page and "| 3 | 3 | 0 | full | 9 | 1 | 2 | 2 |\n" in page
+    assert "| odd | `T::test_a`: 1 != 2 |\n" in page and "| odd | `test_b` |\n" in page
+    assert "| the common tests pass, wherever the base passes them | 1 |\n" in page
+    assert "| some common tests fail that the base passes | 1 |\n" in page
+    none = render_page(ROWS, {}, "no package index")
+    assert "not run here: no package index" in none and "| fast | not run |  |  |  |\n" in none
+    assert "| the common tests were not run | 2 |\n" in none
+
+
+def test_common_tests_are_kept_apart_from_the_others(tmp_path: Path) -> None:
+    results, tests = Results(tmp_path), Common(9, 2, (("a", "b"),), (), 3.0)
+    results.put_common("odd", tests, "key")
+    assert results.get_common("odd", "key") == tests and results.get_common("odd", "other") is None
+    assert results.get("odd", Subset.FULL, "key") is None
+    (tmp_path / "common/odd.json").write_text('{"key": "key", "tests": {"passed": 9}}')
+    assert results.get_common("odd", "key") is None
 
 
 def test_results_are_kept_until_what_they_depend_on_changes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,16 @@ def test_standins_take_only_empty_places(installed: Path, tmp_path: Path) -> Non
     assert all((tests / folder / "__init__.py").exists() for folder in packages)
     build(tmp_path / "work", installed, sdist, [])
     assert not (tests / "models" / "quality_gate_gemma3").exists()
+
+
+def test_a_package_without_a_test_file_is_told(installed: Path, tmp_path: Path) -> None:
+    sdist = archive(tmp_path / "any.tar.gz", {"tests/test_modeling_common.py": ""})
+    _, facts = gemma3()
+    shutil.copytree(GENERATED / facts.package, tmp_path / facts.package)
+    configuration = tmp_path / facts.package / f"configuration_{facts.package}.py"
+    configuration.write_text(configuration.read_text().replace("checkpoint=", "point="))
+    workspace = build(tmp_path / "work", installed, sdist, [(tmp_path / facts.package, facts)])
+    assert list(workspace.unwritten) == [facts.package] and "checkpoint" in workspace.unwritten[facts.package]
 
 
 def test_a_folder_of_somebody_else_is_left_alone(installed: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from facts.project import GENERATED, facts_of, generated_models
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
 from testgen.upstream import upstream_path, upstream_test
+from upstream_suite.workspace import _of_base
 
 from converter.style import style
 from converter.tools import SHIPPED_CONFIG
@@ -80,6 +81,29 @@ def test_the_slow_tests_wait_for_a_gpu_and_say_what_is_missing() -> None:
 def test_a_model_of_experts_says_which_plan_it_has() -> None:
     assert "def test_moe_parallel_plans_shard_experts" in rendered("gpt_oss")[1]
     assert "def test_moe_parallel_plans_shard_experts" not in rendered("llama")[1]
+
+
+def test_what_transformers_exports_as_part_of_a_whole_comes_from_its_file() -> None:
+    text = rendered("bart")[1]
+    assert "    from transformers.models.bart.modeling_bart import BartDecoder\n" in text
+    exported = re.search(r"from transformers import \(\n( +AutoTokenizer.*?)\n +\)", text, re.DOTALL)[1].split()
+    assert "BartDecoder," not in exported and "QualityGateBartDecoder," in exported
+    of_base = _of_base(text, facts_of("bart"))
+    compile(of_base, "test", "exec")
+    assert of_base.count(" BartDecoder\n") == 2 and "BartDecoder,\n" not in of_base, "imported once, tested once"
+
+
+def test_gates_are_counted_where_not_every_layer_has_one() -> None:
+    assert "self.assertEqual(len(weights), config.num_hidden_layers)" in rendered("llama")[1]
+    text = rendered("nemotron_h")[1]
+    assert "self.assertIn(len(weights), range(1, config.num_hidden_layers + 1))" in text
+    assert "self.assertEqual(len(scores), len(self._gates(model)))" in text
+
+
+def test_checkpointing_is_tested_where_layers_have_it() -> None:
+    for name, has in (("llama", True), ("jetmoe", False), ("clvp", False)):
+        text = rendered(name)[1]
+        assert ("use_reentrant_true" in text, '("with_checkpointing", True)' in text) == (has, has), name
 
 
 def test_a_configuration_without_a_checkpoint_is_refused() -> None:

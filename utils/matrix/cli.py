@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from upstream_suite.problems import SuiteError
 
 from converter.cache import default_folder
 from converter.diagnostics import nearest
 from converter.library import digest
 from converter.workspace import FAMILY, PROJECT
 from matrix.adopt import adopt
+from matrix.common import run_common
 from matrix.lines import Settings, make_all, test_all
 from matrix.page import count, render_page
 from matrix.results import Results
-from matrix.values import Made, Row, State, Subset
+from matrix.values import Common, Made, Row, State, Subset
 from matrix.workshop import BusyError, Workshop, architectures
 
 
@@ -27,7 +30,7 @@ _COLOURS = {State.GATED: "green", State.FAILING: "red", State.STUCK: "red", Stat
 _EXAMPLES = """\
 examples:
   %(prog)s                             every architecture, and docs/architectures.md
-  %(prog)s --fast                      the tests that are marked fast
+  %(prog)s --fast                      the tests that are marked fast, and none of transformers' own
   %(prog)s --model mistral             one architecture
   %(prog)s --adopt                     every architecture; those that pass go into modular/, generated/, tests/models/
 
@@ -53,18 +56,20 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
         console.print(str(error), markup=False)
         return 2
     settings = Settings(args.subset, args.jobs, args.limit, args.again)
+    sdists = None if args.subset is Subset.FAST or args.no_common else args.sdists
     try:
-        rows, made = _run(workshop, args.model or known, Results(folder / "results"), settings, console)
+        found = _run(workshop, args.model or known, Results(folder / "results"), settings, sdists, console)
     except KeyboardInterrupt:
         console.print("interrupted; what was tested is kept")
         return 130
     if not args.model:
-        (project / PAGE).write_text(render_page(rows), encoding="utf-8")
+        (project / PAGE).write_text(render_page(found.rows, found.common, found.why_not), encoding="utf-8")
     if args.adopt:
-        passing = {row.name for row in rows if row.state is State.GATED}
-        adopt(workshop, [one.name for one in made if one.name in passing and not one.own_delta])
-    console.print(", ".join(f"{number} {name}" for name, number in count(rows).items()))
-    return int(any(row.state in (State.FAILING, State.STUCK) for row in rows))
+        passing = {row.name for row in found.rows if row.state is State.GATED}
+        adopt(workshop, [one.name for one in found.made if one.name in passing and not one.own_delta])
+    console.print(", ".join(f"{number} {name}" for name, number in count(found.rows).items()))
+    failing = any(row.state in (State.FAILING, State.STUCK) for row in found.rows)
+    return int(failing or any(tests.failures for tests in found.common.values()))
 
 
 def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespace:
@@ -84,6 +89,12 @@ def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespac
         default=Subset.FULL,
         help="only the tests that are marked fast",
     )
+    parser.add_argument(
+        "--no-common", action="store_true", help="leave out the tests that transformers has for all of its models"
+    )
+    parser.add_argument(
+        "--sdists", type=Path, metavar="DIR", help="where transformers' source distribution, which has them, is kept"
+    )
     parser.add_argument("--adopt", action="store_true", help="put what passes and is new into the project")
     parser.add_argument("--again", action="store_true", help="run tests also where nothing has changed")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes")
@@ -102,24 +113,62 @@ def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespac
             parser.error(f"{name!r} is no model of transformers with a causal language model: {fix}")
     if args.work is None and default_folder() is None:
         parser.error("there is no cache folder on this machine: name a folder with --work")
+    args.sdists = args.sdists or (default_folder() or args.work) / "sdist"
     return args
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    made: list[Made]
+    rows: list[Row]
+    common: Mapping[str, Common]
+    why_not: str  # why transformers' tests were not run
+
+
 def _run(
-    workshop: Workshop, names: Sequence[str], results: Results, settings: Settings, console: Console
-) -> tuple[list[Row], list[Made]]:
+    workshop: Workshop,
+    names: Sequence[str],
+    results: Results,
+    settings: Settings,
+    sdists: Path | None,
+    console: Console,
+) -> _Found:
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     # No thread redraws the bar, since a process with threads must not be forked.
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("scaffolding, converting", total=len(names))
 
-        def tell(row: Row) -> None:
-            bar.update(task, advance=1, description=row.name)
-            tests = row.tests
-            counts = f"{tests.passed} passed, {len(tests.failures)} failed, {tests.skipped} skipped"
-            said = counts if row.state is State.GATED else f"{counts}: {row.reason}" if tests.failures else row.reason
-            bar.console.print(f"{row.state.value:<8} {row.name}: {said}", style=_COLOURS[row.state], markup=False)
+        def tell(name: str, text: str, colour: str) -> None:
+            bar.update(task, advance=1, description=name)
+            bar.console.print(text, style=colour, markup=False)
             bar.refresh()
 
-        made = make_all(workshop, names, settings.processes, tell)
-        return test_all(workshop, made, results, settings, tell), made
+        def tell_row(row: Row) -> None:
+            tell(row.name, _said(row), _COLOURS[row.state])
+
+        made = make_all(workshop, names, settings.processes, tell_row)
+        rows = test_all(workshop, made, results, settings, tell_row)
+        if sdists is None:
+            return _Found(made, rows, {}, "they were left out")
+        bar.update(task, completed=0, total=sum(one.state is State.GATED for one in made), description="common tests")
+        try:
+            common = run_common(workshop, made, results, settings, sdists, lambda *found: tell(*_said_common(*found)))
+        except SuiteError as error:
+            console.print(f"transformers' common tests were not run: {error}", style="red", markup=False)
+            return _Found(made, rows, {}, error.message)
+        return _Found(made, rows, common, "")
+
+
+def _said(row: Row) -> str:
+    tests = row.tests
+    counts = f"{tests.passed} passed, {len(tests.failures)} failed, {tests.skipped} skipped"
+    said = counts if row.state is State.GATED else f"{counts}: {row.reason}" if tests.failures else row.reason
+    return f"{row.state.value:<8} {row.name}: {said}"
+
+
+def _said_common(name: str, tests: Common) -> tuple[str, str, str]:
+    """A name, what to print of it, and in which colour."""
+    counts = f"{tests.passed} passed, {len(tests.failures)} failed, {tests.skipped} skipped"
+    inherited = f", {len(tests.inherited)} inherited" if tests.inherited else ""
+    first = ": ".join(("", *tests.failures[0])) if tests.failures else ""
+    return name, f"common   {name}: {counts}{inherited}{first}", "red" if tests.failures else "green"

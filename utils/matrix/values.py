@@ -49,6 +49,23 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Common:
+    """What the tests said that transformers has for all of its models."""
+
+    passed: int = 0
+    skipped: int = 0
+    failures: tuple[tuple[str, str], ...] = ()  # test, what it says
+    inherited: tuple[tuple[str, str], ...] = ()  # the same, where the base fails as well
+    seconds: float = 0.0
+
+    @classmethod
+    def from_json(cls, read: dict[str, Any]) -> Common:
+        """Raises KeyError or TypeError where something is missing."""
+        lists = {name: tuple(map(tuple, read[name])) for name in ("failures", "inherited")}
+        return cls(**{**read, **lists})
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One architecture: what the table says of it."""
 

@@ -29,7 +29,7 @@ FOUNDATION = "llama"  # what all deltas inherit from
 _NO_MODELS = {"auto"}  # folders of transformers whose causal language model is no architecture
 _SHARED = ("support.py", "conftest.py")  # beside the tests of all models
 _RUNNER = Path(__file__).with_name("trial.py")
-_DECISIVE = ("transformers", "torch", "tokenizers", "huggingface_hub")  # packages with a say in test results
+DECISIVE_PACKAGES = ("transformers", "torch", "tokenizers", "huggingface_hub")  # with a say in test results
 
 
 class BusyError(Exception):
@@ -138,7 +138,7 @@ class Workshop:
         files += [self.folder / "generated" / "__init__.py"]
         files += [self.folder / "tests" / "models" / shared for shared in _SHARED]
         parts = [f"{path.relative_to(self.folder)} {digest(path.read_bytes())}" for path in files]
-        parts += [f"{package} {version(package)}" for package in _DECISIVE]
+        parts += [f"{package} {version(package)}" for package in DECISIVE_PACKAGES]
         parts.append(digest(_RUNNER.read_bytes()))
         return digest("\n".join(parts).encode())
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from facts.tiny import PARTICULAR as NEEDED
 from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 from rendering.render import render
@@ -30,10 +31,23 @@ SPECIAL_TOKENS = 3  # padding, begin and end of a text
 LAYERS = 2  # transformers allows no more in these tests
 # Other spellings of what the tester knows; what it says of their number has to be true.
 SPELLINGS = {
-    **dict.fromkeys(("n_layer", "n_layers", "num_layers", "decoder_layers"), LAYERS),
-    **dict.fromkeys(("n_head", "n_heads", "num_heads", "decoder_attention_heads"), 2),
+    **dict.fromkeys(("n_layer", "n_layers", "num_layers", "layers", "decoder_layers"), LAYERS),
+    **dict.fromkeys(("n_head", "n_heads", "num_heads", "attention_heads", "decoder_attention_heads"), 2),
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
     "max_window_layers": LAYERS // 2,
+}
+# What so few layers of one base have to be, for there to be one of each kind.
+PARTICULAR: Mapping[str, Mapping[str, Any]] = {
+    "bamba": {"attn_layer_indices": [1]},
+    "deepseek_v4": {"mlp_layer_types": ["hash_moe", "moe"]},
+    "gemma4": {"enable_moe_block": True, "top_k_experts": 2},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "nemotron_h": {"num_hidden_layers": 4},  # each is one half of a usual one
+    "zamba": {"layers_block_type": ["mamba", "hybrid"]},
+}
+# Tests that transformers excepts a base from, by the model type that it names in them.
+EXEMPT: Mapping[str, Mapping[str, str]] = {
+    "clvp": {"test_gradient_checkpointing_enable_disable": "The base, too, is excepted: it has its own checkpointing"},
 }
 HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
@@ -45,6 +59,8 @@ ROLES = {
 }
 # Its weights are named differently in the heads that answer questions of some bases.
 NOT_COMPARED = "ForQuestionAnswering"
+# Halves of models that transformers exports as a whole alone: its own tests import these from their file.
+INTERNAL = re.compile(r"(?<!Clvp)Decoder$|^Kosmos2(_5)?Text(Model|ForCausalLM)$")
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,7 @@ class Part:
     roles: Mapping[str, str] = field(default_factory=dict)  # classes that are not named after the base model
     text_sizes: Mapping[str, Any] = field(default_factory=dict)
     vision_sizes: Mapping[str, Any] = field(default_factory=dict)
-    has_expert_plan_alone: bool = False  # and no tensor parallel one
+    skips: Mapping[str, str] = field(default_factory=dict)  # test of transformers -> why it is not for this model
     special: int = SPECIAL_TOKENS  # tokens at the start of the vocabulary that are no text
     image_token: str = "image_token_index"
     tokens_per_image: str = "mm_tokens_per_image"
@@ -87,13 +103,15 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
     configuration = files[f"configuration_{facts.package}.py"]
     text, image = _text_part(facts, configuration), _image_part(facts, configuration)
     part = image or text
+    imported = _imported(facts, [part for part in (text, image) if part])
     base, gated = next(pair for pair in part.pairs if pair[1] == part.generative)
     raw = render(
         TEMPLATE,
         facts=facts,
         text=text,
         image=image,
-        imported=_imported(facts, [part for part in (text, image) if part]),
+        imported=[name for name in imported if not INTERNAL.search(name) or name.startswith(facts.prefix)],
+        internal=[name for name in imported if INTERNAL.search(name) and not name.startswith(facts.prefix)],
         year=_find(r"^# Copyright (\d{4})", configuration, "year"),
         checkpoint=_find(r'checkpoint="([^"]+)"', configuration, "checkpoint"),
         holder=holder,
@@ -133,8 +151,17 @@ def _text_part(facts: ModelFacts, configuration: str) -> Part | None:
         sizes={name: repr(value) for name, value in _own_sizes(facts, configuration).items()},
         model=facts.text_model.name,
         roles=roles,
-        has_expert_plan_alone=bool(facts.text_config.ep_plan) and not facts.text_config.tp_plan,
+        skips=_skips(facts),
     )
+
+
+def _skips(facts: ModelFacts) -> dict[str, str]:
+    """Tests of transformers that say nothing of this model, with the reason."""
+    skips = dict(EXEMPT.get(facts.name, {}))
+    if facts.text_config.ep_plan and not facts.text_config.tp_plan:
+        why = "Like its base, the model has an expert parallel plan, and no tensor parallel one to check"
+        skips["test_moe_parallel_plans_shard_experts"] = why
+    return skips
 
 
 def _image_part(facts: ModelFacts, configuration: str) -> Part | None:
@@ -169,7 +196,10 @@ def _pairs(models: Any) -> tuple[tuple[str, str], ...]:
 def _own_sizes(facts: ModelFacts, configuration: str) -> dict[str, Any]:
     """Sizes of the text model that transformers' tester does not know, and that are not derived from those it knows."""
     fields = facts.text_config.fields
-    derived = {name for name, field in fields.items() if field.default == "None"} - {*LISTS}
+    derived = {name for name, field in fields.items() if field.default == "None"} - {
+        *LISTS,
+        *NEEDED.get(facts.name, ()),
+    }
     if "self.head_dim = " not in configuration:
         derived.discard("head_dim")  # left to the modeling file, which not every caller of it does
     sizes = {
@@ -179,4 +209,4 @@ def _own_sizes(facts: ModelFacts, configuration: str) -> dict[str, Any]:
     }
     if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
-    return sizes
+    return sizes | PARTICULAR.get(facts.name, {})

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from facts.project import facts_of, generated_models
@@ -57,11 +58,14 @@ def run(args: argparse.Namespace) -> int:
         raise SuiteError("transformers is not installed", "run `make upstream-tests`, which installs what it needs")
     archive = find_sdist(release, args.cache)
     workspace = build(args.workspace, Path(installed("transformers") or ""), archive, models)
+    for package, said in workspace.unwritten.items():
+        raise SuiteError(f"{package} has no test file: {said}", "convert it again, or correct its modular file")
     facts = {each.package: each for _, each in models}
     if args.distributed:
         os.environ["UPSTREAM_TESTS_DISTRIBUTED"] = "1"
     outcomes = run_tests(workspace.root, test_files(facts.values()), args.jobs, args.pytest)
-    outcomes = mark_inherited(workspace.root, outcomes, facts, args.jobs)
+    again = partial(run_tests, workspace.root, jobs=args.jobs, quiet=True)
+    outcomes = mark_inherited(workspace.root, outcomes, facts, again)
     whole = not args.pytest and not args.distributed
     if args.update:
         update(by_package(outcomes), release)

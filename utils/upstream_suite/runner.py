@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facts.values import ModelFacts
+from facts.values import GATED, ModelFacts, base_name
 from testgen.upstream import upstream_path
 
 from upstream_suite.outcomes import FAILED, INHERITED, Outcome, read_outcomes
@@ -17,6 +17,8 @@ from upstream_suite.problems import SuiteError
 from upstream_suite.workspace import add_test_of_base
 
 
+OUTCOMES = "UPSTREAM_TESTS_OUTCOMES"  # names the file for outcomes, to the tests' conftest.py
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--tb=short")
 OF_GATES = ("gate", "quality_loss", "reentrant_true")  # in the names of tests that the rendered files add
 
 
@@ -29,12 +31,12 @@ def run_tests(
     """
     written = root / "outcomes.json"
     written.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short", *options]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, *options]
     command += ["--numprocesses", str(jobs)] if jobs > 1 else []
     done = subprocess.run(
         [*command, *paths],
         cwd=root,
-        env=_environment(root, written),
+        env=environment(root) | {OUTCOMES: str(written)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if quiet else None,
         check=False,
@@ -47,24 +49,28 @@ def run_tests(
     return read_outcomes(written)
 
 
-def _environment(root: Path, written: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
+    """What processes of a workspace run with: its transformers first on the path, no network, one thread."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return kept | {
         "PYTHONPATH": str(root / "src"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "UPSTREAM_TESTS_OUTCOMES": str(written),
     }
 
 
 def mark_inherited(
-    root: Path, outcomes: Iterable[Outcome], models: Mapping[str, ModelFacts], jobs: int
+    root: Path,
+    outcomes: Iterable[Outcome],
+    models: Mapping[str, ModelFacts],
+    run: Callable[[Sequence[str]], list[Outcome]],
 ) -> list[Outcome]:
     """Run every failed test again on the base: what fails there as well is no fault of the gates.
 
     Args:
         models: the facts of each package.
+        run: runs single tests of the workspace.
     """
     outcomes = list(outcomes)
     again = [one for one in outcomes if one.outcome == FAILED and "::" in one.test and not _is_of_gates(one.test)]
@@ -72,13 +78,13 @@ def mark_inherited(
         return outcomes
     paths = {package: add_test_of_base(root, models[package]) for package in {one.package for one in again}}
     nodes = [f"{paths[one.package]}::{_of_base(one.test)}" for one in again]
-    failed = {(one.package, one.test) for one in run_tests(root, nodes, jobs, quiet=True) if one.outcome == FAILED}
+    failed = {(one.package, one.test) for one in run(nodes) if one.outcome == FAILED}
     bases = {(one.package, one.test) for one in again if (f"base_of_{one.package}", _of_base(one.test)) in failed}
     return [replace(one, outcome=INHERITED) if (one.package, one.test) in bases else one for one in outcomes]
 
 
 def _of_base(test: str) -> str:
-    return test.replace("QualityGate", "")
+    return base_name(test).replace(GATED, "")
 
 
 def _is_of_gates(test: str) -> bool:

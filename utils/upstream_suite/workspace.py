@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from facts.read import package_files
-from facts.values import ModelFacts
+from facts.values import GATED, ModelFacts, base_name
 from testgen.upstream import upstream_path, upstream_test
 
 from upstream_suite.overlay import lay_over
@@ -19,6 +20,9 @@ from upstream_suite.sdist import unpack_tests
 STANDINS = Path(__file__).with_name("standins")
 MARK = ".upstream-tests"  # this folder is ours to replace
 _BASE = "base_of_"
+_HERE = Path(__file__).parent
+# Files of ours, beside a model's own, that have a say in what becomes of its tests.
+DECISIVE = (*sorted(STANDINS.rglob("*.py")), *(_HERE / f"{name}.py" for name in ("forks", "overlay", "runner")))
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Workspace:
     root: Path
     shipped: tuple[str, ...]  # modules of transformers' own, below tests/
     stood_in: tuple[str, ...]  # files of ours in the place of what its sdist lacks
+    unwritten: Mapping[str, str]  # package without a test file -> what it lacks for one
 
 
 def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[Path, ModelFacts]]) -> Workspace:
@@ -51,11 +56,15 @@ def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[P
     lay_over(installed, packages, root / "src" / "transformers")
     shipped = unpack_tests(archive, tests)
     stood_in = _stand_in(tests)
+    unwritten = {}
     for folder, facts in packages:
-        add_test(root, upstream_path(facts), upstream_test(facts, package_files(folder)))
+        try:
+            add_test(root, upstream_path(facts), upstream_test(facts, package_files(folder)))
+        except LookupError as error:
+            unwritten[facts.package] = str(error)
     for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:
         (folder / "__init__.py").touch()
-    return Workspace(root, tuple(shipped), tuple(stood_in))
+    return Workspace(root, tuple(shipped), tuple(stood_in), unwritten)
 
 
 def _clear(root: Path) -> None:
@@ -91,7 +100,17 @@ def add_test_of_base(root: Path, facts: ModelFacts) -> str:
     Only tests that ask nothing of gates mean something there.
     """
     text = (root / upstream_path(facts)).read_text(encoding="utf-8")
-    text = text.replace(f"from transformers.models.{facts.package}", f"from transformers.models.{facts.name}")
     path = f"tests/models/{_BASE}{facts.package}/test_modeling_{_BASE}{facts.package}.py"
-    add_test(root, path, text.replace("QualityGate", ""))
+    add_test(root, path, _of_base(text, facts))
     return path
+
+
+def _of_base(text: str, facts: ModelFacts) -> str:
+    text = text.replace(f"from transformers.models.{facts.package}", f"from transformers.models.{facts.name}")
+    for name in sorted((each.name for each in (*facts.models, *facts.configs.values())), key=len, reverse=True):
+        text = text.replace(name, base_name(name))
+    text = text.replace(GATED, "")
+    internal = re.search(rf"from transformers\.models\.{facts.name}\.modeling_\w+ import (\([^)]*\)|.*)", text)
+    for name in re.findall(r"\w+", internal[1] if internal else ""):
+        text = text.replace(f"        {name},\n", "", 1)  # among those that transformers exports
+    return text

@@ -1,0 +1,60 @@
+"""transformers' own tests on architectures of the workshop: what is run, kept and told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import matrix.common
+import pytest
+from matrix.common import Bench, run_common, tallied
+from matrix.lines import Settings
+from matrix.results import Results
+from matrix.values import Common, Made, State, Subset
+from upstream_suite.outcomes import FAILED, INHERITED, PASSED, SKIPPED, Outcome
+from upstream_suite.workspace import Workspace
+
+
+MADE = [Made(name, State.GATED) for name in ("bart", "gemma", "hangs", "odd")] + [Made("mamba", State.REFUSED)]
+SETTINGS = Settings(Subset.FULL, 1, 60, False)
+
+
+def outcome(kind: str, test: str = "T::test") -> Outcome:
+    return Outcome("quality_gate_x", test, kind, "why" if kind != PASSED else "", 1.0)
+
+
+def test_outcomes_are_counted_and_their_absence_is_a_failure() -> None:
+    found = tallied([outcome(PASSED), outcome(PASSED), outcome(SKIPPED), outcome(FAILED), outcome(INHERITED)], 60)
+    assert found == Common(2, 1, (("T::test", "why"),), (("T::test", "why"),), 5.0)
+    for nothing in (None, []):
+        assert "60 s" in tallied(nothing, 60).failures[0][1]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Nothing is built, and what would be run is listed; "hangs" never ends, "odd" has no test file."""
+    workspace = Workspace(tmp_path, (), (), {"quality_gate_odd": "names no year"})
+    ran: list[list[str]] = []
+
+    def run_many(root: Path, generated: Path, names: list[str], *_):
+        ran.append(names)
+        for name in names:
+            yield name, None if name == "hangs" else [outcome(PASSED)]
+
+    monkeypatch.setattr(matrix.common, "set_up", lambda *_: Bench(workspace, tmp_path / "generated", "shared"))
+    monkeypatch.setattr(matrix.common, "run_many", run_many)
+    return ran
+
+
+def test_what_has_not_changed_is_not_run_again(bench: list[list[str]], tmp_path: Path) -> None:
+    workshop = SimpleNamespace(facts=lambda name: SimpleNamespace(package=f"quality_gate_{name}"))
+    told: list[str] = []
+    arguments = (workshop, MADE, Results(tmp_path), SETTINGS, tmp_path, lambda name, _: told.append(name))
+    first = run_common(*arguments)
+    assert first["bart"] == Common(1, 0, (), (), 1.0) and set(first) == {"bart", "gemma", "hangs", "odd"}
+    assert first["odd"].failures == (("the test file", "names no year"),)
+    (tmp_path / "generated" / "quality_gate_gemma").mkdir(parents=True)
+    (tmp_path / "generated" / "quality_gate_gemma" / "modeling.py").write_text("A = 1")
+    assert run_common(*arguments) == first
+    assert bench == [["bart", "gemma", "hangs"], ["gemma", "hangs"]]
+    assert sorted(told) == sorted([*first, *first])

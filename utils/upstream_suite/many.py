@@ -1,0 +1,71 @@
+"""The tests of many models, as they get done: the process of `upstream_suite.forks`, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from upstream_suite.outcomes import Outcome
+from upstream_suite.problems import SuiteError
+from upstream_suite.runner import environment
+
+
+UTILS = Path(__file__).resolve().parents[1]
+_SERVED = "served.txt"  # what the process itself has to say
+
+
+def run_many(
+    root: Path, generated: Path, names: Sequence[str], processes: int, limit: float
+) -> Iterator[tuple[str, list[Outcome] | None]]:
+    """The outcomes of each model's tests, failures told from inherited ones, in the order in which they are done.
+
+    Args:
+        root: a workspace that has tests of all of them.
+        generated: the folder that holds their packages.
+        names: of the models, as transformers calls their bases.
+        processes: how many models at a time.
+        limit: seconds for one model; None comes of one that took longer, or whose tests broke pytest.
+
+    Raises:
+        SuiteError: the process that runs them ended early.
+    """
+    settings = environment(root)
+    settings["PYTHONPATH"] += f":{UTILS}"
+    asked = {"generated": str(generated), "names": list(names), "processes": processes, "limit": limit}
+    for name in names:
+        _outcomes(root, name).unlink(missing_ok=True)
+    with (
+        open(root / _SERVED, "w", encoding="utf-8") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", "upstream_suite.forks"],
+            cwd=root,
+            env=settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            encoding="utf-8",
+        ) as server,
+    ):
+        try:
+            server.stdin.write(json.dumps(asked))
+            server.stdin.close()
+            for line in server.stdout:
+                yield line.strip(), _read(_outcomes(root, line.strip()))
+        except BaseException:  # also that nobody asks for more
+            server.terminate()
+            raise
+    if server.returncode:
+        raise SuiteError("the process that runs transformers' tests ended early", f"see {root / _SERVED}")
+
+
+def _outcomes(root: Path, name: str) -> Path:
+    return root / "outcomes" / f"{name}.json"
+
+
+def _read(path: Path) -> list[Outcome] | None:
+    if not path.exists():
+        return None
+    return [Outcome(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
