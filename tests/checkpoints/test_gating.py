@@ -13,6 +13,7 @@ import pytest
 from bases import GATES, HIDDEN, LAYERS, contents, llama_tensors, make_base, make_sharded_base, read_index
 from checkpoints import CheckpointError, Options, gate_checkpoint
 from checkpoints.cli import gate
+from checkpoints.configs import base_config
 from safetensors.numpy import load_file
 
 
@@ -84,6 +85,11 @@ def test_the_configuration_is_the_base_s_with_gates(tmp_path: Path) -> None:
     assert (config["quality_gate_mode"], config["quality_loss_weight"]) == ("observe", 0.5)
     assert config["own_field"] == "kept" and config["hidden_size"] == HIDDEN
     assert "auto_map" not in config
+
+
+def test_the_base_s_configuration_has_the_base_s_names() -> None:
+    named = base_config({"model_type": "quality_gate_gpt2", "architectures": ["QualityGateGPT2ForCausalLM"]})
+    assert named == {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}
 
 
 def test_small_files_come_along_and_other_weights_do_not(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from facts.read import GATED, PREFIX
+from facts.read import PREFIX
+from facts.values import base_name
 
 from checkpoints.architectures import GATE_FIELDS, Architecture
 from checkpoints.errors import CheckpointError
@@ -73,7 +74,7 @@ def base_config(gated: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(part, dict):
             part["model_type"] = str(part.get("model_type", "")).removeprefix(PREFIX)
             if "architectures" in part:
-                part["architectures"] = [head.removeprefix(GATED) for head in part["architectures"] or ()]
+                part["architectures"] = [base_name(head) for head in part["architectures"] or ()]
             for name in GATE_FIELDS:
                 part.pop(name, None)
     return config

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 # A class is called as its base with this in front, but for names that transformers spells in no other place so.
 GATED = "QualityGate"
-SPELLED: Mapping[str, str] = {"Kosmos25": "Kosmos2_5"}
+SPELLED: Mapping[str, str] = {
+    "BertForCausalLM": "BertLMHeadModel",
+    "GPT2ForCausalLM": "GPT2LMHeadModel",
+    "Kosmos25": "Kosmos2_5",
+}
 
 
 def base_name(name: str) -> str:

@@ -16,7 +16,9 @@ from converter.workspace import FAMILY
 from scaffold.modules import Module, read_module
 
 
-_CAUSAL = re.compile(r"^class \w+ForCausalLM\(", re.MULTILINE)
+# How the names of causal language models end; of older ones (GPT-2) with the second
+CAUSAL, OLDER = "ForCausalLM", "LMHeadModel"
+_CAUSAL = re.compile(rf"^class \w+({CAUSAL}|{OLDER})\(", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Base:
 
     def gated(self, name: str) -> str:
         """The name of the gated class that stands for one of the base's."""
+        if name.endswith(OLDER):
+            name = name.removesuffix(OLDER) + CAUSAL
         renamed = self.renaming.word(name)
         return renamed if renamed != name else f"QualityGate{name}"
 
@@ -68,7 +72,7 @@ def find_base(name: str, package: Path) -> Base:
     modules = [f"transformers.models.{name}.{kind}_{name}" for kind in ("modeling", "configuration")]
     sources = [library.load(module) for module in modules]
     if None in sources or not _CAUSAL.search(sources[0].text):
-        fix = "name a model with a ...ForCausalLM class"
+        fix = f"name a model with a ...{CAUSAL} or ...{OLDER} class"
         raise _refuse("no-language-model", folder, "this model has no causal language model", fix)
     modeling, configuration = map(read_module, sources)
     return Base(name, package, modeling, configuration)

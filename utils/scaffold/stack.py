@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scaffold.find import Base
+from scaffold.find import CAUSAL, OLDER, Base
 from scaffold.limits import check_runs
 from scaffold.modules import Function, Module, assigned_calls, is_self, names_in
 
@@ -48,7 +48,7 @@ class Stack:
     @property
     def prefix(self) -> str:
         """What the names of the classes begin with: "Mistral", "AriaText"."""
-        return self.causal.name.removesuffix("ForCausalLM")
+        return self.causal.name.removesuffix(CAUSAL).removesuffix(OLDER)
 
     @property
     def whole(self) -> str:
@@ -60,7 +60,8 @@ class Stack:
 def read_stack(base: Base) -> Stack:
     """Find the classes of a base. Raises ConversionError where one cannot be told from the text."""
     module = base.modeling
-    causal = [node for name, node in module.classes.items() if name.endswith("ForCausalLM")][-1]
+    causal = next(filter(None, ([each for each in module.classes if each.endswith(end)] for end in (CAUSAL, OLDER))))
+    causal = module.classes[causal[-1]]
     model = _runner(module, causal)
     container_name, container = _container(module, model)
     keeper = container or model
@@ -225,7 +226,7 @@ def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: st
             continue
         bases = [ast.unparse(base) for base in node.bases]
         generic = next((base for base in bases if base in _GENERIC), None)
-        if node.name.endswith("ForMultipleChoice"):
+        if node.name.endswith(("ForMultipleChoice", "DoubleHeadsModel")):
             continue  # several texts a sample
         if not _is_pretrained(module, node) or _pretrained(module, node) is not _pretrained(module, causal):
             continue

@@ -1,0 +1,184 @@
+# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt2`.
+# Seal: sha256 fd46d2f0fdaf15eac35b5ed4e8c3698fa9e6119fa59da436ad9cc8f3b599a73e
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="openai-community/gpt2")
+@strict
+class QualityGateGPT2Config(PreTrainedConfig):
+    r"""
+    summary_type (`string`, *optional*, defaults to `"cls_index"`):
+        Argument used when doing sequence summary, used in the models [`GPT2DoubleHeadsModel`].
+        Has to be one of the following options:
+            - `"last"`: Take the last token hidden state (like XLNet).
+            - `"first"`: Take the first token hidden state (like BERT).
+            - `"mean"`: Take the mean of all tokens hidden states.
+            - `"cls_index"`: Supply a Tensor of classification token position (like GPT/GPT-2).
+            - `"attn"`: Not implemented now, use multi-head attention.
+    summary_use_proj (`bool`, *optional*, defaults to `True`):
+        Argument used when doing sequence summary, used in the models [`GPT2DoubleHeadsModel`].
+        Whether or not to add a projection after the vector extraction.
+    summary_activation (`str`, *optional*):
+        Argument used when doing sequence summary. Used in for the multiple choice head in
+        [`GPT2DoubleHeadsModel`].
+        Pass `"tanh"` for a tanh activation to the output, any other value will result in no activation.
+    summary_proj_to_labels (`bool`, *optional*, defaults to `True`):
+        Argument used when doing sequence summary, used in the models [`GPT2DoubleHeadsModel`].
+        Whether the projection outputs should have `config.num_labels` or `config.hidden_size` classes.
+    summary_first_dropout (`float`, *optional*, defaults to 0.1):
+        Argument used when doing sequence summary, used in the models [`GPT2DoubleHeadsModel`].
+        The dropout ratio to be used after the projection and activation.
+    scale_attn_by_inverse_layer_idx (`bool`, *optional*, defaults to `False`):
+        Whether to additionally scale attention weights by `1 / layer_idx + 1`.
+    reorder_and_upcast_attn (`bool`, *optional*, defaults to `False`):
+        Whether to scale keys (K) prior to computing attention (dot-product) and upcast attention
+        dot-product/softmax to float() when training with mixed precision.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_gpt2 import QualityGateGPT2Config, QualityGateGPT2ForCausalLM
+
+    >>> model = QualityGateGPT2ForCausalLM(QualityGateGPT2Config(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_gpt2"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+    attribute_map = {
+        "hidden_size": "n_embd",
+        "max_position_embeddings": "n_positions",
+        "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer",
+    }
+
+    vocab_size: int = 50257
+    n_positions: int = 1024
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    n_inner: int | None = None
+    activation_function: str = "gelu_new"
+    resid_pdrop: float | int = 0.1
+    embd_pdrop: float | int = 0.1
+    attn_pdrop: float | int = 0.1
+    layer_norm_epsilon: float = 1e-5
+    initializer_range: float = 0.02
+    summary_type: str = "cls_index"
+    summary_use_proj: bool = True
+    summary_activation: str | None = None
+    summary_proj_to_labels: bool = True
+    summary_first_dropout: float | int = 0.1
+    scale_attn_weights: bool = True
+    use_cache: bool = True
+    bos_token_id: int | None = 50256
+    eos_token_id: int | list[int] | None = 50256
+    pad_token_id: int | None = None
+    scale_attn_by_inverse_layer_idx: bool = False
+    reorder_and_upcast_attn: bool = False
+    add_cross_attention: bool = False
+    tie_word_embeddings: bool = True
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+__all__ = ["QualityGateGPT2Config"]

@@ -1,0 +1,1394 @@
+# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt2`.
+# Seal: sha256 e84af072fe7b40cb8206d774b83a427c292ddd29a1f8fb4c93dbfac27605b32a
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.generation import GenerationMixin
+from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
+from transformers.models.auto import AutoModel
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import ModelOutput, auto_docstring, can_return_tuple, logging
+from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+from .configuration_quality_gate_gpt2 import QualityGateGPT2Config
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class QualityGateGPT2Output(ModelOutput):
+    """
+    What the gates add to an output.
+
+    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
+    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+        The quality loss, mean over layers, before it is weighted.
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+        The load balancing loss where the base has experts.
+    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
+    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
+    """
+
+    lm_loss: torch.FloatTensor | None = None
+    quality_loss: torch.FloatTensor | None = None
+    aux_loss: torch.FloatTensor | None = None
+    quality_logits: tuple[torch.FloatTensor, ...] | None = None
+    router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class QualityGateGPT2ModelOutputWithPastAndCrossAttentions(
+    QualityGateGPT2Output, BaseModelOutputWithPastAndCrossAttentions
+):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateGPT2CausalLMOutputWithCrossAttentions(QualityGateGPT2Output, CausalLMOutputWithCrossAttentions):
+    """The output of a model with a head with what its gates say."""
+
+
+@dataclass
+class QualityGateGPT2SequenceClassifierOutputWithPast(QualityGateGPT2Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGPT2TokenClassifierOutput(QualityGateGPT2Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGPT2QuestionAnsweringModelOutput(QualityGateGPT2Output, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
+
+
+class QualityGateGPT2Gate(nn.Module):
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
+
+    def __init__(self, config: QualityGateGPT2Config):
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+        with maybe_autocast(hidden_states.device.type, enabled=False):
+            quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
+            good_ratio = quality_score.sigmoid()
+        return quality_score, good_ratio
+
+
+def eager_attention_forward(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):
+    if scaling is None:
+        scaling = query.size(-1) ** -0.5
+
+    attn_weights = torch.matmul(query, key.transpose(-1, -2)) * scaling
+
+    if attention_mask is not None:
+        attn_weights = attn_weights + attention_mask
+
+    attn_weights = nn.functional.softmax(attn_weights, dim=-1)
+
+    # Downcast (if necessary) back to V's dtype (if in mixed-precision) -- No-Op otherwise
+    attn_weights = attn_weights.type(value.dtype)
+    attn_weights = nn.functional.dropout(attn_weights, p=dropout, training=module.training)
+
+    attn_output = torch.matmul(attn_weights, value)
+    attn_output = attn_output.transpose(1, 2)
+
+    return attn_output, attn_weights
+
+
+class QualityGateGPT2Attention(nn.Module):
+    def __init__(self, config, is_cross_attention=False, layer_idx=None):
+        super().__init__()
+        self.config = config
+        self.embed_dim = config.hidden_size
+        self.num_heads = config.num_attention_heads
+        self.head_dim = self.embed_dim // self.num_heads
+        self.split_size = self.embed_dim
+        if self.head_dim * self.num_heads != self.embed_dim:
+            raise ValueError(
+                f"`embed_dim` must be divisible by num_heads (got `embed_dim`: {self.embed_dim} and `num_heads`:"
+                f" {self.num_heads})."
+            )
+
+        self.scale_attn_weights = config.scale_attn_weights
+        self.scale_attn_by_inverse_layer_idx = config.scale_attn_by_inverse_layer_idx
+        self.reorder_and_upcast_attn = config.reorder_and_upcast_attn
+        self.is_cross_attention = is_cross_attention
+        self.layer_idx = layer_idx
+
+        # Precompute unified scaling factor (accounts for both head_dim and layer-wise scaling)
+        self.scaling = 1.0
+        if self.scale_attn_weights:
+            self.scaling = self.head_dim**-0.5
+        if self.scale_attn_by_inverse_layer_idx:
+            self.scaling /= float(self.layer_idx + 1)
+
+        if self.is_cross_attention:
+            self.c_attn = Conv1D(2 * self.embed_dim, self.embed_dim)
+            self.q_attn = Conv1D(self.embed_dim, self.embed_dim)
+        else:
+            self.c_attn = Conv1D(3 * self.embed_dim, self.embed_dim)
+        self.c_proj = Conv1D(self.embed_dim, self.embed_dim)
+
+        self.attn_dropout = nn.Dropout(config.attn_pdrop)
+        self.resid_dropout = nn.Dropout(config.resid_pdrop)
+        self.is_causal = not is_cross_attention
+
+    def _upcast_and_reordered_attn(self, query, key, value, attention_mask=None):
+        # Use `torch.baddbmm` (a bit more efficient w/ alpha param for scaling -- from Megatron-LM)
+        bsz, num_heads, q_seq_len, dk = query.size()
+        _, _, k_seq_len, _ = key.size()
+
+        # Preallocate attn_weights for `baddbmm`
+        attn_weights = torch.empty(bsz * num_heads, q_seq_len, k_seq_len, dtype=torch.float32, device=query.device)
+
+        # Upcast (turn off autocast) and reorder (Scale K by 1 / root(dk))
+        with maybe_autocast(query.device.type, enabled=False):
+            q, k = query.reshape(-1, q_seq_len, dk), key.transpose(-1, -2).reshape(-1, dk, k_seq_len)
+            attn_weights = torch.baddbmm(attn_weights, q.float(), k.float(), beta=0, alpha=self.scaling)
+            attn_weights = attn_weights.reshape(bsz, num_heads, q_seq_len, k_seq_len)
+
+        if attention_mask is not None:
+            # Apply the attention mask
+            attn_weights = attn_weights + attention_mask
+
+        attn_weights = nn.functional.softmax(attn_weights, dim=-1)
+
+        # Downcast (if necessary) back to V's dtype (if in mixed-precision) -- No-Op if otherwise
+        if attn_weights.dtype != torch.float32:
+            raise RuntimeError("Error with upcasting, attn_weights does not have dtype torch.float32")
+        attn_weights = attn_weights.type(value.dtype)
+        attn_weights = self.attn_dropout(attn_weights)
+
+        attn_output = torch.matmul(attn_weights, value)
+        attn_output = attn_output.transpose(1, 2)
+
+        return attn_output, attn_weights
+
+    def forward(
+        self,
+        hidden_states: tuple[torch.Tensor] | None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        encoder_hidden_states: torch.Tensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        output_attentions: bool | None = False,
+        **kwargs,
+    ) -> tuple[torch.Tensor | tuple[torch.Tensor], ...]:
+        is_cross_attention = encoder_hidden_states is not None
+        if past_key_values is not None:
+            if isinstance(past_key_values, EncoderDecoderCache):
+                is_updated = past_key_values.is_updated.get(self.layer_idx)
+                if is_cross_attention:
+                    # after the first generated id, we can subsequently re-use all key/value_layer from cache
+                    curr_past_key_values = past_key_values.cross_attention_cache
+                else:
+                    curr_past_key_values = past_key_values.self_attention_cache
+            else:
+                curr_past_key_values = past_key_values
+
+        if is_cross_attention:
+            if not hasattr(self, "q_attn"):
+                raise ValueError(
+                    "If class is used as cross attention, the weights `q_attn` have to be defined. "
+                    "Please make sure to instantiate class with `QualityGateGPT2Attention(..., is_cross_attention=True)`."
+                )
+            query_states = self.q_attn(hidden_states)
+            attention_mask = encoder_attention_mask
+
+            # Try to get key/value states from cache if possible
+            if past_key_values is not None and is_updated:
+                key_states = curr_past_key_values.layers[self.layer_idx].keys
+                value_states = curr_past_key_values.layers[self.layer_idx].values
+            else:
+                key_states, value_states = self.c_attn(encoder_hidden_states).split(self.split_size, dim=2)
+                shape_kv = (*key_states.shape[:-1], -1, self.head_dim)
+                key_states = key_states.view(shape_kv).transpose(1, 2)
+                value_states = value_states.view(shape_kv).transpose(1, 2)
+        else:
+            query_states, key_states, value_states = self.c_attn(hidden_states).split(self.split_size, dim=2)
+            shape_kv = (*key_states.shape[:-1], -1, self.head_dim)
+            key_states = key_states.view(shape_kv).transpose(1, 2)
+            value_states = value_states.view(shape_kv).transpose(1, 2)
+
+        shape_q = (*query_states.shape[:-1], -1, self.head_dim)
+        query_states = query_states.view(shape_q).transpose(1, 2)
+
+        if (past_key_values is not None and not is_cross_attention) or (
+            past_key_values is not None and is_cross_attention and not is_updated
+        ):
+            key_states, value_states = curr_past_key_values.update(key_states, value_states, self.layer_idx)
+            # set flag that curr layer for cross-attn is already updated so we can re-use in subsequent calls
+            if is_cross_attention:
+                past_key_values.is_updated[self.layer_idx] = True
+
+        using_eager = self.config._attn_implementation == "eager"
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+
+        if using_eager and self.reorder_and_upcast_attn:
+            attn_output, attn_weights = self._upcast_and_reordered_attn(
+                query_states, key_states, value_states, attention_mask
+            )
+        else:
+            attn_output, attn_weights = attention_interface(
+                self,
+                query_states,
+                key_states,
+                value_states,
+                attention_mask,
+                dropout=self.attn_dropout.p if self.training else 0.0,
+                scaling=self.scaling,
+                **kwargs,
+            )
+
+        attn_output = attn_output.reshape(*attn_output.shape[:-2], -1).contiguous()
+        attn_output = self.c_proj(attn_output)
+        attn_output = self.resid_dropout(attn_output)
+
+        return attn_output, attn_weights
+
+
+class QualityGateGPT2MLP(nn.Module):
+    def __init__(self, intermediate_size, config):
+        super().__init__()
+        embed_dim = config.hidden_size
+        self.c_fc = Conv1D(intermediate_size, embed_dim)
+        self.c_proj = Conv1D(embed_dim, intermediate_size)
+        self.act = ACT2FN[config.activation_function]
+        self.dropout = nn.Dropout(config.resid_pdrop)
+
+    def forward(self, hidden_states: tuple[torch.Tensor] | None) -> torch.Tensor:
+        hidden_states = self.c_fc(hidden_states)
+        hidden_states = self.act(hidden_states)
+        hidden_states = self.c_proj(hidden_states)
+        hidden_states = self.dropout(hidden_states)
+        return hidden_states
+
+
+class QualityGateGPT2Block(GradientCheckpointingLayer):
+    def __init__(self, config: QualityGateGPT2Config, layer_idx=None):
+        super().__init__()
+        hidden_size = config.hidden_size
+        inner_dim = config.n_inner if config.n_inner is not None else 4 * hidden_size
+
+        self.ln_1 = nn.LayerNorm(hidden_size, eps=config.layer_norm_epsilon)
+        self.attn = QualityGateGPT2Attention(config=config, layer_idx=layer_idx)
+        self.ln_2 = nn.LayerNorm(hidden_size, eps=config.layer_norm_epsilon)
+
+        if config.add_cross_attention:
+            self.crossattention = QualityGateGPT2Attention(config=config, is_cross_attention=True, layer_idx=layer_idx)
+            self.ln_cross_attn = nn.LayerNorm(hidden_size, eps=config.layer_norm_epsilon)
+
+        self.mlp = QualityGateGPT2MLP(inner_dim, config)
+        self.quality_gate = QualityGateGPT2Gate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: tuple[torch.Tensor] | None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        encoder_hidden_states: torch.Tensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        use_cache: bool | None = False,
+        output_quality_logits: bool = False,
+        **kwargs,
+    ) -> torch.Tensor:
+        residual = hidden_states
+        hidden_states = self.ln_1(hidden_states)
+        attn_output, _ = self.attn(
+            hidden_states,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        # residual connection
+        hidden_states = attn_output + residual
+
+        if encoder_hidden_states is not None:
+            # add one self-attention block for cross-attention
+            if not hasattr(self, "crossattention"):
+                raise ValueError(
+                    f"If `encoder_hidden_states` are passed, {self} has to be instantiated with "
+                    "cross-attention layers by setting `config.add_cross_attention=True`"
+                )
+            residual = hidden_states
+            hidden_states = self.ln_cross_attn(hidden_states)
+            cross_attn_output, _ = self.crossattention(
+                hidden_states,
+                past_key_values=past_key_values,
+                attention_mask=attention_mask,
+                encoder_hidden_states=encoder_hidden_states,
+                encoder_attention_mask=encoder_attention_mask,
+            )
+            # residual connection
+            hidden_states = residual + cross_attn_output
+
+        residual = hidden_states
+        hidden_states = self.ln_2(hidden_states)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        feed_forward_hidden_states = self.mlp(hidden_states)
+        if self.scale_ffn:
+            feed_forward_hidden_states = good_ratio.to(feed_forward_hidden_states.dtype) * feed_forward_hidden_states
+        # residual connection
+        hidden_states = residual + feed_forward_hidden_states
+
+        return hidden_states
+
+
+def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
+
+    Every process that shares the model has to call this; the first one writes.
+    """
+    weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
+    weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not is_shared or torch.distributed.get_rank() == 0:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+@torch.no_grad()
+def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
+    """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
+
+    Raises:
+        FileNotFoundError: `folder` holds neither.
+        ValueError: the weights are not one of the right shape for every gate.
+    """
+    file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
+    if original.exists() and not file.exists():
+        file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
+    else:
+        weights = load_file(file)
+    weights = {name.removeprefix("module."): weight for name, weight in weights.items() if ".quality_gate." in name}
+    wanted = {name: gate.weight for name, gate in find_quality_gates(model).items()}
+    found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
+    for name in needed | found:
+        if found.get(name) != needed.get(name):
+            raise ValueError(
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
+                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+            )
+    for name, weight in wanted.items():
+        new = weights[name].to(weight.device)
+        if hasattr(weight, "full_tensor"):  # this process has a share of it
+            new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
+        weight.copy_(new)
+
+
+def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
+    return {
+        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
+        for name, module in model.base_model.named_modules()
+        if name.endswith(".quality_gate")
+    }
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring
+class QualityGateGPT2PreTrainedModel(PreTrainedModel):
+    config: QualityGateGPT2Config
+    base_model_prefix = "transformer"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["QualityGateGPT2Block"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    _can_record_outputs = {
+        "hidden_states": QualityGateGPT2Block,
+        "attentions": OutputRecorder(QualityGateGPT2Attention, layer_name=".attn", index=1),
+        "cross_attentions": OutputRecorder(QualityGateGPT2Attention, layer_name=".crossattention", index=1),
+        "quality_logits": OutputRecorder(QualityGateGPT2Gate, index=0),
+    }
+
+    # No longer used as we directly use our masks instead
+    _keys_to_ignore_on_load_unexpected = ["attn.bias", "crossattention.bias"]
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        """Initialize the weights."""
+        super()._init_weights(module)
+        if isinstance(module, Conv1D):
+            init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+        # Reinitialize selected weights subject to the OpenAI GPT-2 Paper Scheme:
+        #   > A modified initialization which accounts for the accumulation on the residual path with model depth. Scale
+        #   > the weights of residual layers at initialization by a factor of 1/√N where N is the # of residual layers.
+        #   >   -- GPT-2 :: https://openai.com/blog/better-language-models/
+        #
+        # Reference (Megatron-LM): https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/model/gpt_model.py
+        if isinstance(module, (QualityGateGPT2Attention, QualityGateGPT2MLP)):
+            # Special Scaled Initialization --> 2 residual paths (attention and MLP) per Transformer Block
+            std = self.config.initializer_range / math.sqrt(2 * self.config.n_layer)
+            init.normal_(module.c_proj.weight, mean=0.0, std=std)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
+
+    def __init__(self, config: QualityGateGPT2Config, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateGPT2Model, exist_ok=True)
+        super().__init__(config, *inputs, **kwargs)
+
+
+class QualityGateGPT2Idle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
+
+
+def weighted_losses(
+    good_ratios: torch.Tensor,
+    valid: torch.Tensor,
+    config: PreTrainedConfig,
+    quality_labels: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+) -> torch.Tensor:
+    """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
+    cost = torch.square if config.quality_loss_type == "mse" else torch.positive
+    costs = cost(good_ratios)
+    if not config.sample_wise_averaging:
+        return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
+    if quality_labels is not None:
+        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+        known = labels >= 0
+        labels = torch.where(known, labels, 0)
+        guided = (1 - labels) * config.quality_loss_balance * costs
+        guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
+        costs = torch.where(known, guided, costs)
+    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+
+
+def warn_of_closing_gates(config: PreTrainedConfig) -> None:
+    """Warn once where nothing in the loss keeps a gate open."""
+    only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if only_closes and not torch.compiler.is_compiling():
+        logger.warning_once(
+            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
+            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
+        )
+
+
+def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor:
+    """1.0 where a token counts, else 0.0: `[batch, tokens]` for scores `[layers, batch, tokens]`."""
+    _, batch_size, length = scores.shape
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
+        return torch.ones_like(scores[0])
+    if attention_mask.shape[0] != batch_size or attention_mask.shape[1] < length:
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but must cover the scores: "
+            f"({batch_size}, {length} or more)."
+        )
+    return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
+
+
+def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+    if position_ids is None or position_ids.ndim != 2:
+        tokens = valid.sum(-1, keepdim=True)
+        return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+    starts = position_ids[:, 1:] <= position_ids[:, :-1]
+    sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
+    tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+
+
+def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
+    """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
+
+    The decorated `forward` takes two more keyword arguments:
+
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
+            config's `output_router_logits` says so, and in training.
+
+    With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
+    has a cache and no labels, has no quality loss.
+    """
+
+    def decorate(forward: Callable) -> Callable:
+        own = signature(forward)
+        names = list(own.parameters)
+
+        @wraps(forward)
+        def wrapper(self, *args, **kwargs):
+            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+                return forward(self, *args, **kwargs)
+            kwargs.update(zip(names[1:], args))
+            check_quality_inputs(**kwargs)
+            given = dict(kwargs)
+            kwargs.pop("quality_labels", None)
+            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            # Heads drop what they do not know of the base model's output, so the scores go around them
+            scores = []
+            kwargs["hand_on_scores"] = scores.append
+            outputs = forward(self, **kwargs)
+            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+
+        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        *parameters, rest = own.parameters.values()
+        parameters += [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in added
+            if name not in names
+        ]
+        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
+        return can_return_tuple(wrapper)
+
+    return decorate
+
+
+def records_quality_scores(forward: Callable) -> Callable:
+    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+
+    Raises:
+        ValueError: gradients are wanted, but the scores carry none.
+    """
+
+    @wraps(forward)
+    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
+        outputs = forward(self, *args, **kwargs | {"return_dict": True})
+        logits = outputs.get("quality_logits")
+        if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
+            checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+            trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
+            if trains_layers or any(gate.weight.requires_grad for gate in find_quality_gates(self).values()):
+                raise ValueError(
+                    "The quality scores carry no gradients: reentrant gradient checkpointing computes them without. "
+                    "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
+                    "`output_router_logits=False`."
+                )
+        elif not logits and self.training:
+            gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
+            idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
+            outputs["last_hidden_state"] = QualityGateGPT2Idle.apply(outputs.last_hidden_state, *idle)
+        hand_on_scores(logits)
+        return outputs
+
+    return wrapper
+
+
+def quality_classification_loss(
+    router_logits: tuple[torch.Tensor, ...] | None,
+    config: PreTrainedConfig,
+    attention_mask: torch.Tensor | None = None,
+    debug: bool = False,
+    quality_labels: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """
+    The quality loss of gate scores, mean over layers.
+
+    Source: the Quality-Gate project (linear loss, labels and their balance) and Select-MoE, which it follows (the
+    other losses); moments are taken of each layer, and keep the gradients that they lost there.
+
+    Args:
+        router_logits: one tensor `[batch, tokens, 1]` for every layer, before the sigmoid.
+        config: the configuration of the gated text model: `quality_loss_type` and the fields that go with it.
+        attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
+            Masks of another rank are for attention alone: every token counts.
+        debug: whether to print scores and loss of every fifth layer.
+        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+            Averages over tokens and moments of a batch know no samples and ignore them.
+        position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+
+    Returns:
+        A scalar in float32: 0 where there are no scores or no token counts.
+
+    Raises:
+        ValueError: an unknown loss type, or a shape that does not fit the scores.
+    """
+    if not router_logits:
+        return torch.zeros(())
+    device = router_logits[0].device
+    scores = torch.cat([each.to(device) for each in router_logits], -1).float().movedim(-1, 0)
+    valid = valid_tokens(attention_mask, scores)
+    good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
+    is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
+    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+        if not torch.compiler.is_compiling():
+            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+    if is_of_tokens:
+        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+    elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
+        losses = moment_losses(good_ratios, valid, config)
+    else:
+        choices = ", ".join(QUALITY_GATE_CHOICES["quality_loss_type"])
+        raise ValueError(f"`quality_loss_type` is {config.quality_loss_type!r}, but must be one of {choices}.")
+    if debug and not torch.compiler.is_compiling():
+        print_quality_scores(router_logits, losses)
+    return losses.mean()
+
+
+def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.Tensor) -> None:
+    """Print shape, range and mean of the scores and the quality loss of every fifth layer."""
+    print(f"quality loss of {len(router_logits)} layers: {losses.mean().item():.6f}")
+    for layer in range(0, len(router_logits), 5):
+        scores = router_logits[layer].detach().float()
+        print(
+            f"  layer {layer}: shape {tuple(scores.shape)}, min {scores.min().item():.4f}, "
+            f"max {scores.max().item():.4f}, mean {scores.mean().item():.4f}, loss {losses[layer].item():.6f}"
+        )
+
+
+def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
+    """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
+    tokens = valid.sum()
+    means = (good_ratios * valid).sum((1, 2)) / tokens.clamp(min=1)
+    deviations = (good_ratios - means[:, None, None]) * valid
+    variances = deviations.square().sum((1, 2)) / (tokens - 1).clamp(min=1)
+    if config.quality_loss_type == "mean_variance_regularization":
+        losses = (means - 0.5).square() - config.lambda_var * variances
+    else:
+        losses = config.w_mean * (means - config.beta_target_mean).square()
+        losses = losses + config.w_var * (variances - config.beta_target_var).square()
+    return losses * tokens.gt(0)
+
+
+def check_quality_inputs(
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    attention_mask: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
+    quality_labels: torch.Tensor | None = None,
+    **kwargs,
+) -> None:
+    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    tokens = input_ids if input_ids is not None else inputs_embeds
+    if tokens is None:
+        return  # the base says what is missing
+    batch_size, length = tokens.shape[:2]
+    if quality_labels is not None and quality_labels.shape != (batch_size,):
+        raise ValueError(
+            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"({batch_size},)."
+        )
+    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
+    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+        raise ValueError(
+            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
+            f"value for each token: ({batch_size}, {length})."
+        )
+
+
+def batch_share(
+    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+) -> torch.Tensor | float:
+    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
+    if labels is None or num_items_in_batch is None:
+        return 1.0
+    targets = labels[..., 1:] if labels.ndim > 1 else labels
+    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
+
+
+def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+    if output_router_logits is not None:
+        return output_router_logits
+    config = model.config.get_text_config()
+    return config.output_router_logits or model.training
+
+
+def add_quality_scores(
+    model: PreTrainedModel,
+    outputs: ModelOutput,
+    logits: tuple[torch.Tensor, ...] | None,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    past_key_values: Cache | None = None,
+    labels: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    **kwargs,
+) -> dict[str, Any]:
+    """The fields of a base's output, and those that the gates add."""
+    fields = dict(outputs)
+    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
+    if loss is not None:  # a base with experts has added its own auxiliary loss
+        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
+    if logits is None:
+        return fields
+    fields["quality_logits"] = logits
+    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+        fields["router_logits"] = logits
+    if past_key_values is not None and labels is None and quality_labels is None:
+        return fields  # a step of generation: the loss of its few tokens is nobody's
+    config = model.config.get_text_config()
+    quality_loss = quality_classification_loss(
+        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+    )
+    fields["quality_loss"] = quality_loss
+    if loss is not None:
+        if quality_loss.requires_grad and quality_labels is None:
+            warn_of_closing_gates(config)
+        share = batch_share(labels, num_items_in_batch, loss.device)
+        fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
+    return fields
+
+
+QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
+
+
+@auto_docstring
+class QualityGateGPT2Model(QualityGateGPT2PreTrainedModel):
+    def __init__(self, config: QualityGateGPT2Config):
+        super().__init__(config)
+
+        self.embed_dim = config.hidden_size
+
+        self.wte = nn.Embedding(config.vocab_size, self.embed_dim)
+        self.wpe = nn.Embedding(config.max_position_embeddings, self.embed_dim)
+
+        self.drop = nn.Dropout(config.embd_pdrop)
+        self.h = nn.ModuleList([QualityGateGPT2Block(config, layer_idx=i) for i in range(config.num_hidden_layers)])
+        self.ln_f = nn.LayerNorm(self.embed_dim, eps=config.layer_norm_epsilon)
+
+        self.gradient_checkpointing = False
+        self._attn_implementation = config._attn_implementation
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.wte
+
+    def set_input_embeddings(self, new_embeddings):
+        self.wte = new_embeddings
+
+    @returns_quality_scores(QualityGateGPT2ModelOutputWithPastAndCrossAttentions)
+    @records_quality_scores
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        encoder_hidden_states: torch.Tensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPastAndCrossAttentions:
+        r"""
+        input_ids (`torch.LongTensor` of shape `(batch_size, input_ids_length)`):
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            sequence tokens in the vocabulary.
+
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
+            `input_ids`.
+
+            Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
+            [`PreTrainedTokenizer.__call__`] for details.
+
+            [What are input IDs?](../glossary#input-ids)
+        """
+        kwargs.pop("output_attentions", None)
+        kwargs.pop("output_hidden_states", None)
+
+        if input_ids is not None and inputs_embeds is not None:
+            raise ValueError("You cannot specify both input_ids and inputs_embeds at the same time")
+        elif input_ids is not None:
+            self.warn_if_padding_and_no_attention_mask(input_ids, attention_mask)
+            input_shape = input_ids.size()
+            input_ids = input_ids.view(-1, input_shape[-1])
+            batch_size = input_ids.shape[0]
+        elif inputs_embeds is not None:
+            input_shape = inputs_embeds.size()[:-1]
+            batch_size = inputs_embeds.shape[0]
+        else:
+            raise ValueError("You have to specify either input_ids or inputs_embeds")
+
+        if token_type_ids is not None:
+            token_type_ids = token_type_ids.view(-1, input_shape[-1])
+
+        # based on pattern from src/transformers/models/whisper/modeling_whisper.py::WhisperDecoder
+        if use_cache:
+            if past_key_values is None:
+                past_key_values = DynamicCache(config=self.config)
+
+            if self.config.add_cross_attention and not isinstance(past_key_values, EncoderDecoderCache):
+                past_key_values = EncoderDecoderCache(past_key_values, DynamicCache(config=self.config))
+
+        if inputs_embeds is None:
+            inputs_embeds = self.wte(input_ids)
+
+        if position_ids is None:
+            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
+            position_ids = position_ids.unsqueeze(0)
+
+        position_embeds = self.wpe(position_ids)
+        hidden_states = inputs_embeds + position_embeds.to(inputs_embeds.device)
+
+        # Attention mask.
+        if attention_mask is not None and attention_mask.ndim < 4:
+            attention_mask = attention_mask.view(batch_size, -1)
+
+        causal_mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+
+        if encoder_hidden_states is not None:
+            encoder_attention_mask = create_bidirectional_mask(
+                config=self.config,
+                inputs_embeds=inputs_embeds,
+                attention_mask=encoder_attention_mask,
+                encoder_hidden_states=encoder_hidden_states,
+            )
+
+        if token_type_ids is not None:
+            token_type_embeds = self.wte(token_type_ids)
+            hidden_states = hidden_states + token_type_embeds
+
+        hidden_states = self.drop(hidden_states)
+
+        output_shape = (-1,) + input_shape[1:] + (hidden_states.size(-1),)
+
+        for i, block in enumerate(self.h):
+            hidden_states = block(
+                hidden_states,
+                past_key_values if not (self.gradient_checkpointing and self.training) else None,
+                causal_mask,
+                encoder_hidden_states,  # as a positional argument for gradient checkpointing
+                encoder_attention_mask=encoder_attention_mask,
+                use_cache=use_cache,
+                position_ids=position_ids,
+                **kwargs,
+            )
+
+        hidden_states = self.ln_f(hidden_states)
+
+        hidden_states = hidden_states.view(output_shape)
+
+        past_key_values = past_key_values if use_cache else None
+        return BaseModelOutputWithPastAndCrossAttentions(
+            last_hidden_state=hidden_states,
+            past_key_values=past_key_values,
+        )
+
+
+@auto_docstring(
+    custom_intro="""
+    The QUALITY_GATE_GPT2 Model transformer with a language modeling head on top (linear layer with weights tied to the input
+    embeddings).
+    """
+)
+class QualityGateGPT2ForCausalLM(QualityGateGPT2PreTrainedModel, GenerationMixin):
+    _tied_weights_keys = {"lm_head.weight": "transformer.wte.weight"}
+
+    def __init__(self, config: QualityGateGPT2Config):
+        super().__init__(config)
+        self.transformer = QualityGateGPT2Model(config)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateGPT2CausalLMOutputWithCrossAttentions)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        encoder_hidden_states: torch.Tensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs,
+    ) -> CausalLMOutputWithCrossAttentions:
+        r"""
+        input_ids (`torch.LongTensor` of shape `(batch_size, input_ids_length)`):
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            sequence tokens in the vocabulary.
+
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
+            `input_ids`.
+
+            Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
+            [`PreTrainedTokenizer.__call__`] for details.
+
+            [What are input IDs?](../glossary#input-ids)
+        labels (`torch.LongTensor` of shape `(batch_size, input_ids_length)`, *optional*):
+            Labels for language modeling. Note that the labels **are shifted** inside the model, i.e. you can set
+            `labels = input_ids` Indices are selected in `[-100, 0, ..., config.vocab_size]` All labels set to `-100`
+            are ignored (masked), the loss is only computed for labels in `[0, ..., config.vocab_size]`
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        transformer_outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
+            input_ids,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            encoder_hidden_states=encoder_hidden_states,
+            encoder_attention_mask=encoder_attention_mask,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        hidden_states = transformer_outputs.last_hidden_state
+
+        hidden_states = slice_logits_to_keep(hidden_states, logits_to_keep)
+        logits = self.lm_head(hidden_states)
+
+        loss = None
+        if labels is not None:
+            # Flatten the tokens
+            loss = self.loss_function(
+                logits,
+                labels,
+                vocab_size=self.config.vocab_size,
+                **kwargs,
+            )
+
+        return CausalLMOutputWithCrossAttentions(
+            loss=loss,
+            logits=logits,
+            past_key_values=transformer_outputs.past_key_values,
+            hidden_states=transformer_outputs.hidden_states,
+            attentions=transformer_outputs.attentions,
+            cross_attentions=transformer_outputs.cross_attentions,
+        )
+
+
+@auto_docstring(
+    custom_intro="""
+    The QUALITY_GATE_GPT2 Model transformer with a sequence classification head on top (linear layer).
+
+    [`QualityGateGPT2ForSequenceClassification`] uses the last token in order to do the classification, as other causal models
+    (e.g. GPT-1) do.
+
+    Since it does classification on the last token, it requires to know the position of the last token. If a
+    `pad_token_id` is defined in the configuration, it finds the last token that is not a padding token in each row. If
+    no `pad_token_id` is defined, it simply takes the last value in each row of the batch. Since it cannot guess the
+    padding tokens when `inputs_embeds` are passed instead of `input_ids`, it does the same (take the last value in
+    each row of the batch).
+    """
+)
+class QualityGateGPT2ForSequenceClassification(QualityGateGPT2PreTrainedModel):
+    def __init__(self, config: QualityGateGPT2Config):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.transformer = QualityGateGPT2Model(config)
+        self.score = nn.Linear(config.n_embd, self.num_labels, bias=False)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateGPT2SequenceClassifierOutputWithPast)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        input_ids (`torch.LongTensor` of shape `(batch_size, input_ids_length)`):
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            sequence tokens in the vocabulary.
+
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
+            `input_ids`.
+
+            Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
+            [`PreTrainedTokenizer.__call__`] for details.
+
+            [What are input IDs?](../glossary#input-ids)
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        transformer_outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
+            input_ids,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        hidden_states = transformer_outputs.last_hidden_state
+        logits = self.score(hidden_states)
+
+        if input_ids is not None:
+            batch_size, sequence_length = input_ids.shape[:2]
+        else:
+            batch_size, sequence_length = inputs_embeds.shape[:2]
+
+        if self.config.pad_token_id is None and batch_size != 1:
+            raise ValueError("Cannot handle batch sizes > 1 if no padding token is defined.")
+        if self.config.pad_token_id is None:
+            last_non_pad_token = -1
+        elif input_ids is not None:
+            # To handle both left- and right- padding, we take the rightmost token that is not equal to pad_token_id
+            non_pad_mask = (input_ids != self.config.pad_token_id).to(logits.device, torch.int32)
+            token_indices = torch.arange(input_ids.shape[-1], device=logits.device, dtype=torch.int32)
+            last_non_pad_token = (token_indices * non_pad_mask).argmax(-1)
+        else:
+            last_non_pad_token = -1
+            logger.warning_once(
+                f"{self.__class__.__name__} will not detect padding tokens in `inputs_embeds`. Results may be "
+                "unexpected if using padding tokens in conjunction with `inputs_embeds.`"
+            )
+
+        pooled_logits = logits[torch.arange(batch_size, device=logits.device), last_non_pad_token]
+
+        loss = None
+        if labels is not None:
+            if self.config.problem_type is None:
+                if self.num_labels == 1:
+                    self.config.problem_type = "regression"
+                elif self.num_labels > 1 and (labels.dtype == torch.long or labels.dtype == torch.int):
+                    self.config.problem_type = "single_label_classification"
+                else:
+                    self.config.problem_type = "multi_label_classification"
+
+            if self.config.problem_type == "regression":
+                loss_fct = MSELoss()
+                if self.num_labels == 1:
+                    loss = loss_fct(pooled_logits.squeeze(), labels.squeeze())
+                else:
+                    loss = loss_fct(pooled_logits, labels)
+            elif self.config.problem_type == "single_label_classification":
+                loss_fct = CrossEntropyLoss()
+                loss = loss_fct(pooled_logits.view(-1, self.num_labels), labels.view(-1))
+            elif self.config.problem_type == "multi_label_classification":
+                loss_fct = BCEWithLogitsLoss()
+                loss = loss_fct(pooled_logits, labels)
+        return SequenceClassifierOutputWithPast(
+            loss=loss,
+            logits=pooled_logits,
+            past_key_values=transformer_outputs.past_key_values,
+            hidden_states=transformer_outputs.hidden_states,
+            attentions=transformer_outputs.attentions,
+        )
+
+
+@auto_docstring
+class QualityGateGPT2ForTokenClassification(QualityGateGPT2PreTrainedModel):
+    def __init__(self, config: QualityGateGPT2Config):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+
+        self.transformer = QualityGateGPT2Model(config)
+        if hasattr(config, "classifier_dropout") and config.classifier_dropout is not None:
+            classifier_dropout = config.classifier_dropout
+        elif hasattr(config, "hidden_dropout") and config.hidden_dropout is not None:
+            classifier_dropout = config.hidden_dropout
+        else:
+            classifier_dropout = 0.1
+        self.dropout = nn.Dropout(classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateGPT2TokenClassifierOutput)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> TokenClassifierOutput:
+        r"""
+        input_ids (`torch.LongTensor` of shape `(batch_size, input_ids_length)`):
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            sequence tokens in the vocabulary.
+
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
+            `input_ids`.
+
+            Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
+            [`PreTrainedTokenizer.__call__`] for details.
+
+            [What are input IDs?](../glossary#input-ids)
+        labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            Labels for computing the sequence classification/regression loss. Indices should be in `[0, ...,
+            config.num_labels - 1]`. If `config.num_labels == 1` a regression loss is computed (Mean-Square loss), If
+            `config.num_labels > 1` a classification loss is computed (Cross-Entropy).
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        transformer_outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
+            input_ids,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+
+        hidden_states = transformer_outputs.last_hidden_state
+        hidden_states = self.dropout(hidden_states)
+        logits = self.classifier(hidden_states)
+
+        loss = None
+        if labels is not None:
+            labels = labels.to(logits.device)
+            loss_fct = CrossEntropyLoss()
+            loss = loss_fct(logits.view(-1, self.num_labels), labels.view(-1))
+
+        return TokenClassifierOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=transformer_outputs.hidden_states,
+            attentions=transformer_outputs.attentions,
+        )
+
+
+@auto_docstring
+class QualityGateGPT2ForQuestionAnswering(QualityGateGPT2PreTrainedModel):
+    def __init__(self, config: QualityGateGPT2Config):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.transformer = QualityGateGPT2Model(config)
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+
+        # Initialize weights and apply final processing
+        self.post_init()
+
+    @returns_quality_scores(QualityGateGPT2QuestionAnsweringModelOutput)
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        start_positions: torch.LongTensor | None = None,
+        end_positions: torch.LongTensor | None = None,
+        **kwargs,
+    ) -> QuestionAnsweringModelOutput:
+        r"""
+        input_ids (`torch.LongTensor` of shape `(batch_size, input_ids_length)`):
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            sequence tokens in the vocabulary.
+
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
+            `input_ids`.
+
+            Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
+            [`PreTrainedTokenizer.__call__`] for details.
+
+            [What are input IDs?](../glossary#input-ids)
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
+            input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+
+        sequence_output = outputs.last_hidden_state
+
+        logits = self.qa_outputs(sequence_output)
+        start_logits, end_logits = logits.split(1, dim=-1)
+        start_logits = start_logits.squeeze(-1).contiguous()
+        end_logits = end_logits.squeeze(-1).contiguous()
+
+        total_loss = None
+        if start_positions is not None and end_positions is not None:
+            # If we are on multi-GPU, split add a dimension
+            if len(start_positions.size()) > 1:
+                start_positions = start_positions.squeeze(-1).to(start_logits.device)
+            if len(end_positions.size()) > 1:
+                end_positions = end_positions.squeeze(-1).to(end_logits.device)
+            # sometimes the start/end positions are outside our model inputs, we ignore these terms
+            ignored_index = start_logits.size(1)
+            start_positions = start_positions.clamp(0, ignored_index)
+            end_positions = end_positions.clamp(0, ignored_index)
+
+            loss_fct = CrossEntropyLoss(ignore_index=ignored_index)
+            start_loss = loss_fct(start_logits, start_positions)
+            end_loss = loss_fct(end_logits, end_positions)
+            total_loss = (start_loss + end_loss) / 2
+
+        return QuestionAnsweringModelOutput(
+            loss=total_loss,
+            start_logits=start_logits,
+            end_logits=end_logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+__all__ = [
+    "QualityGateGPT2PreTrainedModel",
+    "QualityGateGPT2Model",
+    "QualityGateGPT2ForCausalLM",
+    "QualityGateGPT2ForSequenceClassification",
+    "QualityGateGPT2ForTokenClassification",
+    "QualityGateGPT2ForQuestionAnswering",
+    "quality_classification_loss",
+]
