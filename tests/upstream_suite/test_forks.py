@@ -28,6 +28,11 @@ class TestIt:
     def test_fails_like_its_base(self): assert not NAME
     def test_leaves_its_process(self): os.chdir("/")
     def test_of_a_gate(self): assert not NAME
+    def test_quality_loss_0_samples(self): assert not NAME
+    def test_quality_loss(self): pass
+class Mixin:
+    test_reentrant_true = TestIt.test_fails_like_its_base
+class TestMore(Mixin): pass
 """
 DYING = "import os\ndef test_dies(): os._exit(0)\n"
 
@@ -97,6 +102,9 @@ def test_outcomes_of_models_and_what_their_bases_share(root: Path) -> None:
         "TestIt::test_fails_like_its_base": INHERITED,
         "TestIt::test_leaves_its_process": PASSED,
         "TestIt::test_of_a_gate": FAILED,
+        "TestIt::test_quality_loss_0_samples": FAILED,
+        "TestIt::test_quality_loss": PASSED,
+        "TestMore::test_reentrant_true": INHERITED,
     }
 
 
