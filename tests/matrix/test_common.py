@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import matrix.common
 import pytest
+from matrix import cli
 from matrix.common import Bench, run_common, tallied
 from matrix.lines import Settings
 from matrix.results import Results
-from matrix.values import Common, Made, State, Subset
+from matrix.values import Common, Made, Row, State, Subset, Tally
 from upstream_suite.outcomes import FAILED, INHERITED, PASSED, SKIPPED, Outcome
+from upstream_suite.problems import SuiteError
 from upstream_suite.workspace import Workspace
 
 
@@ -58,3 +61,41 @@ def test_what_has_not_changed_is_not_run_again(bench: list[list[str]], tmp_path:
     assert run_common(*arguments) == first
     assert bench == [["bart", "gemma", "hangs"], ["gemma", "hangs"]]
     assert sorted(told) == sorted([*first, *first])
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The whole command about one architecture, of which nothing is made or run: exit status and page."""
+    row = Row("bart", State.GATED, "", ("modeling_bart.py:1",), Tally(passed=3, subset="full"))
+    (tmp_path / "docs").mkdir()
+    for name in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "1")  # to be restored
+    monkeypatch.setattr(cli.Workshop, "open", lambda _: None)
+    for name, value in (("architectures", ["bart"]), ("make_all", MADE[:1]), ("test_all", [row])):
+        monkeypatch.setattr(cli, name, lambda *_, value=value: value)
+
+    def command(run: Callable[..., dict[str, Common]], *argv: str) -> tuple[int, str]:
+        monkeypatch.setattr(cli, "run_common", run)
+        status = cli.main(["--work", str(tmp_path / "work"), *argv], project=tmp_path)
+        return status, (tmp_path / "docs" / "architectures.md").read_text(encoding="utf-8")
+
+    return command
+
+
+def _refused(*_: object) -> dict[str, Common]:
+    raise SuiteError("no package index", "find one")
+
+
+def test_a_page_without_common_tests_says_why(command) -> None:
+    status, page = command(_refused)
+    assert status == 0 and ", not run here: no package index." in page and "| full | not run |" in page
+    for option in ("--fast", "--no-common"):
+        status, page = command(lambda *_: pytest.fail("they were run"), option)
+        assert status == 0 and ", not run here: they were left out." in page
+
+
+def test_a_common_test_that_fails_fails_the_command(command) -> None:
+    status, page = command(lambda *_: {"bart": Common(5, 1, (("T::test", "why"),))})
+    assert status == 1 and "| full | 5 | 1 | 1 | 0 |\n" in page and "not run here" not in page
+    status, page = command(lambda *_: {"bart": Common(5, 1, (), (("T::test", "why"),))})
+    assert status == 0 and "| full | 5 | 0 | 1 | 1 |\n" in page
