@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from upstream.adapting import adapt, changed_parents
+from upstream.adapting import adapt, bring_parts, changed_parents
+from upstream.places import installed_tree
 from upstream.values import Tree
 
 
@@ -132,3 +133,15 @@ def test_decorators_that_name_a_checkpoint_are_repeated_word_for_word() -> None:
         adapted = adapt(modular, decorated.with_changes({path: decorators + layer}), decorated)
         assert ("@auto_docstring(checkpoint='toy-ai/toy-1')\n@strict\nclass GatedToyLayer" in adapted) == kept
         assert ("from ...utils import auto_docstring" in adapted) == kept
+
+
+def test_configurations_that_a_parent_is_made_of_are_brought() -> None:
+    parts = '@strict\n@auto_docstring(checkpoint="a/toy")\nclass ToyFFNConfig:\n    pass\n\n\n'
+    parts += "class ToyPlainConfig:\n    pass\n\n\n"
+    whole = "class ToyConfig:\n    sub_configs = {'ffn': ToyFFNConfig, 'plain': ToyPlainConfig}\n"
+    tree = installed_tree().with_changes({"src/transformers/models/toy/configuration_toy.py": parts + whole})
+    modular = "from ..toy.configuration_toy import ToyConfig\n\n\n@strict\nclass QualityGateToyConfig(ToyConfig):\n    pass\n"
+    brought = bring_parts(modular, tree)
+    assert "class QualityGateToyFFNConfig(ToyFFNConfig):\n    pass\n\n\n@strict\nclass QualityGateToyConfig" in brought
+    assert "from ..toy.configuration_toy import ToyFFNConfig\n" in brought and "ToyPlainConfig" not in brought
+    assert bring_parts(brought, tree) == brought

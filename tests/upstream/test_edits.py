@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upstream.edits import config_fields, conversions, mappings, models_init, toctree
+from upstream.edits import config_fields, conversions, mappings, models_init, repo_lists, toctree
 from upstream.edits.ordering import natural
 
 
@@ -198,3 +198,26 @@ def test_fields_that_are_read_need_no_exception() -> None:
 def test_a_base_that_may_leave_all_unread_says_so_for_its_gated_model() -> None:
     edited = config_fields.allow_fields(EXCEPTIONS, {"GatedFreeConfig": []}, {"GatedFreeConfig": "FreeConfig"})
     assert '    "GatedFreeConfig": True,\n}' in edited
+
+
+REPO_LISTS = """\
+PRIVATE = [
+    "ClvpEncoder",
+]
+IGNORE_NON_TESTED = PRIVATE.copy() + [
+    # parts
+    "ClvpDecoder",  # tested with the whole
+    "BartDecoder",
+]
+OTHER = ("ClvpDecoder",)
+"""
+
+
+def test_exceptions_of_a_base_hold_for_the_gated_model() -> None:
+    renamed = {"ClvpDecoder": "QualityGateClvpDecoder", "ClvpModel": "QualityGateClvpModel"}
+    text = repo_lists.repeat_exceptions(REPO_LISTS, renamed)
+    assert text == REPO_LISTS.replace("the whole\n", 'the whole\n    "QualityGateClvpDecoder",\n')
+    assert repo_lists.repeat_exceptions(text, renamed) == text
+    assert repo_lists.excepted(text, "QualityGateClvpDecoder") and not repo_lists.excepted(
+        text, "QualityGateClvpModel"
+    )

@@ -7,6 +7,7 @@ from upstream.conventions import document_outputs, note_branches
 from upstream.rewriting import (
     drop_registrations,
     export_classes,
+    export_configs,
     import_examples,
     relative_imports,
     relative_module,
@@ -122,7 +123,12 @@ def test_all_names_classes_alone() -> None:
 
 def test_all_names_every_configuration() -> None:
     text = "class AVisionConfig:\n    pass\n\n\nclass A:\n    pass\n\n\n__all__ = ['A']\n"
-    assert export_classes(text, MODEL).endswith('__all__ = [\n    "AVisionConfig",\n    "A",\n]\n')
+    assert export_configs(text).endswith('__all__ = [\n    "AVisionConfig",\n    "A",\n]\n')
+
+
+def test_all_names_no_network_within_a_model() -> None:
+    text = 'class ATransformer:\n    pass\n\n\nclass AModel:\n    pass\n\n\n__all__ = ["ATransformer", "AModel"]\n'
+    assert export_classes(text, MODEL).endswith('__all__ = [\n    "AModel",\n]\n')
 
 
 def test_outputs_get_a_documentation_and_keep_their_fields() -> None:

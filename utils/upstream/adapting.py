@@ -7,10 +7,12 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 
+from facts.values import GATED
+
 from converter.diagnostics import Diagnostic
 from upstream.layout import MODELS
 from upstream.spans import Span, insert_above, substitute, with_imports
-from upstream.values import Tree
+from upstream.values import PREFIX, Tree
 
 
 # Roots that a modular file names where the class it inherits from does not define the method.
@@ -28,6 +30,7 @@ def adapt(modular: str, tree: Tree, home: Tree) -> str:
     """The modular file for the bases of `tree`; `home` is the version that the delta was written against."""
     modular = settle_base_calls(modular, parents(modular, tree), parents(modular, home))
     modular = settle_config_docs(modular, parents(modular, tree))
+    modular = bring_parts(modular, tree)
     return keep_checkpoints(modular, parents(modular, tree))
 
 
@@ -97,6 +100,33 @@ def keep_checkpoints(modular: str, there: Mapping[str, ast.ClassDef]) -> str:
             modular = insert_above(modular, node.lineno, "\n".join(f"@{each}" for each in decorators))
             imports |= needed
     return with_imports(modular, imports)
+
+
+def bring_parts(modular: str, tree: Tree) -> str:
+    """Configurations that a parent's is made of are in the modular file: they would come along, names replaced."""
+    own = {node.name for node in _classes(ast.parse(modular))}
+    for statement in [node for node in ast.parse(modular).body if isinstance(node, ast.ImportFrom)]:
+        place = _RELATIVE.match("." * statement.level + (statement.module or ""))
+        if not place or not place[2].startswith("configuration_") or place[1].startswith(PREFIX):
+            continue
+        there = {
+            node.name: node for node in _classes(ast.parse(tree.read(f"{MODELS}/{place[1]}/{place[2]}.py") or ""))
+        }
+        wanted = [alias.name for alias in statement.names if alias.name in there]
+        for name in sorted({part for each in wanted for part in _named_configs(there[each], there)} - set(wanted)):
+            if GATED + name not in own:
+                first = next(_classes(ast.parse(modular)))
+                above = min([first.lineno, *(each.lineno for each in first.decorator_list)])
+                modular = insert_above(modular, above, f"class {GATED}{name}({name}):\n    pass\n\n")
+                modular = with_imports(modular, {f"from ..{place[1]}.{place[2]} import {name}\n"})
+    return modular
+
+
+def _named_configs(node: ast.ClassDef, there: Mapping[str, ast.ClassDef]) -> set[str]:
+    """The configurations of the same file that a class names, and whose checkpoint would be replaced."""
+    named = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and each.id in there}
+    decorators = {name: [ast.unparse(each) for each in there[name].decorator_list] for name in named - {node.name}}
+    return {name for name, said in decorators.items() if any(map(_NAMES_CHECKPOINT.match, said))}
 
 
 def changed_parents(modular: str, tree: Tree, home: Tree, path: str) -> list[Diagnostic]:

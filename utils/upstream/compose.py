@@ -14,9 +14,18 @@ from upstream.adapting import adapt, changed_parents
 from upstream.conversion import formatted, generate
 from upstream.examples import complete_examples
 from upstream.heads import spell_out_heads
-from upstream.layout import configuration_path, init_path, modular_path, page_path, tests_folder, tests_path
+from upstream.layout import (
+    configuration_path,
+    init_path,
+    modeling_path,
+    modular_path,
+    page_path,
+    tests_folder,
+    tests_path,
+)
 from upstream.page import checkpoints, render_page
-from upstream.rewriting import HOLDERS, rewrite
+from upstream.rewriting import HOLDERS, export_configs, exported, rewrite
+from upstream.settling import settle, settle_configs
 from upstream.shared import shared_files
 from upstream.values import PACKAGE, Model, Setting, Tree, refuse
 
@@ -44,9 +53,7 @@ class Export:
 def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     """Everything that one model brings. Raises ConversionError where it cannot be converted there."""
     path = modular_path(model.name)
-    modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
-    modular = formatted(path, complete_examples(spell_out_heads(modular, tree)), setting)
-    generated, warnings = generate(model.name, modular, tree, setting, strict=True)
+    modular, generated, warnings = _converted(model, tree, setting)
     try:
         facts = read_facts(model.name, _by_name(generated))
     except LookupError as error:
@@ -64,6 +71,23 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     shared = shared_files(facts, tree.with_changes(files))
     changed = changed_parents(modular, tree, setting.home, path)
     return Export(model, facts, files, shared, (*warnings, *changed))
+
+
+def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[str, str], tuple[Diagnostic, ...]]:
+    """The modular file, the generated files, and warnings.
+
+    It is converted as the delta has it, and again without what the first conversion shows to be dead.
+    """
+    path, written = modular_path(model.name), modeling_path(model.name)
+    modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
+    modular = formatted(path, complete_examples(spell_out_heads(modular, tree)), setting)
+    generated, warnings = generate(model.name, modular, tree, setting, strict=True)
+    settled = settle(modular, generated[written])
+    settled = settle_configs(settled, generated[written], generated[configuration_path(model.name)], exported(modular))
+    settled = formatted(path, export_configs(settled), setting)
+    if settled != modular:
+        generated, warnings = generate(model.name, settled, tree, setting, strict=True)
+    return settled, generated, warnings
 
 
 def _check_checkpoints(facts: ModelFacts, configuration: str) -> None:

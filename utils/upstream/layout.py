@@ -13,6 +13,7 @@ MODELING_AUTO = f"{MODELS}/auto/modeling_auto.py"
 CONVERSION_MAPPING = f"{PACKAGE}/conversion_mapping.py"
 TOCTREE = "docs/source/en/_toctree.yml"
 CONFIG_CHECK = "utils/check_config_attributes.py"
+REPO_CHECK = "utils/check_repo.py"
 
 
 def model_folder(name: str) -> str:

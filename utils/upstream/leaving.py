@@ -16,6 +16,7 @@ from upstream.values import Model
 
 
 FILES = ("save_quality_gates", "load_quality_gates")
+CUSTOM = "_initialize_weights"  # overridden where custom code would pass models over
 PRINTS = "print_quality_scores"
 SWITCH, ASKED = "quality_loss_debug", "debug"  # the field of the configuration, the argument of the loss
 MARK = "scores_quality"
@@ -27,6 +28,16 @@ def leave_files(text: str, model: Model) -> str:
     """Nothing saves or loads gates alone: neither the functions nor the attributes that make methods of them."""
     nodes = [*_statements(ast.parse(text))]
     gone = [each for each in nodes if _name(each) in FILES]
+    return drop(text, [statement_span(text, each) for each in gone])
+
+
+def leave_custom_code(text: str, model: Model) -> str:
+    """No method tells transformers not to take a model for custom code."""
+    gone = [
+        each
+        for each in _statements(ast.parse(text))
+        if _name(each) == CUSTOM and "is_custom_code" in ast.unparse(each)
+    ]
     return drop(text, [statement_span(text, each) for each in gone])
 
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from upstream.conventions import document_outputs, note_branches
 from upstream.forwards import document_forwards
-from upstream.leaving import know_gates, leave_files, leave_printing
+from upstream.leaving import know_gates, leave_custom_code, leave_files, leave_printing
 from upstream.spans import Span, drop, statement_span, substitute
 from upstream.values import Model, refuse
 
 
 HOLDERS = "The Quality Gate team and the HuggingFace Inc. team"
 REGISTRATIONS = ("AutoModel._model_mapping.register", "register_checkpoint_conversion_mapping")
+INNER = "Transformer"
 _COPYRIGHT = re.compile(r"\A# Copyright \d{4} [^\n]*\n")
 _EXAMPLE = re.compile(r"(>>> from )generated(?:\.\w+)*( import )")
 Rewrite = Callable[[str, Model], str]
@@ -86,15 +87,30 @@ def drop_registrations(text: str, model: Model) -> str:
 def export_classes(text: str, model: Model) -> str:
     """`__all__` names classes only: helpers of two gated models would hide each other in `transformers`.
 
-    And all configurations: the repository's table of them has one of each model type, exported or not.
+    And no network within a model, which no base exports and no table of the repository has.
     """
-    tree = ast.parse(text)
-    defined = [node.name for node in _classes(tree)]
-    for node in tree.body:
+    defined = [node.name for node in _classes(ast.parse(text)) if not node.name.endswith(INNER)]
+    return _export(text, [name for name in exported(text) if name in defined])
+
+
+def export_configs(text: str) -> str:
+    """`__all__` names all configurations: the repository's table has one of each model type, exported or not."""
+    listed = exported(text)
+    configs = [node.name for node in _classes(ast.parse(text)) if node.name.endswith("Config")]
+    return _export(text, [*(name for name in configs if name not in listed), *listed])
+
+
+def exported(text: str) -> list[str]:
+    """The names in `__all__`."""
+    for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            listed = ast.literal_eval(node.value)
-            configs = [name for name in defined if name.endswith("Config") and name not in listed]
-            names = [*configs, *(name for name in listed if name in defined)]
+            return [str(each) for each in ast.literal_eval(node.value)]
+    return []
+
+
+def _export(text: str, names: Sequence[str]) -> str:
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             lines = "".join(f'    "{name}",\n' for name in names)
             return substitute(text, Span(node.lineno, node.end_lineno or node.lineno), f"__all__ = [\n{lines}]\n")
     return text
@@ -105,6 +121,7 @@ STEPS: Sequence[Rewrite] = (
     import_examples,
     drop_registrations,
     leave_files,
+    leave_custom_code,
     leave_printing,
     know_gates,
     export_classes,

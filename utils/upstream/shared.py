@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from facts.values import ModelClass, ModelFacts
 
-from upstream.edits import config_fields, conversions, mappings, models_init, toctree
+from upstream.edits import config_fields, conversions, mappings, models_init, repo_lists, toctree
 from upstream.layout import (
     AUTO_MAPPINGS,
     CONFIG_CHECK,
@@ -14,6 +14,7 @@ from upstream.layout import (
     CONVERSION_MAPPING,
     MODELING_AUTO,
     MODELS_INIT,
+    REPO_CHECK,
     TOCTREE,
     modeling_path,
 )
@@ -43,6 +44,9 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
         MODELING_AUTO: lambda text: with_models(text, facts),
         TOCTREE: lambda text: toctree.add_page(text, facts.package, facts.prefix, facts.name),
         CONVERSION_MAPPING: lambda text: conversions.add_conversions(text, dict(_renamed(facts))),
+        REPO_CHECK: lambda text: repo_lists.repeat_exceptions(
+            text, {each.base_name: each.name for each in facts.models}
+        ),
         CONFIG_CHECK: lambda text: config_fields.allow_fields(text, unread_fields(facts, tree), _bases(facts)),
     }
     texts = {path: tree.read(path) for path in edited}

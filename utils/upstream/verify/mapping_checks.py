@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from facts.values import ModelClass
+from facts.values import ModelClass, base_name
 
 from converter.diagnostics import Diagnostic
-from upstream.edits import mappings, models_init
+from upstream.edits import mappings, models_init, repo_lists
 from upstream.edits.ordering import Entry, Key, natural, plain
-from upstream.layout import AUTO_MAPPINGS, CONFIGURATION_AUTO, MODELING_AUTO, MODELS_INIT
+from upstream.layout import AUTO_MAPPINGS, CONFIGURATION_AUTO, MODELING_AUTO, MODELS_INIT, REPO_CHECK
 from upstream.shared import tables_of
 from upstream.verify.subject import Subject, finding
 
@@ -51,11 +51,10 @@ def models_mapped(subject: Subject) -> Iterator[Diagnostic]:
     types = set(subject.model_types().values())
     for name in subject.models:
         places = {key for table in tables.values() for key, value in table.values.items() if value == name}
-        if not places:
+        if not places and not _is_in_no_table(subject, name, tables):
             line = next((table.entries[0].line + 1 for table in tables.values() if table.entries), 1)
             message = f"`{name}` is in no table"
             yield finding(MODELING_AUTO, line, "missing-mapping", message, f"add it under its model type, then {fix}")
-            continue
         for key in sorted(places):
             model = ModelClass(name, _role(name), "")
             for missing in sorted(tables_of(model, key, tables.values()) - _holding(tables, key, name)):
@@ -64,6 +63,14 @@ def models_mapped(subject: Subject) -> Iterator[Diagnostic]:
                 yield finding(MODELING_AUTO, line, "missing-mapping", message, f"add it, then {fix}")
     for table in tables.values():
         yield from _unsorted(MODELING_AUTO, table.entries, types, plain, fix)
+
+
+def _is_in_no_table(subject: Subject, name: str, tables: dict[str, mappings.Table]) -> bool:
+    """Whether the repository excepts the class, or has its base in no table: then it excepts that one."""
+    exceptions = subject.tree.read(REPO_CHECK)
+    if exceptions is not None:
+        return repo_lists.excepted(exceptions, name)
+    return not any(base_name(name) in table.values.values() for table in tables.values())
 
 
 def _holding(tables: dict[str, mappings.Table], key: str, name: str) -> set[str]:

@@ -72,19 +72,25 @@ def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def initialisation(subject: Subject) -> Iterator[Diagnostic]:
-    """`_init_weights` calls its base, without gradients, and changes parameters through `init` alone."""
+    """`_init_weights` calls its base, without gradients, and changes parameters through `init` alone.
+
+    What the base's own does is the base's.
+    """
+    calls = [node for node in ast.walk(subject.of_base("modeling").tree) if isinstance(node, ast.Call)]
+    of_base = {ast.unparse(call.func) for call in calls}
     for file in (subject.modular, subject.modeling):
         for node in file.classes():
             for each in node.body:
                 if isinstance(each, ast.FunctionDef) and each.name == "_init_weights":
-                    yield from _initialisation(file, node.name, each)
+                    yield from _initialisation(file, node.name, each, of_base)
 
 
-def _initialisation(file: File, name: str, method: ast.FunctionDef) -> Iterator[Diagnostic]:
+def _initialisation(file: File, name: str, method: ast.FunctionDef, of_base: set[str]) -> Iterator[Diagnostic]:
     calls = [node for node in ast.walk(method) if isinstance(node, ast.Call)]
     for call in calls:
         called = ast.unparse(call.func)
-        if called.endswith("_") and not called.endswith("__") and called.split(".")[0] not in FRESH:
+        is_fresh = called.split(".")[0] in FRESH or called in of_base
+        if called.endswith("_") and not called.endswith("__") and not is_fresh:
             message = f"`{called}` changes a parameter in place, loaded ones too"
             fix = f"use `init.{called.rpartition('.')[2]}(tensor, ...)` from `... import initialization as init`"
             yield finding(file, call.lineno, "in-place-init", message, fix)

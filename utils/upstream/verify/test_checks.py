@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from converter.diagnostics import Diagnostic
+from upstream.edits import repo_lists
 from upstream.evidence import TESTER, run
+from upstream.layout import REPO_CHECK
 from upstream.verify.subject import Subject, finding
 
 
@@ -29,8 +31,9 @@ def tested(subject: Subject) -> Iterator[Diagnostic]:
     if not cases:
         yield finding(file, 1, "no-tests", "nothing here would be collected", "derive a class from unittest.TestCase")
     named = named_models(file.text)
+    exceptions = subject.tree.read(REPO_CHECK) or ""
     for name in subject.models:
-        if name not in named:
+        if name not in named and not repo_lists.excepted(exceptions, name):
             message = f"`{name}` is not tested"
             fix = "name it in `all_model_classes`, or let the tester derive it from `base_model_class = ...`"
             yield finding(file, file.line(r"base_model_class|all_model_classes"), "untested-model", message, fix)
