@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from upstream_suite.workspace import Workspace
 
 
 MADE = [Made(name, State.GATED) for name in ("bart", "gemma", "hangs", "odd")] + [Made("mamba", State.REFUSED)]
-SETTINGS = Settings(Subset.FULL, 1, 60, False)
+SETTINGS = Settings(Subset.FULL, 1, 60, False, Path("sdists"))
 
 
 def outcome(kind: str, test: str = "T::test") -> Outcome:
@@ -52,13 +53,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_what_has_not_changed_is_not_run_again(bench: list[list[str]], tmp_path: Path) -> None:
     workshop = SimpleNamespace(facts=lambda name: SimpleNamespace(package=f"quality_gate_{name}"))
     told: list[str] = []
-    arguments = (workshop, MADE, Results(tmp_path), SETTINGS, tmp_path, lambda name, _: told.append(name))
+    known = replace(SETTINGS, only_known=True)
+    arguments = (workshop, MADE, Results(tmp_path), SETTINGS, lambda name, _: told.append(name))
+    assert set(run_common(*arguments[:3], known, lambda *_: None)) == {"odd"} and not bench
     first = run_common(*arguments)
     assert first["bart"] == Common(1, 0, (), (), 1.0) and set(first) == {"bart", "gemma", "hangs", "odd"}
     assert first["odd"].failures == (("the test file", "names no year"),)
     (tmp_path / "generated" / "quality_gate_gemma").mkdir(parents=True)
     (tmp_path / "generated" / "quality_gate_gemma" / "modeling.py").write_text("A = 1")
+    assert set(run_common(*arguments[:3], known, lambda *_: None)) == {"bart", "odd"}
     assert run_common(*arguments) == first
+    assert run_common(*arguments[:3], replace(SETTINGS, sdists=None), pytest.fail) == {}
     assert bench == [["bart", "gemma", "hangs"], ["gemma", "hangs"]]
     assert sorted(told) == sorted([*first, *first])
 
@@ -89,9 +94,11 @@ def _refused(*_: object) -> dict[str, Common]:
 def test_a_page_without_common_tests_says_why(command) -> None:
     status, page = command(_refused)
     assert status == 0 and ", not run here: no package index." in page and "| full | not run |" in page
+    asked = []
     for option in ("--fast", "--no-common"):
-        status, page = command(lambda *_: pytest.fail("they were run"), option)
+        status, page = command(lambda *found: asked.append(found[3]) or {}, option)
         assert status == 0 and ", not run here: they were left out." in page
+    assert (asked[0].sdists, asked[1].only_known) == (None, True)
 
 
 def test_a_common_test_that_fails_fails_the_command(command) -> None:

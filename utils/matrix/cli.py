@@ -55,10 +55,10 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     except BusyError as error:
         console.print(str(error), markup=False)
         return 2
-    settings = Settings(args.subset, args.jobs, args.limit, args.again)
-    sdists = None if args.subset is Subset.FAST or args.no_common else args.sdists
+    sdists = None if args.subset is Subset.FAST else args.sdists
+    settings = Settings(args.subset, args.jobs, args.limit, args.again, sdists, args.no_common)
     try:
-        found = _run(workshop, args.model or known, Results(folder / "results"), settings, sdists, console)
+        found = _run(workshop, args.model or known, Results(folder / "results"), settings, console)
     except KeyboardInterrupt:
         console.print("interrupted; what was tested is kept")
         return 130
@@ -90,7 +90,9 @@ def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespac
         help="only the tests that are marked fast",
     )
     parser.add_argument(
-        "--no-common", action="store_true", help="leave out the tests that transformers has for all of its models"
+        "--no-common",
+        action="store_true",
+        help="run none of transformers' tests for all of its models; what earlier runs found is still told",
     )
     parser.add_argument(
         "--sdists", type=Path, metavar="DIR", help="where transformers' source distribution, which has them, is kept"
@@ -122,7 +124,7 @@ class _Found:
     made: list[Made]
     rows: list[Row]
     common: Mapping[str, Common]
-    why_not: str  # why transformers' tests were not run
+    why_not: str  # why transformers' tests were not run, where none was
 
 
 def _run(
@@ -130,7 +132,6 @@ def _run(
     names: Sequence[str],
     results: Results,
     settings: Settings,
-    sdists: Path | None,
     console: Console,
 ) -> _Found:
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -148,15 +149,13 @@ def _run(
 
         made = make_all(workshop, names, settings.processes, tell_row)
         rows = test_all(workshop, made, results, settings, tell_row)
-        if sdists is None:
-            return _Found(made, rows, {}, "they were left out")
         bar.update(task, completed=0, total=sum(one.state is State.GATED for one in made), description="common tests")
         try:
-            common = run_common(workshop, made, results, settings, sdists, lambda *found: tell(*_said_common(*found)))
+            common = run_common(workshop, made, results, settings, lambda *found: tell(*_said_common(*found)))
         except SuiteError as error:
             console.print(f"transformers' common tests were not run: {error}", style="red", markup=False)
             return _Found(made, rows, {}, error.message)
-        return _Found(made, rows, common, "")
+        return _Found(made, rows, common, "they were left out")
 
 
 def _said(row: Row) -> str:

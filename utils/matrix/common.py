@@ -58,16 +58,16 @@ def _located(workshop: Workshop, name: str) -> tuple[Path, ModelFacts]:
 
 
 def run_common(
-    workshop: Workshop, made: Sequence[Made], results: Results, settings: Settings, sdists: Path, tell: Tell
+    workshop: Workshop, made: Sequence[Made], results: Results, settings: Settings, tell: Tell
 ) -> Mapping[str, Common]:
     """What these tests say of each architecture that was made, from kept results where nothing has changed.
 
-    Raises SuiteError where they cannot be run at all.
+    Those that the settings leave out are missing. Raises SuiteError where none of these tests can be had.
     """
     names = [one.name for one in made if one.state is State.GATED]
-    if not names:
+    if not names or settings.sdists is None:
         return {}
-    bench = set_up(workshop, names, sdists)
+    bench = set_up(workshop, names, settings.sdists)
     packages = {name: workshop.facts(name).package for name in names}
     keys = {name: bench.key(package) for name, package in packages.items()}
     found = {name: None if settings.again else results.get_common(name, keys[name]) for name in names}
@@ -78,9 +78,17 @@ def run_common(
     for name, kept in found.items():
         if kept:
             tell(name, kept)
-    waiting = [name for name, kept in found.items() if kept is None]
-    runs = run_many(bench.workspace.root, bench.generated, waiting, settings.processes, settings.limit)
-    for name, outcomes in runs if waiting else ():
+    known = {name: kept for name, kept in found.items() if kept}
+    waiting = [] if settings.only_known else [name for name in names if name not in known]
+    return known | (_run(bench, waiting, keys, results, settings, tell) if waiting else {})
+
+
+def _run(
+    bench: Bench, names: Sequence[str], keys: Mapping[str, str], results: Results, settings: Settings, tell: Tell
+) -> dict[str, Common]:
+    found = {}
+    runs = run_many(bench.workspace.root, bench.generated, names, settings.processes, settings.limit)
+    for name, outcomes in runs:
         found[name] = tallied(outcomes, settings.limit)
         if outcomes is not None:
             results.put_common(name, found[name], keys[name])

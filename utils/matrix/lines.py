@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from converter.workers import Workers
@@ -23,6 +24,8 @@ class Settings:
     processes: int
     limit: float  # seconds for the tests of one architecture
     again: bool  # also where nothing has changed
+    sdists: Path | None = None  # where transformers' source distribution is kept; without one its tests are left out
+    only_known: bool = False  # of those tests, show what earlier runs found, and run none
 
 
 def make_all(workshop: Workshop, names: Sequence[str], processes: int, tell: Tell) -> list[Made]:
