@@ -54,7 +54,8 @@ def test_nothing_is_written_where_a_run_only_looks(project: Path) -> None:
     ("name", "code"),
     [
         ("mamba", "no-feed-forward"),
-        ("rwkv", "no-samples"),
+        *((name, "no-samples") for name in ("blt", "cpmant", "musicgen_melody", "rwkv")),
+        ("fuyu", "no-base-model"),
         ("ctrl", "no-place"),
         ("t5", "no-language-model"),
         ("mistrall", "unknown-base"),
@@ -87,8 +88,14 @@ def test_the_deltas_of_the_project_are_ordinary_python() -> None:
     "name",
     [
         *("mistral", "mixtral", "cohere", "gpt_neox", "bloom", "roberta", "bart", "nemotron_h", "llama4", "xmod"),
-        *("zamba2", "gpt2"),
+        *("zamba2", "gpt2", "mllama"),
     ],
 )
 def test_the_deltas_of_the_project_come_out_again(name: str) -> None:
     assert (ROOT / "modular" / f"modular_quality_gate_{name}.py").read_text() == scaffold(name).text
+
+
+def test_conversions_of_checkpoints_that_rename_gates_are_taken_back() -> None:
+    rule = 'names.append(WeightRenaming("quality_gate.router.weight", "quality_gate.gate.weight"))'
+    assert rule in scaffold("phimoe").text
+    assert "WeightRenaming" not in scaffold("mixtral").text

@@ -71,8 +71,12 @@ def _layer(
         message = f"{node.name} is not made from a configuration alone"
         raise module.refuse(init or node, "no-place", message, "write this delta by hand")
     if base.renaming.word(node.name) == node.name:
-        message = f"{node.name} is not named after its model: {stack.model.name} would go on building it without a gate"
-        raise module.refuse(node, "no-place", message, "write this delta by hand, with a constructor that builds yours")
+        message = (
+            f"{node.name} is not named after its model: {stack.model.name} would go on building it without a gate"
+        )
+        raise module.refuse(
+            node, "no-place", message, "write this delta by hand, with a constructor that builds yours"
+        )
     parameters, arguments = _constructor(init, base.gated(stack.config), names)
     layer = Layer(base.gated(node.name), node.name, parameters, arguments, text, places)
     if chunked is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scaffold.find import CAUSAL, OLDER, Base
-from scaffold.limits import check_runs
+from scaffold.limits import check_makes_models, check_runs, left_out
 from scaffold.modules import Function, Module, assigned_calls, is_self, names_in
 
 
@@ -68,6 +68,7 @@ def read_stack(base: Base) -> Stack:
     layers_name, layers = _layers(module, keeper)
     calls = tuple(_layer_calls(module, keeper, layers_name))
     check_runs(module, model, container_name, calls)
+    optional = left_out(module, keeper, calls)
     config = _config(module, model)
     path = f"{container_name}.{layers_name}" if container_name else layers_name
     return Stack(
@@ -78,7 +79,7 @@ def read_stack(base: Base) -> Stack:
         container=container,
         container_name=container_name,
         layers_name=path,
-        layers=layers,
+        layers=tuple(each for each in layers if each.name not in optional),
         layer_calls=calls,
         config=config,
         heads=tuple(_heads(module, causal, model, config)),
@@ -94,6 +95,7 @@ def _runner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
         inner = [each for _, each in _parts(module, model) if _is_pretrained(module, each)]
         inner = [each for each in inner if not re.search(r"Encoder|Vision|Audio", each.name)]
         if not inner:
+            check_makes_models(module, model)
             message = f"{model.name} keeps no list of layers that its forward goes through"
             raise module.refuse(model, "no-layers", message, "write this delta by hand")
         model = inner[0]
@@ -104,6 +106,7 @@ def _inner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
     found = [model for _, model in _parts(module, causal) if _is_pretrained(module, model)]
     if found:
         return found[0]
+    check_makes_models(module, causal)
     message = f"{causal.name} does not build its base model from a class of this file"
     init = module.own_method(causal, "__init__")
     raise module.refuse(init or causal, "no-base-model", message, "write this delta by hand")

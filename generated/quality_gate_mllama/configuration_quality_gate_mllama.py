@@ -1,0 +1,261 @@
+# Generated from modular/modular_quality_gate_mllama.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mllama`.
+# Seal: sha256 9a8f9e09c57532bfc7a9fd1fdc936ad0a6da4fb808cb2a7bb35abf6b921ffb80
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+import math
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.utils import auto_docstring
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
+
+
+@auto_docstring(checkpoint="meta-llama/Llama-3.2-11B-Vision")
+@strict
+class QualityGateMllamaTextConfig(PreTrainedConfig):
+    r"""
+    cross_attention_layers (`list[int]`, *optional*):
+        Indices of the cross attention layers. If not specified, will default to [3, 8, 13, 18, 23, 28, 33, 38].
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+    quality_loss_debug (`bool`, *optional*, defaults to `False`):
+        Whether to print the scores and the loss of every fifth layer.
+
+    ```python
+    >>> from generated.quality_gate_mllama import QualityGateMllamaTextConfig, QualityGateMllamaForCausalLM
+
+    >>> model = QualityGateMllamaForCausalLM(QualityGateMllamaTextConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_mllama_text_model"
+    base_config_key = "text_config"
+    default_theta = 500000.0
+
+    vocab_size: int = 128256
+    hidden_size: int = 4096
+    hidden_act: str = "silu"
+    num_hidden_layers: int = 40
+    num_attention_heads: int = 32
+    num_key_value_heads: int = 8
+    intermediate_size: int = 14_336
+    rope_parameters: dict | None = None
+    rms_norm_eps: float = 1e-5
+    max_position_embeddings: int = 131_072
+    initializer_range: float = 0.02
+    use_cache: bool = True
+    tie_word_embeddings: bool = False
+    cross_attention_layers: list[int] | None = None
+    dropout: float | int = 0.0
+    bos_token_id: int = 128000
+    eos_token_id: int | list[int] | None = 128001
+    pad_token_id: int | None = 128004
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    quality_loss_debug: bool = False
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if self.cross_attention_layers is None:
+            self.cross_attention_layers = [3, 8, 13, 18, 23, 28, 33, 38]
+        super().__post_init__(**kwargs)
+        check_quality_gate_config(self)
+
+
+@auto_docstring(checkpoint="meta-llama/Llama-3.2-11B-Vision")
+@strict
+class QualityGateMllamaVisionConfig(PreTrainedConfig):
+    r"""
+    num_global_layers (`int`, *optional*, defaults to 8):
+        Number of global layers in the Transformer encoder. Vision model has a second transformer encoder, called global.
+    vision_output_dim (`int`, *optional*, defaults to 7680):
+        Dimensionality of the vision model output. Includes output of transformer
+        encoder with intermediate layers and global transformer encoder.
+    max_num_tiles (`int`, *optional*, defaults to 4):
+        Maximum number of tiles for image splitting.
+    intermediate_layers_indices (`list[int]`, *optional*, defaults to [3, 7, 15, 23, 30]):
+        Indices of intermediate layers of transformer encoder from which to extract and output features.
+        These output features are concatenated with final hidden state of transformer encoder.
+    supported_aspect_ratios (`list[list[int]]`, *optional*):
+        List of supported aspect ratios for image splitting. If not specified, the default supported aspect ratios
+        are [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]] for `max_num_tiles=4`.
+
+    Example:
+
+    ```python
+    >>> from transformers import QualityGateMllamaVisionConfig, QualityGateMllamaVisionModel
+
+    >>> # Initializing a Llama config
+    >>> config = QualityGateMllamaVisionConfig()
+
+    >>> # Initializing a vision model from the quality_gate_mllama-11b style configuration
+    >>> model = QualityGateMllamaVisionModel(config)
+
+    >>> # Accessing the model configuration
+    >>> configuration = model.config
+    ```"""
+
+    model_type = "quality_gate_mllama_vision_model"
+    base_config_key = "vision_config"
+    attribute_map = {"num_attention_heads": "attention_heads"}
+
+    hidden_size: int = 1280
+    hidden_act: str = "gelu"
+    num_hidden_layers: int = 32
+    num_global_layers: int = 8
+    attention_heads: int = 16
+    num_channels: int = 3
+    intermediate_size: int = 5120
+    vision_output_dim: int = 7680
+    image_size: int | list[int] | tuple[int, int] = 448
+    patch_size: int | list[int] | tuple[int, int] = 14
+    norm_eps: float = 1e-5
+    max_num_tiles: int = 4
+    intermediate_layers_indices: list[int] | None = None
+    supported_aspect_ratios: list[list[int]] | None = None
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs):
+        if self.supported_aspect_ratios is None:
+            self.supported_aspect_ratios = [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]]
+
+        if self.intermediate_layers_indices is None:
+            self.intermediate_layers_indices = [3, 7, 15, 23, 30]
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Validates the architecture of the config."""
+        if (
+            self.supported_aspect_ratios == [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]]
+            and self.max_num_tiles != 4
+        ):
+            raise ValueError("max_num_tiles must be 4 for default supported aspect ratios")
+
+    @property
+    def max_aspect_ratio_id(self) -> int:
+        return len(self.supported_aspect_ratios)
+
+
+@auto_docstring(checkpoint="meta-llama/Llama-3.2-11B-Vision")
+@strict
+class QualityGateMllamaConfig(PreTrainedConfig):
+    r"""
+    Example:
+
+    ```python
+    >>> from transformers import QualityGateMllamaForConditionalGeneration, QualityGateMllamaConfig, QualityGateMllamaVisionConfig, QualityGateMllamaTextConfig
+
+    >>> # Initializing a CLIP-vision config
+    >>> vision_config = QualityGateMllamaVisionConfig()
+
+    >>> # Initializing a Llama config
+    >>> text_config = QualityGateMllamaTextConfig()
+
+    >>> # Initializing a quality_gate_mllama-11b style configuration
+    >>> configuration = QualityGateMllamaConfig(vision_config, text_config)
+
+    >>> # Initializing a model from the quality_gate_mllama-11b style configuration
+    >>> model = QualityGateMllamaForConditionalGeneration(configuration)
+
+    >>> # Accessing the model configuration
+    >>> configuration = model.config
+    ```"""
+
+    model_type = "quality_gate_mllama"
+    attribute_map = {"image_token_id": "image_token_index"}
+    sub_configs_defaults = {
+        "text_config": QualityGateMllamaTextConfig,
+        "vision_config": QualityGateMllamaVisionConfig,
+    }
+
+    vision_config: dict | PreTrainedConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
+    image_token_index: int = 128256
+
+
+__all__ = ["QualityGateMllamaTextConfig"]
