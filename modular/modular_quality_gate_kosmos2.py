@@ -149,10 +149,6 @@ class QualityGateKosmos2TextGate(QualityGateLlamaGate):
     pass
 
 
-class QualityGateKosmosTextAttention(KosmosTextAttention):
-    pass
-
-
 class QualityGateKosmos2TextBlock(Kosmos2TextBlock):
     def __init__(self, config: QualityGateKosmos2TextConfig, layer_idx=None):
         super().__init__(config, layer_idx)
@@ -249,8 +245,8 @@ class QualityGateKosmos2PreTrainedModel(Kosmos2PreTrainedModel):
 class QualityGateKosmos2TextTransformer(Kosmos2TextTransformer):
     _can_record_outputs = {
         "hidden_states": QualityGateKosmos2TextBlock,
-        "attentions": OutputRecorder(QualityGateKosmosTextAttention, index=1, layer_name="self_attn"),
-        "cross_attentions": OutputRecorder(QualityGateKosmosTextAttention, index=1, layer_name="encoder_attn"),
+        "attentions": OutputRecorder(KosmosTextAttention, index=1, layer_name="self_attn"),
+        "cross_attentions": OutputRecorder(KosmosTextAttention, index=1, layer_name="encoder_attn"),
         "quality_logits": OutputRecorder(QualityGateKosmos2TextGate, index=0),
     }
 
