@@ -31,8 +31,9 @@ SPECIAL_TOKENS = 3  # padding, begin and end of a text
 LAYERS = 2  # transformers allows no more in these tests
 # Other spellings of what the tester knows; what it says of their number has to be true.
 SPELLINGS = {
-    **dict.fromkeys(("n_layer", "n_layers", "num_layers", "layers", "decoder_layers"), LAYERS),
-    **dict.fromkeys(("n_head", "n_heads", "num_heads", "attention_heads", "decoder_attention_heads"), 2),
+    **dict.fromkeys(("n_layer", "n_layers", "num_layers", "layers", "decoder_layers", "encoder_layers"), LAYERS),
+    **dict.fromkeys(("n_head", "n_heads", "num_heads", "attention_heads"), 2),
+    **dict.fromkeys(("decoder_attention_heads", "encoder_attention_heads"), 2),
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
     "max_window_layers": LAYERS // 2,
 }
