@@ -56,6 +56,7 @@ def test_nothing_is_written_where_a_run_only_looks(project: Path) -> None:
         ("mamba", "no-feed-forward"),
         *((name, "no-samples") for name in ("blt", "cpmant", "musicgen_melody", "rwkv")),
         ("fuyu", "no-base-model"),
+        ("data2vec_text", "no-folder"),
         ("ctrl", "no-place"),
         ("t5", "no-language-model"),
         ("mistrall", "unknown-base"),

@@ -51,19 +51,33 @@ class Base:
 
 
 def base_names(package: Path) -> list[str]:
-    """The model folders whose modeling file has a causal language model, sorted."""
-    files = sorted(package.glob("models/*/modeling_*.py"))
-    own = (each for each in files if each.stem == f"modeling_{each.parent.name}" and each.parent.name != "auto")
-    return [each.parent.name for each in own if _is_causal(each)]
+    """The modeling files that have a causal language model, by the names of their models, sorted.
+
+    A name is that of the model's folder, but for models that share one: "data2vec_text" in the folder "data2vec".
+    """
+    files = package.glob("models/*/modeling_*.py")
+    return sorted(
+        each.stem.removeprefix("modeling_") for each in files if each.parent.name != "auto" and _is_causal(each)
+    )
+
+
+def shared_folder(name: str, package: Path) -> Path | None:
+    """The modeling file of a model that has no folder of its own; None for others."""
+    return (
+        next(package.glob(f"models/*/modeling_{name}.py"), None) if not (package / "models" / name).is_dir() else None
+    )
 
 
 def find_base(name: str, package: Path) -> Base:
     """Read the modules of a base.
 
-    Raises ConversionError: `unknown-base` where there is no such model folder, `no-language-model` where it has no
-    causal language model.
+    Raises ConversionError: `unknown-base` where there is no such model folder, `no-folder` where the model shares one,
+    `no-language-model` where it has no causal language model.
     """
     folder = package / "models" / name
+    if re.fullmatch(r"\w+", name) and (file := shared_folder(name, package)):
+        message = f"{name} shares the folder of {file.parent.name}, and is not called after it: it cannot be renamed"
+        raise _refuse("no-folder", file, message, "write this delta by hand")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not folder.is_dir():
         close = nearest(name, base_names(package))
         fix = f"did you mean `{close}`?" if close else "name a folder of transformers/models"
@@ -72,7 +86,8 @@ def find_base(name: str, package: Path) -> Base:
     modules = [f"transformers.models.{name}.{kind}_{name}" for kind in ("modeling", "configuration")]
     sources = [library.load(module) for module in modules]
     if None in sources or not _CAUSAL.search(sources[0].text):
-        fix = f"name a model with a ...{CAUSAL} or ...{OLDER} class"
+        others = [each.stem.removeprefix("modeling_") for each in folder.glob("modeling_*.py") if _is_causal(each)]
+        fix = f"name {others[0]}" if others else f"name a model with a ...{CAUSAL} or ...{OLDER} class"
         raise _refuse("no-language-model", folder, "this model has no causal language model", fix)
     modeling, configuration = map(read_module, sources)
     return Base(name, package, modeling, configuration)

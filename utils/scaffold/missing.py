@@ -19,7 +19,9 @@ def write_missing(model: str, project: Path) -> str | None:
     where the base cannot be gated from its text.
     """
     name = model.removeprefix(FAMILY)
-    if delta_path(name, project).exists() or not (find_transformers() / "models" / name / "__init__.py").is_file():
+    models = find_transformers() / "models"
+    known = (models / name / "__init__.py").is_file() or any(models.glob(f"*/modeling_{name}.py"))
+    if delta_path(name, project).exists() or not known:
         return None
     from scaffold.write import told, write_delta
 
