@@ -44,6 +44,7 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "gemma4": {"enable_moe_block": True, "top_k_experts": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "nemotron_h": {"num_hidden_layers": 4},  # each is one half of a usual one
+    "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "zamba": {"layers_block_type": ["mamba", "hybrid"]},
 }
 # Tests that transformers excepts a base from, by the model type that it names in them.
