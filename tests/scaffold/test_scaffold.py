@@ -70,6 +70,11 @@ def test_what_cannot_be_gated_is_refused_with_a_place(name: str, code: str) -> N
     assert problem.code == code and problem.path and problem.line >= 1 and problem.fix
 
 
+def test_a_model_without_classes_of_its_own_is_told_whose_it_has() -> None:
+    with pytest.raises(ConversionError, match="is GPT2LMHeadModel\n    fix: gate gpt2"):
+        scaffold("gpt_sw3")
+
+
 def test_a_scaffold_tells_where_its_gates_are() -> None:
     found = scaffold("mistral")
     assert found.layers == ("MistralDecoderLayer",) and not found.ungated

@@ -86,11 +86,30 @@ def find_base(name: str, package: Path) -> Base:
     modules = [f"transformers.models.{name}.{kind}_{name}" for kind in ("modeling", "configuration")]
     sources = [library.load(module) for module in modules]
     if None in sources or not _CAUSAL.search(sources[0].text):
-        others = [each.stem.removeprefix("modeling_") for each in folder.glob("modeling_*.py") if _is_causal(each)]
-        fix = f"name {others[0]}" if others else f"name a model with a ...{CAUSAL} or ...{OLDER} class"
-        raise _refuse("no-language-model", folder, "this model has no causal language model", fix)
+        raise _without_language_model(name, folder, package)
     modeling, configuration = map(read_module, sources)
     return Base(name, package, modeling, configuration)
+
+
+def _without_language_model(name: str, folder: Path, package: Path) -> ConversionError:
+    message, fix = "this model has no causal language model", f"name a model with a ...{CAUSAL} or ...{OLDER} class"
+    others = [each.stem.removeprefix("modeling_") for each in folder.glob("modeling_*.py") if _is_causal(each)]
+    if others:
+        fix = f"name {others[0]}"
+    elif borrowed := _borrowed(name, package):
+        message = f"this model has no classes of its own: its language model is {borrowed[0]}"
+        fix = f"gate {borrowed[1]}, and give its configuration the values of this model's"
+    return _refuse("no-language-model", folder, message, fix)
+
+
+def _borrowed(name: str, package: Path) -> tuple[str, str] | None:
+    """The language model of another folder that AutoModelForCausalLM makes for a model type: the class, the folder."""
+    auto = package / "models" / "auto" / "modeling_auto.py"
+    text = auto.read_text(encoding="utf-8") if auto.is_file() else ""
+    found = re.search(rf'"{name.replace("_", "[-_]")}", "(\w+(?:{CAUSAL}|{OLDER}))"', text)
+    files = [path for path in package.glob("models/*/modeling_*.py") if found and _is_causal(path)]
+    owners = [path.parent.name for path in files if f"class {found[1]}(" in path.read_text(encoding="utf-8")]
+    return (found[1], owners[0]) if owners else None
 
 
 def _is_causal(path: Path) -> bool:
