@@ -82,6 +82,11 @@ def test_a_scaffold_tells_where_its_gates_are() -> None:
     assert Path(path).read_text().split("\n")[int(line) - 1].strip() == "hidden_states = self.mlp(hidden_states)"
 
 
+def test_a_layer_around_one_with_a_gate_is_not_told_to_have_none() -> None:
+    found = scaffold("zamba")
+    assert found.layers == ("ZambaAttentionDecoderLayer",) and not found.ungated
+
+
 def test_the_deltas_of_the_project_are_ordinary_python() -> None:
     text = scaffold("mistral").text
     compile(text, "modular_quality_gate_mistral.py", "exec")

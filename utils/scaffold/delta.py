@@ -39,7 +39,7 @@ class Scaffold:
     text: str
     places: tuple[str, ...]  # "file:line" of the statements of the base that gates stand before
     layers: tuple[str, ...]  # the classes of layers with a gate
-    ungated: tuple[str, ...]  # those without
+    ungated: tuple[str, ...]  # those without, and without a layer inside that has one
 
 
 def scaffold(name: str, package: Path | None = None) -> Scaffold:
@@ -57,7 +57,7 @@ def scaffold(name: str, package: Path | None = None) -> Scaffold:
     text = render(TEMPLATE, imports=import_block(body, base), **values)
     layers: tuple[Layer, ...] = values["layers"]
     gated = tuple(layer.parent for layer in layers)
-    ungated = tuple(each.name for each in stack.layers if each.name not in gated)
+    ungated = tuple(each.name for each in stack.layers if each.name not in gated and not names_in(each) & set(gated))
     places = tuple(place for layer in layers for place in layer.places)
     return Scaffold(name, _styled(name, text), places, gated, ungated)
 
