@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upstream.edits import config_fields, conversions, mappings, models_init, repo_lists, toctree
+from upstream.edits import config_fields, conversions, docstring_configs, mappings, models_init, repo_lists, toctree
 from upstream.edits.ordering import natural
 
 
@@ -221,3 +221,17 @@ def test_exceptions_of_a_base_hold_for_the_gated_model() -> None:
     assert repo_lists.excepted(text, "QualityGateClvpDecoder") and not repo_lists.excepted(
         text, "QualityGateClvpModel"
     )
+
+
+def test_a_folder_that_is_no_model_type_has_its_configuration_named() -> None:
+    table = (
+        'HARDCODED_CONFIG_FOR_MODELS = {{\n    "openai": "OpenAIGPTConfig",\n    "kosmos2": "Kosmos2Config",\n{}}}\n'
+    )
+    text, base = (
+        'A = {\n    "kosmos2": "X",\n}\n' + table.format(""),
+        ("kosmos2", "quality_gate_kosmos2", "GatedConfig"),
+    )
+    named = docstring_configs.name_config(text, *base)
+    assert named.endswith(table.format('    "quality-gate-kosmos2": "GatedConfig",\n')) and named.count("Gated") == 1
+    assert docstring_configs.name_config(named, *base) == named
+    assert docstring_configs.name_config(text, "llama", "quality_gate_llama", "GatedConfig") == text

@@ -25,7 +25,7 @@ def test_decorated_forwards_are_documented_and_bare_ones_inherit() -> None:
         "class ToyModel(A):\n    def forward(self):\n        pass\n\n\n"
         "class ToyLayer(A):\n    @returns\n    def forward(self):\n        pass\n"
     )
-    documented = document_forwards(text, MODEL)
+    documented = document_forwards(text, {})
     assert documented.count("auto_docstring") == 1
     assert "    @returns\n    @auto_docstring\n    def forward" in documented.split("class ToyModel")[0]
 
@@ -34,17 +34,44 @@ def test_inputs_of_the_gates_are_documented_outermost() -> None:
     head = "class ToyDecoder(A):\n"
     above = "    @returns_quality_scores(O)\n    @capture_outputs\n"
     method = "    def forward(self):\n        pass\n"
-    documented = document_forwards(f"{IMPORT}\n\n{head}{above}    @auto_docstring\n{method}", MODEL)
+    documented = document_forwards(f"{IMPORT}\n\n{head}{above}    @auto_docstring\n{method}", {})
     assert documented.startswith(IMPORT.replace("returns_quality_scores", "QUALITY_GATE_INPUTS") + IMPORT)
     assert documented.endswith(f"{head}    @auto_docstring(custom_args=QUALITY_GATE_INPUTS)\n{above}{method}")
-    introduced = document_forwards(f'{IMPORT}{head}{above}    @auto_docstring(custom_intro="It.")\n{method}', MODEL)
+    introduced = document_forwards(f'{IMPORT}{head}{above}    @auto_docstring(custom_intro="It.")\n{method}', {})
     assert "    @auto_docstring(custom_intro='It.', custom_args=QUALITY_GATE_INPUTS)\n    @returns" in introduced
+
+
+def test_entries_of_a_docstring_come_first() -> None:
+    own = '        r"""\n        labels (`int`):\n            Mine.\n\n        Example:\n\n        ```python\n        >>> 1\n        ```"""\n'
+    text = f"class ToyForCausalLM(A):\n    @returns_quality_scores(O)\n    def forward(self):\n{own}        pass\n"
+    documented = document_forwards(text, {})
+    assert documented.startswith("class ToyForCausalLM(A):\n    @auto_docstring\n    @returns_quality_scores(O)\n")
+    (node,) = [each for each in ast.walk(ast.parse(documented)) if isinstance(each, ast.FunctionDef)]
+    said = ast.get_docstring(node) or ""
+    assert said.startswith("labels (`int`):\n    Mine.\nquality_labels (`torch.Tensor`")
+    assert said.endswith("they are returned.\n\nExample:\n\n```python\n>>> 1\n```")
+
+
+def test_entries_of_a_parent_are_taken_over_and_those_below_args_are_further_in() -> None:
+    (parent,) = ast.parse(
+        'class A:\n    def forward(self):\n        """\n        Args:\n            x (`int`):\n                Its.\n        """\n'
+    ).body
+    assert isinstance(parent, ast.ClassDef)
+    text = "class ToyDecoder(A):\n    @returns_quality_scores(O)\n    def forward(self, output_quality_logits=False):\n        pass\n"
+    (node,) = [
+        each
+        for each in ast.walk(ast.parse(document_forwards(text, {"A": parent})))
+        if isinstance(each, ast.FunctionDef)
+    ]
+    said = ast.get_docstring(node) or ""
+    assert said.startswith("Args:\n    x (`int`):\n        Its.\n    quality_labels (`torch.Tensor`")
+    assert "\n    output_quality_logits (`bool`, *optional*, defaults to `False`):\n        Whether" in said
 
 
 def test_the_inputs_are_described_where_the_decorator_is_defined() -> None:
     text = "def returns_quality_scores(o):\n    return o\n\n\n"
     text += "class ToyModel(A):\n    @returns_quality_scores(O)\n    def forward(self):\n        pass\n"
-    documented = document_forwards(text, MODEL)
+    documented = document_forwards(text, {})
     assert documented.startswith('QUALITY_GATE_INPUTS = r"""\n    quality_labels (`torch.Tensor`')
     assert documented.count("QUALITY_GATE_INPUTS = ") == 1 and "import" not in documented
 
@@ -58,7 +85,6 @@ def test_a_head_is_written_out_with_the_inputs_of_the_original() -> None:
     (node,) = [each for each in ast.walk(ast.parse(written)) if isinstance(each, ast.FunctionDef)]
     names = [each.arg for each in node.args.args]
     assert [ast.unparse(each) for each in node.decorator_list] == [
-        "auto_docstring(custom_args=QUALITY_GATE_INPUTS)",
         "returns_quality_scores(O)",
     ]
     assert names[:3] == ["self", "input_ids", "attention_mask"] and "labels" in names and node.args.kwarg

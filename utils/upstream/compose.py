@@ -10,9 +10,10 @@ from rendering.render import render
 from testgen.upstream import upstream_test
 
 from converter.diagnostics import Diagnostic
-from upstream.adapting import adapt, changed_parents
+from upstream.adapting import adapt, changed_parents, parents
 from upstream.conversion import formatted, generate
 from upstream.examples import complete_examples
+from upstream.forwards import document_forwards
 from upstream.heads import spell_out_heads
 from upstream.layout import (
     configuration_path,
@@ -80,7 +81,8 @@ def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[st
     """
     path, written = modular_path(model.name), modeling_path(model.name)
     modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
-    modular = formatted(path, complete_examples(spell_out_heads(modular, tree)), setting)
+    modular = document_forwards(spell_out_heads(modular, tree), parents(modular, tree))
+    modular = formatted(path, complete_examples(modular), setting)
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
     settled = settle(modular, generated[written])
     settled = settle_configs(settled, generated[written], generated[configuration_path(model.name)], exported(modular))

@@ -28,6 +28,17 @@ BASE_FIELDS = {
             what="Prediction scores of the language modeling head for each vocabulary token",
         ),
     ),
+    "MaskedLMOutput": (
+        _LABELED,
+        _LOGITS.format(
+            shape="(batch_size, sequence_length, config.vocab_size)",
+            what="Prediction scores of the language modeling head for each vocabulary token",
+        ),
+    ),
+    "NextSentencePredictorOutput": (
+        _LABELED,
+        _LOGITS.format(shape="(batch_size, 2)", what="Scores of a sequence following the one before, or not,"),
+    ),
     "SequenceClassifierOutput": (
         _LABELED,
         _LOGITS.format(shape="(batch_size, config.num_labels)", what="Scores of each class"),
@@ -67,8 +78,8 @@ def _document_output(text: str, node: ast.ClassDef) -> str:
 
 def _base_fields(node: ast.ClassDef) -> tuple[str, ...]:
     """What the docstring of a class without fields says of those behind its first base."""
-    behind = [name_of(each).removesuffix("WithPast") for each in node.bases[1:]]
-    return next((said for name, said in BASE_FIELDS.items() if any(each.endswith(name) for each in behind)), ())
+    behind = [name_of(each).removeprefix("Moe") for each in node.bases[1:]]
+    return next((said for name, said in BASE_FIELDS.items() if any(each.startswith(name) for each in behind)), ())
 
 
 def note_branches(text: str, model: Model) -> str:

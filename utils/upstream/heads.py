@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from upstream.forwards import RETURNS, decorator, name_inputs
+from upstream.forwards import RETURNS
 from upstream.spans import Span, substitute, with_imports
 from upstream.values import PACKAGE, Tree
 
@@ -28,7 +28,7 @@ def spell_out_heads(modular: str, tree: Tree) -> str:
             written = _written_out(generic[base], base, ast.unparse(statement.value.func))
             modular = substitute(modular, Span(statement.lineno, statement.end_lineno or statement.lineno), written)
             imports |= set(_imports(ast.parse(source), generic[base]))
-    return name_inputs(with_imports(modular, imports)) if imports else modular
+    return with_imports(modular, imports)
 
 
 def _taken_over(tree: ast.Module) -> Iterator[ast.Assign]:
@@ -60,7 +60,7 @@ def _written_out(method: ast.FunctionDef, base: str, wraps: str) -> str:
     signature = "".join(f"        {line},\n" for line in lines)
     call = "".join(f"            {each},\n" for each in passed)
     return (
-        f"\n    {decorator()}\n    @{wraps}\n    def forward(\n{signature}    ){returned}:\n"
+        f"\n    @{wraps}\n    def forward(\n{signature}    ){returned}:\n"
         f"        return {base}.forward(\n{call}        )\n"
     )
 

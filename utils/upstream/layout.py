@@ -12,6 +12,7 @@ CONFIGURATION_AUTO = f"{MODELS}/auto/configuration_auto.py"  # kept by hand befo
 MODELING_AUTO = f"{MODELS}/auto/modeling_auto.py"
 CONVERSION_MAPPING = f"{PACKAGE}/conversion_mapping.py"
 TOCTREE = "docs/source/en/_toctree.yml"
+AUTO_DOCSTRING = f"{PACKAGE}/utils/auto_docstring.py"
 CONFIG_CHECK = "utils/check_config_attributes.py"
 REPO_CHECK = "utils/check_repo.py"
 

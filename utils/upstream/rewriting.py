@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from upstream.conventions import document_outputs, note_branches
-from upstream.forwards import document_forwards
 from upstream.leaving import know_gates, leave_custom_code, leave_files, leave_printing
 from upstream.spans import Span, drop, statement_span, substitute
 from upstream.values import Model, refuse
@@ -126,7 +125,6 @@ STEPS: Sequence[Rewrite] = (
     know_gates,
     export_classes,
     document_outputs,
-    document_forwards,
     note_branches,
 )
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from facts.values import ModelClass, ModelFacts
 
-from upstream.edits import config_fields, conversions, mappings, models_init, repo_lists, toctree
+from upstream.edits import config_fields, conversions, docstring_configs, mappings, models_init, repo_lists, toctree
 from upstream.layout import (
+    AUTO_DOCSTRING,
     AUTO_MAPPINGS,
     CONFIG_CHECK,
     CONFIGURATION_AUTO,
@@ -44,6 +45,9 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
         MODELING_AUTO: lambda text: with_models(text, facts),
         TOCTREE: lambda text: toctree.add_page(text, facts.package, facts.prefix, facts.name),
         CONVERSION_MAPPING: lambda text: conversions.add_conversions(text, dict(_renamed(facts))),
+        AUTO_DOCSTRING: lambda text: docstring_configs.name_config(
+            text, facts.name, facts.package, facts.text_config.name
+        ),
         REPO_CHECK: lambda text: repo_lists.repeat_exceptions(
             text, {each.base_name: each.name for each in facts.models}
         ),

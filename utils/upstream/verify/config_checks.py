@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 from converter.diagnostics import Diagnostic
 from upstream.edits.config_fields import allowed, declared, unread
-from upstream.layout import CONFIG_CHECK
-from upstream.values import PACKAGE
+from upstream.layout import AUTO_DOCSTRING, CONFIG_CHECK
 from upstream.verify.subject import File, Subject, finding, names_of
 
 
-KNOWN = f"{PACKAGE}/utils/auto_docstring.py"  # describes the fields that need no text of their own
+KNOWN = AUTO_DOCSTRING  # describes the fields that need no text of their own
 _ENTRY = re.compile(r"^ *(\w+) \(`", re.MULTILINE)
 _CHECKPOINT = re.compile(r"""(?:checkpoint=|from_pretrained\()["']([\w.-]+/[\w.-]+)["']""")
 # Names that say in themselves why no modeling file reads them.

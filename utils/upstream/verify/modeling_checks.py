@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from converter.diagnostics import Diagnostic
+from upstream.decorators import DOCUMENTED
 from upstream.forwards import INPUTS, RETURNS, decorator
 from upstream.verify.subject import File, Subject, finding, names_of
 
@@ -63,12 +64,19 @@ def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
             decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
             if isinstance(each, ast.Assign) and ast.unparse(each).startswith(f"forward = {RETURNS}("):
                 fix = f"write the method out, with `{decorator()}` on top"
-            elif any(one.startswith(f"{RETURNS}(") for one in decorators) and INPUTS not in decorators[0]:
+            elif any(one.startswith(f"{RETURNS}(") for one in decorators) and not _describes(each):
                 fix = f"put `{decorator()}` on top of its decorators"
             else:
                 continue
             message = f"`{node.name}.forward` does not describe `quality_labels` and `output_router_logits`"
             yield finding(file, each.lineno, "undocumented-input", message, fix)
+
+
+def _describes(method: ast.stmt) -> bool:
+    assert isinstance(method, ast.FunctionDef)
+    outermost = ast.unparse(method.decorator_list[0])
+    said = ast.get_docstring(method) or ""
+    return outermost.startswith(DOCUMENTED) and (INPUTS in outermost or "quality_labels (`" in said)
 
 
 def initialisation(subject: Subject) -> Iterator[Diagnostic]:
