@@ -34,6 +34,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.core_model_loading import WeightRenaming
 from transformers.modeling_layers import GenericForSequenceClassification
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
@@ -217,6 +218,8 @@ class QualityGatePhimoePreTrainedModel(PhimoePreTrainedModel):
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_phimoe", "phimoe"),):
             names = get_checkpoint_conversion_mapping(base)
+            # Some rename whatever is called a gate
+            names.append(WeightRenaming("quality_gate.router.weight", "quality_gate.gate.weight"))
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_afmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_afmoe`.
-# Seal: sha256 d9719ae4be5aa4cad64cb45e5ac8288e9a815ee2138fb8a712fbf5f9100143c0
+# Seal: sha256 5055b3558828b27a1b2d566a2bc65d4e8b3da637659dd64b2caa4ccd79b03d8c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -965,7 +965,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

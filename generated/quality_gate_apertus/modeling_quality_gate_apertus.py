@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_apertus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus`.
-# Seal: sha256 5f14344cff6f52f55f0195da849a7872512c3c2eed17b44e86969f3ac374d1d2
+# Seal: sha256 35925fd5e91990610ef0d0b8f37427a97cb415daca32b2ab4149b61790698b62
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -799,7 +799,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

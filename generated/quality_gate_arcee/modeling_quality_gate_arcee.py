@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_arcee.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_arcee`.
-# Seal: sha256 f0daf43ea987b46a072f73a789a05f0b3d7122a1ce9540720fbfd3de956e1de7
+# Seal: sha256 fb958d3f77a607fbc22c270bae58ca77b3c89fa6757b8e1d573b3bd1d7c4301e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -815,7 +815,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_aria.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_aria`.
-# Seal: sha256 d72e24709f6c8603275547352826336c79c8c7eba1cbcea58ee41e7b6a2a5df1
+# Seal: sha256 2be6c473811d2d3976ee7b5dc884097806588ce66fe020454875b9b48763c982
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -905,7 +905,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

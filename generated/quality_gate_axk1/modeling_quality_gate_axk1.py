@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_axk1.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk1`.
-# Seal: sha256 8b049d0f5d634c99b349d9db587ac7d222c6064ff7a9a0bb1727d085007b5757
+# Seal: sha256 be4f66a5ee2e8e60f60064bcdb157dc3a507d06a80accd7471cad42a36533215
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1047,7 +1047,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

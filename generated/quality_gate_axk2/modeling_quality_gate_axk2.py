@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_axk2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
-# Seal: sha256 d98299da0a84f2c61c30093731c746e3b0e871f0d1c9e1888ee2da350cf49770
+# Seal: sha256 bacafb9df97909efcd6b71a8b556fc0e92cc37ff1943a3bf4572ee4c671aa207
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1221,7 +1221,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

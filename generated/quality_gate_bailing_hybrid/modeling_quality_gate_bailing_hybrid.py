@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bailing_hybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bailing_hybrid`.
-# Seal: sha256 3393ed94034700c2f358aace25eb07b2aa1806401bfcc9cee687771d7fe4cb15
+# Seal: sha256 dc7fee12fb468b7e5370499799c9ec4ff75584513bb8ed32927637a4bcf55d9a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1398,7 +1398,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bamba`.
-# Seal: sha256 4a2c2b3df8fa667fef71d671ed94efe4ec6ab9ea8b5c19d1d43c40a0c758c72b
+# Seal: sha256 43ce3edd7509d99be71c055a23c8e488aa714891f7dfd25cf182dd27a4b5e81a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1387,7 +1387,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

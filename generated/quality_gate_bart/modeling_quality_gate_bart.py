@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bart.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bart`.
-# Seal: sha256 a646ff26fcd1c1cfebab7c715d9cf43c43be29d23f03b5c28c5cb532dc2ba55f
+# Seal: sha256 485d3685b64ae5eeb1c875ce5ecb05f0608a31d7acbce52fb5ee6cb21314be7e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1259,7 +1259,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

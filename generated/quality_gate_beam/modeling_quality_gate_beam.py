@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_beam.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_beam`.
-# Seal: sha256 f97dc45a57277dbe690f7154b897271e8827a71fc9edbd3e0f79c1ec9e5c1e8d
+# Seal: sha256 18e8b668f72917414cbe3485483652a5bf001bd6aa069a91277fd938166da5da
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -970,7 +970,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bert`.
-# Seal: sha256 fc39c6e0512f08af87de822e3822e8b366e9166804831866bfeb9f6c4cbd913d
+# Seal: sha256 f84f61f32d7e825abef24414998ebd7b3b5b2240ab5573d8aecb9d70f1c8c9d3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1102,7 +1102,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

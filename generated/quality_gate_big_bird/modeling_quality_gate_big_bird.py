@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 7c59c6eae86c254e09aa8451ae0c4990f81d9a67b552b581f4acf56549b5a900
+# Seal: sha256 b54fe2619d39fade8179f2997011c819a46997175ea1b389b8d8b85240c783e8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1935,7 +1935,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bigbird_pegasus`.
-# Seal: sha256 d62b507c8ff9c5fd89b970368c42714d2629554c8f1d6148a893bb03d9026fc0
+# Seal: sha256 f96c9cdc791b98e876e25f5a7fc546346be98000d5e7f8154f71084c62a3c18c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -2364,7 +2364,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_biogpt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
-# Seal: sha256 16a98b30df77daca417e16e27895797bf30906361610e484405711565262d015
+# Seal: sha256 5d2eb8fa7d4d48abaa645fe902f9e13299d845164ca78dc9bb2bd56149da5092
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -793,7 +793,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot`.
-# Seal: sha256 ad211db497aa835af3dd0622b6243efeabadb6c613f02404cdf183e772cc8057
+# Seal: sha256 a0755dd1067b934f49bd2d0703b2c60c8bc724f101ce3f4443ce7cd7df394300
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1243,7 +1243,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot_small`.
-# Seal: sha256 fbe03312821d502444202db1d23c16b57af7c1b0dcf83f95a7874815e81fc94c
+# Seal: sha256 e05c9d3ee348e637413915596b4196afca99ca9529ed0fdcc8ad5453092d0012
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1211,7 +1211,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

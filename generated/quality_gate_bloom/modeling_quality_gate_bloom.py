@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bloom.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bloom`.
-# Seal: sha256 8fd75d905b86a6d9b9e13c1c23aa252d182959bc0121357e871cca72c0857387
+# Seal: sha256 f91da9ad7829aefeac3f68cd7669f872042c07e0a520151ded39cffb2c794e55
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -901,7 +901,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_camembert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
-# Seal: sha256 9ad854bacb1898caed958fbf36039f875673660cfd2cc12c109bb9e23ef50af4
+# Seal: sha256 d90b3f71b3399edaf0651b9085f6e21128be27ad6679d6155ce85fd2afb042fa
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1060,7 +1060,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

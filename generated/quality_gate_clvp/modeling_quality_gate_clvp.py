@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_clvp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_clvp`.
-# Seal: sha256 9c9517aba2c2448339a9907eea81baa5df56da757f1b182f3b749ddc6e903114
+# Seal: sha256 8534df02a5c078520fba0d27683e7193ca8041da0b02d2abf70213a464d4f7dc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1832,7 +1832,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

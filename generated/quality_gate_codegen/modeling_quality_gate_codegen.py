@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
-# Seal: sha256 8619dcde568c56a4b35d2e1d51e34774c3d978c3021647b393987e16c3f2e66e
+# Seal: sha256 6940ba8e8bc14f8c2daea69f01dc24b081c45bc8d36b2b2faf952f3c43e8c09b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -734,7 +734,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere`.
-# Seal: sha256 a883fac0248ffa6e9fef671f849686563a070e0cbe358620c5c63d05e3ef0cfa
+# Seal: sha256 79ab58e447c514e0ded598e14d15b20ea80a1f36e4823d85ef617093098966d9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -816,7 +816,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2`.
-# Seal: sha256 3da321d36e4b7182199aa19b2c770cb60068819f7a5c1e5d898dfbbac0e4b0fd
+# Seal: sha256 906c67f93b5f40eb78f1b568d9fb8d6d1ba27d5e09db32510dcf6a0574d06167
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -798,7 +798,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2_moe`.
-# Seal: sha256 8bb3bc197d4fe7e27916efed12ab536b9c777321cdbda861ae7fe98afd6be7f3
+# Seal: sha256 2e35165a63afdb72abad1555db6166f0e331d141d2de0da1e4d4fe2db08479b2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -944,7 +944,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

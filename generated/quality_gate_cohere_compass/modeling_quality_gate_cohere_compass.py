@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere_compass`.
-# Seal: sha256 412d4a6ef1ec1f47d31e5ca77ef0f750be3327672d5ee10921abbac8f227f319
+# Seal: sha256 ad802a56730b8e061db33304fa284c3ad061c619e94c34f2ade1db8bec14dbbd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -858,7 +858,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

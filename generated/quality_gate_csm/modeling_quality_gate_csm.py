@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_csm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
-# Seal: sha256 659e7dacc1dcd329e8be84cbd016b7be982fc1a60255b17324907387713b8491
+# Seal: sha256 2baed95f4bb91c7dbb508e84ef110115bde73b3ccf740d6180c0f3bf76016c8f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -840,7 +840,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

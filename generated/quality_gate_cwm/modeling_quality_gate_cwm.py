@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 0fcd213e5d7ca173e7d5be9fc116d7c790d3036285765601d42ddee4b0316271
+# Seal: sha256 db77c78ddad3ba0dde05562cc51cc87bfba0a089dcf2702d018bc2d696b4a592
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -802,7 +802,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dbrx.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
-# Seal: sha256 43a18b397786c1832d51aaafc6326b61695445687ff6d1b7b5f731e213cbbc17
+# Seal: sha256 6b47f73037fc2cb0878b5c5fe5f5127686fb2cb89b807c778ad195529ff04ba3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -915,7 +915,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
-# Seal: sha256 70ffec668f94cb3702874ab1732054d91525a5baa6a6624b801d86752eb9c94c
+# Seal: sha256 195121c2f176c7be1ac32f26e8d0e9ac62c03ac6538d1272a7a41c7413b9ed48
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -972,7 +972,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

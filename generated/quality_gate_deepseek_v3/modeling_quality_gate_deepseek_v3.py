@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v3`.
-# Seal: sha256 6a9dea5e54f5f7902012b25e524448d7d57d617239a5bbb729dacc232a9663c0
+# Seal: sha256 50fa1049cc9bbc945b63968f1790392642ea209238401199e88aef0707019814
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1061,7 +1061,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v32`.
-# Seal: sha256 46496b17447b5c270a1f2cd2e14f479f6232430b8b11e17b49ece95937eca97f
+# Seal: sha256 191ac7a9f1c1172c0a93563a07e358263308794aad0011f816da79e4e8ef3c93
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1146,7 +1146,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 efb4a2d3c44f3492d6d13f3783d2fba3a99ce74c88de22e66d63b55ddf4c8752
+# Seal: sha256 d36b693a995ccf282a70c733d8faaf8e3fa3641b3fd500b0530a106a67b8f7fb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1779,7 +1779,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

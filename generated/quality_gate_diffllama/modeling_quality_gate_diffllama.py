@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_diffllama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_diffllama`.
-# Seal: sha256 2e8077e308dd228d5740e8123262a1a8e69b337f16d53b14d0aafcc1bf51f958
+# Seal: sha256 24f11d3f7e7243fb7859b2aed1e92ef9f88eedeb2ac88244935267977d576159
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -886,7 +886,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

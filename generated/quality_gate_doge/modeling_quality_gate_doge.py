@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_doge.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_doge`.
-# Seal: sha256 d802a53a11980b0411c2e618841584ee4517d03678ea8dda4b8ea57429b747d2
+# Seal: sha256 58394cb78d2d16e1fa1a381625b194806d99a3f9d2592f2a73da9a8366175b50
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -993,7 +993,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dots1.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots1`.
-# Seal: sha256 a6acd3198755695480a7aed994c602882b4e9aef92e2bbaa6f3ecbd7f3bfc48b
+# Seal: sha256 65fa5852403786fcedfa07815dafcdd150faef6178099ba18c0bef7256024b79
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -927,7 +927,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
-# Seal: sha256 8f9669a8fe33e376cb625fff62041b2985ebb55e0a0883bc31c66d9682384277
+# Seal: sha256 935be2b5c8ab92d25c0abe77fe8513d775c356f1a2559eeb6cba8590c082a163
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1161,7 +1161,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

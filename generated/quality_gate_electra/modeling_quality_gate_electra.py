@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_electra.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_electra`.
-# Seal: sha256 cd1c42cbfe5fcb00330ff9339e8f0c3334fc5c5fa9cd13c5dd5a5f34e2d9deec
+# Seal: sha256 949530ffb9acc0457e18c830e4bb8fda05bcfee92c1a2a82604f570a431f4bd6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1071,7 +1071,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 447be48fd58b1465ab529fd1e0f8a4a403610d057cd1e7bf740596e49198eb15
+# Seal: sha256 9e4f7782946985168e381834e54277cbd1b941ff2d2ee4b53675845ae658c8f9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -795,7 +795,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

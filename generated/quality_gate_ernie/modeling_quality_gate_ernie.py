@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 aaab882f28a3a354fe8e422a48db4629268d7798a6a4ec5c3fd25d7f61c92a25
+# Seal: sha256 17961555c4a143e58dfe17fea6363cbef2f202915926d3416eea71611a01b4a9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1117,7 +1117,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

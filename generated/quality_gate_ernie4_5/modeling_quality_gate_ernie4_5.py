@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5`.
-# Seal: sha256 d0d7185ae9329dee2ac53dd6716eacc23eae44d0dd1f896c98c48db532154708
+# Seal: sha256 e42105ba48fbdb457a5a8cfb9dded61aa03f0c56044e8523cc4b2b26bbced952
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -793,7 +793,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

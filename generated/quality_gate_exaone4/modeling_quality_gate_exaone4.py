@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_exaone4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone4`.
-# Seal: sha256 44e217cce2b2b4932426c57eb968565822c870721119a7b877be534950275000
+# Seal: sha256 114057e67437640259bea36805996b194e037c28b77cf50e56dcf0baa0615e47
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -821,7 +821,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone_moe`.
-# Seal: sha256 8090a81fec96c68ae07adc9e55ab08a3903d34223aad3cf9cec52346981391dc
+# Seal: sha256 67c102cd2fd7c5ba4bc0fc9fc3716ce3e536f625ac79aea6ba24b44c1ddad31c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -921,7 +921,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
-# Seal: sha256 2415075146b307f9a5681c45da26ed413be8a87a0d56c79678cfb3c2e8580a86
+# Seal: sha256 6119117a954ddb61df4a66bd6941edf1c389e03cb0613238abb5ec6f94e2b6f4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1127,7 +1127,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
-# Seal: sha256 d4c1f5b76338fe3496f587f771b0b8921a31c22079ff1346c87c50ef32831821
+# Seal: sha256 b31b2301afa386849686531b57a1d1922f3d91e5606d8270db4aa342649e3a10
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1476,7 +1476,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

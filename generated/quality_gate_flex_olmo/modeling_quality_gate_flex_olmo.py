@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flex_olmo`.
-# Seal: sha256 dd89c73b2a218319dd102aa03e1d793dea6454839856bce2e2a62aee2e1e2f8f
+# Seal: sha256 09b815ae54ea0171e213b764bf09fb3db0f9303b6a5add711f20bf9a0d9bc426
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -868,7 +868,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

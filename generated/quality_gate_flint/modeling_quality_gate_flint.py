@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flint.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 91e821ed2aed94ef17fa357cf3be57d7955ced2ddbda71bcffedf48d671cdf2d
+# Seal: sha256 6916089efca732f82571ffb6941c541b64adce4fbc0e2d8726cb93222f985179
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -908,7 +908,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

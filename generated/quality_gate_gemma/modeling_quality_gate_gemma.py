@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma`.
-# Seal: sha256 9c9b8a5943dc32bfeb0c187cbc3b067870fbd4954f83c937202d8bc0753c8780
+# Seal: sha256 d17fa2900b3adc60dd8df306ebf723d4ee45ace90accd6009c868e62595e452f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -828,7 +828,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma2`.
-# Seal: sha256 d3534639835fe9b0fad5ffcabc270c83841a7f824cb8146e8239c0c5b5a89b86
+# Seal: sha256 e112126fc498f06e62eca5a5b6d136efc1647df54d85b385d944658ad25307bb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -847,7 +847,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 2eae08cff1f4343f258388fd29f1b9363eeadd9a0f5889a32d84fa27111a036c
+# Seal: sha256 3bdb5cc762ccf260063f43b3d4b977a6ec61187a43fe788ae6e0f5ec8221e226
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1007,7 +1007,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

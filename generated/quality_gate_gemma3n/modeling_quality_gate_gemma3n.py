@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 f402e4632cbc1817978d3597f108560a5403853b5bf6ae79687ce3d4d8428fa0
+# Seal: sha256 20ce85d7153a268d491d1f4431ec9a4e933b1b33086536c57074d4aab2a73baa
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1627,7 +1627,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 64477169e8b10f748b5e12fa0e2e1ee1d5d8c0068b317860b44ab31bad47bdeb
+# Seal: sha256 7ba3d9b218f5921a17b04cc468bf858fb3514d18afc7169203f272e76bcbe8d1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1804,7 +1804,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
-# Seal: sha256 08628fb11c75700c6748146e6dfd9c71d2c01b1ab8eab734142bb6b6469ee090
+# Seal: sha256 d886e0a030725ced85e0d23d5d7ad8ab486f27a38e652d5719eca85f960936ec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1056,7 +1056,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

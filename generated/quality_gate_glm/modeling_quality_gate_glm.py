@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm`.
-# Seal: sha256 350dff9862a0637ef659a5b397122b04532c363f7bce4376f23089b2903f2be2
+# Seal: sha256 cafc57fce1f1a3de27733e890d4853db2891784f86f2ed3fb71aa0ee8b47ad42
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -827,7 +827,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

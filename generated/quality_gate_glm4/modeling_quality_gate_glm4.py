@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4`.
-# Seal: sha256 798f1b8d2dd390ee8e9d4395903f1d266a65301b6c119a66e5340cf1068af385
+# Seal: sha256 3c7b6a3c622b0d2dd9f802819e94092330ff11fc6224858ea269e6a85a7c2819
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -831,7 +831,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

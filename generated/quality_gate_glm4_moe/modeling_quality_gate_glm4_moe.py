@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe`.
-# Seal: sha256 15f7ca6c0fc6cc949df0ece60eabffa140e5c47721b444a5a6a0a987f0595612
+# Seal: sha256 d1b2976f4ae19982c69c8ffd2aab06b11ca6beb897c5e9a775479e8c5bdbf1e8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -942,7 +942,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe_lite`.
-# Seal: sha256 43f6649cb99ccddf67362e97736ce05a3d3da09f061b1c78fca0768791d4315e
+# Seal: sha256 74528de75f6cecdbefb2c7bc9e24e8db19f9ff9deee4d674797575287727370c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1044,7 +1044,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

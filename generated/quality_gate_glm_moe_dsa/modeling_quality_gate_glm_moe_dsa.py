@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm_moe_dsa`.
-# Seal: sha256 96e2234c3a5eaf329220f85d6ff5eef35405e13263efc1b11daaea79b4a5a7d8
+# Seal: sha256 2f580b110b1ad1ce6b5ec5a1a192402d4826afe747fe3165d7cd953fc28632f3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1120,7 +1120,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

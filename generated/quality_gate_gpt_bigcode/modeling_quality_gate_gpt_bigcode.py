@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 7e7e6d63f3c7f9476536ef588616f0bcf5f75f3d4c6b33cd60a6af326eb7f915
+# Seal: sha256 5518462c180f6f16008cc82c9ba204045f6b60d8b0c9e0ff0f046f0260b118c4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -815,7 +815,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

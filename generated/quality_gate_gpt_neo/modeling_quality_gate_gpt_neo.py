@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
-# Seal: sha256 2ce0196531f1479059042f9d614e4ea978a2717bd1b8d9339699a0cd66eaeb5a
+# Seal: sha256 8c3b7c9576ff12a8300ad81376c7f74137915bd22faf74e48ed908288798dfab
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -859,7 +859,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

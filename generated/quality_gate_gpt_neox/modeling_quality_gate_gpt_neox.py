@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
-# Seal: sha256 ed592b9160d060df7a03b9bad6321c21589a875cdf6fab03d6c413218fdfe0b0
+# Seal: sha256 60b2f5e129de88ce1cb684e4c2113e7ab05f4588f8e302085970c2b346c5bc25
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -797,7 +797,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 9cdbd91545cd46d925c417d3d59eacae0350c630430fad88469559c2e2e94d2e
+# Seal: sha256 58774d35e1ae7ec2100788e7aedcb28ceeed77eadc03b4cc8be0597fbaeaa864
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -831,7 +831,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 7d7828e59dda47a799c519dd86ff973c8cf9de87cd06aeea96df18ddc39252e7
+# Seal: sha256 5890c64a97d3a61c1f19b0ee8319ccd1e6e7ec252ea1df462cb74a0ddd51e92b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -878,7 +878,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

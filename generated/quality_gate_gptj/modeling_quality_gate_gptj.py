@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gptj.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gptj`.
-# Seal: sha256 bbd5f69910f240b176ab9875a68104244101a67d19ab4006c9f542386c4b0ac1
+# Seal: sha256 bb4c8251f8867ada13b201f20926f69ed22589d4aea1355fb9d7537810bfe04c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -908,7 +908,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

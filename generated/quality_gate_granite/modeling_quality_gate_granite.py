@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granite.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite`.
-# Seal: sha256 4f3b31a63a40934143175dcafbd91f40faca5771e9e2c4e0b02cf7f77d071299
+# Seal: sha256 d00ebe329800df4c3ee8b5ae599c5618b210297a6148eb3444ec3a37cc1b8f43
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -812,7 +812,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite_swa`.
-# Seal: sha256 74102f6c1aefcd46fe2da971634a27645ea960f77797838d22d253016c15bb33
+# Seal: sha256 9442a5ec1eaf4efb33dd8bf43fdfafd852812b0482df1a329f67494bb3f905bb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -836,7 +836,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe`.
-# Seal: sha256 cc817afaecf2d800f43d7bb29e731d7b97c102c0d329fc9aac85118cdd37ad2c
+# Seal: sha256 a1ee6bb8c3ceebb366cff8fc6e9c1f03b130e814051c9d25caeea844db2fca87
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -857,7 +857,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

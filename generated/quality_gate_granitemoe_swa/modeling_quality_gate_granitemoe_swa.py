@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe_swa`.
-# Seal: sha256 24575ddd9706f447f0d26133e53c44b9b60ed3a44b6270257f6fa74fb5f11fda
+# Seal: sha256 5e2cc55b59e58e7aa26ef2fd6a839c33f5ef0be4c132b3dea6fd84d3cbc8fece
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -943,7 +943,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

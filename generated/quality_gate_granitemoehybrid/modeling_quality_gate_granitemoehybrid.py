@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 d91d984ee2138dd37860803442d329e0e104210ea42fb488f20055d8e788ac18
+# Seal: sha256 9ee2ce31e8f4148dec3d129695066d8903c7dd65aa6aeae6801547356d0afdd9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1540,7 +1540,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

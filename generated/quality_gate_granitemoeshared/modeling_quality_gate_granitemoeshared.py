@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoeshared.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoeshared`.
-# Seal: sha256 495bee8d063b92bb81bc9338ab0447de907bdb3cac94cf38f8028d848af0c92c
+# Seal: sha256 46549b00bf6483d733e3a8c0e2f745577ef01d9f0abf241f92df4c5ec40ec182
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -925,7 +925,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_helium.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_helium`.
-# Seal: sha256 529f48a75780f5025d0ecfefd646af088e7d968421787fe1ee22aca0bcc532ae
+# Seal: sha256 7db656c34ef5fc88456e9ea573131e92e787f2d46451c710781f56647c2b3bd8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -807,7 +807,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

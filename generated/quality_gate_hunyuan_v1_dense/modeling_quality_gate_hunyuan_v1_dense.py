@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 716fa5d7112df9ac00e3f06f5ef17cbe679060605633238e087f8691a6db1222
+# Seal: sha256 32003ea483c3099cbdc51c58ae3dea6ef93f53c0bb5c70cc357afa8dcc1f31ce
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -839,7 +839,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

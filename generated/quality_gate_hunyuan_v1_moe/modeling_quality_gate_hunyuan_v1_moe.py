@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_moe`.
-# Seal: sha256 6936bc5ea94f0553df5e9061266aa9132b118efde48fae50b0e7b6386b25184b
+# Seal: sha256 82cb382e7d2005a8f00e9a59375a15607c01abf38d06116437cf66719df7e270
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -923,7 +923,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v3`.
-# Seal: sha256 0b8a586afa4fe7e9f422b6765058dedccec68bbcca8301e0a4e401b772fc0622
+# Seal: sha256 f58a1be58310589f97989512e1ff9d7c2292963c5cf1b6c2d170cef5aef1648c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -913,7 +913,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
-# Seal: sha256 46e0b6ae68c4e4d7d9537b87f6dc0e185feda30ee3b9f047d4c3c04bc5f33653
+# Seal: sha256 128f7bdc07c1c63d99e0d5367431d210c58c5aa8e5011f29cee706fd20d87260
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1245,7 +1245,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

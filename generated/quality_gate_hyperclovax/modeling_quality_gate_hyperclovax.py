@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hyperclovax`.
-# Seal: sha256 7569b0fe969bb235dcc9c3d20c1c23048a51d6d08ebbf47c5122d260dd834624
+# Seal: sha256 6fc32a2cd95bce934bb125276a922f93624fcba96af2af41fe75ef6e346dde70
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -824,7 +824,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

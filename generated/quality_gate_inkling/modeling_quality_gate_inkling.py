@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling`.
-# Seal: sha256 222547763ae0ecc01ff60e2c97079f2085187a53e3ed0e7d97b360c907d5a5a8
+# Seal: sha256 1a4911c3b66bc8c11f3d9832e1dffafa3802c68956cb2a7a11f9e752c015d32c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1134,7 +1134,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

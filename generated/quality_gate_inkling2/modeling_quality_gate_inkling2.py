@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 9da49ad8e30af1a0e849d5f1f166376f753e81698deb3a0d67100aa8df5f2d13
+# Seal: sha256 4616642b91ba54a18dd772c7b91d13b1390e706289ef8fd0147fe30da8094250
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1631,7 +1631,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

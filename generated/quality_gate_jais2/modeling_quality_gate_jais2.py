@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jais2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jais2`.
-# Seal: sha256 164574c7f748bf75791479726d3afcac04d476c6d7615dd083f43218380548ba
+# Seal: sha256 d9ecd930dac0d6b96277a8a264c50f808d1278d79b8e70736dcf2b05fa1b73a6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -768,7 +768,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
-# Seal: sha256 5e61f89c0eeee92fbfcaa4299dee40f604c01f0945656332da7bfac6a0f8a517
+# Seal: sha256 e23493aacfb73a3cb363193d4df9e2cd320e6d608901ce20afdb8caa7381ff24
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1311,7 +1311,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
-# Seal: sha256 8634319d56444803a0825ce135524845980e256efcf8a9b5073c1950eebd8e7d
+# Seal: sha256 7e21908f08096a2ddea72abbf1064c9a146b6d5c473e524bb27bafe16eadcb0f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1043,7 +1043,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

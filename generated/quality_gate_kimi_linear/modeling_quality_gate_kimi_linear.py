@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kimi_linear`.
-# Seal: sha256 6ee0ad9bf8c34cbf51694b4e4b4fdd65f19c5ebc504f51573862c5635d598a67
+# Seal: sha256 101c1ad428f372f99a69843d35a7e125ae43b228715d2b341327162f40d51b43
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1343,7 +1343,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

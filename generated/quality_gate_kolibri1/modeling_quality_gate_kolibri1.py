@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kolibri1`.
-# Seal: sha256 7c37a4dc5a2b48fd5f7998169867e4d2f1315bba34b12cbb3652cf305e7b2c18
+# Seal: sha256 b1212b26c241db603036969d02303ca5b8a9a24ac455e06b2303a156528e9faf
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -916,7 +916,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

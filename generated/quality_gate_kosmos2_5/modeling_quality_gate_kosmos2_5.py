@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 9f60ee99a995d708988f8470c2c22da4886e2df59273f3dccecd60172a81a02e
+# Seal: sha256 7d82854e537e952172b99ec411f10dc8eb6e8c975ac7caef1b8c28f196a797dd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -881,7 +881,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

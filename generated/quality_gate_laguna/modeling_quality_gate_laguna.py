@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_laguna.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_laguna`.
-# Seal: sha256 9f972c286815a7ca9962c3d3dba27b4ed4ad99cbf3383d2ff1ff883b5cd77cb4
+# Seal: sha256 cf1668a43bf17bd093c7d36905a6a8740f6ec642ad49c5dbabc7888efecc5c04
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -961,7 +961,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2`.
-# Seal: sha256 73de40d506bb6552439b9a1be6f8365ac9f6cbeda04265053c6b6086a4acb147
+# Seal: sha256 70bb00a0945d881b5aa6fd324b029a55ddefddcb2b0de8c69bfc03310866f711
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -920,7 +920,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

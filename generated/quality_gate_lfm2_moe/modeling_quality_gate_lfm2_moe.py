@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2_moe`.
-# Seal: sha256 13474838c3309dedd1708fa13fc53b7ac2fde0214a2d17ac74e407f8e7558d1d
+# Seal: sha256 57cc182e3273bd5c5b77b92889fde0dd5daf70b57ce6095afe255d4426cfa8a3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1017,7 +1017,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 2e9b75dab3b58d39f02e1bb2a32602eeb43acddf2262c4bcb1a4c6dba3f8a1e5
+# Seal: sha256 9d94014d9c0a0dd0e8778d48978094697e76cf79551de1c97b65531b28c21993
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -975,7 +975,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 77d94569220884ad05ec32cd4a7d2ccbafd334de2f7218b4361de3e087eca2d4
+# Seal: sha256 e5b93ab565af5056e942b82cc59bc4ff0cfa9439136ae0b0a8ca66e0b0ac52dd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -674,7 +674,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama4`.
-# Seal: sha256 c6a60585b9c4f7c72aab3d747c7dc3c8781321396f47e2c54cf26d70a9460641
+# Seal: sha256 bfd73b99bd88e57428e15a93876f29301d9e817d4cd0c568430a6c7849455e93
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1396,7 +1396,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

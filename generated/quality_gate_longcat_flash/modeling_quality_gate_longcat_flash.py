@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
-# Seal: sha256 4c76b5cfa4eb508c0f8d1e226c629ec4ad25a302e998818de6ab41d0892f7b75
+# Seal: sha256 f6e2bb7b71c14cac24d2e960e54b6e1bc94852d0e1576bb83568716c6ecbb8af
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1027,7 +1027,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

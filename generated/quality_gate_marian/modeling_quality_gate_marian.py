@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_marian.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_marian`.
-# Seal: sha256 81bcaf2f818fda6e6403025b3939e78737120729786d1d240ad5b50a9ed6735e
+# Seal: sha256 106a27025d013811562083155e7bfeb4bdd2964658a96f518e4c795dfc96075a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1339,7 +1339,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mbart.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
-# Seal: sha256 d5c733701c5ca01f8074d4670afb0450c14bc359205b17426892db2c811ea569
+# Seal: sha256 1fdfcb9e30cf9e6a69be0445781ecc637bb0764641030b1e3ad6face55afa3a9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1297,7 +1297,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

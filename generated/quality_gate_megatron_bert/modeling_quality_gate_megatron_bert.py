@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 44c610497e0f5b77f6a9395ef5bffbddf6e690a1cc85ee280770666438ec43ed
+# Seal: sha256 7552d2359ef86968954e9bf5c9271c872894a30aeed33f8a1cf65f81c0710ce1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1038,7 +1038,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
-# Seal: sha256 1dbe79ebc031586911af07396d4a958a42a55d9916d184c52ea1a5474eecc3a3
+# Seal: sha256 74b9d3861f232287a6e37cb49ecea6ef70985585d3d823531a436c5679844ffc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -915,7 +915,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

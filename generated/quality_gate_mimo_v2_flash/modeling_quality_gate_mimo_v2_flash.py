@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
-# Seal: sha256 c4e31bda12775659d641f3629ce28499809d474cbf0a0fbf63f14e5796da3bad
+# Seal: sha256 b7356e60915bf72e3d9f4cb9053553ddc31534ae8351af68531b08642df81476
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -965,7 +965,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minicpm3`.
-# Seal: sha256 fa41693682d0556e38e001a1cfe0710eaefe8b00644a23a106cc5e51524dd8a2
+# Seal: sha256 f79f696cc64ace5e789d1f184979971561cb9794a5589900df91199eb003579f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -903,7 +903,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 876067f202147b0889081b687be4c08fbccc765e06fd75fc0a2b9b873fc81c01
+# Seal: sha256 35de351201472b4ee2551c598fde85896982263a9da5486f944feb8f15856cb4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1106,7 +1106,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

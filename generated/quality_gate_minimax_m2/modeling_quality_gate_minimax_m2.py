@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m2`.
-# Seal: sha256 96df3b94422a8b12618e410b3c2bba0b542163f8e4b51f31bc5e0cf0aa18f70e
+# Seal: sha256 a407b498faf95331737b585c167f7fcbfc989f7db245166eae5c80e14e7d6f22
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -876,7 +876,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

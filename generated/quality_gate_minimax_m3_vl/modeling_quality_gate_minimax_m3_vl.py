@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 446406bc2d622d2e4d26810d5ce3b1728518e1eeea3221b7a7bcb4b12c5c28a8
+# Seal: sha256 f1e5192fdb4c205ad7ab7066928e326a51dd4f73e703aedc9cc084b4e31daa83
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1069,7 +1069,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

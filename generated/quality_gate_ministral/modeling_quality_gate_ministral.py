@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ministral.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral`.
-# Seal: sha256 0caa204f7b14e0d0426881105bf5e5300eb7024243928a7b4964c6322312f2ef
+# Seal: sha256 d7c75df8a4915def60d8249a2100a1d70af14438c0a81a1f1e1ef9785d5f608e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -815,7 +815,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

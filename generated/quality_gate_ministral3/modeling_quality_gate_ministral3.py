@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ministral3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral3`.
-# Seal: sha256 031e811bbaf9d246e7bec5bb28b4a655927121308011b369ce1fd6160f294c9a
+# Seal: sha256 13a96a596ebc26c88e0e13ddc36f5dc28d80e2a5ef28e96ae772a0c379da56ed
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -822,7 +822,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mistral.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
-# Seal: sha256 458b6ca7a9edccdf90f9e74dca75af40c793dbd19f5ee52e6c966e37fd9021f6
+# Seal: sha256 f78767db15df309e4166b8350fe67da438365064f0b6d60459018eb7396cad88
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -808,7 +808,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

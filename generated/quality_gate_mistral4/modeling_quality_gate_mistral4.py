@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mistral4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral4`.
-# Seal: sha256 c7744205cefdda5505c6db5a4d87f87dc99d56b7986be471f27f61bc0e94323b
+# Seal: sha256 66812771161a354c8583ff932b1229858b119cb28d810a04e85d286993160e61
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1057,7 +1057,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

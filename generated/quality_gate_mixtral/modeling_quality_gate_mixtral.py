@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mixtral.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mixtral`.
-# Seal: sha256 fc812f542fe95f376bc88859c01aaff74dce446fb6ed3f3f65886a0d0e0bc0cd
+# Seal: sha256 bd032e2d1360ebab82f7425647ec3d6a3196e90457488f8b80561d8342f06c9a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -879,7 +879,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 b1a5d3d81ad19fd9404e6bf0a56a54e81e1ee9b6c6b07a32d41ef0f6fa7aa4c5
+# Seal: sha256 f38e31ae98454656d3d5f2fc515e31f698e6d107bafe7d7462ba74488f9b1caa
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -889,7 +889,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

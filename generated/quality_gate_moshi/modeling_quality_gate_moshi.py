@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_moshi.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_moshi`.
-# Seal: sha256 486277b0d93f10c073b942128e6c69fdb1143b734043cbc61c0df49ddab114e5
+# Seal: sha256 a4158d010903490202ac1a5195ffe6b5e6a104296c61565b6ed36cde3e1269e8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -921,7 +921,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mpt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
-# Seal: sha256 b72284454b902a3a8da1de52a1bab1ce95195c4a0cf9ba8c40a3b055c15049ba
+# Seal: sha256 45cec6249a02decba97253d66dab86bc81ca5a84919a95ca1cee9ab57a0679d0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -712,7 +712,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

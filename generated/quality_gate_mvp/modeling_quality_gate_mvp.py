@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mvp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mvp`.
-# Seal: sha256 7de7e83392e9c47da86ecdee03bbcde5bbccf73b884f6cd8c1606fa2c0f629d7
+# Seal: sha256 fb6a06c2cbabed33ea362438800c9d32c650e5fc167677b12fbf1171039229c7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1390,7 +1390,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nanochat.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nanochat`.
-# Seal: sha256 0515d051daf1edeacfcf40ab931ef5fd0c548f3b95327dd8ef45ae640622a222
+# Seal: sha256 069000fdfee400f227c5cc919246632ede5edc04c8340bd5c5b7050c757593c6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -798,7 +798,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

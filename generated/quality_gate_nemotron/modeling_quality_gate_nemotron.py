@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nemotron.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron`.
-# Seal: sha256 8a1b41bfe76418d609b4d196a413e099d2b7067ec3369940bd7e6fe3b441eb87
+# Seal: sha256 1516b2ff5b9c99ada7a26389d2fd75dc8876f0da112499de35d15aa10d2a54e0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -834,7 +834,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron_h`.
-# Seal: sha256 a8679ae90ca6606f4784731763a35b8d1f77415f716491b6f96f2bb741d2d07c
+# Seal: sha256 eb053c12d075f66165a3837e15aba7eb902082c36e5c7a58763cad91ca5196dc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1540,7 +1540,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo`.
-# Seal: sha256 7f65ad5dcd764d15416fa2c1e18044a9b9cfed23b0ea934d6e9c9daf7f56282f
+# Seal: sha256 5b458e20069219facd3de7aef8366b6d2e9c2dd34ed32370a3d7b89e45b8c1b0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -802,7 +802,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

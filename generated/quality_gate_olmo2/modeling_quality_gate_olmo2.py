@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo2`.
-# Seal: sha256 e27afd081079d3ee1e069d862fdfaa6be369e677bb2606ca9789ad5aea015a8e
+# Seal: sha256 4c91afe9d6ce4305a358f78217e1554e32dd18070f1b46ae3562427ebcd59a6c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -804,7 +804,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

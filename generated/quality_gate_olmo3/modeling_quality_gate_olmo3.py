@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo3`.
-# Seal: sha256 8d5931574e8c6c5acc4ddb8c060b54b407a236668c8505eec6ee587bc441f3ee
+# Seal: sha256 2abd2bbc60697092c1f7bd990c51af64bb51755db4fd9cbc86995b8d60a042d7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -832,7 +832,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

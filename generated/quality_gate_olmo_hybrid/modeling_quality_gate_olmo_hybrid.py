@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo_hybrid`.
-# Seal: sha256 98b6b01d68ddbc81d90c503746eae7a53208cd33a150c7b8bcc0af8361fa4a6f
+# Seal: sha256 09d6bd80f6278c47d3596d065f6b6028ce1d17b24fa22c7fc5e39417f48b01d7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1369,7 +1369,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

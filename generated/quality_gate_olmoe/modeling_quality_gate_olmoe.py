@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
-# Seal: sha256 823e710c25cd12cf2a12d0919ec0160dce6c3e66f0b412fd90892f2ae401f9e9
+# Seal: sha256 8f39fb42744c23b99fe4211128a11179aaeed46b7324809773d647c71bcc3e96
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -874,7 +874,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

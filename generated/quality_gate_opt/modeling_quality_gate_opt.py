@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_opt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_opt`.
-# Seal: sha256 6b5ce88b8ebdbcf29d8a9facdf0387f81055d99170b49bd7f7ee1fd30050f582
+# Seal: sha256 b2a3c50478010de65e410aa35bff9e9fac4e06c5e71754198b8753153043ad7b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -749,7 +749,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

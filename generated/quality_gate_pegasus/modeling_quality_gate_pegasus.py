@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_pegasus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_pegasus`.
-# Seal: sha256 b26649b047e9dd5a3c9f810af02a80c33a632a201e3cc065e5a22940d8c69c06
+# Seal: sha256 b0154949ca5522fe142be123914c12809bc2d1a55b88176c5a33547172e16cd3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1304,7 +1304,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

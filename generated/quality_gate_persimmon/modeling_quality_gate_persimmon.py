@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_persimmon.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_persimmon`.
-# Seal: sha256 bc1614f8d2d4918b95c6cb747ba8d146c7fd2ddc04f3bed6d0245bd45dd4cc7b
+# Seal: sha256 3c82ce7b0dbee052f440340c743d8e0a681c6c1d8efe55d1b32d2be81610d611
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -833,7 +833,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phi.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi`.
-# Seal: sha256 5ebb751e242cbd10b4aa9b7ddbab4335538f84000f98fedc26aad2617a8ae3bb
+# Seal: sha256 3264e3ff73560aacd9c58fcca16dfde52f70e427ee638eb664e62eb02d4f15c5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -806,7 +806,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

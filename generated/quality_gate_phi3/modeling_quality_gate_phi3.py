@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phi3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi3`.
-# Seal: sha256 1c60029dc1a721955ac60b18e496eababe0eb2ea70d0f171dc32a2c34686947d
+# Seal: sha256 10ff38257f473bccbb63cd12d49df322d7dd3e3fcb62533b8a74cb159515d84f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -820,7 +820,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

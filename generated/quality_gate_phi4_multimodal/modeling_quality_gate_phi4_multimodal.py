@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi4_multimodal`.
-# Seal: sha256 bdab2a28eadb7bcb41c3e9fbe029a612449fa074f4339cca5cea044aa18d2c82
+# Seal: sha256 672e524e5ff44b7a870d817955ce09f603c29f3fc953cc4f544d7770da2a59cc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1930,7 +1930,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

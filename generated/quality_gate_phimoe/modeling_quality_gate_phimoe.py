@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phimoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phimoe`.
-# Seal: sha256 a39858832e0bd95cecc72d81a3625364eb8b1ec7ad7a94b92a0489a5522ff806
+# Seal: sha256 8cc74ec403dc09ab9216c278586f108f4daba682660338c689d7f839f3c4c994
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -32,6 +32,7 @@ from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.core_model_loading import WeightRenaming
 from transformers.generation import GenerationMixin
 from transformers.integrations import use_experts_implementation, use_kernel_forward_from_hub, use_kernelized_func
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
@@ -714,6 +715,8 @@ class QualityGatePhimoePreTrainedModel(PreTrainedModel):
         # Checkpoints of the base hold weights in another form than the model
         for ours, base in (("quality_gate_phimoe", "phimoe"),):
             names = get_checkpoint_conversion_mapping(base)
+            # Some rename whatever is called a gate
+            names.append(WeightRenaming("quality_gate.router.weight", "quality_gate.gate.weight"))
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
         super().__init__(config, *inputs, **kwargs)
 
@@ -1063,7 +1066,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

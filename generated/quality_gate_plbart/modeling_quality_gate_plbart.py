@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_plbart.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_plbart`.
-# Seal: sha256 bc85a0d7d23c7780ad5927fd25e1864d5fc2c58019e821184142b19df4184f24
+# Seal: sha256 db2b80ce81a51ebca83ee3da571322ff2a26ecbeaaa73d3dd3781c19134f8298
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1215,7 +1215,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

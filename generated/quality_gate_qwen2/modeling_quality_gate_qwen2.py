@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2`.
-# Seal: sha256 9f4c60275ef0b7ea97f5f58a9b32f95e677235d1182e2e2ef5a1563305f55ec0
+# Seal: sha256 911ac82b908e322bd41068e95b4466dece55d9923d6b3a8895e215b93c971c5f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -812,7 +812,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2_moe`.
-# Seal: sha256 e032a42eeb4b31b04c0e3632edc02b3b220f5f021b53a27a82880e844d190934
+# Seal: sha256 b024cef0c92d4c5943d6ee2fa224bb26f4f6d160d8217a6af61e7963a639da91
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -910,7 +910,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 96269dad1fd74adccde1d180a391f052e704e6b388fc37fdd4f5c0bd01e0db70
+# Seal: sha256 361e05b1519745e6470ded2198f0b524647f7b0f3b414aa48d4fdf4b20e368f2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -804,7 +804,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

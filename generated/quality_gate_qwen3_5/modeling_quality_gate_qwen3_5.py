@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
-# Seal: sha256 490067d682eec309d9552e5b9752d5753d7f930936cac94c13cc277f0893584b
+# Seal: sha256 e6e125c80ce2d4ecd114d4dd25ca85678a16ea5e7acdf233a61ed235a1a5b7ef
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1343,7 +1343,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
-# Seal: sha256 4ad8f073c93f5a2b3bfe7d9b466a156755e7609d0cffc9509bc7aaf7a6b50f93
+# Seal: sha256 2c968d1a015ac4f95784b7f44964fe35d89954c7f12bc0389831d78ce85612ba
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1426,7 +1426,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

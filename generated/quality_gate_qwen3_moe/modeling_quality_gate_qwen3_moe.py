@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_moe`.
-# Seal: sha256 6e0ca65bae35249aa0991608e65caa7e8cafaa7ec73ba238e72c8449d50eec34
+# Seal: sha256 8709277d4d78726378dc18d9173245a9008726e8effaf22317addfc0db973752
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -917,7 +917,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
-# Seal: sha256 c4136949c7a339a62c1426e80ea11588b74a6df6ce479a9c6f35534d3f5cb6e7
+# Seal: sha256 5c54ee5fd08d33fd8a49c63d00e3859cc3e337c6a90ad8a8249a469872ec9ea2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1475,7 +1475,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 1e1f22b34f5524a02d07eff250b043c7836bd712d7d07707caec6c01a41ac2ea
+# Seal: sha256 a018467e82762d65243a0209445750da665ea45b43e03f85e4eb2c2912463f84
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1823,7 +1823,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 3ce28dce282d8424f6356f457c06d29087ee65db83dd8bfaf842d3f7e4b88f2f
+# Seal: sha256 090b447e5ed7c2a4b1abb2938ec8e1922e882e96a85c57777a842c75482174a3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1070,7 +1070,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_rembert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
-# Seal: sha256 0830a272e7b3d2d84cb97457c30b3751173ee97e07b2bd75c8e6b73f7eae8366
+# Seal: sha256 0c00601e62487753e650a9de650db81a20e23c95014144db7a19ffb952c813b0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -964,7 +964,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

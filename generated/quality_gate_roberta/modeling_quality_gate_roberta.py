@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roberta.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta`.
-# Seal: sha256 69692f1e32fa1751db1c4a9230afd7a3066084ca30ea1b7e8b472607ea845ef8
+# Seal: sha256 43aeb3a5c52be00bffd89867ae0d7957cf9871241d80f8ae47e79c3508d631c2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1080,7 +1080,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
-# Seal: sha256 c665f734590bf29a7c5edbbe4d87f394924fae8aa9637a59255500fc77668f7c
+# Seal: sha256 f779e46538bf6ac7c1677740d486f2fb0fb28f9a075099208e77582f7ad8f24a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1099,7 +1099,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
-# Seal: sha256 32dbb6781c97dc704c5f28f3df7131f99b6a6d4825183664a195d36c382edd18
+# Seal: sha256 58cebe3f08810661ac306cd1ed68f6ecb80d64bbf5f20db263d60651e3f5573f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1100,7 +1100,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

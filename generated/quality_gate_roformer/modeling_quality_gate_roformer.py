@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roformer.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roformer`.
-# Seal: sha256 07ac8543e1f963b20f7d8f32b922e15194efa85a02c19939ffd4a84f0552fcfe
+# Seal: sha256 f71f13c01e64ef868014cacd4eecee20b58ea8f2ba5961ae0a9fe4b32eda63e2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1056,7 +1056,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_seed_oss`.
-# Seal: sha256 01f7794f9f753bed159feb494819d33c602d878866b9afe6918d575ad748392a
+# Seal: sha256 cd1e79db1adab2ec41e833299b32ceb09b3d9e6587f000f70cd66a023e87811d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -822,7 +822,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

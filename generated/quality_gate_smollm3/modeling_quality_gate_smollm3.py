@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_smollm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_smollm3`.
-# Seal: sha256 7bcf7675ce4416d95e12db3204df5ddf3ba70ef92e19d795ae497506f3230db8
+# Seal: sha256 452aaa91f6307769c4639ad07d61a02412e583a1725ed4490eb775d40aa1a670
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -827,7 +827,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

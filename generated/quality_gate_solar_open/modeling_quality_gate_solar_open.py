@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_solar_open.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_solar_open`.
-# Seal: sha256 10206317bcf80a96441669038159feeb00d29e7b321b1da83b93ee22a3097603
+# Seal: sha256 89c69ef772fa199cb4814c9e30133b14e612ee57a7c3cc2f7705df5f5166aa75
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -914,7 +914,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_stablelm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_stablelm`.
-# Seal: sha256 0cdd401269e42698b71e15b78ae93d5fb5a6f7f85246ca5279c269dc80a620c1
+# Seal: sha256 33449c00a66b0e25bb976e0a1e054434965606112acd8f34f347760273d9206a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -863,7 +863,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_starcoder2`.
-# Seal: sha256 934c62d2a73b5bfa36c26771e15da6b721b840020ed0325368edbe81c652d52a
+# Seal: sha256 e371038a3c769f339b2e05e9841fc5804940e7a4e566af933eaf076adfc641d8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -788,7 +788,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_trocr.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_trocr`.
-# Seal: sha256 dbd6f2e1fc99767e2a11e2a07413e9b179ea96d601b94294f9f1f43cbc1d8627
+# Seal: sha256 3251000230d9f6ffacc52a6ecc0a55eb252a1fcbff056317385f27f39faf2f0a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -869,7 +869,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

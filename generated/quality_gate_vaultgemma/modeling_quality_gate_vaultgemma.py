@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_vaultgemma`.
-# Seal: sha256 0bea321f8200356e15b8a304aa08f4ef9614b752981c97ac25d578343e359408
+# Seal: sha256 d94df6c5b19b58824edc6d7442ee121df58444cc544806b80a9d121ceeff11eb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -822,7 +822,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 41f601bf5fb16e83858f52cc8d6f576d6c2125771230c0c1714b1835d423d6e3
+# Seal: sha256 f53f24035e64115b5a3b606bf20d77f29f7916c7ae397a87651576def2e16f71
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1086,7 +1086,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xglm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xglm`.
-# Seal: sha256 fa730d121fc88d86209cdf5aacbeb09c70fa6c9463d302803d9cae81f588ed8f
+# Seal: sha256 83ca36cfccaa612f23bc6d249d9d72e2b1802fe0a046a70ec536396a948fe1e0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -830,7 +830,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

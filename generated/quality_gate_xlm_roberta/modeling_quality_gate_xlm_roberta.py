@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta`.
-# Seal: sha256 71275109b2d3723e76f80cb246721505934e8f0ea41f66e5b751ec644b5e2337
+# Seal: sha256 ca7e6b19d2abf078815b083a0ec9fc4a05afcfb3e34d9d177d697f7c6b9e24af
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1060,7 +1060,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

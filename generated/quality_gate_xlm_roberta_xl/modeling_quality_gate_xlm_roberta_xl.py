@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
-# Seal: sha256 a478e0aba823b73ede69c707522d2d65ab723393c5ff844647c63f7825922891
+# Seal: sha256 228d1beb51e2987613cce677a941ea3927eccbca75c954ae13cf8f5ae54d71d5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1063,7 +1063,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xmod.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xmod`.
-# Seal: sha256 79fa07c78e3168f1e1d82ce0c453118f98b0573d898552438c1d01756e0e124f
+# Seal: sha256 7df0734ddda673644293204c41d41d5be00e0dd78a06fc24be34e4ca24375b1b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1155,7 +1155,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_youtu.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_youtu`.
-# Seal: sha256 9c8cca34c3a0e2bf13808f829effebc501170c48a1d4631ba578a5c6e153504f
+# Seal: sha256 186400f09b6e92079795c8ccee9041afa18b308875bfe84010763a01859dd018
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -920,7 +920,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

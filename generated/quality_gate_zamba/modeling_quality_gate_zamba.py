@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 18540a259b09999a6c6d5e181da8aae4ab54682a82a40116caab1bf82e91e1bc
+# Seal: sha256 9d8bf33f5fa53d34ab01ba543c9dd04e4a9b326c40e42e874f47c7d636e35031
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1299,7 +1299,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

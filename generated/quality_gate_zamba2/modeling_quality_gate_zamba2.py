@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba2`.
-# Seal: sha256 b412e83b4f66307bbcc0aa83f54da6347f64a0605ec84f02b5119d6f7cae4b2b
+# Seal: sha256 fa8dadb2d7fcca758821b63a9ee09b557e0c1530a51a95df9f20f4fa894a5bc8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1589,7 +1589,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

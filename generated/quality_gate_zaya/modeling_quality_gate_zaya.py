@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 62103b2a0960713785555d2278ce81ae26c793701f65355cef608c18e26a729b
+# Seal: sha256 446da27a863c79578b6a7bafc3fdaf23299816c5a5845ad061c09f00e3a78758
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1151,7 +1151,8 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    if "router_logits" not in (model._can_record_outputs or model.base_model._can_record_outputs or ()):
+    parts = (model, model.base_model, *model.children())
+    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     if past_key_values is not None and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's

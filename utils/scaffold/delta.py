@@ -19,7 +19,7 @@ from scaffold.find import Base, find_base
 from scaffold.heads import EXAMPLE, Part, container_text, head_part, model_part
 from scaffold.layers import Layer, gated_layers
 from scaffold.limits import check_imports
-from scaffold.mappings import mapped_names
+from scaffold.mappings import gate_restored, mapped_names
 from scaffold.modules import Module, names_in
 from scaffold.outputs import gated_prefix, needs_mixin, output_classes
 from scaffold.plumbing import rename_members
@@ -116,6 +116,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
         "example": EXAMPLE,
         "mappings": mappings,
         "mapping_pairs": f"({', '.join(map(str, mappings))},)",
+        "restored": sorted({pair for _, theirs in mappings for pair in gate_restored(base.package, theirs)}),
     }
 
 

@@ -28,6 +28,7 @@ KNOWN: Mapping[str, tuple[str, str | None]] = {
     "merge_with_config_defaults": ("transformers.utils.generic", "merge_with_config_defaults"),
     "OutputRecorder": ("transformers.utils.output_capturing", "OutputRecorder"),
     "capture_outputs": ("transformers.utils.output_capturing", "capture_outputs"),
+    "WeightRenaming": ("transformers.core_model_loading", "WeightRenaming"),
     "get_checkpoint_conversion_mapping": (
         "transformers.conversion_mapping",
         "get_checkpoint_conversion_mapping",
