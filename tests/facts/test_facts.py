@@ -135,12 +135,44 @@ def test_layers_without_a_gate_are_told_from_those_with_one() -> None:
         ("self.mlp = Experts(config)", "pass", ("norm_2", "")),
         ("self.mlp(y)", "self.mlp(y, z)", ("norm_2", "")),
         ("y = self.norm_2(z)", "y = self.norm_2(z) + z", ("", "mlp")),
+        (
+            "        if self.scale_ffn:",
+            "        if z is None:\n            y = self.ln(z)\n        if self.scale_ffn:",
+            ("", "mlp"),
+        ),
+        ("return z + ratio * self.mlp(y)", "return z + self.mlp(y) + self.shared(y)", ("norm_2", "")),
+        ("return z + ratio * self.mlp(y)", "y = self.mlp(y)\n        return self.last(y)", ("norm_2", "mlp")),
     ],
 )
 def test_what_is_not_plain_is_not_guessed(old: str, new: str, expected: tuple[str, str]) -> None:
     assert old in MODELING
     layer = read_facts("toy", TOY | {"modeling_quality_gate_toy.py": MODELING.replace(old, new)}).layers[1]
     assert (layer.gated_norm, layer.feed_forward) == expected
+
+
+HEAD = """
+    def forward(self, input_ids, *, labels=None, **kwargs):
+        loss = nn.CrossEntropyLoss()(logits, LABELS)
+        return ToyOutput(router_logits=self.router)
+"""
+
+
+@pytest.mark.parametrize(("labels", "shifts"), [("labels", False), ("labels[..., 1:]", True)])
+def test_what_a_head_does_is_read_off_its_forward(labels: str, shifts: bool) -> None:
+    head = '    _tied_weights_keys = ["lm_head.weight"]\n'
+    text = MODELING.replace(head, head + HEAD.replace("LABELS", labels))
+    facts = read_facts("toy", TOY | {"modeling_quality_gate_toy.py": text})
+    can = facts.abilities
+    assert facts.causal_lm.arguments == ("input_ids", "labels")
+    assert (can.shifts_labels, can.returns_router_logits, can.returns_cache) == (shifts, True, False)
+    assert can.counts_padding and not can.names_whole_layers
+
+
+def test_bases_without_positions_count_padding_but_for_alibi() -> None:
+    assert [facts_of(name).abilities.counts_padding for name in ("llama", "bart", "bloom")] == [False, True, False]
+    assert [facts_of(name).abilities.shifts_labels for name in ("llama", "bart", "bloom")] == [True, False, True]
+    assert [facts_of(name).abilities.names_whole_layers for name in ("llama", "blenderbot")] == [True, False]
+    assert facts_of("zaya").abilities.has_recurrent_state
 
 
 def test_what_classes_inherit_counts() -> None:

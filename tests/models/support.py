@@ -49,6 +49,11 @@ def padded_batch(config: PreTrainedConfig, side: str = "left") -> dict[str, torc
     return {"input_ids": input_ids.masked_fill(mask == 0, 0), "attention_mask": mask}
 
 
+def positions_of(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The place of every token among those of its sample, `[batch, length]`; padding in front is at 0."""
+    return (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+
+
 def seeded(model_class: type[PreTrainedModel], config: PreTrainedConfig, seed: int = 0) -> PreTrainedModel:
     """A model in evaluation mode with random weights, the same ones at every call."""
     torch.manual_seed(seed)
@@ -121,11 +126,22 @@ def silenced(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def first_layer_output(model: nn.Module, **inputs: torch.Tensor) -> torch.Tensor:
-    """The hidden states that the first gated layer hands on."""
-    with watched(gated_layers(model)[:1]) as calls, torch.no_grad():
+    """The hidden states that the first gated layer hands on; of one that ends in a norm, those that the norm takes."""
+    layer = gated_layers(model)[0]
+    norms = [module for module in layer.modules() if "Norm" in type(module).__name__]
+    with watched([layer]) as calls, watched(norms) as normed, torch.no_grad():
         model(**inputs)
-    given = calls[0][1]
-    return given[0] if isinstance(given, tuple) else given
+    given = calls[0][1][0] if isinstance(calls[0][1], tuple) else calls[0][1]
+    return next((taken for taken, norm_output in normed if norm_output is given), given)
+
+
+def untyped(fields: dict[str, Any]) -> dict[str, Any]:
+    """A configuration's fields without `model_type`, its own and those of the configurations inside."""
+    return {
+        name: untyped(value) if isinstance(value, dict) else value
+        for name, value in fields.items()
+        if name != "model_type"
+    }
 
 
 def tensors(outputs: Any) -> dict[str, torch.Tensor]:
@@ -133,12 +149,12 @@ def tensors(outputs: Any) -> dict[str, torch.Tensor]:
     return {name: value for name, value in outputs.items() if isinstance(value, torch.Tensor)}
 
 
-def cross_entropy_by_hand(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The mean over all tokens but the first of minus the log of the probability that the token before gives them."""
+def cross_entropy_by_hand(logits: torch.Tensor, labels: torch.Tensor, shift: int = 1) -> float:
+    """The mean over all labels of minus the log of the probability that the token `shift` places before gives them."""
     costs = [
         -torch.log_softmax(logits[row, place].double(), -1)[label].item()
         for row, sample in enumerate(labels.tolist())
-        for place, label in enumerate(sample[1:])
+        for place, label in enumerate(sample[shift:])
         if label != -100
     ]
     return statistics.fmean(costs)

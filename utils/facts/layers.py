@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 from facts.text import Module, assigned, base_name, method
 from facts.values import LayerFacts
@@ -50,41 +49,72 @@ def _layer(node: ast.ClassDef) -> LayerFacts:
 
 
 def _around_the_gate(node: ast.ClassDef) -> tuple[str, str]:
-    """What gave the gate's input, and what takes it next:
+    """What gave the gate's input, and the one thing that takes it afterwards:
 
     x = self.some_norm(h)
     _, ratio = self.quality_gate(x)
     y = self.mlp(x)                     -> "some_norm", "mlp"; "" for what is not as plain as that
     """
     forward = method(node, "forward")
+    body = forward.body if forward else []
+    readers = set(_readers(body, "")[0])
+    return _giver(body), readers.pop() if len(readers) == 1 else ""
+
+
+def _giver(body: list[ast.stmt]) -> str:
+    """The module whose output the gate takes; "" where that depends on the way taken."""
     given_by: dict[str, str] = {}
-    norm = gated = ""
-    for statement in _in_order(forward.body if forward else []):
-        for called, argument in _calls(statement):
-            if called == GATE:
-                norm, gated = given_by.get(argument, ""), argument
-            elif gated and argument == gated:
-                return norm, called
-        if isinstance(statement, ast.Assign):
+    givers: set[str] = set()
+    for statement in _in_order(body):
+        calls = _calls(statement)
+        givers |= {given_by.get(argument, "") for called, argument in calls if called == GATE}
+        if isinstance(statement, ast.Assign | ast.Delete):
             for target in statement.targets:
                 given_by.pop(ast.unparse(target), None)
-            if isinstance(statement.value, ast.Call):
-                given_by |= {ast.unparse(statement.targets[0]): called for called, _ in _calls(statement)}
-    return norm, ""
+            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+                given_by |= {ast.unparse(statement.targets[0]): called for called, _ in calls}
+    return givers.pop() if len(givers) == 1 else ""
 
 
-def _calls(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+def _readers(body: list[ast.stmt], name: str) -> tuple[list[str], str]:
+    """The modules that take what the gate took, and its name at the end of the body: "" before and after that time."""
+    found: list[str] = []
+    for statement in body:
+        for called, argument in _calls(statement):
+            if called == GATE:
+                name = argument
+            elif name and argument == name:
+                found.append(called)
+        if isinstance(statement, ast.If):
+            ways = [_readers(branch, name) for branch in (statement.body, statement.orelse)]
+            found += [called for calls, _ in ways for called in calls]
+            name = next((after for _, after in ways if after), "")
+        elif _gives(statement, name):
+            name = ""
+    return found, name
+
+
+def _gives(statement: ast.stmt, name: str) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else ()
+    return any(ast.unparse(each) == name for target in targets for each in getattr(target, "elts", [target]))
+
+
+def _calls(statement: ast.stmt) -> list[tuple[str, str]]:
     """`self.mlp(x)` in a statement: ("mlp", "x"), where x is all it takes; of one with branches, in its condition."""
-    for call in ast.walk(statement.test if isinstance(statement, ast.If) else statement):
-        if isinstance(call, ast.Call) and len(call.args) == 1 and ast.unparse(call.func).startswith("self."):
-            yield ast.unparse(call.func).removeprefix("self."), ast.unparse(call.args[0])
+    nodes = ast.walk(statement.test if isinstance(statement, ast.If) else statement)
+    calls = [each for each in nodes if isinstance(each, ast.Call) and len(each.args) == 1]
+    owned = [(ast.unparse(each.func), ast.unparse(each.args[0])) for each in calls]
+    return [(name.removeprefix("self."), argument) for name, argument in owned if name.startswith("self.")]
 
 
 def _in_order(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a body, those inside branches after their head."""
+    """The statements of a body, those inside branches after their head; what a branch gave is deleted at its end."""
     found: list[ast.stmt] = []
     for statement in body:
         found.append(statement)
         if isinstance(statement, ast.If):
-            found += _in_order(statement.body) + _in_order(statement.orelse)
+            for branch in (statement.body, statement.orelse):
+                inside = _in_order(branch)
+                given = [target for each in inside if isinstance(each, ast.Assign) for target in each.targets]
+                found += [*inside, ast.Delete(given)]
     return found

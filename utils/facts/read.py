@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from facts.layers import gate_class, layer_classes
-from facts.text import Module, base_name, read_module, strings
+from facts.text import Module, base_name, members, method, read_module, says_true, strings
 from facts.values import Abilities, ConfigFacts, FieldFacts, ModelClass, ModelFacts
 
 
@@ -102,7 +102,7 @@ def _model(modeling: Module, name: str) -> ModelClass:
         modeling.attribute(name, "config_class") or ast.Name("")
     )
     tied = strings(modeling.attribute(name, "_tied_weights_keys"))
-    return ModelClass(name, _role(name), config, tied)
+    return ModelClass(name, _role(name), config, tied, modeling.arguments(name, "forward"))
 
 
 def _role(name: str) -> str:
@@ -128,37 +128,51 @@ def _abilities(
     abstract = _prefix(modeling) + "PreTrainedModel"
 
     def says(attribute: str) -> bool:
-        value = modeling.attribute(abstract, attribute)
-        return isinstance(value, ast.Constant) and value.value is True
+        return says_true(modeling.attribute(abstract, attribute))
 
     recorded = strings(modeling.attribute(abstract, "_can_record_outputs"))
+    heads = [each for each in models if each.role == "ForCausalLM"]
     return Abilities(
         sdpa=says("_supports_sdpa"),
         flash=says("_supports_flash_attn"),
         flex=says("_supports_flex_attn"),
         full_graph=says("_can_compile_fullgraph"),
         records_outputs="capture_outputs" in modeling.names and "hidden_states" in recorded,
-        has_experts=any(field in text.fields for field in EXPERTS),
+        has_experts=any(field in text.fields for field in EXPERTS)
+        or any(name.endswith("Experts") for name in modeling.classes),
         has_fused_experts="use_experts_implementation" in modeling.names,
-        has_router_loss="router_aux_loss_coef" in text.fields and "load_balancing_loss_func" in modeling.names,
+        has_router_loss={"router_aux_loss_coef", "load_balancing_loss_func"} <= modeling.names,
         has_sliding_window=any(field in text.fields for field in SLIDING),
         has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes)
-        or any(field in text.fields for field in RECURRENT_FIELDS),
+        or any(field in text.fields for field in RECURRENT_FIELDS)
+        or any(says_true(modeling.attribute(each.name, "_is_stateful")) for each in heads),
         has_sinks="sinks" in modeling.names,
         has_images=any("vision_config" in each.sub_configs for each in configs.values()),
         ties_embeddings="tie_word_embeddings" in text.fields and any(each.tied_weights for each in models),
         checkpoints_gradients=says("supports_gradient_checkpointing"),
-        returns_cache=_returns_cache(modeling, models),
+        returns_router_logits=_returns("router_logits", modeling, heads),
+        returns_cache=_returns("past_key_values", modeling, heads),
+        shifts_labels=not any(_takes_labels_as_they_are(modeling.classes[each.name]) for each in heads),
+        counts_padding="alibi" not in modeling.names and not any("position_ids" in each.arguments for each in heads),
+        names_whole_layers=any(strings(members(each).get("_no_split_modules")) for each in modeling.classes.values()),
     )
 
 
-def _returns_cache(modeling: Module, models: tuple[ModelClass, ...]) -> bool:
-    """Whether the language model hands `past_key_values=` on to an output."""
+def _returns(field: str, modeling: Module, heads: Sequence[ModelClass]) -> bool:
+    """Whether the language model hands `field=` on to an output."""
     calls = [
         node
-        for model in models
-        if model.role == "ForCausalLM"
+        for model in heads
         for node in ast.walk(modeling.classes[model.name])
         if isinstance(node, ast.Call) and base_name(node.func).rpartition("Output")[1]
     ]
-    return any(word.arg == "past_key_values" for call in calls for word in call.keywords)
+    return any(word.arg == field for call in calls for word in call.keywords)
+
+
+def _takes_labels_as_they_are(head: ast.ClassDef) -> bool:
+    """Whether a `forward` works out the cross entropy of `labels` by itself, and cuts neither end off: `labels[..., 1:]`."""
+    forward = method(head, "forward")
+    nodes = list(ast.walk(forward)) if forward else []
+    called = {base_name(node.func) for node in nodes if isinstance(node, ast.Call)}
+    cut = any(isinstance(node, ast.Subscript) and ast.unparse(node.value) == "labels" for node in nodes)
+    return bool(called & {"CrossEntropyLoss", "cross_entropy"}) and not cut

@@ -38,6 +38,12 @@ class Module:
                     return ast.unparse(statement.annotation).strip("'\"")
         return ""
 
+    def arguments(self, name: str, function: str) -> tuple[str, ...]:
+        """What the method of a class, or of the nearest base that has it, takes beside `self` and `**kwargs`."""
+        found = (method(each, function) for each in self.lineage(name))
+        own = next((each.args for each in found if each), None)
+        return tuple(each.arg for each in (*own.posonlyargs, *own.args, *own.kwonlyargs)[1:]) if own else ()
+
 
 def read_module(text: str) -> Module:
     """Raises SyntaxError where the text is no Python."""
@@ -74,6 +80,11 @@ def members(node: ast.ClassDef) -> dict[str, ast.expr]:
 
 def method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
     return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
+
+
+def says_true(value: ast.expr | None) -> bool:
+    """Whether an assigned value is `True` itself."""
+    return isinstance(value, ast.Constant) and value.value is True
 
 
 def strings(node: ast.expr | None) -> tuple[str, ...]:

@@ -127,6 +127,7 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
         "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8},
         "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 48, "moe_num_experts": 4},
     },
+    "blenderbot": {"encoder_no_repeat_ngram_size": 0},
     "doge": {"is_moe": True},
     "dots3_note": {"num_key_value_heads": 4},
     "gemma3": {"layer_types": ["sliding_attention", "full_attention"] * 2},
@@ -137,6 +138,11 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "kimi_linear": {"layer_types": ["linear_attention", "full_attention"] * 2},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "moshi": {
+        "audio_vocab_size": VOCABULARY,
+        "depth_decoder_config": {"input_size": 32, "vocab_size": VOCABULARY},
+    },
+    "mpt": {"use_cache": True},
     "mllama": {"cross_attention_layers": []},  # those are left out where there is no image
     "nemotron_h": {"layers_block_type": ["linear_attention", "mlp", "full_attention", "moe"]},
     "phi4_multimodal": {

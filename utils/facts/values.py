@@ -60,6 +60,7 @@ class ModelClass:
     role: str  # "ForCausalLM", "Model"
     config: str  # "QualityGateLlamaConfig"
     tied_weights: tuple[str, ...] = ()  # the keys of `_tied_weights_keys`
+    arguments: tuple[str, ...] = ()  # of its `forward`: "input_ids", "attention_mask", ...
 
     @property
     def base_name(self) -> str:
@@ -97,7 +98,11 @@ class Abilities:
     has_images: bool
     ties_embeddings: bool  # a `tie_word_embeddings` that heads honour
     checkpoints_gradients: bool
+    returns_router_logits: bool  # the output of its language model holds those of the experts
     returns_cache: bool  # the output of its language model holds what generation goes on from
+    shifts_labels: bool  # its language model compares each token with the one before; else labels are shifted already
+    counts_padding: bool  # padding in front moves the positions of what follows
+    names_whole_layers: bool  # it says which layers must stay on one device
 
 
 @dataclass(frozen=True, slots=True)

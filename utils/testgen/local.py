@@ -8,6 +8,8 @@ from typing import Any
 from facts.tiny import LAYERS, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 
+from testgen.unlike import NO_FLEX, NO_STATIC_CACHE
+
 
 TEMPLATE = "tests/local.j2"
 ORIGIN = f"templates/{TEMPLATE}"
@@ -34,10 +36,6 @@ SPELLINGS = {
     "experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
 }
 
-# What a base does not do itself, as measured, by its folder in transformers.
-UNLIKE_WITH_CACHE = {"moshi": "Moshi itself gives other logits with a cache than without"}
-NO_TEXTS = {"csm": "this language model goes on from the state of another one, not from a text"}
-
 
 def local_values(facts: ModelFacts) -> dict[str, Any]:
     """The values of `TEMPLATE`.
@@ -60,13 +58,10 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
         "roles": {each.role: each for each in (*facts.image_models, *facts.text_models)},
         "base_configs": [each.base_name for each in facts.configs.values()],
         "shapes": list(_shapes(facts, sizes)),
-        "caches": can.returns_cache and facts.name not in UNLIKE_WITH_CACHE and facts.name not in NO_TEXTS,
-        "caches_reason": UNLIKE_WITH_CACHE.get(facts.name, f"{facts.base_prefix} returns no cache"),
-        "no_texts": NO_TEXTS.get(facts.name, ""),
         "norms": _submodule({each.name: each.gated_norm for each in gated}),
         "networks": _submodule({each.name: each.feed_forward for each in gated}),
-        "flex": can.flex and not can.has_sinks,
-        "flex_reason": _flex_reason(facts),
+        "no_static_cache": _no_static_cache(facts),
+        "no_flex": _no_flex(facts),
         "compiles": can.full_graph and (not can.has_experts or can.has_fused_experts),
         "compile_reason": f"{facts.base_prefix} does not compile without a break",
         # tracing the gradients of a recurrence stumbles over its views
@@ -74,13 +69,23 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
         # a recurrence sums in another order step by step than chunk by chunk
         "close": ", atol=5e-3, rtol=5e-3" if can.has_recurrent_state else "",
         "experts": 'experts_implementation="batched_mm"' if can.has_fused_experts else "",
+        "still": ", ".join(_dropouts(facts)),
+        "positions": ", position_ids=positions_of(inputs)" if "position_ids" in facts.causal_lm.arguments else "",
         "vision": {**TINY_VISION, "model_type": "siglip_vision_model"},
         "image": {name: value for name, value in TINY_IMAGE_TEXT.items() if _takes_images(facts, name)},
     }
 
 
+def _dropouts(facts: ModelFacts) -> Iterator[str]:
+    """The arguments that turn off what a configuration drops by default."""
+    for name, field in facts.text_config.fields.items():
+        if "drop" in name and field.default not in ("", "0", "0.0", "None"):
+            yield f"{name}=0.0"
+
+
 def _first(tiny: dict[str, Any], spellings: tuple[str, ...]) -> Any:
-    return next((tiny[name] for name in spellings if name in tiny), None)
+    inside = [value for value in tiny.values() if isinstance(value, dict)]
+    return next((fields[name] for fields in (tiny, *inside) for name in spellings if name in fields), None)
 
 
 def _shapes(facts: ModelFacts, sizes: dict[str, Any]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
@@ -104,10 +109,18 @@ def _submodule(by_class: dict[str, str]) -> str:
     return f"{by_class!r}[type(layer).__name__]"
 
 
-def _flex_reason(facts: ModelFacts) -> str:
+def _no_static_cache(facts: ModelFacts) -> str:
+    if facts.abilities.has_recurrent_state:
+        return "layers with a recurrent state have no static cache"
+    return NO_STATIC_CACHE.get(facts.name, "")
+
+
+def _no_flex(facts: ModelFacts) -> str:
     if facts.abilities.has_sinks:
         return f"the attention sinks of {facts.base_prefix} have no flex attention on CPU"
-    return f"{facts.base_prefix} declares no support for flex attention"
+    if not facts.abilities.flex:
+        return f"{facts.base_prefix} declares no support for flex attention"
+    return NO_FLEX.get(facts.name, "")
 
 
 def _takes_images(facts: ModelFacts, field: str) -> bool:

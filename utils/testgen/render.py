@@ -14,6 +14,7 @@ from converter.banner import seal
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.style import Styled, style
 from testgen.local import ORIGIN, TEMPLATE, local_values
+from testgen.unlike import skip_what_the_base_lacks
 from testgen.upstream import upstream_test
 
 
@@ -66,7 +67,7 @@ def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = 
 def _draft(facts: ModelFacts) -> str | ConversionError:
     """The unformatted text."""
     try:
-        return render(TEMPLATE, banner=_banner(facts), **local_values(facts))
+        return skip_what_the_base_lacks(render(TEMPLATE, banner=_banner(facts), **local_values(facts)), facts.name)
     except LookupError as error:
         fix = "convert the model again, or correct its modular file"
         return ConversionError(Diagnostic("no-facts", f"generated/{facts.package}", 1, 1, str(error), fix))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_xmod.
 # Do not edit: change the template and run `python utils/test_generator.py --model xmod`.
-# Seal: sha256 22db87cd983aef97ad2b2e640948430dc00a8ab54d876c0c97975a308b66a8e6
+# Seal: sha256 41331a5c80a395f62f1b978719271777c17eec42013d54e9504e92aa2e6b3741
 """The gated Xmod at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from support import (
     silenced,
     tensors,
     tokens,
+    untyped,
     watched,
     word_tokenizer,
 )
@@ -127,8 +128,8 @@ class TestConfig:
         assert (after.model_type, after.quality_loss_type) == ("quality_gate_xmod", "mse")
 
     def test_the_fields_of_the_base_are_kept(self) -> None:
-        theirs, ours = base_config().to_dict(), config().to_dict()
-        assert {name for name in theirs if ours.get(name) != theirs[name]} == {"model_type"}
+        theirs, ours = untyped(base_config().to_dict()), untyped(config().to_dict())
+        assert all(name in ours and ours[name] == value for name, value in theirs.items())
         added = set(ours) - set(theirs)
         assert {"quality_gate_mode", "quality_gate_init_std", "quality_loss_type", "quality_loss_weight"} <= added
 
@@ -503,10 +504,10 @@ class TestTraining:
         assert losses[-1] < 0.95 * losses[0]
 
     def test_gates_alone_learn_what_labels_say(self) -> None:
-        model = gated().train()
+        model = gated(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0).train()
         ids, labels = tokens(model.config), torch.tensor([0, 1])
         optimizer, losses = torch.optim.AdamW(gate_weights(model).values(), lr=5e-2), []
-        for _ in range(8):
+        while len(losses) < 80 and (not losses or losses[-1] >= 0.8 * losses[0]):
             outputs = model(ids, quality_labels=labels)
             losses.append(outputs.quality_loss)
             optimizer.zero_grad()
@@ -555,12 +556,17 @@ class TestSaveLoad:
         assert all(torch.equal(again.state_dict()[name], value) for name, value in model.state_dict().items())
 
     def test_gates_stay_in_float32_beside_half_precision(self, tmp_path: Path) -> None:
-        gated().save_pretrained(tmp_path)
-        model, _ = load(tmp_path, dtype=torch.bfloat16)
+        dtypes, ids = [], tokens(config())
+        for each in pair():
+            each.save_pretrained(tmp_path)
+            model = type(each).from_pretrained(tmp_path, dtype=torch.bfloat16)
+            dtypes.append(
+                {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
+            )
+            dtypes[-1]["logits"] = model(ids).logits.dtype
         assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
-        assert model.get_input_embeddings().weight.dtype == torch.bfloat16
-        outputs = model(tokens(model.config), output_router_logits=True)
-        assert outputs.logits.dtype == torch.bfloat16 and outputs.logits.isfinite().all()
+        assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
+        assert model(ids, output_router_logits=True).logits.isfinite().all()
 
     def test_models_can_be_built_without_memory(self, tmp_path: Path) -> None:
         with torch.device("meta"):
@@ -613,13 +619,9 @@ class TestSaveLoad:
         for each in (model, again):
             assert (each.get_output_embeddings().weight is each.get_input_embeddings().weight) == tied
         saved = load_file(tmp_path / "model.safetensors")
-        both = (model.get_input_embeddings().weight, model.get_output_embeddings().weight)
-        names = {
-            name
-            for name, weight in model.named_parameters(remove_duplicate=False)
-            if any(weight is each for each in both)
-        }
-        assert len(names & set(saved)) == (1 if tied else 2)
+        gated(tie_word_embeddings=not tied).save_pretrained(tmp_path / "other")
+        other = load_file(tmp_path / "other" / "model.safetensors")
+        assert len(other) > len(saved) if tied else len(other) < len(saved)
         assert torch.equal(again.get_output_embeddings().weight, model.get_output_embeddings().weight)
 
     def test_gates_are_saved_and_loaded_alone(self, tmp_path: Path) -> None:
@@ -627,7 +629,7 @@ class TestSaveLoad:
         model.save_quality_gates(tmp_path)
         before = {name: weight.clone() for name, weight in other.state_dict().items()}
         other.load_quality_gates(tmp_path)
-        after, wanted = other.state_dict(), gate_weights(model)
+        after, wanted = other.state_dict(), {name: model.get_parameter(name) for name in gate_names(model)}
         changed = {name for name in after if not torch.equal(after[name], before[name])}
         assert changed == set(wanted)
         assert all(torch.equal(after[name], weight) for name, weight in wanted.items())
@@ -791,10 +793,10 @@ class TestPlans:
 
     @pytest.mark.skip(reason="Xmod names no layers that must stay whole")
     def test_layers_that_must_stay_whole_exist(self) -> None:
-        model = gated()
+        base, model = pair()
         names = {type(module).__name__ for module in model.modules()}
-        assert {type(layer).__name__ for layer in gated_layers(model)} <= set(model._no_split_modules)
         assert set(model._no_split_modules) & names
+        assert {name.removeprefix("QualityGate") for name in model._no_split_modules} == set(base._no_split_modules)
 
 
 class TestCompile:
