@@ -169,7 +169,12 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
         },
     },
     # Language adapters stand between a feed-forward part and the end of its layer: here they are linear maps
-    "xmod": {"default_language": "en_XX", "hidden_act": "linear", "adapter_reuse_layer_norm": False},
+    "xmod": {
+        "default_language": "en_XX",
+        "hidden_act": "linear",
+        "adapter_reuse_layer_norm": False,
+        "adapter_reduction_factor": 4,
+    },
     "zamba": {"layers_block_type": ["mamba", "hybrid"] * 2, "n_mamba_heads": 2},
     "zamba2": {  # the last layer shares the block of the second
         "layers_block_type": ["linear_attention", "hybrid", "hybrid", "hybrid"],

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_xmod.
 # Do not edit: change the template and run `python utils/test_generator.py --model xmod`.
-# Seal: sha256 41331a5c80a395f62f1b978719271777c17eec42013d54e9504e92aa2e6b3741
+# Seal: sha256 9a5686f3593a29de37eed2b2f6bcc2d443b60bcc3d9976671fc4eec7bd5676fc
 """The gated Xmod at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ TINY: dict[str, Any] = {
     "default_language": "en_XX",
     "hidden_act": "linear",
     "adapter_reuse_layer_norm": False,
+    "adapter_reduction_factor": 4,
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
