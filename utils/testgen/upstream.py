@@ -37,7 +37,7 @@ SPELLINGS = {
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
     "max_window_layers": LAYERS // 2,
 }
-# What so few layers of one base have to be, for there to be one of each kind.
+# What one base needs beside that, and what so few layers have to be for there to be one of each kind.
 PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
     "deepseek_v4": {"mlp_layer_types": ["hash_moe", "moe"]},
@@ -46,6 +46,7 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "nemotron_h": {"num_hidden_layers": 4},  # each is one half of a usual one
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "zamba": {"layers_block_type": ["mamba", "hybrid"]},
+    "zaya": {"num_experts_per_tok": 1},
 }
 # Tests that transformers excepts a base from, by the model type that it names in them.
 EXEMPT: Mapping[str, Mapping[str, str]] = {
