@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from trees import few_models, git
 from upstream.cli import main
+from upstream.edits import toctree
+from upstream.patch import toctree_hunks
 
 
 LLAMA = "src/transformers/models/quality_gate_llama"
@@ -45,11 +47,36 @@ def test_a_folder_holds_the_files_the_body_and_a_checklist(folder: Path) -> None
 def test_its_hunks_apply_to_a_repository(folder: Path, tmp_path: Path) -> None:
     repo = few_models(tmp_path / "repo")
     git(repo, "apply", "--recount", str(folder / "shared-files.patch"))
-    toctree = (repo / "docs/source/en/_toctree.yml").read_text()
+    contents = (repo / "docs/source/en/_toctree.yml").read_text()
     assert (
         "      - local: model_doc/quality_gate_llama\n        title: QualityGateLlama\n"
-        "      - local: model_doc/llama\n        title: Llama\n" in toctree
+        "      - local: model_doc/qwen2\n        title: Qwen2\n" in contents
     )
+
+
+def test_hunks_keep_the_order_of_each_section(tmp_path: Path) -> None:
+    repo = few_models(tmp_path / "repo")
+    pages = {"quality_gate_b": ("QualityGateb", "qwen2"), "quality_gate_c": ("QualityGateA", "qwen2")}
+    (repo / "hunks").write_text(toctree_hunks({**pages, "quality_gate_gemma3": ("QualityGateGemma3", "gemma3")}))
+    git(repo, "apply", "--recount", "hunks")
+    titles = [page.title for page in toctree.pages((repo / "docs/source/en/_toctree.yml").read_text())]
+    assert titles == [
+        "GptOss",
+        "Llama",
+        "QualityGateA",
+        "QualityGateb",
+        "Qwen2",
+        "Qwen3",
+        "QualityGateGemma3",
+        "Gemma3",
+        "LLaVA",
+    ]
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["--model", "llama", "--output", str(tmp_path / "file" / "pr"), "--no-checks"]) == 2
+    assert "not-a-folder" in capsys.readouterr().err
 
 
 def test_an_exported_folder_is_verified(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

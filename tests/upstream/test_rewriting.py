@@ -8,6 +8,7 @@ from upstream.rewriting import (
     drop_registrations,
     export_classes,
     export_configs,
+    hide_decoders,
     import_examples,
     relative_imports,
     relative_module,
@@ -187,3 +188,12 @@ def test_branches_on_fields_of_the_gates_are_noted_once() -> None:
 def test_the_header_has_this_year() -> None:
     model = Model("quality_gate_toy", "# Copyright 1999 Somebody.\n#\n__all__ = []\n", "p", ())
     assert rewrite(model, 2031).startswith("# Copyright 2031 The Quality Gate team and the HuggingFace Inc. team.")
+
+
+def test_all_names_no_decoder_that_the_base_hides() -> None:
+    text = '__all__ = [\n    "QualityGateToyDecoder",\n    "QualityGateToyModel",\n]\n'
+    assert hide_decoders(text, '__all__ = ["ToyModel"]\n') == '__all__ = [\n    "QualityGateToyModel",\n]\n'
+    for base in ('__all__ = ["ToyModel", "ToyDecoder"]\n', "__all__ = []\n"):
+        alone = text.replace('    "QualityGateToyModel",\n', "")
+        assert hide_decoders(alone, base) == alone
+    assert hide_decoders(text, '__all__ = ["ToyModel", "ToyDecoder"]\n') == text

@@ -22,6 +22,8 @@ TOCTREE = """\
         title: GptOss
       - local: model_doc/llama
         title: Llama
+      - local: model_doc/qwen2
+        title: Qwen2
       - local: model_doc/qwen3
         title: Qwen3
       title: Text models

@@ -16,6 +16,7 @@ from upstream.examples import complete_examples
 from upstream.forwards import document_forwards
 from upstream.heads import spell_out_heads
 from upstream.layout import (
+    MODELS,
     configuration_path,
     init_path,
     modeling_path,
@@ -25,7 +26,7 @@ from upstream.layout import (
     tests_path,
 )
 from upstream.page import checkpoints, render_page
-from upstream.rewriting import HOLDERS, export_configs, exported, rewrite
+from upstream.rewriting import HOLDERS, export_configs, exported, hide_decoders, rewrite
 from upstream.settling import settle, settle_configs
 from upstream.shared import shared_files
 from upstream.values import PACKAGE, Model, Setting, Tree, refuse
@@ -86,7 +87,8 @@ def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[st
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
     settled = settle(modular, generated[written])
     settled = settle_configs(settled, generated[written], generated[configuration_path(model.name)], exported(modular))
-    settled = formatted(path, export_configs(settled), setting)
+    base = tree.read(f"{MODELS}/{model.base}/modeling_{model.base}.py") or ""
+    settled = formatted(path, hide_decoders(export_configs(settled), base), setting)
     if settled != modular:
         generated, warnings = generate(model.name, settled, tree, setting, strict=True)
     return settled, generated, warnings

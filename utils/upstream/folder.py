@@ -10,20 +10,24 @@ from upstream.body import Evidence, commit_message, render_body
 from upstream.exports import Bundle
 from upstream.git import write
 from upstream.layout import CONFIG_CHECK, TOCTREE
-from upstream.patch import make_patch, toctree_hunk
+from upstream.patch import make_patch, toctree_hunks
 from upstream.values import Tree, refuse
 
 
 HUNKS = "shared-files.patch"
 BODY = "PULL_REQUEST.md"
 CHECKLIST = "CHECKLIST.md"
+NEXT = "qwen2"  # the page of a text model whose title comes next after every "QualityGate..."
 
 
 def deliver_folder(folder: Path, found: Bundle, tree: Tree, evidence: Evidence, body: Path | None) -> list[str]:
     """Write the files, the body and a checklist; the names of what was written, sorted.
 
-    Raises ConversionError (`not-empty`) where there is something in the folder already.
+    Raises ConversionError: `not-empty` where there is something in the folder already, `not-a-folder` below a file.
     """
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if not above.is_dir():
+        raise refuse("not-a-folder", str(folder), f"{above} is a file", "name a place below a folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise refuse(
             "not-empty", str(folder), "there is something here already", "name a new folder, or empty this one"
@@ -56,8 +60,11 @@ def missing_hunks(found: Bundle, tree: Tree) -> str:
     """Hunks for those shared files that every pull request changes and whose originals are not at hand."""
     if tree.read(TOCTREE) is not None or not found.exports:
         return ""
-    pages = {export.model.name: export.facts.prefix for export in found.exports}
-    return toctree_hunk(pages, found.exports[0].model.base)
+    pages = {
+        export.model.name: (export.facts.prefix, export.model.base if export.facts.image_models else NEXT)
+        for export in found.exports
+    }
+    return toctree_hunks(pages)
 
 
 def checklist(found: Bundle, tree: Tree) -> str:

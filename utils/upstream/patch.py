@@ -36,16 +36,14 @@ def make_patch(before: Mapping[str, str], after: Mapping[str, str], message: str
     return text.rstrip("\n") + "\n" + hunks + _TRAILER.lstrip("\n") + "quality gate\n"
 
 
-def toctree_hunk(pages: Mapping[str, str], near: str) -> str:
-    """Entries for a table of contents that is not at hand, above that of the page `near`: name -> title.
-
-    Its own sorter (`python utils/check_doc_toc.py --fix_and_overwrite`) finds their places.
-    """
-    new = "".join(
-        f"+      - local: model_doc/{name}\n+        title: {title}\n" for name, title in sorted(pages.items())
-    )
-    count = 2 * len(pages)
-    return (
-        f"diff --git a/{TOCTREE} b/{TOCTREE}\n--- a/{TOCTREE}\n+++ b/{TOCTREE}\n"
-        f"@@ -2,1 +2,{count + 1} @@\n{new}       - local: model_doc/{near}\n"
-    )
+def toctree_hunks(pages: Mapping[str, tuple[str, str]]) -> str:
+    """Entries for a table of contents that is not at hand: name -> title, and the page above whose entry it goes."""
+    hunks = ""
+    for near in sorted({near for _, near in pages.values()}):
+        mine = {name: title for name, (title, beside) in pages.items() if beside == near}
+        new = "".join(
+            f"+      - local: model_doc/{name}\n+        title: {mine[name]}\n"
+            for name in sorted(mine, key=lambda name: mine[name].lower())
+        )
+        hunks += f"@@ -2,1 +2,{2 * len(mine) + 1} @@\n{new}       - local: model_doc/{near}\n"
+    return f"diff --git a/{TOCTREE} b/{TOCTREE}\n--- a/{TOCTREE}\n+++ b/{TOCTREE}\n{hunks}"

@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from facts.values import base_name
+
 from upstream.conventions import document_outputs, note_branches
 from upstream.leaving import know_gates, leave_custom_code, leave_files, leave_printing
 from upstream.spans import Span, drop, statement_span, substitute
@@ -97,6 +99,14 @@ def export_configs(text: str) -> str:
     listed = exported(text)
     configs = [node.name for node in _classes(ast.parse(text)) if node.name.endswith("Config")]
     return _export(text, [*(name for name in configs if name not in listed), *listed])
+
+
+def hide_decoders(text: str, base: str) -> str:
+    """`__all__` leaves out a decoder that the base hides in its model, whose file is `base`, where that is exported."""
+    listed, theirs = exported(text), exported(base)
+    decoders = [name for name in listed if name.endswith("Decoder") and base_name(name) not in theirs]
+    hidden = [name for name in decoders if name.removesuffix("Decoder") + "Model" in listed]
+    return _export(text, [name for name in listed if name not in hidden])
 
 
 def exported(text: str) -> list[str]:

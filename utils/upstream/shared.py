@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from facts.values import ModelClass, ModelFacts
 
@@ -70,11 +70,17 @@ def with_configs(text: str, facts: ModelFacts) -> str:
 def with_models(text: str, facts: ModelFacts) -> str:
     """Every table that has a base of one of the models has the gated one too."""
     tables = mappings.read_tables(text)
-    for model in facts.models:
-        key = facts.configs[model.config].model_type
+    keys = {model.name: facts.configs[model.config].model_type for model in facts.models}
+    listed = [model for model in facts.models if any(_has_base(table, model, keys) for table in tables.values())]
+    for model in [*listed, *(model for model in facts.models if model not in listed)]:
+        key = keys[model.name]
         for table in sorted(tables_of(model, key, tables.values())):
             text = mappings.add_entry(text, table, key, model.name)
     return text
+
+
+def _has_base(table: mappings.Table, model: ModelClass, keys: Mapping[str, str]) -> bool:
+    return table.values.get(keys[model.name].removeprefix(PREFIX)) == model.base_name
 
 
 def tables_of(model: ModelClass, key: str, tables: Iterable[mappings.Table]) -> set[str]:

@@ -114,8 +114,9 @@ def base_prefixes(subject: Subject) -> Iterator[Diagnostic]:
     """No head looks for its weights elsewhere than the other heads."""
     file = subject.modeling
     prefixes = {node.name: each for node in file.classes() for each in node.body if _sets_prefix(each)}
-    common = next((each for name, each in prefixes.items() if name.endswith("PreTrainedModel")), None)
+    bases = {node.name: [ast.unparse(each) for each in node.bases] for node in file.classes()}
     for name, each in prefixes.items():
+        common = next((prefixes[base] for base in bases[name] if base in prefixes), None)
         if common is not None and ast.unparse(each.value) != ast.unparse(common.value):
             message = f"`{name}` would find no weight of its own causal language model: {ast.unparse(each)}"
             fix = f"say `{ast.unparse(common)}` in the modular file"
