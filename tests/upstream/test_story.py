@@ -8,8 +8,9 @@ from pathlib import Path
 from exported_llama import TODAY, export, exported_tree
 from upstream.difference import Change, changes, lines_saved
 from upstream.evidence import checkers, run
-from upstream.layout import configuration_path, modeling_path
+from upstream.layout import configuration_path, modeling_path, page_name
 from upstream.page import badges, render_page
+from upstream.shared import page_of, page_of_base
 
 
 def test_only_what_differs_is_counted() -> None:
@@ -51,7 +52,7 @@ def test_badges_are_of_what_the_model_can_do() -> None:
 
 def test_the_page_begins_with_its_date_and_ends_with_a_newline() -> None:
     facts = export().facts
-    page = render_page(facts, exported_tree().read(configuration_path(facts.package)) or "", TODAY)
+    page = render_page(facts, exported_tree().read(configuration_path(facts.package)) or "", TODAY, "llama")
     assert f"\n-->\n*This model was contributed to Hugging Face Transformers on {TODAY}.*\n" in page
     assert page.endswith("[[autodoc]] QualityGateLlamaForQuestionAnswering\n    - forward\n")
     assert '.from_pretrained("HuggingFaceTB/SmolLM2-135M"' in page
@@ -68,3 +69,21 @@ def test_a_run_has_an_outcome_and_a_last_line(tmp_path: Path) -> None:
     done = run(tmp_path, ["-c", "import sys; print('one'); print('two'); print(); sys.exit(3)"], name="counting")
     assert (done.command, done.passed, done.last_line) == ("counting", False, "two")
     assert run(tmp_path, ["-"], "print('read')").last_line == "read"
+
+
+def test_a_page_is_called_as_a_model_type() -> None:
+    assert page_name("quality_gate_x", ["quality_gate_x_text", "quality_gate_x"]) == "quality_gate_x"
+    assert page_name("quality_gate_x_y", ["quality_gate_x-y"]) == "quality_gate_x-y"
+    facts = export().facts
+    assert (page_of(facts), page_of_base(facts, exported_tree())) == ("quality_gate_llama", "llama")
+    for folder, page in (("xlm_roberta", "xlm-roberta"), ("kosmos2", "kosmos-2"), ("gemma3", "gemma3")):
+        assert page_of_base(replace(facts, name=folder), exported_tree()) == page
+
+
+def test_a_page_says_where_gates_are_missing() -> None:
+    facts = export().facts
+    layer = replace(facts.layers[0], gate_is_conditional=True)
+    for layers, is_said in ((facts.layers, False), ((layer,), True)):
+        configuration = exported_tree().read(configuration_path(facts.package)) or ""
+        page = render_page(replace(facts, layers=layers), configuration, TODAY, "llama")
+        assert ("`model.quality_layers()`" in page) == is_said and "is [Llama](./llama) with" in page

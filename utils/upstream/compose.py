@@ -28,7 +28,7 @@ from upstream.layout import (
 from upstream.page import checkpoints, render_page
 from upstream.rewriting import HOLDERS, export_configs, exported, hide_decoders, rewrite
 from upstream.settling import settle, settle_configs
-from upstream.shared import shared_files
+from upstream.shared import page_of, page_of_base, shared_files
 from upstream.values import PACKAGE, Model, Setting, Tree, refuse
 
 
@@ -66,7 +66,9 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
         init_path(model.name): render("upstream/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS),
         path: modular,
         **generated,
-        page_path(model.name): render_page(facts, generated[configuration_path(model.name)], setting.today),
+        page_path(page_of(facts)): render_page(
+            facts, generated[configuration_path(model.name)], setting.today, page_of_base(facts, tree)
+        ),
         f"{tests_folder(model.name)}/__init__.py": "",
         tests_path(model.name): formatted(tests_path(model.name), _tests(facts, generated, tree), setting),
     }

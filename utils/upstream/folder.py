@@ -11,6 +11,7 @@ from upstream.exports import Bundle
 from upstream.git import write
 from upstream.layout import CONFIG_CHECK, TOCTREE
 from upstream.patch import make_patch, toctree_hunks
+from upstream.shared import page_of
 from upstream.values import Tree, refuse
 
 
@@ -61,7 +62,7 @@ def missing_hunks(found: Bundle, tree: Tree) -> str:
     if tree.read(TOCTREE) is not None or not found.exports:
         return ""
     pages = {
-        export.model.name: (export.facts.prefix, export.model.base if export.facts.image_models else NEXT)
+        page_of(export.facts): (export.facts.prefix, export.model.base if export.facts.image_models else NEXT)
         for export in found.exports
     }
     return toctree_hunks(pages)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from upstream.values import PACKAGE
 
 
@@ -35,6 +37,14 @@ def configuration_path(name: str) -> str:
 
 def modeling_path(name: str) -> str:
     return f"{model_folder(name)}/modeling_{name}.py"
+
+
+def page_name(package: str, types: Sequence[str]) -> str:
+    """What a model's page is called: as one of its model types, which its folder need not be.
+
+    The repository's checker wants that; where several would do, it is the shortest.
+    """
+    return package if package in types or not types else min(types, key=lambda each: (len(each), each))
 
 
 def page_path(name: str) -> str:

@@ -30,13 +30,20 @@ class Usage:
     checkpoint: str  # of the base, whose weights the model takes over
 
 
-def render_page(facts: ModelFacts, configuration: str, today: date) -> str:
-    """The page of a model; `configuration` is the text of its generated configuration file."""
+def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -> str:
+    """The page of a model.
+
+    Args:
+        configuration: the text of its generated configuration file.
+        base: the name of the base's page.
+    """
     named = checkpoints(configuration)
     image = next((each for each in facts.image_models if each.role == "ForConditionalGeneration"), None)
     return render(
         "upstream/model_doc.md.j2",
         facts=facts,
+        base=base,
+        has_gates_everywhere=all(each.has_gate and not each.gate_is_conditional for each in facts.layers),
         today=today,
         badges=badges(facts),
         text=Usage(facts.causal_lm.name, named[facts.causal_lm.config]) if facts.causal_lm else None,

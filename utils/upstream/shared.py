@@ -18,6 +18,7 @@ from upstream.layout import (
     REPO_CHECK,
     TOCTREE,
     modeling_path,
+    page_name,
 )
 from upstream.values import PREFIX, Tree
 
@@ -43,7 +44,7 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
         AUTO_MAPPINGS: lambda text: with_configs(text, facts),
         CONFIGURATION_AUTO: lambda text: text if tree.read(AUTO_MAPPINGS) else with_configs(text, facts),
         MODELING_AUTO: lambda text: with_models(text, facts),
-        TOCTREE: lambda text: toctree.add_page(text, facts.package, facts.prefix, facts.name),
+        TOCTREE: lambda text: toctree.add_page(text, page_of(facts), facts.prefix, page_of_base(facts, tree)),
         CONVERSION_MAPPING: lambda text: conversions.add_conversions(text, dict(_renamed(facts))),
         AUTO_DOCSTRING: lambda text: docstring_configs.name_config(
             text, facts.name, facts.package, facts.text_config.name
@@ -56,6 +57,20 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
     texts = {path: tree.read(path) for path in edited}
     new = {path: edit(texts[path]) for path, edit in edited.items() if texts[path] is not None}
     return {path: text for path, text in new.items() if text != texts[path]}
+
+
+def page_of(facts: ModelFacts) -> str:
+    """The name of the model's page."""
+    return page_name(facts.package, [config.model_type for config in facts.configs.values()])
+
+
+def page_of_base(facts: ModelFacts, tree: Tree) -> str:
+    """The name of its base's page."""
+    tables = mappings.read_tables(tree.read(AUTO_MAPPINGS) or tree.read(CONFIGURATION_AUTO) or "")
+    folders = tables[mappings.FOLDERS].values if mappings.FOLDERS in tables else {}
+    types = [key for key, folder in folders.items() if folder == facts.name]
+    has_own = mappings.CONFIGS not in tables or facts.name in tables[mappings.CONFIGS].values
+    return facts.name if has_own else page_name(facts.name, types)
 
 
 def with_configs(text: str, facts: ModelFacts) -> str:

@@ -63,10 +63,10 @@ def listed(subject: Subject) -> Iterator[Diagnostic]:
     if text is None:
         return
     found = pages(text)
-    own = next((page for page in found if page.name == subject.name), None)
+    own = next((page for page in found if page.name == subject.page_name), None)
     if own is None:
-        fix = f"add `- local: model_doc/{subject.name}` with its title to the section of its base"
-        yield finding(TOCTREE, 1, "missing-page", f"there is no entry for model_doc/{subject.name}", fix)
+        fix = f"add `- local: model_doc/{subject.page_name}` with its title to the section of its base"
+        yield finding(TOCTREE, 1, "missing-page", f"there is no entry for model_doc/{subject.page_name}", fix)
         return
     titles = [page.title.lower() for page in section_of(text.splitlines(), found, own)]
     place = titles.index(own.title.lower())

@@ -16,6 +16,7 @@ from upstream.layout import (
     init_path,
     modeling_path,
     modular_path,
+    page_name,
     page_path,
     tests_folder,
     tests_path,
@@ -78,7 +79,11 @@ class Subject:
 
     @property
     def page(self) -> File:
-        return self.file(page_path(self.name))
+        return self.file(page_path(self.page_name))
+
+    @property
+    def page_name(self) -> str:
+        return page_name(self.name, list(self.model_types().values()))
 
     @property
     def tests(self) -> File:
@@ -111,7 +116,7 @@ class Subject:
             modular_path(self.name),
             configuration_path(self.name),
             modeling_path(self.name),
-            page_path(self.name),
+            page_path(self.page_name),
             f"{tests_folder(self.name)}/__init__.py",
             tests_path(self.name),
         ]
