@@ -159,10 +159,6 @@ class QualityGateGraniteMoeSWAAttention(GraniteMoeSWAAttention):
     pass
 
 
-class QualityGateGraniteFlashAttentionKwargs(GraniteFlashAttentionKwargs):
-    pass
-
-
 class QualityGateGraniteMoeSWADecoderLayer(GraniteMoeSWADecoderLayer):
     def __init__(self, config: QualityGateGraniteMoeSWAConfig, layer_idx: int):
         super().__init__(config, layer_idx)
@@ -179,7 +175,7 @@ class QualityGateGraniteMoeSWADecoderLayer(GraniteMoeSWADecoderLayer):
         use_cache: bool | None = False,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         output_quality_logits: bool = False,
-        **kwargs: Unpack[QualityGateGraniteFlashAttentionKwargs],
+        **kwargs: Unpack[GraniteFlashAttentionKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
         residual = hidden_states
         hidden_states = self.input_layernorm(hidden_states)

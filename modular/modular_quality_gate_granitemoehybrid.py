@@ -159,10 +159,6 @@ class QualityGateGraniteMoeHybridTopKRouter(GraniteMoeHybridTopKRouter):
     pass
 
 
-class QualityGateGraniteFlashAttentionKwargs(GraniteFlashAttentionKwargs):
-    pass
-
-
 class QualityGateGraniteMoeHybridDecoderLayer(GraniteMoeHybridDecoderLayer):
     def __init__(self, config: QualityGateGraniteMoeHybridConfig, layer_idx: int):
         super().__init__(config, layer_idx)
@@ -177,7 +173,7 @@ class QualityGateGraniteMoeHybridDecoderLayer(GraniteMoeHybridDecoderLayer):
         use_cache: bool | None = False,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         output_quality_logits: bool = False,
-        **kwargs: Unpack[QualityGateGraniteFlashAttentionKwargs],
+        **kwargs: Unpack[GraniteFlashAttentionKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
         r"""
         output_quality_logits (`bool`, *optional*, defaults to `False`):

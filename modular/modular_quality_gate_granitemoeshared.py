@@ -149,10 +149,6 @@ class QualityGateGraniteMoeSharedGate(QualityGateLlamaGate):
     pass
 
 
-class QualityGateGraniteFlashAttentionKwargs(GraniteFlashAttentionKwargs):
-    pass
-
-
 class QualityGateGraniteMoeSharedTopKRouter(GraniteMoeSharedTopKRouter):
     pass
 
@@ -177,7 +173,7 @@ class QualityGateGraniteMoeSharedDecoderLayer(GraniteMoeSharedDecoderLayer):
         use_cache: bool | None = False,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         output_quality_logits: bool = False,
-        **kwargs: Unpack[QualityGateGraniteFlashAttentionKwargs],
+        **kwargs: Unpack[GraniteFlashAttentionKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
         residual = hidden_states
         hidden_states = self.input_layernorm(hidden_states)

@@ -230,6 +230,8 @@ class QualityGateZayaPreTrainedModel(ZayaPreTrainedModel):
 
 
 class QualityGateZayaModel(ZayaModel):
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
     @returns_quality_scores(QualityGateZayaModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 446da27a863c79578b6a7bafc3fdaf23299816c5a5845ad061c09f00e3a78758
+# Seal: sha256 fa8feb6ffe6e8eb2272e36bdb1691d4214a9766e676d12478b3b28f16800d74f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1174,6 +1174,8 @@ QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of mom
 
 @auto_docstring
 class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
+    _tp_plan = {"layers.*.quality_gate.gate": "replicate"}
+
     def __init__(self, config: QualityGateZayaConfig):
         super().__init__(config)
         self.padding_idx = config.pad_token_id

@@ -99,7 +99,7 @@ def test_the_deltas_of_the_project_are_ordinary_python() -> None:
     "name",
     [
         *("mistral", "mixtral", "cohere", "gpt_neox", "bloom", "roberta", "bart", "nemotron_h", "llama4", "xmod"),
-        *("zamba2", "gpt2", "mllama"),
+        *("zamba2", "gpt2", "mllama", "kosmos2"),
     ],
 )
 def test_the_deltas_of_the_project_come_out_again(name: str) -> None:

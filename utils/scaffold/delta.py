@@ -86,7 +86,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
     models = [parent for _, parent in stubs if is_model(base.modeling, parent)]
     later = [*circular(base, stack.pretrained.name, [*known, *models]), *models]
     check_imports(base.modeling, reached(base.modeling, [*known, *later]))
-    configs = other_configs(base, [*known, *later], config.name)
+    configs = [each for each in other_configs(base, [*known, *later], config.name) if each in names]
     inner = reached(base.configuration, [config.name])
     mappings = _mappings(base.package, config, (model, *heads))
     model, heads = _renamed(model, members), tuple(_renamed(head, names) for head in heads)
@@ -100,7 +100,7 @@ def read_values(base: Base, stack: Stack) -> dict[str, object]:
         "outputs": tuple(outputs.values()),
         "needs_mixin": needs_mixin(tuple(outputs.values())),
         "stubs": [(name, parent) for name, parent in stubs if parent not in later],
-        "later_stubs": [(names[name], name) for name in later],
+        "later_stubs": [(names[name], name) for name in later if name in names],
         "earlier_configs": [(names[name], name) for name in configs if name in inner],
         "other_configs": [(names[name], name) for name in configs if name not in inner],
         "layers": layers,
@@ -171,9 +171,8 @@ def _kept_prefix(base: Base, node: ast.ClassDef) -> str | None:
 def _stubs(base: Base, texts: list[str], names: Mapping[str, str], defined: set[str]) -> list[tuple[str, str]]:
     """The classes of the base that the delta names and does not define otherwise: (gated name, base's name)."""
     old = {new: name for name, new in names.items() if name in base.modeling.classes}
-    used = {word for text in texts for word in re.findall(r"\w+", text)} | {
-        names[word] for text in texts for word in re.findall(r"\w+", text) if word in base.modeling.classes
-    }
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    used = words | {names[word] for word in words & set(base.modeling.classes) & set(names)}
     order = {name: place for place, name in enumerate(base.modeling.classes)}
     found = sorted((name for name in used & set(old) if name not in defined), key=lambda name: order[old[name]])
     return [(name, old[name]) for name in found]

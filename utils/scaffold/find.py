@@ -45,9 +45,13 @@ class Base:
 
     @cached_property
     def gated_names(self) -> Mapping[str, str]:
-        """Every class of the base with the name of the gated one."""
+        """Every class of the base with the name of the gated one, but for those that are not named after the base.
+
+        The converter copies these as they are, so that a gated one would be made and never used.
+        """
         modules = (self.modeling, self.configuration)
-        return {name: self.gated(name) for module in modules for name in module.classes}
+        names = [name for module in modules for name in module.classes]
+        return {name: self.gated(name) for name in names if self.renaming.word(name) != name}
 
 
 def base_names(package: Path) -> list[str]:
