@@ -45,6 +45,7 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "nemotron_h": {"num_hidden_layers": 4},  # each is one half of a usual one
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
+    "roc_bert": {"shape_vocab_size": 99, "pronunciation_vocab_size": 99},
     "zamba": {"num_hidden_layers": 4},
     "zamba2": {"num_hidden_layers": 4},
     "zaya": {"num_experts_per_tok": 1},
