@@ -8,7 +8,7 @@ from pathlib import Path
 from exported_llama import TODAY, export, exported_tree
 from upstream.difference import Change, changes, lines_saved
 from upstream.evidence import checkers, run
-from upstream.layout import configuration_path, modeling_path, page_name
+from upstream.layout import configuration_path, modeling_path, modular_path, page_name
 from upstream.page import badges, render_page
 from upstream.shared import page_of, page_of_base
 
@@ -87,3 +87,25 @@ def test_a_page_says_where_gates_are_missing() -> None:
         configuration = exported_tree().read(configuration_path(facts.package)) or ""
         page = render_page(replace(facts, layers=layers), configuration, TODAY, "llama")
         assert ("`model.quality_layers()`" in page) == is_said and "is [Llama](./llama) with" in page
+
+
+def test_what_another_gated_model_has_is_not_listed_again() -> None:
+    facts, tree = export().facts, exported_tree()
+    package = "quality_gate_second"
+    renamed = {
+        place(package): (tree.read(place(facts.package)) or "")
+        .replace(facts.prefix, "QualityGateSecond")
+        .replace(facts.package, package)
+        for place in (configuration_path, modeling_path)
+    }
+    renamed[modular_path(package)] = "from ..quality_gate_llama.modeling_quality_gate_llama import valid_tokens\n"
+    own = "def own_of_the_second():\n    return 1\n\n\n"
+    renamed[modeling_path(package)] = renamed[modeling_path(package)].replace(
+        "def valid_tokens", f"{own}def valid_tokens"
+    )
+    second = replace(facts, package=package, prefix="QualityGateSecond")
+    rows = [(row.place, row.part) for row in changes(second, tree.with_changes(renamed))]
+    functions = [part for place, part in rows if place == "functions of the file"]
+    assert functions == ["`own_of_the_second`, new"]
+    assert ("`QualityGateSecondDecoderLayer`", "`forward`") in rows
+    assert not any("Output" in place or place.endswith("Gate`") for place, _ in rows)

@@ -34,6 +34,7 @@ class ModelStory:
     changes: Sequence[Change]
     written: int  # lines of the modular file
     generated: int
+    parents: Sequence[str]  # the gated models it inherits from
     norm: str  # whose output the gates read
     warnings: Sequence[Diagnostic]
 
@@ -70,4 +71,12 @@ def _story(export: Export, tree: Tree) -> ModelStory:
     facts = export.facts
     written, generated = lines_saved(facts, tree)
     norms = [layer.gated_norm for layer in facts.layers if layer.has_gate and layer.gated_norm]
-    return ModelStory(facts, changes(facts, tree), written, generated, norms[0] if norms else "", export.warnings)
+    return ModelStory(
+        facts=facts,
+        changes=changes(facts, tree),
+        written=written,
+        generated=generated,
+        parents=[f"`{name}`" for name in export.model.parents],
+        norm=norms[0] if norms else "",
+        warnings=export.warnings,
+    )

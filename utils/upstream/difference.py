@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from facts.values import ModelFacts
 
 from upstream.layout import MODELS, configuration_path, modeling_path, modular_path
 from upstream.values import Tree
+
+
+_GATED = re.compile(r"^from \.\.(quality_gate_\w+)\.", re.MULTILINE)
+_ABSTRACT = re.compile(r"^class (QualityGate\w*PreTrainedModel)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +29,41 @@ class Change:
 
 
 def changes(facts: ModelFacts, tree: Tree) -> list[Change]:
-    """The rows of both generated files, in the order of the files. Layout, comments and docstrings do not count."""
+    """The rows of both generated files, in the order of the files. Layout, comments and docstrings do not count.
+
+    What a gated model takes over from another one has no rows: those are in the other's table.
+    """
     found: list[Change] = []
-    pairs = (
-        (configuration_path(facts.package), f"{MODELS}/{facts.name}/configuration_{facts.name}.py"),
-        (modeling_path(facts.package), f"{MODELS}/{facts.name}/modeling_{facts.name}.py"),
-    )
-    for ours, theirs in pairs:
-        base = _members(tree.read(theirs) or "")
-        gated = _members(_renamed(tree.read(ours) or "", facts))
-        found += [row for name, parts in gated.items() for row in _compare(name, parts, base.get(name), facts)]
+    for kind in ("configuration", "modeling"):
+        ours = tree.read(f"{MODELS}/{facts.package}/{kind}_{facts.package}.py") or ""
+        base = _members(tree.read(f"{MODELS}/{facts.name}/{kind}_{facts.name}.py") or "")
+        gated = _members(_renamed(ours, facts))
+        known = [_members(_renamed_parent(text, facts)) for text in _parents(facts, tree, kind)]
+        for name, parts in gated.items():
+            if not name:
+                theirs = base.get(name, {})
+                taken = {
+                    part for each in known for part, text in each.get(name, {}).items() if parts.get(part) == text
+                }
+                parts = {part: text for part, text in parts.items() if part in theirs or part not in taken}
+            if name in base or not name or not any(each.get(name) == parts for each in known):
+                found += _compare(name, parts, base.get(name), facts)
     return found
+
+
+def _parents(facts: ModelFacts, tree: Tree, kind: str) -> Iterator[str]:
+    """The files of the gated models that a modular file imports from."""
+    modular = tree.read(modular_path(facts.package)) or ""
+    for parent in sorted(set(_GATED.findall(modular))):
+        yield tree.read(f"{MODELS}/{parent}/{kind}_{parent}.py") or ""
+
+
+def _renamed_parent(text: str, facts: ModelFacts) -> str:
+    """Another gated model's text under the base's names."""
+    prefixes = [name.removesuffix("PreTrainedModel") for name in _ABSTRACT.findall(text)]
+    for prefix in prefixes[:1]:
+        text = text.replace(prefix, facts.base_prefix)
+    return text
 
 
 def lines_saved(facts: ModelFacts, tree: Tree) -> tuple[int, int]:
@@ -47,7 +76,8 @@ def lines_saved(facts: ModelFacts, tree: Tree) -> tuple[int, int]:
 def _compare(name: str, parts: dict[str, str], base: dict[str, str] | None, facts: ModelFacts) -> Iterator[Change]:
     shown = f"`{facts.prefix}{name.removeprefix(facts.base_prefix)}`" if name else "functions of the file"
     if base is None and name:
-        yield Change(shown, "new class", sum(len(text.splitlines()) for text in parts.values()), 0)
+        lines = sum(len(text.splitlines()) for text in parts.values())
+        yield Change(shown, "new class" if lines else "new class, made of its bases alone", lines, 0)
         return
     base = base or {}
     for part in [*parts, *(each for each in base if each not in parts)]:
