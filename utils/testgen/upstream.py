@@ -50,12 +50,12 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "zamba2": {"num_hidden_layers": 4},
     "zaya": {"num_experts_per_tok": 1},
 }
+_UNLISTED = "The base keeps more in float32, too, but lists nothing, so that nobody asks"
 # Tests that transformers excepts a base from, by naming its model type in them or by what it lists.
 EXEMPT: Mapping[str, Mapping[str, str]] = {
     "clvp": {"test_gradient_checkpointing_enable_disable": "The base, too, is excepted: it has its own checkpointing"},
-    "olmo_hybrid": {
-        "test_keep_in_fp32_modules": "The base keeps `A_log` in float32, too; it lists nothing, so nobody asks"
-    },
+    "olmo_hybrid": {"test_keep_in_fp32_modules": _UNLISTED},
+    "zaya": {"test_keep_in_fp32_modules": _UNLISTED},
 }
 HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
