@@ -128,7 +128,8 @@ def silenced(modules: Sequence[nn.Module]) -> Iterator[None]:
 def first_layer_output(model: nn.Module, **inputs: torch.Tensor) -> torch.Tensor:
     """The hidden states that the first gated layer hands on; of one that ends in a norm, those that the norm takes."""
     layer = gated_layers(model)[0]
-    norms = [module for module in layer.modules() if "Norm" in type(module).__name__]
+    leaves = (module for module in layer.modules() if not list(module.children()))
+    norms = [module for module in leaves if "Norm" in type(module).__name__]
     with watched([layer]) as calls, watched(norms) as normed, torch.no_grad():
         model(**inputs)
     given = calls[0][1][0] if isinstance(calls[0][1], tuple) else calls[0][1]

@@ -128,7 +128,6 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
         "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 48, "moe_num_experts": 4},
     },
     "blenderbot": {"encoder_no_repeat_ngram_size": 0},
-    "doge": {"is_moe": True},
     "dots3_note": {"num_key_value_heads": 4},
     "gemma3": {"layer_types": ["sliding_attention", "full_attention"] * 2},
     "gemma3n": {"layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0},

@@ -148,7 +148,7 @@ def _tests(job: Job) -> dict[str, Any]:
 
 
 def _measured(facts: ModelFacts) -> tuple[int | None, int | None]:
-    """Gates and their parameters in the model that the default configuration describes; None where it builds none."""
+    """Layers with a gate, and the gates' parameters, in the model that the default configuration describes; None where it builds none."""
     try:
         package = importlib.import_module(f"generated.{facts.package}")
         head = facts.causal_lm or facts.text_model
@@ -157,5 +157,6 @@ def _measured(facts: ModelFacts) -> tuple[int | None, int | None]:
     except Exception as error:  # a default configuration may describe nothing that can be built
         print(f"not measured: {type(error).__name__}: {error}")
         return None, None
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False) if name.endswith(_GATE)]
     sizes = [weight.numel() for name, weight in model.named_parameters() if name.endswith(_GATE)]
-    return len(sizes), sum(sizes)
+    return len(names), sum(sizes)  # layers may share a gate

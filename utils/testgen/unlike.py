@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 _DEPTH = "the depth decoder of CSM goes on from the state of another model, from a first place that is no token"
 _WINDOWS = "DeepSeek-V4 compresses windows of tokens, padding included"
+_DOGE = "Doge has no experts by default, and those it can have are chosen by other tokens as well"
 _PER_LAYER = "per-layer inputs follow the feed-forward network, not linearly"
 _INKLING = "Inkling 2 cannot be cast as a whole: it expects float32 where it says so"
 _RECURRENT = "the recurrence of RecurrentGemma takes padding for tokens"
@@ -40,6 +41,10 @@ UNLIKE: Mapping[str, Mapping[str, str]] = {
         "test_padding_changes_no_score": _WINDOWS,
         "test_the_side_of_padding_does_not_matter": _WINDOWS,
         "test_padding_is_as_good_as_nothing": _WINDOWS,
+    },
+    "doge": {
+        "test_router_logits_stay_those_of_the_experts": _DOGE,
+        "test_the_loss_is_the_sum_of_its_parts": _DOGE,
     },
     "gemma3n": {"test_the_good_ratio_scales_the_feed_forward_network_alone": _PER_LAYER},
     "gemma4": {"test_the_good_ratio_scales_the_feed_forward_network_alone": _PER_LAYER},

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_doge.
 # Do not edit: change the template and run `python utils/test_generator.py --model doge`.
-# Seal: sha256 426a55b0e7f7cf76d7575f26c1d94603fc2d583e257801c7111986ca55240ea5
+# Seal: sha256 10002fd9ca05e0b80c726b5c39cf604f79a9e83859654bac94cf8033636148d0
 """The gated Doge at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ TINY: dict[str, Any] = {
     "sliding_window": 4,
     "num_experts": 4,
     "num_experts_per_tok": 2,
-    "is_moe": True,
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
@@ -383,6 +382,9 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.skip(
+        reason="Doge has no experts by default, and those it can have are chosen by other tokens as well"
+    )
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))
@@ -435,6 +437,9 @@ class TestLoss:
         outputs = model(**inputs, labels=labels)
         assert outputs.lm_loss.item() == pytest.approx(cross_entropy_by_hand(outputs.logits, labels), rel=1e-4)
 
+    @pytest.mark.skip(
+        reason="Doge has no experts by default, and those it can have are chosen by other tokens as well"
+    )
     def test_the_loss_is_the_sum_of_its_parts(self) -> None:
         model = gated(quality_loss_weight=3)
         ids = tokens(model.config)
