@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Kosmos25Text with the gates of QualityGateLlama."""
+"""Kosmos2_5Text with the gates of QualityGateLlama."""
 
 from dataclasses import dataclass
 
