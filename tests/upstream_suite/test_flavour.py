@@ -9,7 +9,7 @@ import pytest
 from facts.project import GENERATED, facts_of, generated_models
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
-from testgen.upstream import upstream_path, upstream_test
+from testgen.upstream import EXEMPT, upstream_path, upstream_test
 from upstream_suite.workspace import _of_base
 
 from converter.style import style
@@ -104,6 +104,14 @@ def test_checkpointing_is_tested_where_layers_have_it() -> None:
     for name, has in (("llama", True), ("jetmoe", False), ("clvp", False)):
         text = rendered(name)[1]
         assert ("use_reentrant_true" in text, '("with_checkpointing", True)' in text) == (has, has), name
+
+
+def test_what_a_base_is_excepted_from_its_gated_model_is_too() -> None:
+    exempt = [(name, test) for name, tests in EXEMPT.items() for test in tests]
+    for name, test in exempt:
+        text = rendered(name)[1]
+        assert re.search(rf'@unittest\.skip\(\s*reason="The base.+"\s*\)\n    def {test}\(self\)', text), (name, test)
+    assert ("clvp", "test_gradient_checkpointing_enable_disable") in exempt
 
 
 def test_a_configuration_without_a_checkpoint_is_refused() -> None:
