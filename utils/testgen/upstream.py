@@ -43,6 +43,7 @@ PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "deepseek_v4": {"mlp_layer_types": ["hash_moe", "moe"]},
     "gemma4": {"enable_moe_block": True, "top_k_experts": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "lfm3": {"num_hidden_layers": 3, "layer_types": ["full_attention", "sliding_attention", "conv"]},
     "nemotron_h": {"num_hidden_layers": 4},  # each is one half of a usual one
     "qwen4_exp": {name: TINY[name] for name in TINY if name.startswith("indexer_")},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
@@ -55,6 +56,7 @@ _UNLISTED = "The base keeps more in float32, too, but lists nothing, so that nob
 # Tests that transformers excepts a base from, by naming it in them or since it lists nothing.
 EXEMPT: Mapping[str, Mapping[str, str]] = {
     "clvp": {"test_gradient_checkpointing_enable_disable": "The base, too, is excepted: it has its own checkpointing"},
+    "lfm3": {"test_num_layers_is_small": "The base, too, may have a layer of each kind"},
     "olmo_hybrid": {"test_keep_in_fp32_modules": _UNLISTED},
     "trocr": {"test_causal_lm_loss_honors_shift_labels": "The base, too, is excepted: it shifts no labels"},
     "zamba": {
