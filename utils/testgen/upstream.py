@@ -40,6 +40,7 @@ SPELLINGS = {
 # What one base needs beside that, and what so few layers have to be for there to be one of each kind.
 PARTICULAR: Mapping[str, Mapping[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
+    "codegen": {"n_head": 4, "num_attention_heads": 4},  # its heads lie in four groups
     "deepseek_v4": {"mlp_layer_types": ["hash_moe", "moe"]},
     "gemma4": {"enable_moe_block": True, "top_k_experts": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
