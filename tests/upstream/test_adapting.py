@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from upstream.adapting import adapt, bring_parts, changed_parents
+from upstream.adapting import adapt, bring_parts, changed_parents, settle_config_docs
 from upstream.places import installed_tree
 from upstream.values import Tree
 
@@ -145,3 +145,12 @@ def test_configurations_that_a_parent_is_made_of_are_brought() -> None:
     assert "class QualityGateToyFFNConfig(ToyFFNConfig):\n    pass\n\n\n@strict\nclass QualityGateToyConfig" in brought
     assert "from ..toy.configuration_toy import ToyFFNConfig\n" in brought and "ToyPlainConfig" not in brought
     assert bring_parts(brought, tree) == brought
+
+
+def test_the_only_entry_of_a_parent_keeps_its_text() -> None:
+    parent = 'class ToyConfig:\n    r"""\n    groups (`int`):\n        How many.\n    """\n\n    groups: int = 1\n'
+    (node,) = ast.parse(parent).body
+    assert isinstance(node, ast.ClassDef)
+    own = 'class QualityGateToyConfig(ToyConfig):\n    r"""\n    ours (`int`):\n        Ours.\n    """\n\n    ours: int = 1\n'
+    settled = settle_config_docs(own, {"ToyConfig": node})
+    assert '    groups (`int`):\n        How many.\n    ours (`int`):\n        Ours."""' in settled

@@ -234,4 +234,5 @@ def test_a_folder_that_is_no_model_type_has_its_configuration_named() -> None:
     named = docstring_configs.name_config(text, *base)
     assert named.endswith(table.format('    "quality-gate-kosmos2": "GatedConfig",\n')) and named.count("Gated") == 1
     assert docstring_configs.name_config(named, *base) == named
-    assert docstring_configs.name_config(text, "llama", "quality_gate_llama", "GatedConfig") == text
+    last = docstring_configs.name_config(text, "llama", "quality_gate_llama", "GatedConfig")
+    assert last == text.removesuffix("}\n") + '    "quality-gate-llama": "GatedConfig",\n}\n'

@@ -145,6 +145,15 @@ def test_outputs_get_a_documentation_and_keep_their_fields() -> None:
     )
 
 
+def test_an_output_that_describes_fields_alone_has_no_introduction() -> None:
+    text = '@dataclass\nclass ToyOutput(ModelOutput):\n    """\n    a (`int`):\n        A.\n    """\n\n    a: int\n'
+    documented = document_outputs(text, MODEL)
+    assert documented.startswith(
+        '@auto_docstring\n@dataclass\nclass ToyOutput(ModelOutput):\n    r"""\n    a (`int`):\n'
+    )
+    assert "custom_intro" not in documented
+
+
 def test_an_output_without_fields_describes_those_behind_its_first_base() -> None:
     text = '@dataclass\nclass ToyCausalLMOutput(ToyOutput, CausalLMOutputWithPast):\n    """What it says."""\n'
     documented = document_outputs(text, MODEL)

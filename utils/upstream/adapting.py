@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 
@@ -170,10 +169,10 @@ def _method_text(node: ast.ClassDef, name: str) -> str:
 
 
 def _entries(docstring: str) -> dict[str, str]:
-    """The fields that a docstring describes: name -> its lines."""
+    """The fields that a clean docstring describes: name -> its lines."""
     found: dict[str, str] = {}
     name = ""
-    for line in inspect.cleandoc(docstring).splitlines():
+    for line in docstring.splitlines():
         head = _DOCUMENTED.match(line)
         name = head[1] if head else name if line.startswith(" ") else ""
         if name:
@@ -183,7 +182,7 @@ def _entries(docstring: str) -> dict[str, str]:
 
 def _after_entries(docstring: str) -> str:
     """What a docstring says after its fields: an example, say."""
-    lines = inspect.cleandoc(docstring).splitlines()
+    lines = docstring.splitlines()
     last = max((n for n, line in enumerate(lines) if _DOCUMENTED.match(line)), default=-1) + 1
     while last < len(lines) and lines[last].startswith(" "):
         last += 1

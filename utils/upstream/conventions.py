@@ -51,6 +51,7 @@ BASE_FIELDS = {
     ),
     "QuestionAnsweringModelOutput": (_LOSS.format(labels="`start_positions` and `end_positions` are provided"),),
 }
+_ENTRY = re.compile(r"\w+ \(`")
 _FIELD = re.compile(r"\bconfig\.(\w+)")
 
 
@@ -65,6 +66,8 @@ def document_outputs(text: str, model: Model) -> str:
 
 def _document_output(text: str, node: ast.ClassDef) -> str:
     intro, _, fields = inspect.cleandoc(ast.get_docstring(node) or "").partition("\n\n")
+    if _ENTRY.match(intro):
+        intro, fields = "", f"{intro}\n\n{fields}".rstrip()
     fields = fields or "\n".join(_base_fields(node))
     if ast.get_docstring(node) is not None:
         first = node.body[0]

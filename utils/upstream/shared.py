@@ -46,9 +46,7 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
         MODELING_AUTO: lambda text: with_models(text, facts),
         TOCTREE: lambda text: toctree.add_page(text, page_of(facts), facts.prefix, page_of_base(facts, tree)),
         CONVERSION_MAPPING: lambda text: conversions.add_conversions(text, dict(_renamed(facts))),
-        AUTO_DOCSTRING: lambda text: docstring_configs.name_config(
-            text, facts.name, facts.package, facts.text_config.name
-        ),
+        AUTO_DOCSTRING: lambda text: with_docstrings(text, facts),
         REPO_CHECK: lambda text: repo_lists.repeat_exceptions(
             text, {each.base_name: each.name for each in facts.models}
         ),
@@ -71,6 +69,13 @@ def page_of_base(facts: ModelFacts, tree: Tree) -> str:
     types = [key for key, folder in folders.items() if folder == facts.name]
     has_own = mappings.CONFIGS not in tables or facts.name in tables[mappings.CONFIGS].values
     return facts.name if has_own else page_name(facts.name, types)
+
+
+def with_docstrings(text: str, facts: ModelFacts) -> str:
+    """The configuration of a folder whose name is no model type; those of others are found by it."""
+    if facts.package in [config.model_type for config in facts.configs.values()]:
+        return text
+    return docstring_configs.name_config(text, facts.name, facts.package, facts.text_config.name)
 
 
 def with_configs(text: str, facts: ModelFacts) -> str:

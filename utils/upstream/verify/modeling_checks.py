@@ -115,7 +115,11 @@ def base_prefixes(subject: Subject) -> Iterator[Diagnostic]:
     file = subject.modeling
     prefixes = {node.name: each for node in file.classes() for each in node.body if _sets_prefix(each)}
     bases = {node.name: [ast.unparse(each) for each in node.bases] for node in file.classes()}
+    theirs = {f"QualityGate{node.name}": node for node in subject.of_base("modeling").classes()}
     for name, each in prefixes.items():
+        of_base = [ast.unparse(one) for one in theirs[name].body] if name in theirs else []
+        if name.endswith(("Model", "ForCausalLM")) and ast.unparse(each) in of_base:
+            continue  # a part of a whole, whose weights lie further in
         common = next((prefixes[base] for base in bases[name] if base in prefixes), None)
         if common is not None and ast.unparse(each.value) != ast.unparse(common.value):
             message = f"`{name}` would find no weight of its own causal language model: {ast.unparse(each)}"
