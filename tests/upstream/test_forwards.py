@@ -54,7 +54,7 @@ def test_entries_of_a_docstring_come_first() -> None:
 
 def test_entries_of_a_parent_are_taken_over_and_those_below_args_are_further_in() -> None:
     (parent,) = ast.parse(
-        'class A:\n    def forward(self):\n        """\n        Args:\n            x (`int`):\n                Its.\n        """\n'
+        'class A:\n    def forward(self):\n        """\n        Args:\n            x (int):\n                Its.\n        """\n'
     ).body
     assert isinstance(parent, ast.ClassDef)
     text = "class ToyDecoder(A):\n    @returns_quality_scores(O)\n    def forward(self, output_quality_logits=False):\n        pass\n"
@@ -64,7 +64,7 @@ def test_entries_of_a_parent_are_taken_over_and_those_below_args_are_further_in(
         if isinstance(each, ast.FunctionDef)
     ]
     said = ast.get_docstring(node) or ""
-    assert said.startswith("Args:\n    x (`int`):\n        Its.\n    quality_labels (`torch.Tensor`")
+    assert said.startswith("Args:\n    x (int):\n        Its.\n    quality_labels (`torch.Tensor`")
     assert "\n    output_quality_logits (`bool`, *optional*, defaults to `False`):\n        Whether" in said
 
 

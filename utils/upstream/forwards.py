@@ -28,7 +28,7 @@ INTERNAL_ENTRY = f"""\
     {INTERNAL} (`bool`, *optional*, defaults to `False`):
         Whether the layers compute scores. It is set from `output_router_logits`.
 """
-_ENTRY = re.compile(r"^ *\w+ \(`", re.MULTILINE)
+_ENTRY = re.compile(r"^ *\w+ \((?:`|.*\): *$)", re.MULTILINE)
 _END = re.compile(r"^ *(Example|Return|```)")
 
 
