@@ -173,6 +173,7 @@ def test_bases_without_positions_count_padding_but_for_alibi() -> None:
     assert [facts_of(name).abilities.shifts_labels for name in ("llama", "bart", "bloom")] == [True, False, True]
     assert [facts_of(name).abilities.names_whole_layers for name in ("llama", "blenderbot")] == [True, False]
     assert facts_of("zaya").abilities.has_recurrent_state
+    assert [facts_of(name).abilities.has_router_loss for name in ("mixtral", "llama", "doge")] == [True, False, False]
 
 
 def test_what_classes_inherit_counts() -> None:

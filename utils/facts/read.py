@@ -15,6 +15,7 @@ from facts.values import Abilities, ConfigFacts, FieldFacts, ModelClass, ModelFa
 PREFIX = "quality_gate_"
 GATED = "QualityGate"
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
+EXPERTS_WANTED = ("is_moe",)  # without it there are none
 SLIDING = ("sliding_window", "sliding_window_size", "window_size", "attention_chunk_size")
 RECURRENT = ("Mamba", "GatedDelta", "LinearAttention", "Lightning", "Recurrent", "ShortConv")  # in names of classes
 RECURRENT_FIELDS = ("mamba_d_state", "mamba_n_heads", "mamba_num_heads", "ssm_state_size", "lru_width", "conv_L_cache")
@@ -141,7 +142,8 @@ def _abilities(
         has_experts=any(field in text.fields for field in EXPERTS)
         or any(name.endswith("Experts") for name in modeling.classes),
         has_fused_experts="use_experts_implementation" in modeling.names,
-        has_router_loss={"router_aux_loss_coef", "load_balancing_loss_func"} <= modeling.names,
+        has_router_loss={"router_aux_loss_coef", "load_balancing_loss_func"} <= modeling.names
+        and not any(text.fields[name].default == "False" for name in EXPERTS_WANTED if name in text.fields),
         has_sliding_window=any(field in text.fields for field in SLIDING),
         has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes)
         or any(field in text.fields for field in RECURRENT_FIELDS)
