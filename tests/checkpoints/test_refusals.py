@@ -102,7 +102,7 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "base",
         "gated already",
     ),
-    "unknown architecture": (lambda base: change_config(base, model_type="bert"), "config.json", ", gemma3, "),
+    "unknown architecture": (lambda base: change_config(base, model_type="mamba"), "config.json", ", gemma3, "),
     "no model type": (lambda base: change_config(base, model_type=None), "config.json", "model_type"),
     "unknown head": (lambda base: change_config(base, architectures=["LlamaForX"]), "config.json", "has no LlamaForX"),
     "quantised": (
