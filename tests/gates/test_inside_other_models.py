@@ -8,16 +8,11 @@ import pytest
 import torch
 
 import generated
+import transformers
 from generated.quality_gate_llama import QualityGateLlamaConfig
 from generated.quality_gate_persimmon import QualityGatePersimmonConfig
 from transformers import (
     AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    AutoModelForQuestionAnswering,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
     CLIPVisionConfig,
     FuyuConfig,
     FuyuForCausalLM,
@@ -73,20 +68,13 @@ def inputs(with_image: bool) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """For one test: registered classes go before code that a checkpoint brings, which other tests are about."""
-    for table in (CONFIG_MAPPING, *(auto._model_mapping for auto in AUTO_CLASSES)):
+    autos = {name for names in generated._AUTO_CLASSES.values() for name in names}
+    for table in (CONFIG_MAPPING, *(getattr(transformers, name)._model_mapping for name in autos)):
         monkeypatch.setattr(table, "_extra_content", dict(table._extra_content))
     monkeypatch.setattr(generated, "_registered", set())
     generated.register_quality_gate()
 
 
-AUTO_CLASSES = (
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    AutoModelForQuestionAnswering,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-)
 CASES = [
     pytest.param(llava, LlavaForConditionalGeneration, QualityGateLlamaConfig, True, id="llava"),
     pytest.param(fuyu, FuyuForCausalLM, QualityGatePersimmonConfig, False, id="fuyu"),

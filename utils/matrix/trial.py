@@ -148,7 +148,7 @@ def _tests(job: Job) -> dict[str, Any]:
 
 
 def _measured(facts: ModelFacts) -> tuple[int | None, int | None]:
-    """Layers with a gate, and the gates' parameters, in the model that the default configuration describes; None where it builds none."""
+    """Layers with a gate, and the gates' parameters, at the default configuration; None where that builds no model."""
     try:
         package = importlib.import_module(f"generated.{facts.package}")
         head = facts.causal_lm or facts.text_model

@@ -78,10 +78,9 @@ def run(model: PreTrainedModel, console: Console) -> None:
         raise ArithmeticError(f"expected finite scores of shape {expected}, got {tuple(scores.shape)}: {scores}")
     # a decoder of another model's hidden states writes nothing alone
     writes = "backbone_last_hidden_state" not in signature(model.forward).parameters
-    length = NEW_TOKENS if writes else 0
-    tokens = (
-        model.generate(prompt, max_new_tokens=length, min_new_tokens=length, do_sample=False) if writes else prompt
-    )
+    tokens = prompt
+    if writes:
+        tokens = model.generate(prompt, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
 
     parameters = sum(weight.numel() for weight in model.parameters())
     console.print(

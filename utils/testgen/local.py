@@ -31,10 +31,7 @@ GROUPS = (  # templates/tests/groups/, in the order of the rendered file; each h
 IMAGE_GROUPS = ("image_inputs", "images")
 BATCH, LENGTH = 2, 9  # of tests/models/support.py
 LABELS = 3
-SPELLINGS = {
-    "hidden": ("hidden_size", "d_model", "n_embd", "embed_dim"),
-    "experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
-}
+HIDDEN = ("hidden_size", "d_model", "n_embd", "embed_dim")  # spellings of it
 
 
 def local_values(facts: ModelFacts) -> dict[str, Any]:
@@ -46,8 +43,8 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
     if facts.causal_lm is None:
         raise LookupError(f"{facts.package} has no ...ForCausalLM, which tests are rendered for")
     tiny = tiny_fields(facts.text_config.fields, facts.name)
-    sizes = {name: _first(tiny, spellings) for name, spellings in SPELLINGS.items()}
-    sizes |= {"layers": LAYERS, "vocabulary": tiny["vocab_size"]}
+    hidden = next((tiny[name] for name in HIDDEN if name in tiny), None)
+    sizes = {"hidden": hidden, "layers": LAYERS, "vocabulary": tiny["vocab_size"]}
     can, gated = facts.abilities, [each for each in facts.layers if each.has_gate]
     return {
         "facts": facts,
@@ -81,11 +78,6 @@ def _dropouts(facts: ModelFacts) -> Iterator[str]:
     for name, field in facts.text_config.fields.items():
         if "drop" in name and field.default not in ("", "0", "0.0", "None"):
             yield f"{name}=0.0"
-
-
-def _first(tiny: dict[str, Any], spellings: tuple[str, ...]) -> Any:
-    inside = [value for value in tiny.values() if isinstance(value, dict)]
-    return next((fields[name] for fields in (tiny, *inside) for name in spellings if name in fields), None)
 
 
 def _shapes(facts: ModelFacts, sizes: dict[str, Any]) -> Iterator[tuple[str, str, tuple[int, ...]]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from facts.text import method
 from facts.values import base_name
 
 from upstream.liveness import INIT, SPLIT, dead_classes
@@ -46,14 +47,14 @@ def _without_classes(modular: str, dead: set[str]) -> str:
 
 
 def _initialised(modular: str, modeling: str, owner: ast.ClassDef, dead: set[str]) -> str:
-    method = _method(owner, INIT)
-    if method is None or not dead & _used(method):
+    made = method(owner, INIT)
+    if made is None or not dead & _used(made):
         return modular
-    text = "".join(modeling.splitlines(keepends=True)[_first_line(method) - 1 : method.end_lineno])
+    text = "".join(modeling.splitlines(keepends=True)[_first_line(made) - 1 : made.end_lineno])
     text = without_unused(without_branches(text, dead)).replace(CALL, PAST)
     needs = _needs(text, modular, ast.parse(modeling))
     here = next(node for node in _classes(ast.parse(modular)) if node.name == owner.name)
-    old = _method(here, INIT)
+    old = method(here, INIT)
     if old is None or needs is None:
         return modular
     modular = substitute(modular, Span(_first_line(old), old.end_lineno or old.lineno), text)
@@ -199,10 +200,6 @@ def _used(node: ast.AST) -> set[str]:
 
 def _classes(tree: ast.Module) -> Iterable[ast.ClassDef]:
     return [node for node in tree.body if isinstance(node, ast.ClassDef)]
-
-
-def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
-    return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
 
 
 def _first_line(node: ast.stmt) -> int:
