@@ -40,8 +40,15 @@ def _contradiction(args: argparse.Namespace) -> str | None:
         (args.paths and (args.model or args.all or args.tree), "give files or --model/--all/--tree, not both"),
         (args.model and args.all, "--all converts every model already: leave out --model"),
         (args.output and not args.paths, "--output goes with files: give the path of a modular file"),
-        (args.paths and not (args.output or args.stdout), "say where the files go: --output DIR, or --stdout"),
+        (
+            args.paths and not (args.output or args.stdout or args.expand),
+            "say where the files go: --output DIR, or --stdout",
+        ),
         (args.stdout and (args.check or args.diff), "--stdout prints whole files: leave out --check and --diff"),
+        (
+            args.expand and (args.check or args.diff or args.stdout or args.drift or args.tree),
+            "--expand prints modular files: leave out --check, --diff, --stdout, --drift and --tree",
+        ),
         (args.force and (args.check or args.diff or args.stdout), "--force is for writing, and nothing is written"),
         (args.table and not args.check, "--table sums up a comparison: it goes with --check"),
         (
@@ -50,7 +57,7 @@ def _contradiction(args: argparse.Namespace) -> str | None:
         ),
         (args.against and args.tree, "--tree converts a tree against itself: leave out --against"),
         (
-            args.against and not (args.drift or args.check or args.diff or args.stdout or args.paths),
+            args.against and not (args.drift or args.expand or args.check or args.diff or args.stdout or args.paths),
             "generated/ is made from the installed transformers: install the other one, or add --diff or --drift",
         ),
         (args.quiet and args.verbose, "--quiet or --verbose, not both"),
@@ -81,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("--diff", action="store_true", help="write nothing; print what would change")
     mode.add_argument("--stdout", action="store_true", help="write nothing; print the files")
     mode.add_argument("--drift", action="store_true", help="write nothing; tell what changed under the deltas")
+    mode.add_argument("--expand", action="store_true", help="write nothing; print short modular files written out")
     mode.add_argument("--force", action="store_true", help="also replace files that were edited, or are not ours")
     how = parser.add_argument_group("how")
     how.add_argument(

@@ -8,9 +8,9 @@ import sys
 import threading
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from converter.casing import read_casing
 from converter.diagnostics import ConversionError
 from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
-from converter.library import Library, installed, shown
+from converter.library import Library, decode, installed, read_bytes, shown
 from converter.lock import FILE as LOCK
 from converter.lock import Lock, read_lock
 from converter.order import gather
 from converter.outputs import made_before, write_all
 from converter.report import Mode, Progress, Report, count_identical, table, texts, unified_diff
+from converter.stage import Stage
 from converter.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
 from converter.workspace import (
     PROJECT,
@@ -41,10 +42,7 @@ from converter.workspace import (
 
 
 INTERRUPTED, TERMINATED = 130, 143  # what a shell reports of a process that a signal ended
-
-
-# A model that `--model` names, and the project -> what to tell of the modular file that was written; None without one.
-WriteMissing = Callable[[str, Path], str | None]
+_NO_STAGE = Stage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,11 @@ def main(
     argv: Sequence[str] | None = None,
     convert: Convert | None = None,
     project: Path = PROJECT,
-    write_missing: WriteMissing | None = None,
+    stage: Stage = _NO_STAGE,
 ) -> int:
     """Run one command line; the exit status. `convert` and `project` stand in for the real ones in tests.
 
-    `write_missing` is called for every model that is to be written, and may write its modular file first.
+    `stage` is what goes before the expansion: it may write modular files that are missing, and write out short ones.
     """
     try:
         args = parse(argv)
@@ -76,8 +74,8 @@ def main(
     _speak_utf8()
     try:
         with _terminable():
-            _write_missing(args, report, project, write_missing)
-            return _run(args, report, convert, project)
+            _write_missing(args, report, project, stage)
+            return _run(args, report, replace(stage, convert=convert or stage.convert), project)
     except ConversionError as error:
         return report.refuse(error.diagnostics)
     except KeyboardInterrupt:
@@ -91,23 +89,26 @@ def main(
         return report.refuse([internal_error("modular_converter.py", error)])
 
 
-def _write_missing(args: Namespace, report: Report, project: Path, write_missing: WriteMissing | None) -> None:
+def _write_missing(args: Namespace, report: Report, project: Path, stage: Stage) -> None:
     """Let another tool write the modular files that are asked for and not there: only where a run writes at all."""
-    if write_missing is None or args.tree or args.drift or report.mode is not Mode.WRITE:
+    write = stage.write_missing
+    if write is None or args.tree or args.drift or report.mode is not Mode.WRITE:
         return
-    for told in filter(None, (write_missing(model, project) for model in args.model)):
+    for told in filter(None, (write(model, project) for model in args.model)):
         if not args.quiet:
             report.result(told)
 
 
-def _run(args: Namespace, report: Report, convert: Convert | None, project: Path) -> int:
+def _run(args: Namespace, report: Report, stage: Stage, project: Path) -> int:
     check_ruff()
     place = _tree(args) if args.tree else _package(args, project)
     if args.drift:
-        return _drift(args, report, place, _setting(args, place, convert, project), project)
+        return _drift(args, report, place, stage, project)
+    if args.expand:
+        return _expand(report, place, stage, project)
     # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
-    family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)))
-    setting = _setting(args, place, convert, project)
+    family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)), stage.stands_on)
+    setting = _setting(args, place, stage, project)
     with Progress(len(family.jobs), not args.quiet) as progress:
         outcomes = [*place.ready, *convert_family(family, setting, progress.advance)]
     if report.mode is Mode.WRITE:
@@ -119,12 +120,23 @@ def _run(args: Namespace, report: Report, convert: Convert | None, project: Path
     return report.status
 
 
-def _drift(args: Namespace, report: Report, place: Place, setting: Setting, project: Path) -> int:
+def _expand(report: Report, place: Place, stage: Stage, project: Path) -> int:
+    """Print modular files as the converter reads them, short ones written out; the exit status."""
+    roots = {**stage.roots, "transformers": place.package, "generated": project / "generated"}
+    for job in place.wanted:
+        delta = read_bytes(job.delta)
+        written = stage.expanded(job, delta, roots, read_casing(place.package)) if stage.expanded else None
+        report.result(written if written is not None else decode(delta, job.delta))
+    return report.status
+
+
+def _drift(args: Namespace, report: Report, place: Place, stage: Stage, project: Path) -> int:
     """Compare what the lock knows with another release; the exit status."""
     from converter.drift import find_drift, render_drift, status_of, unlocked
 
     recorded = read_lock(project / "generated")
-    family = gather(place.wanted, place.known, lambda job: True)
+    family = gather(place.wanted, place.known, lambda job: True, stage.stands_on)
+    setting = _setting(args, place, stage, project)
     with Progress(len(family.jobs), not args.quiet) as progress:
         outcomes = convert_family(family, setting, progress.advance)
     drifts = find_drift(outcomes, family.deltas, recorded, setting.library)
@@ -167,8 +179,8 @@ def _tree(args: Namespace) -> Place:
     return Place(package, select(known, args.model, package / "models"), known, config)
 
 
-def _setting(args: Namespace, place: Place, convert: Convert | None, project: Path) -> Setting:
-    roots = {"transformers": place.package, "generated": project / "generated"}
+def _setting(args: Namespace, place: Place, stage: Stage, project: Path) -> Setting:
+    roots = {**stage.roots, "transformers": place.package, "generated": project / "generated"}
     # A tree of a few models may lack the table; the installed one then knows better than no table.
     casing = read_casing(place.package) or read_casing(Path(installed("transformers") or place.package))
     folder = None if args.no_cache else default_folder()
@@ -176,11 +188,11 @@ def _setting(args: Namespace, place: Place, convert: Convert | None, project: Pa
         library=Library(roots),
         casing=casing,
         ruff_config=place.ruff_config,
-        fingerprint=fingerprint(casing, place.ruff_config),
+        fingerprint=fingerprint(casing, place.ruff_config, stage.code),
         cache=Cache(folder) if folder else None,
         processes=args.jobs,
         keep_texts=args.stdout or args.drift,
-        convert=convert,
+        convert=stage.convert,
     )
 
 

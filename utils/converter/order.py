@@ -26,8 +26,16 @@ class Family:
     problems: Mapping[str, tuple[Diagnostic, ...]]  # of modular files that cannot be read
 
 
-def gather(wanted: Iterable[Job], known: Iterable[Job], include: Callable[[Job], bool]) -> Family:
-    """The wanted jobs and, of the known jobs that they inherit from, transitively, those to `include`."""
+def gather(
+    wanted: Iterable[Job],
+    known: Iterable[Job],
+    include: Callable[[Job], bool],
+    stands_on: Callable[[bytes], Iterable[str]] = lambda delta: (),
+) -> Family:
+    """The wanted jobs and, of the known jobs that they inherit from, transitively, those to `include`.
+
+    `stands_on` names modules that a modular file needs besides those it imports.
+    """
     makers = {(job.package, job.target.model): job for job in known}
     jobs = {job.name: job for job in wanted}
     deltas: dict[str, bytes] = {}
@@ -38,7 +46,8 @@ def gather(wanted: Iterable[Job], known: Iterable[Job], include: Callable[[Job],
             deltas[job.name] = read_bytes(job.delta)
         except ConversionError as error:
             deltas[job.name], problems[job.name] = b"", error.diagnostics
-        parents = [parent for parent in _parents(job, deltas[job.name], makers) if parent.name != job.name]
+        delta = deltas[job.name]
+        parents = [parent for parent in _parents(job, delta, stands_on(delta), makers) if parent.name != job.name]
         added = [parent for parent in parents if parent.name not in jobs and include(parent)]
         jobs.update((parent.name, parent) for parent in added)
         queue.extend(added)
@@ -47,9 +56,9 @@ def gather(wanted: Iterable[Job], known: Iterable[Job], include: Callable[[Job],
     return Family(jobs, deltas, edges, problems)
 
 
-def _parents(job: Job, delta: bytes, makers: Mapping[tuple[str, str], Job]) -> list[Job]:
+def _parents(job: Job, delta: bytes, needed: Iterable[str], makers: Mapping[tuple[str, str], Job]) -> list[Job]:
     """The jobs that make the modules a modular file imports from, each once."""
-    modules = sorted({_absolute(found, job.module) for found in _IMPORT.findall(delta)})
+    modules = sorted({*(_absolute(found, job.module) for found in _IMPORT.findall(delta)), *needed})
     makes = [makers[key] for module in modules for key in _maker_keys(module) if key in makers]
     return list({parent.name: parent for parent in makes}.values())
 

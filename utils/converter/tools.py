@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from converter.diagnostics import ConversionError, Diagnostic
@@ -66,10 +66,15 @@ def check_ruff_config(path: Path) -> Path:
     return path.resolve()
 
 
-def fingerprint(casing: Mapping[str, str], ruff_config: Path) -> str:
-    """The digest of everything but modules that decides what a modular file becomes."""
+def fingerprint(casing: Mapping[str, str], ruff_config: Path, code: Iterable[Path] = ()) -> str:
+    """The digest of everything but modules that decides what a modular file becomes.
+
+    `code` are files, and folders of Python files, besides the converter's own.
+    """
     parts = [sys.version, f"libcst {version('libcst')}", f"ruff {version('ruff')}", repr(list(casing.items()))]
     parts += [f"{path.relative_to(_HERE)} {digest(path.read_bytes())}" for path in sorted(_HERE.rglob("*.py"))]
+    others = [path for each in code for path in (sorted(each.rglob("*.py")) if each.is_dir() else [each])]
+    parts += [f"{path.name} {digest(path.read_bytes())}" for path in others if path.is_file()]
     parts.append(digest(ruff_config.read_bytes()))
     return digest("\n".join(parts).encode())
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quality gate: scores how good the text up to each token is, on the input of every feed-forward network."""
+
+from weave.gate import Argument, Gate, Site, Splice
+from weave.place import Place, Scaled
+
+
+__all__ = ["GATE", "QualityGate", "Scaled"]
+
+
+def set_up(self, config):
+    self.quality_gate = QualityGate(config)
+    self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+
+def score(self, hidden_states, output_quality_logits):
+    if output_quality_logits or self.scale_ffn:
+        _, good_ratio = self.quality_gate(hidden_states)
+
+
+def scale(self, output, good_ratio):
+    if self.scale_ffn:
+        output = good_ratio.to(output.dtype) * output
+
+
+def scale_norm(self, output, good_ratio):
+    if self.scale_ffn:  # after the norm, which would undo it
+        output = good_ratio.to(output.dtype) * output
+
+
+def scale_inside(self, output, residual, added, whole, good_ratio):
+    if self.scale_ffn:  # the module adds the residual itself
+        output = residual + good_ratio.to(residual.dtype) * added
+    else:
+        output = whole
+
+
+def scale_handed(self, output, good_ratio):
+    if good_ratio is not None:
+        output = good_ratio.to(output.dtype) * output
+
+
+GATE = Gate(
+    attribute="quality_gate",
+    prefix="QualityGate",
+    modules=("configuration", "outputs", "losses", "storage", "modeling"),
+    home="llama",
+    exports=("quality_classification_loss",),
+    balanced="balances_whole_sequences",
+    sample="quality_loss_weight=1.0",
+    asks=(
+        Argument(
+            "output_quality_logits",
+            type="bool",
+            default="False",
+            doc="Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.",
+        ),
+    ),
+    splices=(
+        Splice(Site.LAYER, set_up),
+        Splice(Site.FEED_FORWARD_INPUT, score),
+        Splice(Site.FEED_FORWARD_OUTPUT, scale),
+        Splice(Site.FEED_FORWARD_NORM, scale_norm),
+        Splice(Site.RESIDUAL_INSIDE, scale_inside),
+        Splice(Site.HANDED_OUTPUT, scale_handed),
+    ),
+)
+
+
+class QualityGate(Place):
+    """Where a layer's gate goes: `QualityGate(reads="self.mlp", scales="self.mlp")`. The words are those of `Place`."""

@@ -1,0 +1,1 @@
+"""The command that gates models: scaffolding, weaving and conversion put together."""

@@ -1,0 +1,18 @@
+"""`modular_converter.py`: the converter's command line, with short deltas woven, and written where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from scaffold.missing import write_missing
+from weave.stage import weaving
+
+from converter.cli import main as run
+from converter.workspace import PROJECT
+
+
+def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
+    """Run one command line; the exit status."""
+    return run(argv, project=project, stage=replace(weaving(project), write_missing=write_missing))

@@ -1,0 +1,80 @@
+"""A base: the modules of a model of transformers as text, and how its classes are called once they are gated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from converter.diagnostics import ConversionError, Diagnostic
+from converter.names import Casing, Rename
+from converter.values import Loader
+from weave.kinds import Kind
+from weave.modules import Module, read_module
+
+
+# How the names of causal language models end; of older ones (GPT-2) with the second
+CAUSAL, OLDER = "ForCausalLM", "LMHeadModel"
+CONVERSIONS = "transformers.conversion_mapping"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model of transformers, and the name in snake case of the gated model that is made from it."""
+
+    name: str
+    gated_name: str
+    kind: Kind  # of gate
+    casing: Casing
+    modeling: Module
+    configuration: Module
+    conversions: Module | None  # of checkpoints: transformers.conversion_mapping
+
+    @cached_property
+    def renaming(self) -> Rename:
+        """How the converter renames what it takes from this base."""
+        return Rename(self.casing.of_model(self.name), self.casing.of_model(self.gated_name))
+
+    def gated(self, name: str) -> str:
+        """The name of the gated class that stands for one of the base's."""
+        if name.endswith(OLDER):
+            name = name.removesuffix(OLDER) + CAUSAL
+        renamed = self.renaming.word(name)
+        return renamed if renamed != name else f"{self.kind.gate.prefix}{name}"
+
+    @cached_property
+    def gated_names(self) -> Mapping[str, str]:
+        """Every class of the base with the name of the gated one, but for those that are not named after the base.
+
+        The converter copies these as they are, so that a gated one would be made and never used.
+        """
+        modules = (self.modeling, self.configuration)
+        names = [name for module in modules for name in module.classes]
+        return {name: self.gated(name) for name in names if self.renaming.word(name) != name}
+
+
+def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader, casing: Casing) -> Base:
+    """Read the modules of a base.
+
+    Raises LookupError where there are none; ConversionError where one cannot be read.
+    """
+    modules = [f"transformers.models.{folder}.{kind}_{name}" for kind in ("modeling", "configuration")]
+    sources = [load(module) for module in modules]
+    if None in sources:
+        raise LookupError(next(module for module, source in zip(modules, sources) if source is None))
+    modeling, configuration = (read_module(source) for source in sources if source is not None)
+    conversions = load(CONVERSIONS)
+    return Base(
+        name,
+        gated_name,
+        kind,
+        casing,
+        modeling,
+        configuration,
+        read_module(conversions) if conversions is not None else None,
+    )
+
+
+def refuse(code: str, path: str, message: str, fix: str) -> ConversionError:
+    """The exception to raise for a problem of a base as a whole."""
+    return ConversionError(Diagnostic(code, path, 1, 1, message, fix))

@@ -1,0 +1,62 @@
+"""The configuration class of a base, as far as a delta repeats it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from dataclasses import dataclass
+
+from weave.base import Base
+
+
+_EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
+_ARGUMENTS = re.compile(r"^\s*(Args|Parameters|Arguments)\s*:\s*$", re.MULTILINE)
+_IGNORED = ("past_key_values",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a delta has to know of a base's configuration."""
+
+    name: str
+    model_type: str
+    decorators: tuple[str, ...]
+    documentation: str  # of the base's own fields, at the left margin
+    ignored: tuple[str, ...]  # `keys_to_ignore_at_inference`, with what the gates add to outputs
+    returns: bool  # whether `__post_init__` ends in a return, behind which nothing can be added
+
+
+def read_config(base: Base, name: str) -> Config:
+    """Read the class off the configuration module. Raises ConversionError (`no-config-class`)."""
+    module = base.configuration
+    node = module.classes.get(name)
+    model_type = module.attribute(node, "model_type") if node else None
+    if not isinstance(model_type, ast.Constant):
+        message = f"no class {name} with a model_type is defined here"
+        raise module.refuse(node, "no-config-class", message, "write this delta by hand")
+    post_init = module.own_method(node, "__post_init__")
+    ignored = _strings(module.attribute(node, "keys_to_ignore_at_inference"))
+    return Config(
+        name,
+        model_type.value,
+        tuple(ast.unparse(each) for each in node.decorator_list),
+        _documentation(node),
+        tuple(dict.fromkeys([*(ignored or _IGNORED), *base.kind.output_fields])),
+        bool(post_init) and isinstance(post_init.body[-1], ast.Return),
+    )
+
+
+def _documentation(node: ast.ClassDef) -> str:
+    text = ast.get_docstring(node, clean=True) or ""
+    example = _EXAMPLE.search(text)
+    text = text[: example.start()] if example else text
+    arguments = _ARGUMENTS.search(text)
+    if arguments:
+        text = textwrap.dedent(text[arguments.end() :].strip("\n"))
+    start = re.search(r"^\w+ \([`*\w]", text, re.MULTILINE)
+    return text[start.start() :].rstrip() if start else ""
+
+
+def _strings(node: ast.expr | None) -> list[str]:
+    return [each.value for each in getattr(node, "elts", []) if isinstance(each, ast.Constant)]

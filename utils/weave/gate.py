@@ -1,0 +1,58 @@
+"""A kind of gate as a value: what `modular/gates/<kind>/__init__.py` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Site(Enum):
+    """A place that a splice can go to; the parameters of its function name what the site offers."""
+
+    LAYER = "layer"  # the constructor of a gated layer, below what the base does: self, config
+    FEED_FORWARD_INPUT = "feed_forward_input"  # before a feed-forward part: hidden_states, and the asked arguments
+    FEED_FORWARD_OUTPUT = "feed_forward_output"  # behind it, before the residual is added: output
+    FEED_FORWARD_NORM = "feed_forward_norm"  # the same, where a norm stands behind the part
+    RESIDUAL_INSIDE = (
+        "residual_inside"  # in place of the part that adds the residual itself: output, residual, added, whole
+    )
+    HANDED_OUTPUT = (
+        "handed_output"  # in the class that adds the residual and is handed what the layer computed: output
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A keyword argument that gated forwards take and hand on to the layers."""
+
+    name: str
+    type: str
+    default: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """A small function whose body is spliced in at a site.
+
+    Its parameters stand for what the site offers; any other parameter is a name that another splice assigns.
+    """
+
+    site: Site
+    function: Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A kind of gate. Everything else about it is read off the modules that define it."""
+
+    attribute: str  # of a gated layer: "quality_gate"
+    prefix: str  # of every gated class: "QualityGate" for QualityGateLlamaModel
+    modules: tuple[str, ...]  # the modules beside the declaration that define it, in the order they are read
+    home: str  # the base whose gated model holds the definitions; others import them from there
+    asks: tuple[Argument, ...] = ()
+    splices: tuple[Splice, ...] = ()
+    exports: tuple[str, ...] = ()  # functions that generated packages export beside their classes
+    balanced: str | None = None  # the decorator of heads that compute a load balancing loss
+    sample: str = ""  # an argument of the configuration, for its example

@@ -1,0 +1,206 @@
+"""What a delta says of the base model and of each head: decorators, documentation, and forwards that hand on more."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from weave.base import Base
+from weave.modules import Function, Module
+from weave.plumbing import (
+    add_argument,
+    add_rest,
+    asks,
+    dedent_function,
+    has_rest,
+    indent_function,
+    split_example,
+    with_docstring,
+)
+from weave.stack import Head, Stack
+
+
+_OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
+_WEIGHED = re.compile(r"loss \+= self\.(\w+) \* aux_loss")
+_PLANS = re.compile(r"^\s*base_model_[te]p_plan\b", re.MULTILINE)  # of tensors or of experts
+
+
+@dataclass(frozen=True)
+class Part:
+    """The base model or a head in a delta."""
+
+    name: str
+    parent: str
+    output: str  # the gated output class
+    generic: str | None
+    decorators: tuple[str, ...]
+    documentation: str  # of the arguments of its forward, at the left margin
+    text: str  # the forward written out, where it has to hand on more than it does; else ""
+    prefix: str | None  # the name of the base model in it, where that is not what checkpoints say
+    plan: str = ""  # the base model's `_tp_plan`, where it has one
+    members: str = ""  # other members written out, since the base model's name in them would be renamed
+    coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
+
+
+def model_part(base: Base, stack: Stack, output: str) -> Part:
+    """The base model, which asks its layers for scores."""
+    module, node = base.modeling, stack.model
+    forward = _forward(module, node)
+    decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
+    if stack.container is None:
+        text = handing_on(base, forward, {ast.unparse(call.func) for call in stack.layer_calls})
+    else:
+        text = handing_on(base, forward, {f"self.{stack.container_name}"})
+    if not any("capture_outputs" in each for each in decorators):
+        decorators = ("capture_outputs", *decorators)
+        text = text or dedent_function(module, forward)
+    text = _without_tuples(text)
+    return Part(
+        base.gated(node.name),
+        node.name,
+        output,
+        None,
+        (*base.kind.decorators("Model", output), *decorators),
+        "",
+        indent_function(text) if text else "",
+        None,
+        plan=_plan(base, stack),
+    )
+
+
+def _without_tuples(text: str) -> str:
+    """An older forward that leaves it to the decorators to make tuples."""
+    return _OWN_TUPLES.sub("return_dict = True  # the decorators make tuples", text)
+
+
+def container_text(base: Base, stack: Stack) -> str:
+    """The forward of a container that does not hand on what layers are asked; empty where it does."""
+    if stack.container is None:
+        return ""
+    forward = _forward(base.modeling, stack.container)
+    text = handing_on(base, forward, {ast.unparse(call.func) for call in stack.layer_calls})
+    return indent_function(text) if text else ""
+
+
+def handing_on(base: Base, forward: Function, callees: set[str]) -> str:
+    """A forward with the question of the gates handed on to what it calls; empty where it hands on `**kwargs`."""
+    calls = [call for callee in callees for call in calls_of(forward, callee)]
+    if forward.args.kwarg and all(has_rest(call) for call in calls):
+        return ""
+    asked = base.kind.gate.asks
+    text = asks(dedent_function(base.modeling, forward), asked, is_documented(forward))
+    for each in asked:
+        text = add_argument(text, callees, f"{each.name}={each.name}")
+    return add_rest(text)
+
+
+def is_documented(forward: Function) -> bool:
+    """Whether transformers checks that every argument of a forward is documented."""
+    return any("auto_docstring" in ast.unparse(each) for each in forward.decorator_list)
+
+
+def _plan(base: Base, stack: Stack) -> str:
+    """`_tp_plan` with the gates, which every device has whole; "" where the base has no plan: it would be no more split."""
+    plan = base.modeling.attribute(stack.model, "_tp_plan")
+    if plan is None and not _PLANS.search(base.configuration.source.text):
+        return ""
+    pairs = zip(plan.keys, plan.values) if isinstance(plan, ast.Dict) else ()
+    entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs]
+    entries += [f'"{stack.layers_name}{path}": "{style}"' for path, style in base.kind.plan.items()]
+    return "{" + ", ".join(entries) + "}"
+
+
+def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
+    """A head, which hands on what it is asked to the base model."""
+    module, node = base.modeling, head.node
+    name, ours = base.gated(node.name), base.kind.decorators("ForCausalLM", output)
+    if head.generic:
+        prefix = _prefix(base, stack, node)
+        return Part(name, node.name, output, head.generic, tuple(ours), "", "", prefix)
+    forward = _forward(module, node)
+    decorators = [ast.unparse(each) for each in forward.decorator_list]
+    if head.inner is None:  # a model around the language model, which hands on what it does not know
+        return _around(base, head, name, output, ours)
+    calls = calls_of(forward, head.inner)
+    inner = head.inner.split(".")[1]
+    text = ""
+    renamed = base.renaming.word(inner) != inner
+    own_tuples = _OWN_TUPLES.search(module.text(forward))
+    if renamed or own_tuples or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
+        text = add_argument(add_rest(dedent_function(module, forward)), {head.inner}, f"**{rest_of(forward)}")
+    balances = "load_balancing_loss_func(" in ast.unparse(forward)
+    kept = [each for each in decorators if each != "can_return_tuple"]
+    if balances and base.kind.gate.balanced:
+        ours.append(base.kind.gate.balanced)
+    text = _without_tuples(text)
+    documentation = _documentation(forward)
+    if text:
+        text = indent_function(with_docstring(text, "\n\n".join(filter(None, [documentation, base.kind.example]))))
+    coefficient = _WEIGHED.search(ast.unparse(forward))
+    return Part(
+        name,
+        node.name,
+        output,
+        None,
+        (*ours, *kept),
+        documentation,
+        text,
+        None,
+        members=_written_out(base, stack, node, inner) if renamed else "",
+        coefficient=coefficient[1] if coefficient and coefficient[1] != "router_aux_loss_coef" else "",
+    )
+
+
+def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> Part:
+    module, node = base.modeling, head.node
+    forward = _forward(module, node)
+    if forward.args.kwarg is None:
+        message = f"{node.name}.forward takes no `**kwargs`, so that nothing would reach the gates"
+        raise module.refuse(forward, "no-head", message, "write the forward of this class in the delta")
+    kept = [text for each in forward.decorator_list if (text := ast.unparse(each)) != "can_return_tuple"]
+    return Part(name, node.name, output, None, (*ours, *kept), _documentation(forward), "", None)
+
+
+def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> str:
+    """The members of a head but its forward that name the base model, which the converter would rename."""
+    module, found = base.modeling, []
+    for member in node.body:
+        if not re.search(rf"\b{inner}\b", ast.unparse(member)) or getattr(member, "name", "") == "forward":
+            continue
+        first = min([member.lineno, *(each.lineno for each in getattr(member, "decorator_list", []))])
+        text = "\n".join(module.lines[first - 1 : member.end_lineno])
+        found.append(text.replace("super().__init__(", f"{base.gated(stack.pretrained.name)}.__init__(self, "))
+    return "\n\n".join(found)
+
+
+def _prefix(base: Base, stack: Stack, node: ast.ClassDef) -> str | None:
+    """The prefix of the causal language model, where a generic head has another and so finds no weight of it."""
+    own = base.modeling.attribute(node, "base_model_prefix")
+    usual = base.modeling.attribute(stack.pretrained, "base_model_prefix")
+    if isinstance(own, ast.Constant) and isinstance(usual, ast.Constant) and own.value != usual.value:
+        return usual.value
+    return None
+
+
+def calls_of(forward: Function, callee: str) -> list[ast.Call]:
+    """The calls of "self.model" in a forward."""
+    found = [call for call in ast.walk(forward) if isinstance(call, ast.Call)]
+    return [call for call in found if ast.unparse(call.func) == callee]
+
+
+def rest_of(forward: Function) -> str:
+    """The name of a forward's `**kwargs`, also where it has none yet."""
+    return forward.args.kwarg.arg if forward.args.kwarg else "kwargs"
+
+
+def _forward(module: Module, node: ast.ClassDef) -> Function:
+    forward = module.method(node, "forward")
+    if forward is None:
+        raise module.refuse(node, "no-forward", f"{node.name} has no forward", "write this delta by hand")
+    return forward
+
+
+def _documentation(forward: Function) -> str:
+    """The lines of a docstring that describe arguments."""
+    return split_example(ast.get_docstring(forward, clean=True) or "")[0]

@@ -1,0 +1,223 @@
+"""Kinds of gate, read as text from `gates/<kind>/`: the declared value, and the definitions that models are made of."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from converter.diagnostics import nearest
+from converter.source import Source
+from converter.values import Loader
+from weave.gate import Argument, Gate, Site, Splice
+from weave.modules import Module, names_in, read_module
+
+
+PACKAGE = "gates"
+_VALUES = {each.__name__: each for each in (Gate, Argument, Splice)}
+
+
+@dataclass(frozen=True)
+class Spliced:
+    """The function of a splice: its parameters but `self`, and its body as lines at the left margin."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: tuple[ast.stmt, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of gate: what its folder declares and defines."""
+
+    name: str  # "quality": of the folder
+    gate: Gate
+    declaration: Module
+    modules: tuple[Module, ...]
+    words: Mapping[str, str]  # what deltas may declare: the word, and the class of weave.place that it means
+
+    @cached_property
+    def splices(self) -> Mapping[Site, Spliced]:
+        """The functions to splice in, by their sites."""
+        return {each.site: each.function for each in self.gate.splices}
+
+    @cached_property
+    def definitions(self) -> Mapping[str, tuple[Module, ast.stmt]]:
+        """Everything the modules define, in their order; of a name defined twice, as `logger` is, the first."""
+        found: dict[str, tuple[Module, ast.stmt]] = {}
+        for module in self.modules:
+            for name, node in module.definitions.items():
+                found.setdefault(name, (module, node))
+        return found
+
+    @cached_property
+    def imports(self) -> Mapping[str, tuple[str, str | None]]:
+        """What the modules import from elsewhere: (module, name in it), or (module, None) for a module."""
+        found = {name: origin for module in self.modules for name, origin in module.imports.items()}
+        return {name: origin for name, origin in found.items() if not origin[0].startswith(f"{PACKAGE}.")}
+
+    @cached_property
+    def of_configurations(self) -> frozenset[str]:
+        """The definitions that configurations need, which their files therefore hold."""
+        return frozenset(self.reached([f"{self.gate.prefix}Config"]))
+
+    @property
+    def held(self) -> list[str]:
+        """The definitions that are no role: what the home of the gate holds as it stands."""
+        return [name for name in self.definitions if name not in self.roles]
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The classes that stand for those of a model: merged into the base's, they are never written themselves."""
+        return frozenset(f"{self.gate.prefix}{role}" for role in ("Config", "PreTrainedModel", "Model", "ForCausalLM"))
+
+    def role(self, name: str) -> tuple[Module, ast.ClassDef]:
+        """The class that says what the gate adds to one in this role: "Config", "PreTrainedModel", "ForCausalLM"."""
+        module, node = self.definitions[f"{self.gate.prefix}{name}"]
+        assert isinstance(node, ast.ClassDef)
+        return module, node
+
+    @cached_property
+    def output_fields(self) -> tuple[str, ...]:
+        """What the gate adds to an output, in the order of its fields; none where it adds nothing."""
+        found = self.definitions.get(f"{self.gate.prefix}Output")
+        members = found[1].body if found and isinstance(found[1], ast.ClassDef) else ()
+        return tuple(
+            each.target.id for each in members if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+        )
+
+    @cached_property
+    def plan(self) -> Mapping[str, str]:
+        """How tensor parallelism treats the weights of a layer's gate: the path behind that of the layers, and how."""
+        module, model = self.role("Model")
+        value = module.attribute(model, "_tp_plan")
+        found = ast.literal_eval(value) if value is not None else {}
+        return {path.removeprefix("layers"): style for path, style in found.items()}
+
+    @cached_property
+    def example(self) -> str:
+        """The example in the docstrings of heads, at the left margin."""
+        module, head = self.role("ForCausalLM")
+        forward = module.own_method(head, "forward")
+        return ast.get_docstring(forward) or "" if forward else ""
+
+    @property
+    def weights(self) -> list[str]:
+        """The names of a gate's weights, below its layer: "quality_gate.gate.weight"."""
+        return [f"{path.removeprefix('.*.')}.weight" for path in self.plan]
+
+    @property
+    def family(self) -> str:
+        """What the names of gated models begin with: "quality_gate_"."""
+        return f"{self.name}_gate_"
+
+    def decorators(self, role: str, output: str) -> list[str]:
+        """What the forward of a class in this role is decorated with, for the output class of a model."""
+        module, node = self.role(role)
+        forward = module.own_method(node, "forward")
+        own = re.compile(rf"\b{self.gate.prefix}Output\b")
+        return [own.sub(output, ast.unparse(each)) for each in forward.decorator_list] if forward else []
+
+    def reached(self, names: Iterable[str]) -> list[str]:
+        """Some definitions and all that they name, transitively."""
+        found = dict.fromkeys(name for name in names if name in self.definitions)
+        waiting = list(found)
+        for name in waiting:  # grows while it is walked
+            for other in sorted(names_in(self.definitions[name][1]) & set(self.definitions)):
+                if other not in found:
+                    found[other] = None
+                    waiting.append(other)
+        return list(found)
+
+    def named(self, text: str, prefix: str, module: str) -> str:
+        """A text of the definitions as a model has it: `prefix` for the gate's own, `module` for its module class."""
+        own = self.gate.prefix
+        text = re.sub(rf"\b{own}(?=[A-Z])", prefix, text)
+        return re.sub(rf"\b{own}\b", module, text)
+
+
+def read_kind(name: str, load: Loader, kinds: Iterable[str] = ()) -> Kind:
+    """The kind of gate that `gates/<name>/` declares.
+
+    Raises LookupError where there is no such folder, with the nearest of `kinds`; ConversionError (`bad-gate`) where
+    its declaration is no value of `weave.gate`.
+    """
+    source = load(f"{PACKAGE}.{name}")
+    if source is None:
+        raise LookupError(nearest(name, kinds) or "")
+    declaration = read_module(source)
+    value = declaration.definitions.get("GATE")
+    if not isinstance(value, ast.Assign):
+        raise source.refuse(1, 1, "bad-gate", "this kind of gate declares no `GATE`", "assign a Gate to it")
+    gate = _Reader(declaration).value(value.value)
+    if not isinstance(gate, Gate):
+        raise declaration.refuse(value, "bad-gate", "`GATE` is no Gate", "write `GATE = Gate(...)`")
+    return Kind(name, gate, declaration, _modules(name, gate, source, load), _words(declaration))
+
+
+def _modules(name: str, gate: Gate, source: Source, load: Loader) -> tuple[Module, ...]:
+    sources = {each: load(f"{PACKAGE}.{name}.{each}") for each in gate.modules}
+    for each, found in sources.items():
+        if found is None:
+            message = f"there is no module `{each}` beside this declaration"
+            raise source.refuse(1, 1, "bad-gate", message, "correct `modules`, or write that file")
+    return tuple(read_module(each) for each in sources.values() if each is not None)
+
+
+def _words(declaration: Module) -> dict[str, str]:
+    """The classes that derive from those of weave.place, and those of it that are handed on."""
+    own = {name: origin[1] or name for name, origin in declaration.imports.items() if origin[0] == "weave.place"}
+    derived = {
+        name: own[base.id]
+        for name, node in declaration.classes.items()
+        for base in node.bases
+        if isinstance(base, ast.Name) and base.id in own
+    }
+    return own | derived
+
+
+class _Reader:
+    """Reads the values of a declaration: literals, the classes of weave.gate, its sites, functions of the file."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+
+    def value(self, node: ast.expr) -> object:
+        """The value of an expression. Raises ConversionError (`bad-gate`)."""
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                return tuple(self.value(each) for each in items)
+            case ast.Attribute(value=ast.Name(id="Site"), attr=name) if name in Site.__members__:
+                return Site[name]
+            case ast.Name(id=name) if isinstance(self.module.definitions.get(name), ast.FunctionDef):
+                return self._function(self.module.definitions[name])
+            case ast.Call(func=ast.Name(id=name)) if name in _VALUES:
+                return self._made(_VALUES[name], node)
+        message = f"`{ast.unparse(node)}` is nothing that a gate can be declared with"
+        raise self._refuse(node, message, "use literals, functions of this file, and the classes of weave.gate")
+
+    def _made(self, make: Callable[..., object], node: ast.Call) -> object:
+        try:
+            return make(
+                *(self.value(each) for each in node.args),
+                **{str(each.arg): self.value(each.value) for each in node.keywords},
+            )
+        except TypeError as error:
+            raise self._refuse(node, f"`{make.__name__}`: {error}", "see utils/weave/gate.py") from None
+
+    def _function(self, node: ast.FunctionDef) -> Spliced:
+        first, *parameters = (each.arg for each in node.args.args)
+        if first != "self":
+            raise self._refuse(node, f"`{node.name}` does not take `self` first", "a splice becomes part of a method")
+        lines = self.module.lines[node.body[0].lineno - 1 : node.end_lineno]
+        indent = node.body[0].col_offset
+        text = "\n".join(line[indent:] for line in lines)
+        return Spliced(node.name, tuple(parameters), tuple(node.body), text)
+
+    def _refuse(self, node: ast.AST, message: str, fix: str) -> Exception:
+        return self.module.refuse(node, "bad-gate", message, fix)

@@ -1,0 +1,137 @@
+"""The gated layers of a delta: the base's, with a gate where the delta's anchors say."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+from converter.diagnostics import ConversionError, nearest
+from weave.anchors import Misfit
+from weave.base import Base
+from weave.declaration import Declaration, Declared
+from weave.gate import Site
+from weave.handed import hand, scale_handed
+from weave.heads import is_documented
+from weave.modules import Function
+from weave.names import names_of
+from weave.place import Place, Scaled
+from weave.plumbing import asks, dedent_function, indent_function, rename
+from weave.splice import splice
+from weave.stack import Stack
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One class of decoder layers with a gate, or the class that adds the residual for such a layer."""
+
+    name: str
+    parent: str
+    parameters: (
+        str  # of its constructor, "config: QualityGateMistralConfig, layer_idx: int"; "" where it has none of its own
+    )
+    arguments: str  # for the base's, "config, layer_idx"
+    set_up: str  # what the constructor does besides, indented as its body
+    forward: str  # as a member of the class
+    places: tuple[str, ...] = ()  # "file:line" of the base's statements that the gates stand before
+    members: str = ""  # other methods that the gate changes
+
+
+def gated_layers(base: Base, stack: Stack, declaration: Declaration) -> tuple[Layer, ...]:
+    """The classes that a delta declares a place in, woven. Raises ConversionError at the delta's line."""
+    weaver = _Weaver(base, stack, declaration)
+    return tuple(weaver.layer(each) for each in declaration.places.values())
+
+
+class _Weaver:
+    def __init__(self, base: Base, stack: Stack, declaration: Declaration) -> None:
+        self.base, self.stack, self.declaration = base, stack, declaration
+        self.module, self.kind, self.names = base.modeling, base.kind, base.gated_names
+
+    def layer(self, declared: Declared) -> Layer:
+        """One class with what its anchors put into it."""
+        node = self.module.classes[declared.parent or ""]
+        forward = self.module.method(node, "forward")
+        if forward is None:
+            raise self._refuse(declared, f"{node.name} has no forward", "declare the place in the layer's class")
+        text = dedent_function(self.module, forward)
+        try:
+            if isinstance(declared.place, Scaled):
+                scaled = scale_handed(text, declared.place, self.kind.splices)
+                return Layer(declared.name, node.name, "", "", "", self._member(scaled))
+            assert declared.place is not None
+            own, lines, members = self._forward(node, text, declared.place)
+        except Misfit as problem:
+            raise self._misfit(declared, node, forward, problem) from None
+        asked = asks(own, self.kind.gate.asks, is_documented(forward))
+        places = tuple(f"{self.module.source.path}:{forward.lineno + line - 1}" for line in lines)
+        layer = self._constructed(declared, node)
+        return replace(layer, forward=self._member(asked), places=places, members=members)
+
+    def _forward(self, node: ast.ClassDef, text: str, place: Place) -> tuple[str, tuple[int, ...], str]:
+        """The forward with the gate, the lines where it stands, and other methods that hand something on."""
+        if place.hands is None:
+            woven = splice(text, place, self.kind.splices)
+            return woven.text, woven.lines, ""
+        chunk = self.module.method(node, place.reads.removeprefix("self."))
+        if chunk is None:
+            raise Misfit(f"the class has no method that `{place.reads}` could be")
+        handing = hand(text, dedent_function(self.module, chunk), place, self.kind.splices)
+        return handing.forward, (handing.line,), self._member(handing.chunk) if handing.chunk else ""
+
+    def _member(self, text: str) -> str:
+        return indent_function(rename(text, self.names))
+
+    def _constructed(self, declared: Declared, node: ast.ClassDef) -> Layer:
+        init = self.module.method(node, "__init__")
+        if init is None or "config" not in (each.arg for each in init.args.args):
+            fix = "write its constructor in this delta"
+            raise self._refuse(declared, f"{node.name} is not made from a configuration alone", fix)
+        if self.base.renaming.word(node.name) == node.name:
+            message = f"{node.name} is not named after its model: {self.stack.model.name} would go on building it without a gate"
+            raise self._refuse(declared, message, "gate another base, or write a modular file by hand")
+        parameters, arguments = _constructor(init, self.base.gated(self.stack.config), self.names)
+        return Layer(declared.name, node.name, parameters, arguments, self._set_up(declared), "")
+
+    def _set_up(self, declared: Declared) -> str:
+        """What the constructor does for the gate; with `when`, the gate itself under a condition."""
+        spliced = self.kind.splices[Site.LAYER]
+        names = names_of(self.base, self.stack)
+        text = self.kind.named(spliced.text, names.prefix, names.module)
+        when = declared.place.when if isinstance(declared.place, Place) else None
+        if when:
+            attribute = f"self.{self.kind.gate.attribute} = "
+            lines = text.split("\n")
+            own = [number for number, line in enumerate(lines) if line.startswith(attribute)]
+            for number in own:
+                lines[number] = f"if {when}:\n    {lines[number]}"
+            text = "\n".join(lines)
+        return "\n".join(f"        {line}" if line else "" for line in text.split("\n"))
+
+    def _misfit(self, declared: Declared, node: ast.ClassDef, forward: Function, problem: Misfit) -> ConversionError:
+        line = forward.lineno + problem.line - 1
+        place = f"{self.module.source.path}:{line}"
+        wanted = re.search(r"`([^`]+)`", str(problem))
+        close = nearest(wanted[1], _callees(forward)) if wanted else None
+        fix = f"did you mean `{close}`?" if close else "name the place in the base's own words, as its forward is now"
+        message = f"{node.name}.forward ({place}): {problem}"
+        return self.declaration.refuse(declared.anchor, "anchor-misfit", message, fix)
+
+    def _refuse(self, declared: Declared, message: str, fix: str) -> ConversionError:
+        return self.declaration.refuse(declared.anchor or declared.node, "no-place", message, fix)
+
+
+def _callees(function: Function) -> Iterable[str]:
+    return sorted({ast.unparse(each.func) for each in ast.walk(function) if isinstance(each, ast.Call)})
+
+
+def _constructor(init: Function, config: str, names: Mapping[str, str]) -> tuple[str, str]:
+    """The parameters of a layer's constructor, and how they are handed on."""
+    own = deepcopy(init.args)
+    for each in own.args:
+        if each.arg == "config":
+            each.annotation = ast.Name(config)
+    parameters = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), ast.unparse(own))
+    return parameters.removeprefix("self, "), ", ".join(each.arg for each in own.args[1:])

@@ -1,0 +1,111 @@
+"""What a base may do that scores cannot follow: it is refused before anything is written."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+
+from converter.diagnostics import ConversionError
+from weave.modules import Function, Module, assigned_calls, is_self, names_in
+
+
+_FIX = "write this delta by hand"
+
+
+def check_runs(module: Module, model: ast.ClassDef, container: str | None, calls: Iterable[ast.Call]) -> None:
+    """Refuse a model whose scores could not be told apart, or are not of the tokens.
+
+    Each layer has to run once for each token of each input; layers that training drops at random do not count, and those
+    that are left out for want of an image have no gate.
+    """
+    forward = module.method(model, "forward")
+    problems = [
+        *_repeated(module, model, forward, container, set(calls)),
+        *_foreign(module, model, forward),
+        *_unmasked(module, model, forward),
+    ]
+    if problems:
+        raise problems[0]
+
+
+def left_out(module: Module, model: ast.ClassDef, calls: Iterable[ast.Call]) -> frozenset[str]:
+    """The classes of layers that a forward leaves out for some inputs: of images, where there are none.
+
+    `if idx in self.cross_attention_layers and ...: continue` leaves out what is made under the same condition.
+    """
+    forward, init = module.method(model, "forward"), module.own_method(model, "__init__")
+    kinds = {kind for loop, _ in _skips(forward, set(calls)) for kind in _kinds(loop)}
+    made = [node for node in ast.walk(init) if isinstance(node, ast.If) and kinds & _kinds(node.test)] if init else []
+    names = {name for node in made for each in node.body for name in names_in(each)}
+    return frozenset(names & set(module.classes))
+
+
+def _kinds(tree: ast.AST) -> set[str]:
+    """What the numbers of layers are looked up in: "self.cross_attention_layers"."""
+    tests = [each for each in ast.walk(tree) if isinstance(each, ast.Compare) and isinstance(each.ops[0], ast.In)]
+    return {ast.unparse(each.comparators[0]) for each in tests if is_self(each.comparators[0])}
+
+
+def _skips(forward: Function, calls: set[ast.Call]) -> Iterable[tuple[ast.For, ast.Continue]]:
+    """The loops over layers that leave some out, other than at random in training, and where."""
+    for loop in (node for node in ast.walk(forward) if isinstance(node, ast.For)):
+        inside = list(ast.walk(loop))
+        if calls & set(inside) and "layerdrop" not in ast.unparse(loop):
+            yield from ((loop, each) for each in inside if isinstance(each, ast.Continue))
+
+
+def _repeated(
+    module: Module, model: ast.ClassDef, forward: Function, container: str | None, calls: set[ast.Call]
+) -> Iterable[ConversionError]:
+    for loop in (node for node in ast.walk(forward) if isinstance(node, ast.For) and container):
+        runs = [each for each in ast.walk(loop) if isinstance(each, ast.Call)]
+        runs = [each for each in runs if ast.unparse(each.func) == f"self.{container}"]
+        if runs:
+            message = f"{model.name} runs its layers several times for a token, and its scores would be of no layer"
+            yield module.refuse(runs[0], "no-order", message, _FIX)
+    for _, skip in _skips(forward, calls) if not left_out(module, model, calls) else ():
+        message = f"{model.name} leaves out layers for some inputs, and its scores could not be told apart"
+        yield module.refuse(skip, "no-order", message, _FIX)
+
+
+def _foreign(module: Module, model: ast.ClassDef, forward: Function) -> Iterable[ConversionError]:
+    calls = [node for node in ast.walk(forward) if isinstance(node, ast.Call)]
+    for call in (each for each in calls if ".reshape(-1, self.num_codebooks" in ast.unparse(each)):
+        message = f"the rows of {model.name}'s inputs are codebooks, not samples that a quality could be known of"
+        yield module.refuse(call, "no-samples", message, _FIX)
+    for call in calls:
+        joined = re.fullmatch(r"torch\.cat\((.*), (?:dim=)?1\)", ast.unparse(call), re.DOTALL)
+        if joined and re.search(r"hidden_states|embedding_output|\binput_ids\b", joined[1]):
+            message = f"{model.name} sets other positions beside its tokens here, whose scores would be of no text"
+            yield module.refuse(call, "no-samples", message, _FIX)
+    if "input_ids" not in (each.arg for each in [*forward.args.args, *forward.args.kwonlyargs]):
+        message = f"{model.name} is given no tokens, and its layers may see something else: patches of them, for one"
+        yield module.refuse(forward, "no-samples", message, _FIX)
+
+
+def _unmasked(module: Module, model: ast.ClassDef, forward: Function) -> Iterable[ConversionError]:
+    """A mask that is asked for and has no effect: `if attention_mask is not None: warn(...)`."""
+    read = [each for each in ast.walk(forward) if isinstance(each, ast.Name) and each.id == "attention_mask"]
+    tests = [each for node in ast.walk(forward) if isinstance(node, ast.If) for each in ast.walk(node.test)]
+    if read and set(read) <= set(tests):
+        message = f"{model.name} takes an attention mask and ignores it: padding would change the scores of a sample"
+        yield module.refuse(read[0], "no-samples", message, _FIX)
+
+
+def check_makes_models(module: Module, owner: ast.ClassDef) -> None:
+    """Refuse a class that leaves it to AutoModel, and so to its configuration, whose layers it has."""
+    for name, call, _ in assigned_calls(module.own_method(owner, "__init__")):
+        if ast.unparse(call.func) == "AutoModel.from_config":
+            message = f"{owner.name} has the layers of another model: `self.{name}` is what its configuration says"
+            fix = "gate that model by its own name, the `model_type` of the inner configuration"
+            raise module.refuse(call, "no-base-model", message, fix)
+
+
+def check_imports(module: Module, definitions: Iterable[str]) -> None:
+    """Refuse a base whose functions import from files beside it, which a generated file does not have."""
+    for name in definitions:
+        for node in ast.walk(module.definitions[name]):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                message = f"`{name}` imports `{node.module}`, a file beside it, which would not stand alone"
+                raise module.refuse(node, "no-standalone", message, _FIX)

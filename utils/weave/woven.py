@@ -1,0 +1,281 @@
+"""The pipeline: a short delta -> the modular file that it stands for. Text to text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rendering.render import render
+
+from converter.diagnostics import ConversionError, nearest
+from converter.names import Casing
+from converter.source import Source
+from converter.values import Loader
+from weave.base import Base, load_base
+from weave.closure import circular, other_configs, reached
+from weave.configs import read_config
+from weave.declaration import Declaration, gate_of, read_declaration
+from weave.heads import Part, container_text, head_part, model_part
+from weave.imports import import_block
+from weave.kinds import Kind, read_kind
+from weave.layers import Layer, gated_layers
+from weave.limits import check_imports
+from weave.mappings import gate_restored, mapped_names
+from weave.modules import Module, names_in, read_module
+from weave.names import names_of
+from weave.outputs import needs_mixin, output_classes
+from weave.overrides import Overrides
+from weave.plumbing import rename_members
+from weave.roles import Pretrained, Roles
+from weave.stack import Stack, is_head, read_stack, with_heads
+
+
+TEMPLATE = "woven_delta.py.j2"
+
+
+@dataclass(frozen=True)
+class Woven:
+    """A modular file, and what was found on the way."""
+
+    source: Source
+    layers: tuple[Layer, ...]
+    ungated: tuple[str, ...]  # the base's classes of layers without a gate, and without one inside that has one
+
+
+def weave(delta: Source, gated_name: str, load: Loader, casing: Mapping[str, str]) -> Woven:
+    """Write out a short delta: the modular file that the converter expands. Opens no file.
+
+    Args:
+        delta: the short delta.
+        gated_name: the name of the model in snake case, "quality_gate_mistral".
+        load: finds modules as text: those of the base, and of the kind of gate.
+        casing: model name -> CamelCase, as the release has it.
+
+    Raises:
+        ConversionError: with the line of the delta, or of the base, that the weave cannot follow.
+    """
+    kind = _kind(delta, load)
+    declaration = read_declaration(delta, kind)
+    table = Casing(casing)
+    try:
+        base = load_base(declaration.model, declaration.folder, gated_name, kind, load, table)
+    except LookupError as missing:
+        raise _unknown_base(declaration, str(missing), table) from None
+    stack = _declared_heads(base, read_stack(base), declaration)
+    overrides = Overrides(declaration, base)
+    layers = gated_layers(base, stack, declaration)
+    body = overrides.merge(_Values(base, stack, layers, overrides.configs).rendered())
+    imports = import_block(body, base, overrides.imports)
+    text = "\n".join([overrides.header, overrides.docstring, "", imports, "", "", body.lstrip("\n")])
+    gated = {each.parent for each in layers}
+    ungated = tuple(each.name for each in stack.layers if each.name not in gated and not names_in(each) & gated)
+    return Woven(replace(delta, text=text), layers, ungated)
+
+
+def _declared_heads(base: Base, stack: Stack, declaration: Declaration) -> Stack:
+    """The stack with the models around the language model that the delta has classes for."""
+    return with_heads(
+        base, stack, [each.parent for each in declaration.classes if is_head(base, stack, each.parent or "")]
+    )
+
+
+def _kind(delta: Source, load: Loader) -> Kind:
+    statement, name = gate_of(read_module(delta))
+    try:
+        return read_kind(name, load)
+    except LookupError:
+        message = f"there is no kind of gate called {name!r}"
+        raise delta.refuse(
+            statement.lineno, 1, "unknown-gate", message, f"write gates/{name}/, or correct the name"
+        ) from None
+
+
+def _unknown_base(declaration: Declaration, module: str, casing: Casing) -> ConversionError:
+    close = nearest(declaration.folder, casing.models)
+    fix = f"did you mean `{close}`?" if close else "name a model that this transformers has"
+    node = next(each for each in declaration.module.tree.body if declaration.folder in ast.unparse(each))
+    return declaration.refuse(node, "unknown-base", f"this transformers has no {module}", fix)
+
+
+class _Values:
+    """What the template says of a base."""
+
+    def __init__(self, base: Base, stack: Stack, layers: tuple[Layer, ...], configs: list[str]) -> None:
+        self.base, self.stack, self.layers, self.written_configs = base, stack, layers, configs
+        self.gated = base.gated_names
+        self.names = names_of(base, stack)
+        self.roles = Roles(base, self.names)
+        self.outputs = output_classes(base, stack, self.names)
+        self.config = read_config(base, stack.config)
+
+    def rendered(self) -> str:
+        """The template filled in, but for imports and what stands above them."""
+        values = self.all()
+        body = render(TEMPLATE, **values)
+        early, held, late = self.roles.definitions(body)
+        values |= {"configuration_definitions": early, "definitions": held, "head_definitions": late}
+        return render(TEMPLATE, **values)
+
+    def all(self) -> dict[str, object]:
+        """Every value of the template but the definitions, which are what these need."""
+        base, stack, names = self.base, self.stack, self.gated
+        model, heads = self._model(), self._heads()
+        recorded, in_model = self._recorded()
+        pretrained = self._pretrained()
+        inside = rename_members(container_text(base, stack), names)
+        texts = [*recorded.values(), *(each.forward for each in self.layers), model.text, inside]
+        texts += [text for head in heads for text in (head.text, head.members)]
+        stubs, later = self._stubs(texts, {pretrained.name, model.name, *(head.name for head in heads)}, bool(inside))
+        earlier, others = self._configs(later)
+        mappings = self._mappings((model, *heads))
+        gate = self.roles.texts(self.config.returns, needs_mixin(tuple(self.outputs.values())))
+        return {
+            "names": self.names,
+            "package": base.gated_name,
+            "family": base.kind.family,
+            "gate": gate,
+            "gated_config": base.gated(self.config.name),
+            "exported_configs": [name for name in self.written_configs if name != base.gated(self.config.name)],
+            "config": self.config,
+            "outputs": tuple(self.outputs.values()),
+            "configuration_definitions": [],
+            "definitions": [],
+            "head_definitions": [],
+            "stubs": stubs,
+            "later_stubs": [(names[name], name) for name in later if name in names],
+            "earlier_configs": earlier,
+            "other_configs": others,
+            "layers": self.layers,
+            "pretrained": pretrained,
+            "recorded": recorded,
+            "records_in_model": in_model,
+            "shares_classes": bool(earlier or others),
+            "container": (base.gated(stack.container.name), stack.container.name)
+            if inside and stack.container
+            else None,
+            "container_text": inside,
+            "model": model,
+            "whole": base.gated(stack.whole),
+            "heads": heads,
+            "mappings": mappings,
+            "restored": self._restored(mappings),
+        }
+
+    def _model(self) -> Part:
+        members = self.gated | self._renamed_methods(self.stack.model)
+        part = model_part(self.base, self.stack, self.outputs[self.stack.output].name)
+        return _renamed(part, members)
+
+    def _heads(self) -> tuple[Part, ...]:
+        heads = (head_part(self.base, self.stack, head, self.outputs[head.output].name) for head in self.stack.heads)
+        return tuple(_renamed(head, self.gated) for head in heads)
+
+    def _recorded(self) -> tuple[dict[str, str], bool]:
+        """`_can_record_outputs` of the base and of the gate, and whether the base model has it."""
+        module = self.base.modeling
+        own = self.roles.recorded()
+        for owner in (self.stack.model, self.stack.pretrained):
+            value = module.attribute(owner, "_can_record_outputs")
+            if isinstance(value, ast.Dict):
+                pairs = zip(value.keys, value.values)
+                entries = {ast.unparse(key): _words(ast.unparse(each), self.gated) for key, each in pairs if key}
+                return entries | own, owner is self.stack.model
+        return own, False
+
+    def _pretrained(self) -> Pretrained:
+        node = self.stack.pretrained
+        return self.roles.pretrained(node, _kept_prefix(self.base, node), _initializes_models(self.base, node))
+
+    def _stubs(
+        self, texts: list[str], parts: set[str], with_container: bool
+    ) -> tuple[list[tuple[str, str]], list[str]]:
+        """The classes of the base that the delta names and does not define otherwise, and those that stand later."""
+        base, stack, module = self.base, self.stack, self.base.modeling
+        defined = parts | {each.name for each in self.layers} | {each.name for each in self.outputs.values()}
+        if with_container and stack.container:
+            defined.add(base.gated(stack.container.name))
+        found = _named(base, texts, self.gated, defined)
+        models = [parent for _, parent in found if is_model(module, parent)]
+        known = [*self._roots(), stack.pretrained.name, *(each.parent for each in self.outputs.values())]
+        later = [*circular(base, stack.pretrained.name, [*known, *models]), *models]
+        check_imports(module, reached(module, [*known, *later]))
+        return [(name, parent) for name, parent in found if parent not in later], later
+
+    def _roots(self) -> list[str]:
+        heads = (head.node.name for head in self.stack.heads)
+        return [self.stack.model.name, *heads, *(each.parent for each in self.layers)]
+
+    def _configs(self, later: list[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Other configurations that come along: those that the gated one names itself, and the rest."""
+        base, names = self.base, self.gated
+        known = [*self._roots(), self.stack.pretrained.name, *(each.parent for each in self.outputs.values()), *later]
+        found = [each for each in other_configs(base, known, self.config.name) if each in names]
+        inner = reached(base.configuration, [self.config.name])
+        earlier = [(names[name], name) for name in found if name in inner]
+        return earlier, [(names[name], name) for name in found if name not in inner]
+
+    def _mappings(self, parts: Iterable[Part]) -> list[tuple[str, str]]:
+        """The gated names that need the checkpoint conversions of the base, each with the base's name."""
+        known = mapped_names(self.base.conversions)
+        config = self.config
+        named = [(f"{self.base.kind.family}{config.model_type}", config.model_type)]
+        named += [(part.name, part.parent) for part in parts]
+        return [(ours, theirs) for ours, theirs in named if theirs in known]
+
+    def _restored(self, mappings: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Names of the gate's weights that conversions of the base would change, and what they are to be again."""
+        conversions = self.base.conversions
+        return sorted(
+            {
+                pair
+                for _, theirs in mappings
+                for weight in self.base.kind.weights
+                for pair in gate_restored(conversions, theirs, weight)
+            }
+        )
+
+    def _renamed_methods(self, node: ast.ClassDef) -> dict[str, str]:
+        """The methods of a class that the converter renames, since they are named after the model."""
+        own = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+        return {name: new for name in own if (new := self.base.renaming.word(name)) != name}
+
+
+def _named(base: Base, texts: list[str], names: Mapping[str, str], defined: set[str]) -> list[tuple[str, str]]:
+    """The classes of the base that texts name: (gated name, base's name), in the base's order."""
+    old = {new: name for name, new in names.items() if name in base.modeling.classes}
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    used = words | {names[word] for word in words & set(base.modeling.classes) & set(names)}
+    order = {name: place for place, name in enumerate(base.modeling.classes)}
+    found = sorted((name for name in used & set(old) if name not in defined), key=lambda name: order[old[name]])
+    return [(name, old[name]) for name in found]
+
+
+def is_model(module: Module, name: str) -> bool:
+    """Whether a class of a base derives from its PreTrainedModel, and so has to stand behind it."""
+    ancestors = module.lineage(module.classes[name])[1:]
+    return any(each.name.endswith("PreTrainedModel") for each in ancestors)
+
+
+def _initializes_models(base: Base, node: ast.ClassDef) -> bool:
+    """Whether `_init_weights` does something for models, which have no weights of their own."""
+    module = base.modeling
+    initialize = module.own_method(node, "_init_weights")
+    named = [module.classes[name] for name in names_in(initialize) & set(module.classes)] if initialize else []
+    return any(node in module.lineage(each)[1:] for each in named)
+
+
+def _kept_prefix(base: Base, node: ast.ClassDef) -> str | None:
+    """`base_model_prefix`, where the converter would rename it and so lose the weights of checkpoints."""
+    prefix = base.modeling.attribute(node, "base_model_prefix")
+    value = prefix.value if isinstance(prefix, ast.Constant) else None
+    return value if value and base.renaming.word(value) != value else None
+
+
+def _renamed(part: Part, names: Mapping[str, str]) -> Part:
+    return replace(part, text=rename_members(part.text, names), members=rename_members(part.members, names))
+
+
+def _words(text: str, names: Mapping[str, str]) -> str:
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), text)
