@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from scaffold.modules import Module, assigned_calls, is_self
 
 
-_FEED_FORWARD = re.compile(r"mlp|feed_?forward|ffn?|moe|experts?|fc1|fc2|ff", re.IGNORECASE)
+_FEED_FORWARD = re.compile(r"mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc1|fc2|ff", re.IGNORECASE)
 _WORDS = re.compile(r"_|(?<=[a-z])(?=[A-Z])")
 _OTHER = re.compile(
     r"norm|dropout|router|gate$|^has_|_hc$|_input$|conv|connection|scale|post_|residual", re.IGNORECASE

@@ -1,0 +1,56 @@
+"""The places of a gate in the layers of a base: each layer's, by the first finder that knows how it is spelt."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from scaffold.feedforward import feed_forward_names
+from scaffold.find import Base
+from scaffold.modules import Module
+from scaffold.sites.table import FEED_FORWARD, Finder
+from scaffold.sites.values import Found, NoPlace
+from scaffold.stack import Stack
+
+
+BY_HAND = "write this delta by hand"
+
+
+def find_places(base: Base, stack: Stack, finders: Sequence[Finder] = FEED_FORWARD) -> dict[str, Found]:
+    """The places of each layer of a base that has the site, by the name of its class.
+
+    Raises ConversionError: `no-feed-forward` where no layer has it, `no-place` where one has no place for a gate.
+    """
+    module = base.modeling
+    found = {node.name: place for node in stack.layers if (place := find_place(module, node, finders))}
+    if not found:
+        message = f"no layer of {stack.model.name} has a feed-forward part that a gate could be put before"
+        where = stack.layers[0] if stack.layers else stack.model
+        raise module.refuse(where, "no-feed-forward", message, "choose a base with attention and feed-forward parts")
+    for name in found:
+        _check_class(base, stack, module.classes[name])
+    return found
+
+
+def find_place(module: Module, layer: ast.ClassDef, finders: Sequence[Finder] = FEED_FORWARD) -> Found | None:
+    """The place of one layer's gate; None where it has no such site. Raises ConversionError (`no-place`)."""
+    names = feed_forward_names(module, layer)
+    try:
+        return next(filter(None, (each.find(module, layer, names) for each in finders)), None)
+    except NoPlace as problem:
+        message = f"{layer.name}: {problem}"
+        raise module.source.refuse(problem.line, 1, "no-place", message, BY_HAND) from None
+
+
+def _check_class(base: Base, stack: Stack, node: ast.ClassDef) -> None:
+    """Refuse a layer that cannot be made with a gate, or that the base would go on making without one."""
+    module = base.modeling
+    init = module.method(node, "__init__")
+    if init is None or "config" not in (each.arg for each in init.args.args):
+        message = f"{node.name} is not made from a configuration alone"
+        raise module.refuse(init or node, "no-place", message, BY_HAND)
+    if base.renaming.word(node.name) == node.name:
+        message = (
+            f"{node.name} is not named after its model: {stack.model.name} would go on building it without a gate"
+        )
+        raise module.refuse(node, "no-place", message, f"{BY_HAND}, with a constructor that builds yours")

@@ -1,0 +1,133 @@
+"""The text of a short delta: the base, the gate, and where it goes in each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from converter.diagnostics import ConversionError, Diagnostic
+from converter.style import style
+from converter.workspace import PROJECT, find_transformers
+from scaffold.feedforward import feed_forward_names
+from scaffold.find import Base, find_base
+from scaffold.limits import left_out
+from scaffold.modules import names_in
+from scaffold.places import find_places
+from scaffold.sites.values import Declared, Found
+from scaffold.stack import Stack, read_stack
+from scaffold.title import title
+
+
+_STYLE = PROJECT / "pyproject.toml"
+_TEXT = '''\
+# SPDX-License-Identifier: Apache-2.0
+"""{said}"""
+
+from gates.{kind} import {words}
+from transformers.models.{base} import modeling_{base} as base
+
+
+{classes}
+'''
+_CLASS = """\
+class {name}(base.{parent}):
+    {attribute} = {declared}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GateNames:
+    """What a delta says of a kind of gate."""
+
+    kind: str  # its folder in modular/gates: "quality"
+    attribute: str  # of a layer
+    prefix: str  # of the classes of gated models, and the name of the word that declares a place
+    phrase: str  # what a model has: "a quality gate on the input of every feed-forward network"
+
+    def file(self, base: str) -> str:
+        """The name of the file that the delta of a base is kept in."""
+        return f"modular_{self.attribute}_{base}.py"
+
+
+@dataclass(frozen=True, slots=True)
+class ShortDelta:
+    """A short delta and what was found on the way."""
+
+    name: str
+    text: str
+    places: tuple[str, ...]  # "file:line" of the statements of the base that gates stand before
+    layers: tuple[str, ...]  # the classes of layers with a gate
+    ungated: tuple[str, ...]  # those without, and without a layer inside that has one
+
+
+def short_delta(name: str, gate: GateNames, package: Path | None = None) -> ShortDelta:
+    """Write the short delta that gates a base of transformers ("mistral"). Reads its modules as text; writes no file.
+
+    `package` is the folder of a transformers; without one, of the installed one.
+
+    Raises:
+        ConversionError: the place of a gate cannot be told from the base's text. The diagnostic has the reason and the
+            line.
+    """
+    base = find_base(name, package or find_transformers())
+    stack = read_stack(base)
+    places = find_places(base, stack)
+    ungated = [each for each in stack.layers if each.name not in places and not names_in(each) & set(places)]
+    lines = (f"{base.modeling.source.path}:{line}" for found in places.values() for line in found.lines)
+    text = render_short(base, stack, places, gate)
+    return ShortDelta(name, text, tuple(lines), tuple(places), tuple(each.name for each in ungated))
+
+
+def render_short(base: Base, stack: Stack, places: Mapping[str, Found], gate: GateNames) -> str:
+    """The text of the short delta that declares these places, as ruff formats it."""
+    declared: dict[str, Declared] = {}
+    for found in places.values():
+        declared |= found.declared
+    words = {_word(each, gate) for each in declared.values()}
+    classes = [
+        _CLASS.format(
+            name=f"{gate.prefix}{parent}", parent=parent, attribute=gate.attribute, declared=_written(each, gate)
+        )
+        for parent, each in declared.items()
+    ]
+    text = _TEXT.format(
+        said=_said(base, stack, gate),
+        kind=gate.kind,
+        words=", ".join(sorted(words)),
+        base=base.name,
+        classes="\n\n".join(classes),
+    )
+    return _styled(gate.file(base.name), text)
+
+
+def _word(declared: Declared, gate: GateNames) -> str:
+    """The name of what declares a place: the gate's own for a layer, `Scaled` for a class that only scales."""
+    return gate.prefix if "reads" in declared.__dataclass_fields__ else type(declared).__name__
+
+
+def _written(declared: Declared, gate: GateNames) -> str:
+    """A place as a delta writes it: what is not said is left out, and the name of what is scaled comes first."""
+    said = {each.name: getattr(declared, each.name) for each in fields(declared)}
+    first = [repr(said.pop("name"))] if "name" in said else []
+    return f"{_word(declared, gate)}({', '.join([*first, *(f'{key}={value!r}' for key, value in said.items() if value)])})"
+
+
+def _said(base: Base, stack: Stack, gate: GateNames) -> str:
+    """What the docstring says: the model and its gate, and which layers have none."""
+    module = base.modeling
+    first = f"{title(base, stack)} with {gate.phrase}."
+    optional = left_out(module, stack.container or stack.model, stack.layer_calls)
+    without = sorted(name for name in optional if feed_forward_names(module, module.classes[name]))
+    if not without:
+        return first
+    return f"{first}\n\nNo gate in {', '.join(without)}, which some inputs leave out: scores are of the same layers for all.\n"
+
+
+def _styled(file: str, text: str) -> str:
+    """The text as ruff formats it. Raises ConversionError (`invalid-output`) where it is no Python."""
+    path = f"modular/{file}"
+    styled = style({path: text}, _STYLE)
+    if path not in styled.texts:
+        raise ConversionError(Diagnostic("invalid-output", path, 1, 1, "the delta is no Python", "report this fault"))
+    return styled.texts[path]

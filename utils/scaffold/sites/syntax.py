@@ -1,0 +1,118 @@
+"""Small questions about the statements and expressions of a function."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from scaffold.modules import is_self
+
+
+Block = list[ast.stmt]
+Step = tuple[Block, int]  # a block of statements, and which of them
+_COMPOUND = ("body", "orelse", "finalbody")
+
+
+def blocks(node: ast.AST) -> Iterator[Block]:
+    """The blocks that stand directly in a function or a compound statement."""
+    for field in _COMPOUND:
+        block = getattr(node, field, None)
+        if isinstance(block, list) and block:
+            yield block
+    for part in [*getattr(node, "handlers", ()), *getattr(node, "cases", ())]:
+        yield part.body
+
+
+def is_simple(statement: ast.stmt) -> bool:
+    """Whether a statement holds no block."""
+    return next(blocks(statement), None) is None
+
+
+def path_to(function: ast.AST, node: ast.AST) -> list[Step]:
+    """The statements that a node stands in, each in its block, outermost first."""
+    for block in blocks(function):
+        for index, statement in enumerate(block):
+            if contains(statement, node):
+                return [(block, index), *path_to(statement, node)]
+    return []
+
+
+def exclusive(function: ast.AST, nodes: Iterable[ast.AST]) -> bool:
+    """Whether no path runs two of these: they stand in different branches of an `if`, or in one simple statement."""
+    paths = [path_to(function, node) for node in nodes]
+    return all(_apart(one, other) for place, one in enumerate(paths) for other in paths[:place])
+
+
+def _apart(one: list[Step], other: list[Step]) -> bool:
+    branches = False
+    for (block, index), (block_of_other, index_of_other) in zip(one, other):
+        if block is not block_of_other:
+            return branches
+        if index != index_of_other:
+            return False
+        branches = isinstance(block[index], ast.If | ast.Match)
+    return len(one) == len(other)
+
+
+def target_of(statement: ast.stmt) -> str | None:
+    """The first name that a simple statement assigns."""
+    if isinstance(statement, ast.Assign):
+        target = statement.targets[0]
+    elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+        target = statement.target
+    else:
+        return None
+    if isinstance(target, ast.Tuple):
+        target = target.elts[0]
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def assigned_by(statement: ast.stmt) -> str | None:
+    """The name that a statement assigns: the first of a tuple; of an `if`, what all its branches assign last."""
+    if not isinstance(statement, ast.If):
+        return target_of(statement)
+    last = {assigned_by(block[-1]) for block in blocks(statement)}
+    return last.pop() if len(last) == 1 else None
+
+
+def reads(tree: ast.AST, name: str) -> bool:
+    """Whether a name occurs in a tree."""
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(tree))
+
+
+def contains(outer: ast.AST, inner: ast.AST) -> bool:
+    """Whether a node is another, or stands in it."""
+    return any(each is inner for each in ast.walk(outer))
+
+
+def sums(tree: ast.AST) -> list[ast.BinOp]:
+    """The additions in a tree, outermost first."""
+    return [each for each in ast.walk(tree) if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Add)]
+
+
+def calls_in(tree: ast.AST) -> list[ast.Call]:
+    """The calls in a tree, outermost first."""
+    return [each for each in ast.walk(tree) if isinstance(each, ast.Call)]
+
+
+def part_calls(tree: ast.AST, names: frozenset[str]) -> list[ast.Call]:
+    """The calls of some attributes of self, `self.mlp(...)` or `self.mlps[0](...)`, innermost first, then by position."""
+    found = [each for each in calls_in(tree) if part_of(each) in names]
+    return sorted(found, key=lambda call: (call.end_lineno, call.end_col_offset))
+
+
+def part_of(call: ast.Call) -> str | None:
+    """The attribute of self that a call is of, or of an item of it."""
+    function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
+    return function.attr if is_self(function) else None
+
+
+def given(call: ast.Call) -> ast.expr | None:
+    """The first argument of a call."""
+    arguments = [*call.args, *(each.value for each in call.keywords if each.arg)]
+    return arguments[0] if arguments else None
+
+
+def same(one: ast.AST, other: ast.AST) -> bool:
+    """Whether two expressions are written alike, however they are laid out."""
+    return ast.dump(one) == ast.dump(other)
