@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Apertus with the gates of QualityGateLlama."""
+"""Apertus with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -32,6 +32,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForTokenClassification
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast, TokenClassifierOutput
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.apertus.configuration_apertus import ApertusConfig
 from transformers.models.apertus.modeling_apertus import (
@@ -118,16 +119,23 @@ class QualityGateApertusConfig(ApertusConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateApertusModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateApertusOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateApertusCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateApertusModelOutputWithPast(QualityGateApertusOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateApertusTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateApertusCausalLMOutputWithPast(QualityGateApertusOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateApertusTokenClassifierOutput(QualityGateApertusOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateApertusGate(QualityGateLlamaGate):

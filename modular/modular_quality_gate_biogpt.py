@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""BioGpt with the gates of QualityGateLlama."""
+"""BioGpt with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,8 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -52,7 +51,6 @@ from transformers.models.biogpt.modeling_biogpt import (
     BioGptForTokenClassification,
     BioGptModel,
     BioGptPreTrainedModel,
-    logger,
 )
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring
@@ -145,12 +143,14 @@ class QualityGateBioGptCausalLMOutputWithCrossAttentions(QualityGateBioGptOutput
     """The output of a language model with what its gates say."""
 
 
-class QualityGateBioGptTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateBioGptTokenClassifierOutput(QualityGateBioGptOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
-class QualityGateBioGptSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateBioGptSequenceClassifierOutputWithPast(QualityGateBioGptOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateBioGptGate(QualityGateLlamaGate):

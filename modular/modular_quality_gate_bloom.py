@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Bloom with the gates of QualityGateLlama."""
+"""BLOOM with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,8 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -55,7 +53,6 @@ from transformers.models.bloom.modeling_bloom import (
     BloomModel,
     BloomPreTrainedModel,
     _get_alibi_slopes,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
@@ -155,16 +152,19 @@ class QualityGateBloomCausalLMOutputWithCrossAttentions(QualityGateBloomOutput, 
     """The output of a language model with what its gates say."""
 
 
-class QualityGateBloomSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateBloomSequenceClassifierOutputWithPast(QualityGateBloomOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateBloomTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateBloomTokenClassifierOutput(QualityGateBloomOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
-class QualityGateBloomQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateBloomQuestionAnsweringModelOutput(QualityGateBloomOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateBloomGate(QualityGateLlamaGate):

@@ -11,17 +11,19 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""CodeGen with the gates of QualityGateLlama."""
+"""CodeGen with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -40,7 +42,6 @@ from transformers.models.codegen.modeling_codegen import (
     CodeGenForCausalLM,
     CodeGenModel,
     CodeGenPreTrainedModel,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
@@ -122,12 +123,18 @@ class QualityGateCodeGenConfig(CodeGenConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateCodeGenModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateCodeGenOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateCodeGenCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateCodeGenModelOutputWithPast(QualityGateCodeGenOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateCodeGenCausalLMOutputWithPast(QualityGateCodeGenOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateCodeGenGate(QualityGateLlamaGate):

@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Cohere with the gates of QualityGateLlama."""
+"""Cohere with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +32,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.cohere.configuration_cohere import CohereConfig
@@ -118,12 +120,18 @@ class QualityGateCohereConfig(CohereConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateCohereModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateCohereOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateCohereCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateCohereModelOutputWithPast(QualityGateCohereOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateCohereCausalLMOutputWithPast(QualityGateCohereOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateCohereGate(QualityGateLlamaGate):

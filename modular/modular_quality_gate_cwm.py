@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Cwm with the gates of QualityGateLlama."""
+"""Cwm with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -20,8 +20,8 @@ from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.cwm.configuration_cwm import CwmConfig
@@ -117,11 +118,15 @@ class QualityGateCwmConfig(CwmConfig):
         check_quality_gate_config(self)
 
 
+class QualityGateCwmOutput(QualityGateLlamaOutput):
+    pass
+
+
 @dataclass
 class QualityGateCwmModelOutputWithPast(CwmModelOutputWithPast):
     r"""
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
@@ -139,8 +144,9 @@ class QualityGateCwmModelOutputWithPast(CwmModelOutputWithPast):
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
 
-class QualityGateCwmCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateCwmCausalLMOutputWithPast(QualityGateCwmOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateCwmGate(QualityGateLlamaGate):

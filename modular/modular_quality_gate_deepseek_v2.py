@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""DeepseekV2 with the gates of QualityGateLlama."""
+"""DeepseekV2 with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,6 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -34,7 +33,11 @@ from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GenericForSequenceClassification
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_outputs import (
+    MoeCausalLMOutputWithPast,
+    MoeModelOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.deepseek_v2.configuration_deepseek_v2 import DeepseekV2Config
@@ -142,8 +145,11 @@ class QualityGateDeepseekV2CausalLMOutputWithPast(QualityGateDeepseekV2Output, M
     """The output of a language model with what its gates say."""
 
 
-class QualityGateDeepseekV2SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateDeepseekV2SequenceClassifierOutputWithPast(
+    QualityGateDeepseekV2Output, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateDeepseekV2Gate(QualityGateLlamaGate):

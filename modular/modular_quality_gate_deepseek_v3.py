@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""DeepseekV3 with the gates of QualityGateLlama."""
+"""DeepseekV3 with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,6 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -35,7 +33,12 @@ from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_outputs import (
+    MoeCausalLMOutputWithPast,
+    MoeModelOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.deepseek_v3.configuration_deepseek_v3 import DeepseekV3Config
@@ -149,12 +152,16 @@ class QualityGateDeepseekV3CausalLMOutputWithPast(QualityGateDeepseekV3Output, M
     """The output of a language model with what its gates say."""
 
 
-class QualityGateDeepseekV3SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateDeepseekV3SequenceClassifierOutputWithPast(
+    QualityGateDeepseekV3Output, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateDeepseekV3TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateDeepseekV3TokenClassifierOutput(QualityGateDeepseekV3Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateDeepseekV3Gate(QualityGateLlamaGate):

@@ -11,19 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""DiffLlama with the gates of QualityGateLlama."""
+"""DiffLlama with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -37,6 +35,13 @@ from transformers.modeling_layers import (
     GenericForQuestionAnswering,
     GenericForSequenceClassification,
     GenericForTokenClassification,
+)
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
 )
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
@@ -128,24 +133,35 @@ class QualityGateDiffLlamaConfig(DiffLlamaConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateDiffLlamaModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateDiffLlamaOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateDiffLlamaCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateDiffLlamaModelOutputWithPast(QualityGateDiffLlamaOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateDiffLlamaSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateDiffLlamaCausalLMOutputWithPast(QualityGateDiffLlamaOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateDiffLlamaQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateDiffLlamaSequenceClassifierOutputWithPast(
+    QualityGateDiffLlamaOutput, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateDiffLlamaTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateDiffLlamaQuestionAnsweringModelOutput(QualityGateDiffLlamaOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
+
+
+@dataclass
+class QualityGateDiffLlamaTokenClassifierOutput(QualityGateDiffLlamaOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateDiffLlamaGate(QualityGateLlamaGate):

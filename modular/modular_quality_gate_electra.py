@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Electra with the gates of QualityGateLlama."""
+"""ELECTRA with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -61,7 +62,6 @@ from transformers.models.electra.modeling_electra import (
     ElectraOutput,
     ElectraPreTrainedModel,
     ElectraSelfAttention,
-    logger,
 )
 from transformers.processing_utils import Unpack
 from transformers.pytorch_utils import apply_chunking_to_forward
@@ -179,7 +179,7 @@ class QualityGateElectraForPreTrainingOutput(ElectraForPreTrainingOutput):
     logits (`torch.Tensor` of shape `(batch_size, sequence_length)`):
         Prediction scores of the head (scores for each token before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ernie4_5 with the gates of QualityGateLlama."""
+"""Ernie4_5 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -30,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.ernie4_5.configuration_ernie4_5 import Ernie4_5Config
@@ -117,12 +119,18 @@ class QualityGateErnie4_5Config(Ernie4_5Config):
         check_quality_gate_config(self)
 
 
-class QualityGateErnie4_5ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateErnie4_5Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateErnie4_5CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateErnie4_5ModelOutputWithPast(QualityGateErnie4_5Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateErnie4_5CausalLMOutputWithPast(QualityGateErnie4_5Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateErnie4_5Gate(QualityGateLlamaGate):

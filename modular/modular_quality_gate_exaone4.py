@@ -11,19 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Exaone4 with the gates of QualityGateLlama."""
+"""Exaone4 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -37,6 +35,13 @@ from transformers.modeling_layers import (
     GenericForQuestionAnswering,
     GenericForSequenceClassification,
     GenericForTokenClassification,
+)
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
 )
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
@@ -137,24 +142,33 @@ class QualityGateExaone4Config(Exaone4Config):
         check_quality_gate_config(self)
 
 
-class QualityGateExaone4ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateExaone4Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateExaone4CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateExaone4ModelOutputWithPast(QualityGateExaone4Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateExaone4SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateExaone4CausalLMOutputWithPast(QualityGateExaone4Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateExaone4TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateExaone4SequenceClassifierOutputWithPast(QualityGateExaone4Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateExaone4QuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateExaone4TokenClassifierOutput(QualityGateExaone4Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateExaone4QuestionAnsweringModelOutput(QualityGateExaone4Output, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateExaone4Gate(QualityGateLlamaGate):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Falcon with the gates of QualityGateLlama."""
+"""Falcon with a quality gate on the input of every feed-forward network."""
 
 import math
 from dataclasses import dataclass
@@ -24,10 +24,8 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -57,7 +55,6 @@ from transformers.models.falcon.modeling_falcon import (
     FalconPreTrainedModel,
     build_alibi_tensor,
     dropout_add,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
@@ -168,16 +165,19 @@ class QualityGateFalconCausalLMOutputWithCrossAttentions(QualityGateFalconOutput
     """The output of a language model with what its gates say."""
 
 
-class QualityGateFalconSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateFalconSequenceClassifierOutputWithPast(QualityGateFalconOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateFalconTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateFalconTokenClassifierOutput(QualityGateFalconOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
-class QualityGateFalconQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateFalconQuestionAnsweringModelOutput(QualityGateFalconOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateFalconGate(QualityGateLlamaGate):

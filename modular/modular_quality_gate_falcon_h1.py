@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""FalconH1 with the gates of QualityGateLlama."""
+"""FalconH1 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -30,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.falcon_h1.configuration_falcon_h1 import FalconH1Config
@@ -142,12 +144,18 @@ class QualityGateFalconH1Config(FalconH1Config):
         check_quality_gate_config(self)
 
 
-class QualityGateFalconH1ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateFalconH1Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateFalconH1CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateFalconH1ModelOutputWithPast(QualityGateFalconH1Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateFalconH1CausalLMOutputWithPast(QualityGateFalconH1Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateFalconH1Gate(QualityGateLlamaGate):

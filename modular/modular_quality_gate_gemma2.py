@@ -11,18 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Gemma2 with the gates of QualityGateLlama."""
+"""Gemma2 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -33,6 +32,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.gemma2.configuration_gemma2 import Gemma2Config
@@ -128,20 +133,28 @@ class QualityGateGemma2Config(Gemma2Config):
         check_quality_gate_config(self)
 
 
-class QualityGateGemma2ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGemma2Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGemma2CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGemma2ModelOutputWithPast(QualityGateGemma2Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateGemma2SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateGemma2CausalLMOutputWithPast(QualityGateGemma2Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateGemma2TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateGemma2SequenceClassifierOutputWithPast(QualityGateGemma2Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGemma2TokenClassifierOutput(QualityGateGemma2Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateGemma2Gate(QualityGateLlamaGate):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Gemma3 with the gates of QualityGateLlama, as a text model and as an image-text model."""
+"""Gemma3 with a quality gate on the input of every feed-forward network, as a text and as an image-text model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +25,8 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import (
     check_quality_gate_config,
 )
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -41,7 +39,11 @@ from transformers.cache_utils import Cache
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GenericForSequenceClassification
-from transformers.modeling_utils import PreTrainedModel
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.models.auto import AutoModel
 from transformers.models.gemma3.configuration_gemma3 import Gemma3Config, Gemma3TextConfig
 from transformers.models.gemma3.modeling_gemma3 import (
@@ -201,35 +203,40 @@ class QualityGateGemma3Config(Gemma3Config):
             PreTrainedConfig.__setattr__(self, key, value)
 
 
-class QualityGateGemma3TextModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGemma3Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGemma3TextCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
-
-
-class QualityGateGemma3SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
-
-
-@auto_docstring(custom_intro="The output of the image-text model with what its gates say.")
 @dataclass
+class QualityGateGemma3TextModelOutputWithPast(QualityGateGemma3Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateGemma3TextCausalLMOutputWithPast(QualityGateGemma3Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateGemma3SequenceClassifierOutputWithPast(QualityGateGemma3Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
 class QualityGateGemma3ModelOutputWithPast(Gemma3ModelOutputWithPast):
     r"""
     image_hidden_states (`torch.Tensor`, *optional*):
         A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
         image_hidden_states of the model produced by the vision encoder and after projecting the last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-        Always `None`: there are no experts to balance.
+        The load balancing loss where the base has experts.
     quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
         One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
     router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
-        The same as `quality_logits`.
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
     """
 
     lm_loss: torch.FloatTensor | None = None
@@ -239,29 +246,30 @@ class QualityGateGemma3ModelOutputWithPast(Gemma3ModelOutputWithPast):
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
 
-@auto_docstring(custom_intro="The output of the image-text language model with what its gates say.")
-@dataclass
 class QualityGateGemma3CausalLMOutputWithPast(Gemma3CausalLMOutputWithPast):
     r"""
     loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
-        The language modeling loss, with the weighted quality loss where scores are returned.
+        Language modeling loss (for next-token prediction).
     logits (`torch.Tensor` of shape `(batch_size, sequence_length, config.text_config.vocab_size)`):
         Prediction scores of the language modeling head (scores for each vocabulary token before SoftMax).
     past_key_values (`Cache`, *optional*, returned when `use_cache=True` is passed or when `config.use_cache=True`):
-        Keys and values of the attention blocks, to speed up sequential decoding.
+        It is a [`~cache_utils.Cache`] instance. For more details, see our [kv cache guide](https://huggingface.co/docs/transformers/en/kv_cache).
+
+        Contains pre-computed hidden-states (key and values in the self-attention blocks) that can be used (see
+        `past_key_values` input) to speed up sequential decoding.
     image_hidden_states (`torch.Tensor`, *optional*):
         A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
-        image_hidden_states of the model produced by the vision encoder and after projecting the last hidden state.
+        image_hidden_states of the model produced by the vision encoder after projecting last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-        Always `None`: there are no experts to balance.
+        The load balancing loss where the base has experts.
     quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
         One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
     router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
-        The same as `quality_logits`.
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
     """
 
     lm_loss: torch.FloatTensor | None = None
@@ -294,7 +302,7 @@ class QualityGateGemma3DecoderLayer(Gemma3DecoderLayer):
         past_key_values: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
         residual = hidden_states
 
         hidden_states = self.input_layernorm(hidden_states)
@@ -343,10 +351,10 @@ class QualityGateGemma3PreTrainedModel(Gemma3PreTrainedModel):
         AutoModel._model_mapping.register(type(config), QualityGateGemma3Model, exist_ok=True)
         AutoModel._model_mapping.register(type(text_config), QualityGateGemma3TextModel, exist_ok=True)
         # Checkpoints of Gemma3 name their weights as Llava did
-        for ours, base in (("quality_gate_gemma3", "gemma3"), ("QualityGateGemma3Model", "Gemma3Model")):
-            names = get_checkpoint_conversion_mapping(base)
+        for ours, theirs in (("quality_gate_gemma3", "gemma3"), ("QualityGateGemma3Model", "Gemma3Model")):
+            names = get_checkpoint_conversion_mapping(theirs)
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
-        PreTrainedModel.__init__(self, config, *inputs, **kwargs)
+        super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -382,6 +390,12 @@ class QualityGateGemma3ForCausalLM(Gemma3ForCausalLM):
         return super().forward(**super_kwargs)
 
 
+class QualityGateGemma3TextForSequenceClassification(Gemma3TextForSequenceClassification):
+    forward = returns_quality_scores(QualityGateGemma3SequenceClassifierOutputWithPast)(
+        GenericForSequenceClassification.forward
+    )
+
+
 class QualityGateGemma3Model(Gemma3Model):
     @returns_quality_scores(QualityGateGemma3ModelOutputWithPast)
     @auto_docstring
@@ -401,6 +415,11 @@ class QualityGateGemma3ForConditionalGeneration(Gemma3ForConditionalGeneration):
     @auto_docstring
     def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
         r"""
+        labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            Labels for computing the masked language modeling loss. Indices should either be in `[0, ...,
+            config.text_config.vocab_size]` or -100 (see `input_ids` docstring). Tokens with indices set to `-100` are ignored
+            (masked), the loss is only computed for the tokens with labels in `[0, ..., config.text_config.vocab_size]`.
+
         Example:
 
         ```python
@@ -410,15 +429,16 @@ class QualityGateGemma3ForConditionalGeneration(Gemma3ForConditionalGeneration):
         return super().forward(**super_kwargs)
 
 
-class QualityGateGemma3TextForSequenceClassification(Gemma3TextForSequenceClassification):
-    forward = returns_quality_scores(QualityGateGemma3SequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
-
-
 class QualityGateGemma3ForSequenceClassification(Gemma3ForSequenceClassification):
     @returns_quality_scores(QualityGateGemma3SequenceClassifierOutputWithPast)
     def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
         return super().forward(**super_kwargs)
 
 
@@ -428,9 +448,9 @@ __all__ = [
     "QualityGateGemma3PreTrainedModel",
     "QualityGateGemma3TextModel",
     "QualityGateGemma3ForCausalLM",
+    "QualityGateGemma3TextForSequenceClassification",
     "QualityGateGemma3Model",
     "QualityGateGemma3ForConditionalGeneration",
-    "QualityGateGemma3TextForSequenceClassification",
     "QualityGateGemma3ForSequenceClassification",
     "quality_classification_loss",
 ]

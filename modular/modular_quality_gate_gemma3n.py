@@ -11,18 +11,18 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Gemma3n with the gates of QualityGateLlama."""
+"""Gemma3n with a quality gate on the input of every feed-forward network."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -33,6 +33,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache, KVSharingDict
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.gemma3n.configuration_gemma3n import (
@@ -158,12 +159,18 @@ class QualityGateGemma3nConfig(Gemma3nConfig):
     pass
 
 
-class QualityGateGemma3nModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGemma3nOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGemma3nCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGemma3nModelOutputWithPast(QualityGateGemma3nOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateGemma3nCausalLMOutputWithPast(QualityGateGemma3nOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateGemma3nGate(QualityGateLlamaGate):

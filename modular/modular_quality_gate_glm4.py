@@ -11,18 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Glm4 with the gates of QualityGateLlama."""
+"""Glm4 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -34,6 +33,12 @@ from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.glm4.configuration_glm4 import Glm4Config
@@ -121,20 +126,28 @@ class QualityGateGlm4Config(Glm4Config):
         check_quality_gate_config(self)
 
 
-class QualityGateGlm4ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGlm4Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGlm4CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGlm4ModelOutputWithPast(QualityGateGlm4Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateGlm4SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateGlm4CausalLMOutputWithPast(QualityGateGlm4Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateGlm4TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateGlm4SequenceClassifierOutputWithPast(QualityGateGlm4Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGlm4TokenClassifierOutput(QualityGateGlm4Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateGlm4Gate(QualityGateLlamaGate):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""GPTBigCode with the gates of QualityGateLlama."""
+"""GPTBigCode with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,6 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -33,7 +31,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.gpt_bigcode.configuration_gpt_bigcode import GPTBigCodeConfig
@@ -147,12 +150,16 @@ class QualityGateGPTBigCodeCausalLMOutputWithCrossAttentions(
     """The output of a language model with what its gates say."""
 
 
-class QualityGateGPTBigCodeSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTBigCodeSequenceClassifierOutputWithPast(
+    QualityGateGPTBigCodeOutput, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateGPTBigCodeTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateGPTBigCodeTokenClassifierOutput(QualityGateGPTBigCodeOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateGPTBigCodeGate(QualityGateLlamaGate):

@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""GPTNeo with the gates of QualityGateLlama."""
+"""GPT Neo with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -19,13 +21,10 @@ from torch.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -55,7 +54,6 @@ from transformers.models.gpt_neo.modeling_gpt_neo import (
     GPTNeoForTokenClassification,
     GPTNeoModel,
     GPTNeoPreTrainedModel,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
@@ -136,24 +134,33 @@ class QualityGateGPTNeoConfig(GPTNeoConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateGPTNeoModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGPTNeoOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGPTNeoCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTNeoModelOutputWithPast(QualityGateGPTNeoOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateGPTNeoSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTNeoCausalLMOutputWithPast(QualityGateGPTNeoOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateGPTNeoTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateGPTNeoSequenceClassifierOutputWithPast(QualityGateGPTNeoOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateGPTNeoQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateGPTNeoTokenClassifierOutput(QualityGateGPTNeoOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGPTNeoQuestionAnsweringModelOutput(QualityGateGPTNeoOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateGPTNeoGate(QualityGateLlamaGate):

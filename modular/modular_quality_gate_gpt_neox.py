@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""GPTNeoX with the gates of QualityGateLlama."""
+"""GPTNeoX with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -19,13 +21,10 @@ from torch import nn
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -55,7 +54,6 @@ from transformers.models.gpt_neox.modeling_gpt_neox import (
     GPTNeoXLayer,
     GPTNeoXModel,
     GPTNeoXPreTrainedModel,
-    logger,
 )
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring
@@ -135,24 +133,33 @@ class QualityGateGPTNeoXConfig(GPTNeoXConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateGPTNeoXModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGPTNeoXOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGPTNeoXCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTNeoXModelOutputWithPast(QualityGateGPTNeoXOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateGPTNeoXSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTNeoXCausalLMOutputWithPast(QualityGateGPTNeoXOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateGPTNeoXTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateGPTNeoXSequenceClassifierOutputWithPast(QualityGateGPTNeoXOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateGPTNeoXQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateGPTNeoXTokenClassifierOutput(QualityGateGPTNeoXOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGPTNeoXQuestionAnsweringModelOutput(QualityGateGPTNeoXOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateGPTNeoXGate(QualityGateLlamaGate):

@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""GPTNeoXJapanese with the gates of QualityGateLlama."""
+"""GPTNeoXJapanese with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -19,9 +21,8 @@ from torch import nn
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -119,12 +120,18 @@ class QualityGateGPTNeoXJapaneseConfig(GPTNeoXJapaneseConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateGPTNeoXJapaneseModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGPTNeoXJapaneseOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGPTNeoXJapaneseCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTNeoXJapaneseModelOutputWithPast(QualityGateGPTNeoXJapaneseOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateGPTNeoXJapaneseCausalLMOutputWithPast(QualityGateGPTNeoXJapaneseOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateGPTNeoXJapaneseGate(QualityGateLlamaGate):

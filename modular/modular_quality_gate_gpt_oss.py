@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""GPT-OSS with the gates of QualityGateLlama."""
+"""GPT-OSS with a quality gate on the input of every feed-forward network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +22,6 @@ from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaForSequenceClassification,
-    QualityGateLlamaForTokenClassification,
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
@@ -35,7 +33,13 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
+from transformers.modeling_outputs import (
+    MoeCausalLMOutputWithPast,
+    MoeModelOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.gpt_oss.configuration_gpt_oss import GptOssConfig
@@ -43,6 +47,8 @@ from transformers.models.gpt_oss.modeling_gpt_oss import (
     GptOssAttention,
     GptOssDecoderLayer,
     GptOssForCausalLM,
+    GptOssForSequenceClassification,
+    GptOssForTokenClassification,
     GptOssModel,
     GptOssPreTrainedModel,
     GptOssTopKRouter,
@@ -138,6 +144,16 @@ class QualityGateGptOssModelOutputWithPast(QualityGateGptOssOutput, MoeModelOutp
 @dataclass
 class QualityGateGptOssCausalLMOutputWithPast(QualityGateGptOssOutput, MoeCausalLMOutputWithPast):
     """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateGptOssSequenceClassifierOutputWithPast(QualityGateGptOssOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGptOssTokenClassifierOutput(QualityGateGptOssOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateGptOssGate(QualityGateLlamaGate):
@@ -266,12 +282,14 @@ class QualityGateGptOssForCausalLM(GptOssForCausalLM):
         return super().forward(**super_kwargs)
 
 
-class QualityGateGptOssForSequenceClassification(QualityGateLlamaForSequenceClassification):
-    pass
+class QualityGateGptOssForSequenceClassification(GptOssForSequenceClassification):
+    forward = returns_quality_scores(QualityGateGptOssSequenceClassifierOutputWithPast)(
+        GenericForSequenceClassification.forward
+    )
 
 
-class QualityGateGptOssForTokenClassification(QualityGateLlamaForTokenClassification):
-    pass
+class QualityGateGptOssForTokenClassification(GptOssForTokenClassification):
+    forward = returns_quality_scores(QualityGateGptOssTokenClassifierOutput)(GenericForTokenClassification.forward)
 
 
 __all__ = [

@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""GPTJ with the gates of QualityGateLlama."""
+"""GPT-J with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -19,12 +21,10 @@ from torch.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -50,7 +50,6 @@ from transformers.models.gptj.modeling_gptj import (
     GPTJForSequenceClassification,
     GPTJModel,
     GPTJPreTrainedModel,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
@@ -127,20 +126,28 @@ class QualityGateGPTJConfig(GPTJConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateGPTJModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateGPTJOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateGPTJCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTJModelOutputWithPast(QualityGateGPTJOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateGPTJSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateGPTJCausalLMOutputWithPast(QualityGateGPTJOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateGPTJQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateGPTJSequenceClassifierOutputWithPast(QualityGateGPTJOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGPTJQuestionAnsweringModelOutput(QualityGateGPTJOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateGPTJGate(QualityGateLlamaGate):

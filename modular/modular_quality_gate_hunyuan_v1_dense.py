@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""HunYuanDenseV1 with the gates of QualityGateLlama."""
+"""HunYuanDenseV1 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -32,6 +32,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.hunyuan_v1_dense.configuration_hunyuan_v1_dense import HunYuanDenseV1Config
@@ -120,16 +125,25 @@ class QualityGateHunYuanDenseV1Config(HunYuanDenseV1Config):
         check_quality_gate_config(self)
 
 
-class QualityGateHunYuanDenseV1ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateHunYuanDenseV1Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateHunYuanDenseV1CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateHunYuanDenseV1ModelOutputWithPast(QualityGateHunYuanDenseV1Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateHunYuanDenseV1SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateHunYuanDenseV1CausalLMOutputWithPast(QualityGateHunYuanDenseV1Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateHunYuanDenseV1SequenceClassifierOutputWithPast(
+    QualityGateHunYuanDenseV1Output, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateHunYuanDenseV1Gate(QualityGateLlamaGate):

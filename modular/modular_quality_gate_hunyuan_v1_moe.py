@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""HunYuanMoEV1 with the gates of QualityGateLlama."""
+"""HunYuanMoEV1 with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,6 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -34,7 +33,11 @@ from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GenericForSequenceClassification
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_outputs import (
+    MoeCausalLMOutputWithPast,
+    MoeModelOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.hunyuan_v1_moe.configuration_hunyuan_v1_moe import HunYuanMoEV1Config
@@ -141,8 +144,11 @@ class QualityGateHunYuanMoEV1CausalLMOutputWithPast(QualityGateHunYuanMoEV1Outpu
     """The output of a language model with what its gates say."""
 
 
-class QualityGateHunYuanMoEV1SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateHunYuanMoEV1SequenceClassifierOutputWithPast(
+    QualityGateHunYuanMoEV1Output, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateHunYuanMoEV1ScoreGate(QualityGateLlamaGate):

@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Jais2 with the gates of QualityGateLlama."""
+"""Jais2 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -30,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.jais2.configuration_jais2 import Jais2Config
@@ -115,12 +117,18 @@ class QualityGateJais2Config(Jais2Config):
         check_quality_gate_config(self)
 
 
-class QualityGateJais2ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateJais2Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateJais2CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateJais2ModelOutputWithPast(QualityGateJais2Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateJais2CausalLMOutputWithPast(QualityGateJais2Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateJais2Gate(QualityGateLlamaGate):

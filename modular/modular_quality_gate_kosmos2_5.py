@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Kosmos2_5Text with the gates of QualityGateLlama."""
+"""Kosmos2_5Text with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,6 @@ from torch import nn
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
     QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
@@ -33,7 +32,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.kosmos2_5.configuration_kosmos2_5 import (
@@ -142,8 +145,9 @@ class QualityGateKosmos2_5TextOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateKosmos2_5TextModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
-    pass
+@dataclass
+class QualityGateKosmos2_5TextModelOutputWithPast(QualityGateKosmos2_5TextOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
 @dataclass

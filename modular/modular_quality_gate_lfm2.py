@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Lfm2 with the gates of QualityGateLlama."""
+"""Lfm2 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -30,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.lfm2.configuration_lfm2 import Lfm2Config
@@ -127,12 +129,18 @@ class QualityGateLfm2Config(Lfm2Config):
         check_quality_gate_config(self)
 
 
-class QualityGateLfm2ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateLfm2Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateLfm2CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateLfm2ModelOutputWithPast(QualityGateLfm2Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateLfm2CausalLMOutputWithPast(QualityGateLfm2Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateLfm2Gate(QualityGateLlamaGate):

@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Lfm3 with the gates of QualityGateLlama."""
+"""Lfm3 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +32,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.lfm3.configuration_lfm3 import Lfm3Config
@@ -124,12 +126,18 @@ class QualityGateLfm3Config(Lfm3Config):
         check_quality_gate_config(self)
 
 
-class QualityGateLfm3ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateLfm3Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateLfm3CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateLfm3ModelOutputWithPast(QualityGateLfm3Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateLfm3CausalLMOutputWithPast(QualityGateLfm3Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateLfm3Gate(QualityGateLlamaGate):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Llama with a gate on the input of every feed-forward network, which scores each token's quality."""
+"""Llama with a quality gate on the input of every feed-forward network."""
 
 import math
 from collections.abc import Callable
@@ -60,9 +60,6 @@ from transformers.utils.generic import maybe_autocast, merge_with_config_default
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 
-logger = logging.get_logger(__name__)
-
-
 QUALITY_GATE_CHOICES = {
     "quality_gate_mode": ("observe", "scale_ffn"),
     "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
@@ -91,6 +88,9 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
         value = getattr(config, name)
         if not low <= value <= high or math.isinf(value):
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+logger = logging.get_logger(__name__)
 
 
 @auto_docstring(checkpoint="HuggingFaceTB/SmolLM2-135M")
@@ -202,13 +202,13 @@ class QualityGateLlamaSequenceClassifierOutputWithPast(QualityGateLlamaOutput, S
 
 
 @dataclass
-class QualityGateLlamaTokenClassifierOutput(QualityGateLlamaOutput, TokenClassifierOutput):
-    """The output of a token classifier with what its gates say."""
+class QualityGateLlamaQuestionAnsweringModelOutput(QualityGateLlamaOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 @dataclass
-class QualityGateLlamaQuestionAnsweringModelOutput(QualityGateLlamaOutput, QuestionAnsweringModelOutput):
-    """The output of a question answering model with what its gates say."""
+class QualityGateLlamaTokenClassifierOutput(QualityGateLlamaOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
@@ -700,13 +700,13 @@ class QualityGateLlamaForSequenceClassification(LlamaForSequenceClassification):
     )
 
 
+class QualityGateLlamaForQuestionAnswering(LlamaForQuestionAnswering):
+    base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
+    forward = returns_quality_scores(QualityGateLlamaQuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
+
+
 class QualityGateLlamaForTokenClassification(LlamaForTokenClassification):
     forward = returns_quality_scores(QualityGateLlamaTokenClassifierOutput)(GenericForTokenClassification.forward)
-
-
-class QualityGateLlamaForQuestionAnswering(LlamaForQuestionAnswering):
-    base_model_prefix = "model"  # with Llama's "transformer" no weight of a causal language model would be found
-    forward = returns_quality_scores(QualityGateLlamaQuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
 
 
 __all__ = [
@@ -715,7 +715,7 @@ __all__ = [
     "QualityGateLlamaModel",
     "QualityGateLlamaForCausalLM",
     "QualityGateLlamaForSequenceClassification",
-    "QualityGateLlamaForTokenClassification",
     "QualityGateLlamaForQuestionAnswering",
+    "QualityGateLlamaForTokenClassification",
     "quality_classification_loss",
 ]

@@ -11,7 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""LongcatFlash with the gates of QualityGateLlama."""
+"""LongCat-Flash with a quality gate on the input of every layer's experts.
+
+A layer's two dense networks have none: they run one behind the other, and the experts beside both. What the experts
+return joins the residual at the end of the layer, so it is scaled there and not where they are called.
+"""
 
 from dataclasses import dataclass
 

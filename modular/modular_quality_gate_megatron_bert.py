@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""MegatronBert with the gates of QualityGateLlama."""
+"""MegatronBERT with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -60,7 +61,6 @@ from transformers.models.megatron_bert.modeling_megatron_bert import (
     MegatronBertModel,
     MegatronBertOutput,
     MegatronBertPreTrainedModel,
-    logger,
 )
 from transformers.pytorch_utils import apply_chunking_to_forward
 from transformers.utils import auto_docstring
@@ -158,7 +158,7 @@ class QualityGateMegatronBertForPreTrainingOutput(MegatronBertForPreTrainingOutp
         Prediction scores of the next sequence prediction (classification) head (scores of True/False continuation
         before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Mistral4 with the gates of QualityGateLlama."""
+"""Mistral4 with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,6 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -34,7 +32,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_outputs import (
+    MoeCausalLMOutputWithPast,
+    MoeModelOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.mistral4.configuration_mistral4 import Mistral4Config
@@ -144,12 +147,14 @@ class QualityGateMistral4CausalLMOutputWithPast(QualityGateMistral4Output, MoeCa
     """The output of a language model with what its gates say."""
 
 
-class QualityGateMistral4SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateMistral4SequenceClassifierOutputWithPast(QualityGateMistral4Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateMistral4TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateMistral4TokenClassifierOutput(QualityGateMistral4Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateMistral4Gate(QualityGateLlamaGate):

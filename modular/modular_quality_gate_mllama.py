@@ -11,16 +11,20 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Mllama with the gates of QualityGateLlama."""
+"""Mllama with a quality gate on the input of every feed-forward network.
+
+No gate in MllamaCrossAttentionDecoderLayer, which some inputs leave out: scores are of the same layers for all.
+"""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +35,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.mllama.configuration_mllama import MllamaConfig, MllamaTextConfig, MllamaVisionConfig
@@ -129,12 +134,18 @@ class QualityGateMllamaConfig(MllamaConfig):
     pass
 
 
-class QualityGateMllamaModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateMllamaOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateMllamaCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateMllamaModelOutputWithPast(QualityGateMllamaOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateMllamaCausalLMOutputWithPast(QualityGateMllamaOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateMllamaGate(QualityGateLlamaGate):

@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""ModernBertDecoder with the gates of QualityGateLlama."""
+"""ModernBertDecoder with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +31,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.modernbert_decoder.configuration_modernbert_decoder import ModernBertDecoderConfig
@@ -134,16 +139,25 @@ class QualityGateModernBertDecoderConfig(ModernBertDecoderConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateModernBertDecoderModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateModernBertDecoderOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateModernBertDecoderCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateModernBertDecoderModelOutputWithPast(QualityGateModernBertDecoderOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateModernBertDecoderSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateModernBertDecoderCausalLMOutputWithPast(QualityGateModernBertDecoderOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateModernBertDecoderSequenceClassifierOutputWithPast(
+    QualityGateModernBertDecoderOutput, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateModernBertDecoderGate(QualityGateLlamaGate):

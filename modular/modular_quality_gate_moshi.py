@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Moshi with the gates of QualityGateLlama."""
+"""Moshi with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -19,7 +21,7 @@ from huggingface_hub.dataclasses import strict
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -29,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.moshi.configuration_moshi import MoshiConfig
@@ -124,8 +127,13 @@ class QualityGateMoshiConfig(MoshiConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateMoshiModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateMoshiOutput(QualityGateLlamaOutput):
     pass
+
+
+@dataclass
+class QualityGateMoshiModelOutputWithPast(QualityGateMoshiOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
 class QualityGateMoshiCausalLMOutputWithPast(MoshiCausalLMOutputWithPast):
@@ -140,7 +148,7 @@ class QualityGateMoshiCausalLMOutputWithPast(MoshiCausalLMOutputWithPast):
         Contains pre-computed hidden-states (key and values in the self-attention blocks) that can be used (see
         `past_key_values` input) to speed up sequential decoding.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

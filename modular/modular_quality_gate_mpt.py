@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Mpt with the gates of QualityGateLlama."""
+"""MPT with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,8 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -54,7 +52,6 @@ from transformers.models.mpt.modeling_mpt import (
     MptForTokenClassification,
     MptModel,
     MptPreTrainedModel,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
@@ -166,16 +163,19 @@ class QualityGateMptCausalLMOutputWithCrossAttentions(QualityGateMptOutput, Caus
     """The output of a language model with what its gates say."""
 
 
-class QualityGateMptSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateMptSequenceClassifierOutputWithPast(QualityGateMptOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateMptTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateMptTokenClassifierOutput(QualityGateMptOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
-class QualityGateMptQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateMptQuestionAnsweringModelOutput(QualityGateMptOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateMptGate(QualityGateLlamaGate):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Mvp with the gates of QualityGateLlama."""
+"""MVP with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -46,7 +47,6 @@ from transformers.models.mvp.modeling_mvp import (
     MvpForConditionalGeneration,
     MvpModel,
     MvpPreTrainedModel,
-    logger,
 )
 from transformers.utils import auto_docstring
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs

@@ -11,19 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Nemotron with the gates of QualityGateLlama."""
+"""Nemotron with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -37,6 +35,13 @@ from transformers.modeling_layers import (
     GenericForQuestionAnswering,
     GenericForSequenceClassification,
     GenericForTokenClassification,
+)
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
 )
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
@@ -126,24 +131,33 @@ class QualityGateNemotronConfig(NemotronConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateNemotronModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateNemotronOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateNemotronCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateNemotronModelOutputWithPast(QualityGateNemotronOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateNemotronSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateNemotronCausalLMOutputWithPast(QualityGateNemotronOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateNemotronQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateNemotronSequenceClassifierOutputWithPast(QualityGateNemotronOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateNemotronTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateNemotronQuestionAnsweringModelOutput(QualityGateNemotronOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
+
+
+@dataclass
+class QualityGateNemotronTokenClassifierOutput(QualityGateNemotronOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateNemotronGate(QualityGateLlamaGate):

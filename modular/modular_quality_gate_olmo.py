@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Olmo with the gates of QualityGateLlama."""
+"""Olmo with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -32,6 +32,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.olmo.configuration_olmo import OlmoConfig
@@ -121,16 +126,23 @@ class QualityGateOlmoConfig(OlmoConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateOlmoModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateOlmoOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateOlmoCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmoModelOutputWithPast(QualityGateOlmoOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateOlmoSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmoCausalLMOutputWithPast(QualityGateOlmoOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateOlmoSequenceClassifierOutputWithPast(QualityGateOlmoOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateOlmoGate(QualityGateLlamaGate):

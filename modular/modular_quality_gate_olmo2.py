@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Olmo2 with the gates of QualityGateLlama."""
+"""Olmo2 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -32,6 +32,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.olmo2.configuration_olmo2 import Olmo2Config
@@ -118,16 +123,23 @@ class QualityGateOlmo2Config(Olmo2Config):
         check_quality_gate_config(self)
 
 
-class QualityGateOlmo2ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateOlmo2Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateOlmo2CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmo2ModelOutputWithPast(QualityGateOlmo2Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateOlmo2SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmo2CausalLMOutputWithPast(QualityGateOlmo2Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateOlmo2SequenceClassifierOutputWithPast(QualityGateOlmo2Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateOlmo2Gate(QualityGateLlamaGate):

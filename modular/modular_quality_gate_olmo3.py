@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Olmo3 with the gates of QualityGateLlama."""
+"""Olmo3 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -32,6 +32,11 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.olmo3.configuration_olmo3 import Olmo3Config
@@ -118,16 +123,23 @@ class QualityGateOlmo3Config(Olmo3Config):
         check_quality_gate_config(self)
 
 
-class QualityGateOlmo3ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateOlmo3Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateOlmo3CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmo3ModelOutputWithPast(QualityGateOlmo3Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateOlmo3SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmo3CausalLMOutputWithPast(QualityGateOlmo3Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateOlmo3SequenceClassifierOutputWithPast(QualityGateOlmo3Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateOlmo3Gate(QualityGateLlamaGate):

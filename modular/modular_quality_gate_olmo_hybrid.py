@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""OlmoHybrid with the gates of QualityGateLlama."""
+"""OlmoHybrid with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +32,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.olmo_hybrid.configuration_olmo_hybrid import OlmoHybridConfig
@@ -140,12 +142,18 @@ class QualityGateOlmoHybridConfig(OlmoHybridConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateOlmoHybridModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateOlmoHybridOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateOlmoHybridCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateOlmoHybridModelOutputWithPast(QualityGateOlmoHybridOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateOlmoHybridCausalLMOutputWithPast(QualityGateOlmoHybridOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateOlmoHybridGate(QualityGateLlamaGate):

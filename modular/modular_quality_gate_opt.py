@@ -11,7 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""OPT with the gates of QualityGateLlama."""
+"""OPT with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -19,11 +21,8 @@ from torch import nn
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -34,6 +33,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.opt.configuration_opt import OPTConfig
@@ -131,20 +136,28 @@ class QualityGateOPTConfig(OPTConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateOPTModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateOPTOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateOPTCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateOPTModelOutputWithPast(QualityGateOPTOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateOPTSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateOPTCausalLMOutputWithPast(QualityGateOPTOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateOPTQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateOPTSequenceClassifierOutputWithPast(QualityGateOPTOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateOPTQuestionAnsweringModelOutput(QualityGateOPTOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateOPTGate(QualityGateLlamaGate):

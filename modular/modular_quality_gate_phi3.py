@@ -11,18 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Phi3 with the gates of QualityGateLlama."""
+"""Phi3 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -34,6 +33,12 @@ from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.phi3.configuration_phi3 import Phi3Config
@@ -124,20 +129,28 @@ class QualityGatePhi3Config(Phi3Config):
         check_quality_gate_config(self)
 
 
-class QualityGatePhi3ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGatePhi3Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGatePhi3CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGatePhi3ModelOutputWithPast(QualityGatePhi3Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGatePhi3SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGatePhi3CausalLMOutputWithPast(QualityGatePhi3Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGatePhi3TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGatePhi3SequenceClassifierOutputWithPast(QualityGatePhi3Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGatePhi3TokenClassifierOutput(QualityGatePhi3Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGatePhi3Gate(QualityGateLlamaGate):

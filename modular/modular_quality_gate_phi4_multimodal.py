@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Phi4Multimodal with the gates of QualityGateLlama."""
+"""Phi4Multimodal with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -31,6 +32,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.phi4_multimodal.configuration_phi4_multimodal import (
@@ -131,12 +133,18 @@ class QualityGatePhi4MultimodalConfig(Phi4MultimodalConfig):
         check_quality_gate_config(self)
 
 
-class QualityGatePhi4MultimodalModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGatePhi4MultimodalOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGatePhi4MultimodalCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGatePhi4MultimodalModelOutputWithPast(QualityGatePhi4MultimodalOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGatePhi4MultimodalCausalLMOutputWithPast(QualityGatePhi4MultimodalOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGatePhi4MultimodalGate(QualityGateLlamaGate):

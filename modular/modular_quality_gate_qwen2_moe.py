@@ -11,21 +11,19 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Qwen2Moe with the gates of QualityGateLlama."""
+"""Qwen2Moe with a quality gate on the input of every feed-forward network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 import torch
 from huggingface_hub.dataclasses import strict
 
-from generated.quality_gate_gpt_oss.modeling_quality_gate_gpt_oss import balances_whole_sequences
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -41,7 +39,13 @@ from transformers.modeling_layers import (
     GenericForSequenceClassification,
     GenericForTokenClassification,
 )
-from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
+from transformers.modeling_outputs import (
+    MoeCausalLMOutputWithPast,
+    MoeModelOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.qwen2_moe.configuration_qwen2_moe import Qwen2MoeConfig
@@ -155,16 +159,19 @@ class QualityGateQwen2MoeCausalLMOutputWithPast(QualityGateQwen2MoeOutput, MoeCa
     """The output of a language model with what its gates say."""
 
 
-class QualityGateQwen2MoeSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateQwen2MoeSequenceClassifierOutputWithPast(QualityGateQwen2MoeOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateQwen2MoeTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateQwen2MoeTokenClassifierOutput(QualityGateQwen2MoeOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
-class QualityGateQwen2MoeQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateQwen2MoeQuestionAnsweringModelOutput(QualityGateQwen2MoeOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateQwen2MoeGate(QualityGateLlamaGate):
@@ -263,6 +270,23 @@ class QualityGateQwen2MoeModel(Qwen2MoeModel):
     @auto_docstring
     def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
         return super().forward(**super_kwargs)
+
+
+def balances_whole_sequences(forward: Callable) -> Callable:
+    """Decorate the `forward` of a language model: no load balancing loss where the mask is not the tokens' own.
+
+    With a cache the mask is longer than the routers' logits or prepared for attention, and the loss fails on it.
+    """
+
+    @wraps(forward)
+    def wrapper(self, input_ids=None, attention_mask=None, inputs_embeds=None, **kwargs):
+        tokens = input_ids if input_ids is not None else inputs_embeds
+        if attention_mask is not None and tokens is not None:
+            if not isinstance(attention_mask, torch.Tensor) or attention_mask.shape != tokens.shape[:2]:
+                kwargs["output_router_logits"] = False
+        return forward(self, input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs)
+
+    return wrapper
 
 
 class QualityGateQwen2MoeForCausalLM(Qwen2MoeForCausalLM):

@@ -11,29 +11,55 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Qwen3 with the gates of QualityGateLlama."""
+"""Qwen3 with a quality gate on the input of every feed-forward network; checkpoints of the original project load."""
 
+from dataclasses import dataclass
+
+import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaDecoderLayer,
-    QualityGateLlamaForCausalLM,
-    QualityGateLlamaForQuestionAnswering,
-    QualityGateLlamaForSequenceClassification,
-    QualityGateLlamaForTokenClassification,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaPreTrainedModel,
+    QualityGateLlamaGate,
+    QualityGateLlamaOutput,
+    load_quality_gates,
     quality_classification_loss,
+    quality_layers,
     records_quality_scores,
     returns_quality_scores,
+    save_quality_gates,
 )
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.modeling_layers import (
+    GenericForQuestionAnswering,
+    GenericForSequenceClassification,
+    GenericForTokenClassification,
+)
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto import AutoModel
 from transformers.models.qwen3.configuration_qwen3 import Qwen3Config
-from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3MLP, Qwen3Model, Qwen3RMSNorm
+from transformers.models.qwen3.modeling_qwen3 import (
+    Qwen3Attention,
+    Qwen3DecoderLayer,
+    Qwen3ForCausalLM,
+    Qwen3ForQuestionAnswering,
+    Qwen3ForSequenceClassification,
+    Qwen3ForTokenClassification,
+    Qwen3Model,
+    Qwen3PreTrainedModel,
+)
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring
 from transformers.utils.generic import merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 
 @auto_docstring(checkpoint="Qwen/Qwen3-1.7B")
@@ -100,17 +126,43 @@ class QualityGateQwen3Config(Qwen3Config):
     output_router_logits: bool = False
 
     def __post_init__(self, **kwargs):
-        if kwargs.pop("model_type", None) == "quality_gate" and self.quality_loss_type == "beta":
+        if kwargs.get("model_type") == "quality_gate" and self.quality_loss_type == "beta":
             self.quality_loss_type = "linear"  # what the original computes, whatever its config says
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 
 
-class QualityGateQwen3RMSNorm(Qwen3RMSNorm):
+class QualityGateQwen3Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateQwen3MLP(Qwen3MLP):
+@dataclass
+class QualityGateQwen3ModelOutputWithPast(QualityGateQwen3Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3CausalLMOutputWithPast(QualityGateQwen3Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3SequenceClassifierOutputWithPast(QualityGateQwen3Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3TokenClassifierOutput(QualityGateQwen3Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3QuestionAnsweringModelOutput(QualityGateQwen3Output, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
+
+
+class QualityGateQwen3Gate(QualityGateLlamaGate):
     pass
 
 
@@ -118,16 +170,73 @@ class QualityGateQwen3Attention(Qwen3Attention):
     pass
 
 
-class QualityGateQwen3DecoderLayer(QualityGateLlamaDecoderLayer):
-    pass
+class QualityGateQwen3DecoderLayer(Qwen3DecoderLayer):
+    def __init__(self, config: QualityGateQwen3Config, layer_idx: int):
+        super().__init__(config, layer_idx)
+        self.quality_gate = QualityGateQwen3Gate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = False,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+        output_quality_logits: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        residual = hidden_states
+        hidden_states = self.input_layernorm(hidden_states)
+        # Self Attention
+        hidden_states, _ = self.self_attn(
+            hidden_states=hidden_states,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            position_embeddings=position_embeddings,
+            **kwargs,
+        )
+        hidden_states = residual + hidden_states
+
+        # Fully Connected
+        residual = hidden_states
+        hidden_states = self.post_attention_layernorm(hidden_states)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(hidden_states)
+        hidden_states = self.mlp(hidden_states)
+        if self.scale_ffn:
+            hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
+        hidden_states = residual + hidden_states
+        return hidden_states
 
 
-class QualityGateQwen3PreTrainedModel(QualityGateLlamaPreTrainedModel):
-    pass
+class QualityGateQwen3PreTrainedModel(Qwen3PreTrainedModel):
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    _can_record_outputs = {
+        "hidden_states": QualityGateQwen3DecoderLayer,
+        "attentions": QualityGateQwen3Attention,
+        "quality_logits": OutputRecorder(QualityGateQwen3Gate, index=0),
+    }
+    quality_layers = quality_layers
+    save_quality_gates = save_quality_gates
+    load_quality_gates = load_quality_gates
 
+    def __init__(self, config: QualityGateQwen3Config, *inputs, **kwargs):
+        check_quality_gate_config(config)
+        # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
+        AutoModel._model_mapping.register(type(config), QualityGateQwen3Model, exist_ok=True)
+        PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
-class QualityGateQwen3ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
-    pass
+    @torch.no_grad()
+    def _init_weights(self, module):
+        PreTrainedModel._init_weights(self, module)
+        if getattr(module, "scores_quality", False):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.weight, mean=mean, std=std)
 
 
 class QualityGateQwen3Model(Qwen3Model):
@@ -142,20 +251,33 @@ class QualityGateQwen3Model(Qwen3Model):
         return super().forward(**super_kwargs)
 
 
-class QualityGateQwen3ForCausalLM(QualityGateLlamaForCausalLM):
-    pass
+class QualityGateQwen3ForCausalLM(Qwen3ForCausalLM):
+    @returns_quality_scores(QualityGateQwen3CausalLMOutputWithPast)
+    @auto_docstring
+    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(**super_kwargs)
 
 
-class QualityGateQwen3ForSequenceClassification(QualityGateLlamaForSequenceClassification):
-    pass
+class QualityGateQwen3ForSequenceClassification(Qwen3ForSequenceClassification):
+    forward = returns_quality_scores(QualityGateQwen3SequenceClassifierOutputWithPast)(
+        GenericForSequenceClassification.forward
+    )
 
 
-class QualityGateQwen3ForTokenClassification(QualityGateLlamaForTokenClassification):
-    pass
+class QualityGateQwen3ForTokenClassification(Qwen3ForTokenClassification):
+    forward = returns_quality_scores(QualityGateQwen3TokenClassifierOutput)(GenericForTokenClassification.forward)
 
 
-class QualityGateQwen3ForQuestionAnswering(QualityGateLlamaForQuestionAnswering):
-    pass
+class QualityGateQwen3ForQuestionAnswering(Qwen3ForQuestionAnswering):
+    base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
+    forward = returns_quality_scores(QualityGateQwen3QuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
 
 
 __all__ = [

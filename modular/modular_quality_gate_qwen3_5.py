@@ -11,17 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Qwen3_5 with the gates of QualityGateLlama."""
+"""Qwen3_5 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -33,6 +33,11 @@ from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GenericForSequenceClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.qwen3_5.configuration_qwen3_5 import Qwen3_5Config, Qwen3_5TextConfig, Qwen3_5VisionConfig
@@ -137,16 +142,23 @@ class QualityGateQwen3_5Config(Qwen3_5Config):
     pass
 
 
-class QualityGateQwen3_5ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateQwen3_5Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateQwen3_5CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateQwen3_5ModelOutputWithPast(QualityGateQwen3_5Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateQwen3_5SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateQwen3_5CausalLMOutputWithPast(QualityGateQwen3_5Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3_5SequenceClassifierOutputWithPast(QualityGateQwen3_5Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
 class QualityGateQwen3_5Gate(QualityGateLlamaGate):

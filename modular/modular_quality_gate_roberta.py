@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Roberta with the gates of QualityGateLlama."""
+"""Roberta with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -58,7 +59,6 @@ from transformers.models.roberta.modeling_roberta import (
     RobertaOutput,
     RobertaPreTrainedModel,
     RobertaSelfAttention,
-    logger,
 )
 from transformers.processing_utils import Unpack
 from transformers.pytorch_utils import apply_chunking_to_forward

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""RoFormer with the gates of QualityGateLlama."""
+"""RoFormer with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
+    logger,
     quality_classification_loss,
     quality_layers,
     records_quality_scores,
@@ -57,7 +58,6 @@ from transformers.models.roformer.modeling_roformer import (
     RoFormerOnlyMLMHead,
     RoFormerOutput,
     RoFormerPreTrainedModel,
-    logger,
 )
 from transformers.pytorch_utils import apply_chunking_to_forward
 from transformers.utils import auto_docstring

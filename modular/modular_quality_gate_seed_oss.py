@@ -11,19 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""SeedOss with the gates of QualityGateLlama."""
+"""SeedOss with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaQuestionAnsweringModelOutput,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -37,6 +35,13 @@ from transformers.modeling_layers import (
     GenericForQuestionAnswering,
     GenericForSequenceClassification,
     GenericForTokenClassification,
+)
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
 )
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
@@ -128,24 +133,33 @@ class QualityGateSeedOssConfig(SeedOssConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateSeedOssModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateSeedOssOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateSeedOssCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateSeedOssModelOutputWithPast(QualityGateSeedOssOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateSeedOssSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateSeedOssCausalLMOutputWithPast(QualityGateSeedOssOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateSeedOssTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateSeedOssSequenceClassifierOutputWithPast(QualityGateSeedOssOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
 
 
-class QualityGateSeedOssQuestionAnsweringModelOutput(QualityGateLlamaQuestionAnsweringModelOutput):
-    pass
+@dataclass
+class QualityGateSeedOssTokenClassifierOutput(QualityGateSeedOssOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateSeedOssQuestionAnsweringModelOutput(QualityGateSeedOssOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 class QualityGateSeedOssGate(QualityGateLlamaGate):

@@ -11,18 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""StableLm with the gates of QualityGateLlama."""
+"""StableLM with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -33,6 +32,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.stablelm.configuration_stablelm import StableLmConfig
@@ -125,20 +130,28 @@ class QualityGateStableLmConfig(StableLmConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateStableLmModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateStableLmOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateStableLmCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateStableLmModelOutputWithPast(QualityGateStableLmOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateStableLmSequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateStableLmCausalLMOutputWithPast(QualityGateStableLmOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateStableLmTokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateStableLmSequenceClassifierOutputWithPast(QualityGateStableLmOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateStableLmTokenClassifierOutput(QualityGateStableLmOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateStableLmGate(QualityGateLlamaGate):

@@ -11,18 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Starcoder2 with the gates of QualityGateLlama."""
+"""Starcoder2 with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
-    QualityGateLlamaSequenceClassifierOutputWithPast,
-    QualityGateLlamaTokenClassifierOutput,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -33,6 +32,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification, GenericForTokenClassification
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.starcoder2.configuration_starcoder2 import Starcoder2Config
@@ -122,20 +127,30 @@ class QualityGateStarcoder2Config(Starcoder2Config):
         check_quality_gate_config(self)
 
 
-class QualityGateStarcoder2ModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateStarcoder2Output(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateStarcoder2CausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateStarcoder2ModelOutputWithPast(QualityGateStarcoder2Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
 
 
-class QualityGateStarcoder2SequenceClassifierOutputWithPast(QualityGateLlamaSequenceClassifierOutputWithPast):
-    pass
+@dataclass
+class QualityGateStarcoder2CausalLMOutputWithPast(QualityGateStarcoder2Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
-class QualityGateStarcoder2TokenClassifierOutput(QualityGateLlamaTokenClassifierOutput):
-    pass
+@dataclass
+class QualityGateStarcoder2SequenceClassifierOutputWithPast(
+    QualityGateStarcoder2Output, SequenceClassifierOutputWithPast
+):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateStarcoder2TokenClassifierOutput(QualityGateStarcoder2Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateStarcoder2Gate(QualityGateLlamaGate):

@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Youtu with the gates of QualityGateLlama."""
+"""Youtu with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -30,6 +31,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
 )
 from transformers import initialization as init
 from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.models.youtu.configuration_youtu import YoutuConfig
@@ -119,12 +121,18 @@ class QualityGateYoutuConfig(YoutuConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateYoutuModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateYoutuOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateYoutuCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateYoutuModelOutputWithPast(QualityGateYoutuOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateYoutuCausalLMOutputWithPast(QualityGateYoutuOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateYoutuGate(QualityGateLlamaGate):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bert`.
-# Seal: sha256 f84f61f32d7e825abef24414998ebd7b3b5b2240ab5573d8aecb9d70f1c8c9d3
+# Seal: sha256 ba23df8b129824f20a76ac4439f9d7a9f8fc8c4533c324b57faa26b8bf5ac480
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -107,7 +107,7 @@ class QualityGateBertForPreTrainingOutput(ModelOutput):
         Prediction scores of the next sequence prediction (classification) head (scores of True/False continuation
         before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

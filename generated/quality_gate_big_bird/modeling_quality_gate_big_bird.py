@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 b54fe2619d39fade8179f2997011c819a46997175ea1b389b8d8b85240c783e8
+# Seal: sha256 930b9c26acc5c63a7399925b588e29979f0849b6a93ad8d1ac4ed57faaf5f0c3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,7 +106,7 @@ class QualityGateBigBirdForPreTrainingOutput(ModelOutput):
         Prediction scores of the next sequence prediction (classification) head (scores of True/False continuation
         before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
@@ -165,7 +165,7 @@ class QualityGateBigBirdForQuestionAnsweringModelOutput(ModelOutput):
     pooler_output (`torch.Tensor` of shape `(batch_size, 1)`):
         pooler output from BigBigModel
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

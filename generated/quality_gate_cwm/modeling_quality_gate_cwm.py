@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 db77c78ddad3ba0dde05562cc51cc87bfba0a089dcf2702d018bc2d696b4a592
+# Seal: sha256 658c602567fb3d0cc8e6db15cc103cb1e7655cc4fcbf39db4d2077188da467f2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -52,10 +52,12 @@ logger = logging.get_logger(__name__)
 
 
 @dataclass
-class QualityGateCwmModelOutputWithPast(BaseModelOutputWithPast):
-    r"""
+class QualityGateCwmOutput(ModelOutput):
+    """
+    What the gates add to an output.
+
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
@@ -74,10 +76,8 @@ class QualityGateCwmModelOutputWithPast(BaseModelOutputWithPast):
 
 
 @dataclass
-class QualityGateCwmOutput(ModelOutput):
-    """
-    What the gates add to an output.
-
+class QualityGateCwmModelOutputWithPast(BaseModelOutputWithPast):
+    r"""
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
         The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 d36b693a995ccf282a70c733d8faaf8e3fa3641b3fd500b0530a106a67b8f7fb
+# Seal: sha256 fe8f4453ae549d3d8d5cb0e372149bb2f73462820e983d4efdca0e62d04bb0a9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

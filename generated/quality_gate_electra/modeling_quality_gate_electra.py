@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_electra.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_electra`.
-# Seal: sha256 949530ffb9acc0457e18c830e4bb8fda05bcfee92c1a2a82604f570a431f4bd6
+# Seal: sha256 09e805b70e01d7896573eb3c10874d4fadaa210688732f6eeca3d593f4683676
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -107,7 +107,7 @@ class QualityGateElectraForPreTrainingOutput(ModelOutput):
     logits (`torch.Tensor` of shape `(batch_size, sequence_length)`):
         Prediction scores of the head (scores for each token before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

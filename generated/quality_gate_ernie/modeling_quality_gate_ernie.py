@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 17961555c4a143e58dfe17fea6363cbef2f202915926d3416eea71611a01b4a9
+# Seal: sha256 428dcce16df45ea05baf9e193e00fe76d9fd7af3ceb48508e1f8ad1c2ae71767
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -107,7 +107,7 @@ class QualityGateErnieForPreTrainingOutput(ModelOutput):
         Prediction scores of the next sequence prediction (classification) head (scores of True/False continuation
         before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 38bfdbb6cc06da92797676628b1eaf06eeccb87086504cef994fa58f1f09047a
+# Seal: sha256 a644ba025dfbf08fb16bd06f29255a90b87b827285836d208a0d9394b1b8a562
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

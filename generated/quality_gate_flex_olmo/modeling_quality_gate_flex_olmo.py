@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flex_olmo`.
-# Seal: sha256 09b815ae54ea0171e213b764bf09fb3db0f9303b6a5add711f20bf9a0d9bc426
+# Seal: sha256 287199c8707dbb5fca2811f1679c2a57234a842ba71c72249aba5b38e04225da
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flint.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 6916089efca732f82571ffb6941c541b64adce4fbc0e2d8726cb93222f985179
+# Seal: sha256 ba91c96b7f2f7e9ae8bc9b4acf99127b9744bb574633563e4eaf735d6dce7f77
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 3bdb5cc762ccf260063f43b3d4b977a6ec61187a43fe788ae6e0f5ec8221e226
+# Seal: sha256 1d3f3846c71bff189e57dcf8e262eba327b3d61cde4d6e73df1fd89a5a50da2b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,11 @@ class QualityGateGemma3SequenceClassifierOutputWithPast(QualityGateGemma3Output,
     """The output of a sequence classifier with what its gates say."""
 
 
-@auto_docstring(custom_intro="The output of the image-text model with what its gates say.")
+@auto_docstring(
+    custom_intro="""
+    Base class for QualityGateGemma3 outputs, with hidden states and attentions.
+    """
+)
 @dataclass
 class QualityGateGemma3ModelOutputWithPast(BaseModelOutputWithPast):
     r"""
@@ -118,15 +122,15 @@ class QualityGateGemma3ModelOutputWithPast(BaseModelOutputWithPast):
         A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
         image_hidden_states of the model produced by the vision encoder and after projecting the last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-        Always `None`: there are no experts to balance.
+        The load balancing loss where the base has experts.
     quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
         One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
     router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
-        The same as `quality_logits`.
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
     """
 
     image_hidden_states: torch.Tensor | None = None
@@ -138,29 +142,36 @@ class QualityGateGemma3ModelOutputWithPast(BaseModelOutputWithPast):
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
 
-@auto_docstring(custom_intro="The output of the image-text language model with what its gates say.")
+@auto_docstring(
+    custom_intro="""
+    Base class for QualityGateGemma3 causal language model (or autoregressive) outputs.
+    """
+)
 @dataclass
 class QualityGateGemma3CausalLMOutputWithPast(ModelOutput):
     r"""
     loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
-        The language modeling loss, with the weighted quality loss where scores are returned.
+        Language modeling loss (for next-token prediction).
     logits (`torch.Tensor` of shape `(batch_size, sequence_length, config.text_config.vocab_size)`):
         Prediction scores of the language modeling head (scores for each vocabulary token before SoftMax).
     past_key_values (`Cache`, *optional*, returned when `use_cache=True` is passed or when `config.use_cache=True`):
-        Keys and values of the attention blocks, to speed up sequential decoding.
+        It is a [`~cache_utils.Cache`] instance. For more details, see our [kv cache guide](https://huggingface.co/docs/transformers/en/kv_cache).
+
+        Contains pre-computed hidden-states (key and values in the self-attention blocks) that can be used (see
+        `past_key_values` input) to speed up sequential decoding.
     image_hidden_states (`torch.Tensor`, *optional*):
         A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
-        image_hidden_states of the model produced by the vision encoder and after projecting the last hidden state.
+        image_hidden_states of the model produced by the vision encoder after projecting last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-        Always `None`: there are no experts to balance.
+        The load balancing loss where the base has experts.
     quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
         One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
     router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
-        The same as `quality_logits`.
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
     """
 
     loss: torch.Tensor | None = None
@@ -414,7 +425,7 @@ class QualityGateGemma3DecoderLayer(GradientCheckpointingLayer):
         past_key_values: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
         residual = hidden_states
 
         hidden_states = self.input_layernorm(hidden_states)
@@ -698,8 +709,8 @@ class QualityGateGemma3PreTrainedModel(PreTrainedModel):
         AutoModel._model_mapping.register(type(config), QualityGateGemma3Model, exist_ok=True)
         AutoModel._model_mapping.register(type(text_config), QualityGateGemma3TextModel, exist_ok=True)
         # Checkpoints of Gemma3 name their weights as Llava did
-        for ours, base in (("quality_gate_gemma3", "gemma3"), ("QualityGateGemma3Model", "Gemma3Model")):
-            names = get_checkpoint_conversion_mapping(base)
+        for ours, theirs in (("quality_gate_gemma3", "gemma3"), ("QualityGateGemma3Model", "Gemma3Model")):
+            names = get_checkpoint_conversion_mapping(theirs)
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
         super().__init__(config, *inputs, **kwargs)
 
@@ -1198,6 +1209,21 @@ class QualityGateGemma3ForCausalLM(QualityGateGemma3PreTrainedModel, GenerationM
         )
 
 
+@auto_docstring(
+    custom_intro="""
+QualityGateGemma3TextForSequenceClassification is a text-only sequence classification model that works with QualityGateGemma3TextConfig.
+It uses the generic sequence classification implementation for efficiency and consistency."""
+)
+class QualityGateGemma3TextForSequenceClassification(
+    GenericForSequenceClassification, QualityGateGemma3PreTrainedModel
+):
+    config: QualityGateGemma3TextConfig
+    input_modalities = ("text",)
+    forward = returns_quality_scores(QualityGateGemma3SequenceClassifierOutputWithPast)(
+        GenericForSequenceClassification.forward
+    )
+
+
 def get_block_sequence_ids_for_mask(token_type_ids: torch.Tensor, device: torch.device | None = None) -> torch.Tensor:
     # First find where a new image block starts: 1 if image and previous not image
     # The images cannot attend to future images, but can attend to all prev images and to itself bidirectionally
@@ -1448,6 +1474,11 @@ class QualityGateGemma3ForConditionalGeneration(QualityGateGemma3PreTrainedModel
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | QualityGateGemma3CausalLMOutputWithPast:
         r"""
+        labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            Labels for computing the masked language modeling loss. Indices should either be in `[0, ...,
+            config.text_config.vocab_size]` or -100 (see `input_ids` docstring). Tokens with indices set to `-100` are ignored
+            (masked), the loss is only computed for the tokens with labels in `[0, ..., config.text_config.vocab_size]`.
+
         Example:
 
         ```python
@@ -1530,21 +1561,6 @@ class QualityGateGemma3ForConditionalGeneration(QualityGateGemma3PreTrainedModel
         return create_masks_for_generate(**mask_kwargs)
 
 
-@auto_docstring(
-    custom_intro="""
-QualityGateGemma3TextForSequenceClassification is a text-only sequence classification model that works with QualityGateGemma3TextConfig.
-It uses the generic sequence classification implementation for efficiency and consistency."""
-)
-class QualityGateGemma3TextForSequenceClassification(
-    GenericForSequenceClassification, QualityGateGemma3PreTrainedModel
-):
-    config: QualityGateGemma3TextConfig
-    input_modalities = ("text",)
-    forward = returns_quality_scores(QualityGateGemma3SequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
-
-
 class QualityGateGemma3ForSequenceClassification(GenericForSequenceClassification, QualityGateGemma3PreTrainedModel):
     @returns_quality_scores(QualityGateGemma3SequenceClassifierOutputWithPast)
     def forward(
@@ -1559,6 +1575,13 @@ class QualityGateGemma3ForSequenceClassification(GenericForSequenceClassificatio
         labels: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> SequenceClassifierOutputWithPast:
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
         return super().forward(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -1576,9 +1599,9 @@ __all__ = [
     "QualityGateGemma3PreTrainedModel",
     "QualityGateGemma3TextModel",
     "QualityGateGemma3ForCausalLM",
+    "QualityGateGemma3TextForSequenceClassification",
     "QualityGateGemma3Model",
     "QualityGateGemma3ForConditionalGeneration",
-    "QualityGateGemma3TextForSequenceClassification",
     "QualityGateGemma3ForSequenceClassification",
     "quality_classification_loss",
 ]

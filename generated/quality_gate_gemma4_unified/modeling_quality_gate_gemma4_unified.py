@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
-# Seal: sha256 d886e0a030725ced85e0d23d5d7ad8ab486f27a38e652d5719eca85f960936ec
+# Seal: sha256 cd685b231c1810422a3639230978b16a4ab85792738b8e9a0f800c6d606f3cf0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -62,7 +62,7 @@ class QualityGateGemma4UnifiedTextModelOutputWithPast(BaseModelOutputWithPast):
         Dictionary mapping layer type strings to tuples of (key_states, value_states) tensors.
         Used to pass shared KV states between layers during KV sharing.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
@@ -109,7 +109,7 @@ class QualityGateGemma4UnifiedCausalLMOutputWithPast(ModelOutput):
         Dictionary mapping layer type strings to tuples of (key_states, value_states) tensors.
         Used to pass shared KV states between layers during KV sharing.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 5890c64a97d3a61c1f19b0ee8319ccd1e6e7ec252ea1df462cb74a0ddd51e92b
+# Seal: sha256 2fe5cf67f3d858019fc6715f780e31c0875e86403f7eb8fc85c9bc28c02a3d7f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -91,6 +91,16 @@ class QualityGateGptOssModelOutputWithPast(QualityGateGptOssOutput, MoeModelOutp
 @dataclass
 class QualityGateGptOssCausalLMOutputWithPast(QualityGateGptOssOutput, MoeCausalLMOutputWithPast):
     """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateGptOssSequenceClassifierOutputWithPast(QualityGateGptOssOutput, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateGptOssTokenClassifierOutput(QualityGateGptOssOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateGptOssGate(nn.Module):
@@ -1159,20 +1169,10 @@ class QualityGateGptOssForCausalLM(QualityGateGptOssPreTrainedModel, GenerationM
         )
 
 
-@dataclass
-class QualityGateGptOssSequenceClassifierOutputWithPast(QualityGateGptOssOutput, SequenceClassifierOutputWithPast):
-    """The output of a sequence classifier with what its gates say."""
-
-
 class QualityGateGptOssForSequenceClassification(GenericForSequenceClassification, QualityGateGptOssPreTrainedModel):
     forward = returns_quality_scores(QualityGateGptOssSequenceClassifierOutputWithPast)(
         GenericForSequenceClassification.forward
     )
-
-
-@dataclass
-class QualityGateGptOssTokenClassifierOutput(QualityGateGptOssOutput, TokenClassifierOutput):
-    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateGptOssForTokenClassification(GenericForTokenClassification, QualityGateGptOssPreTrainedModel):

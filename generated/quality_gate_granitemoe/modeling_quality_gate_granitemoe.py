@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe`.
-# Seal: sha256 a1ee6bb8c3ceebb366cff8fc6e9c1f03b130e814051c9d25caeea844db2fca87
+# Seal: sha256 2ab8691b80e334cd9b01a64243bd0a065b0583c52afb18fe32419d1c54746e04
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 ebe36a3f4cc6f69dfa549e0567b8c79fced6aedcbba6b5097cfee2a5bd0001aa
+# Seal: sha256 4a890511d5d018dbc77c13dedb037652438243cc8f65f15cdb888df4140ef99e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoeshared.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoeshared`.
-# Seal: sha256 f3e76a91e9baaae5c2d0da4e0c1095aae36c735f788e77a1a61c38799f7e9ca6
+# Seal: sha256 6097779b26227da7487c1074e73796a5d0069cb8039f05720db387e4671f0c8f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling`.
-# Seal: sha256 1a4911c3b66bc8c11f3d9832e1dffafa3802c68956cb2a7a11f9e752c015d32c
+# Seal: sha256 18125bfe2f7b2901449944f47c811bda0c90d70effa1e20e251e1f158b24abd9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGateInklingCausalLMOutputWithPast(ModelOutput):
         A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
         image_hidden_states of the model produced by the vision encoder after projecting last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 4616642b91ba54a18dd772c7b91d13b1390e706289ef8fd0147fe30da8094250
+# Seal: sha256 073e1daec1b94a4be08f7f93d7d90dd1617e0cbeb4ef27ca5828e6f20086260a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -121,7 +121,7 @@ class QualityGateInkling2CausalLMOutputWithPast(ModelOutput):
         A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
         image_hidden_states of the model produced by the vision encoder after projecting last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

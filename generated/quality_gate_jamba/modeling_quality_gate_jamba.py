@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
-# Seal: sha256 e23493aacfb73a3cb363193d4df9e2cd320e6d608901ce20afdb8caa7381ff24
+# Seal: sha256 748a05842aa767d04e424e5392fd165638b16d9cb0552285d737fe16e86b517d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_laguna.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_laguna`.
-# Seal: sha256 cf1668a43bf17bd093c7d36905a6a8740f6ec642ad49c5dbabc7888efecc5c04
+# Seal: sha256 6bfa6edbd38f9d321ec6a48193d7b1d77c7f9ad97fca3b437f405f37bddc1965
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 e5b93ab565af5056e942b82cc59bc4ff0cfa9439136ae0b0a8ca66e0b0ac52dd
+# Seal: sha256 1feb440889d67c4c24f1dea061ede503ca9b94f9050f3fa2b297b0278c0c8e8d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,13 +101,13 @@ class QualityGateLlamaSequenceClassifierOutputWithPast(QualityGateLlamaOutput, S
 
 
 @dataclass
-class QualityGateLlamaTokenClassifierOutput(QualityGateLlamaOutput, TokenClassifierOutput):
-    """The output of a token classifier with what its gates say."""
+class QualityGateLlamaQuestionAnsweringModelOutput(QualityGateLlamaOutput, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
 
 
 @dataclass
-class QualityGateLlamaQuestionAnsweringModelOutput(QualityGateLlamaOutput, QuestionAnsweringModelOutput):
-    """The output of a question answering model with what its gates say."""
+class QualityGateLlamaTokenClassifierOutput(QualityGateLlamaOutput, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
 
 
 class QualityGateLlamaIdle(torch.autograd.Function):
@@ -984,13 +984,13 @@ class QualityGateLlamaForSequenceClassification(GenericForSequenceClassification
     )
 
 
+class QualityGateLlamaForQuestionAnswering(GenericForQuestionAnswering, QualityGateLlamaPreTrainedModel):
+    base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
+    forward = returns_quality_scores(QualityGateLlamaQuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
+
+
 class QualityGateLlamaForTokenClassification(GenericForTokenClassification, QualityGateLlamaPreTrainedModel):
     forward = returns_quality_scores(QualityGateLlamaTokenClassifierOutput)(GenericForTokenClassification.forward)
-
-
-class QualityGateLlamaForQuestionAnswering(GenericForQuestionAnswering, QualityGateLlamaPreTrainedModel):
-    base_model_prefix = "model"  # with Llama's "transformer" no weight of a causal language model would be found
-    forward = returns_quality_scores(QualityGateLlamaQuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
 
 
 __all__ = [
@@ -998,7 +998,7 @@ __all__ = [
     "QualityGateLlamaModel",
     "QualityGateLlamaForCausalLM",
     "QualityGateLlamaForSequenceClassification",
-    "QualityGateLlamaForTokenClassification",
     "QualityGateLlamaForQuestionAnswering",
+    "QualityGateLlamaForTokenClassification",
     "quality_classification_loss",
 ]

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 7552d2359ef86968954e9bf5c9271c872894a30aeed33f8a1cf65f81c0710ce1
+# Seal: sha256 75d57246ccc368504fcd4d2b4476a667a9336dc8b6d91a522d76919bfbb06e3c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,7 +106,7 @@ class QualityGateMegatronBertForPreTrainingOutput(ModelOutput):
         Prediction scores of the next sequence prediction (classification) head (scores of True/False continuation
         before SoftMax).
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
-# Seal: sha256 74b9d3861f232287a6e37cb49ecea6ef70985585d3d823531a436c5679844ffc
+# Seal: sha256 75cc9e28daab706d16d1bd547226d1c4d2effd3afa852e5fa072a6b8f0b892c1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

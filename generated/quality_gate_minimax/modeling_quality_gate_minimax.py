@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 35de351201472b4ee2551c598fde85896982263a9da5486f944feb8f15856cb4
+# Seal: sha256 e1aa739941c5563c963eb289fe24a0134e75c545ec6ebffbddfe57746e6f08ee
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

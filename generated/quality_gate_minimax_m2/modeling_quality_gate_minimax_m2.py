@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m2`.
-# Seal: sha256 a407b498faf95331737b585c167f7fcbfc989f7db245166eae5c80e14e7d6f22
+# Seal: sha256 4ca434e5103e6e941dc9f58314a246f2d6aaaaee2a16330d52f2b89178abcf1d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 f1e5192fdb4c205ad7ab7066928e326a51dd4f73e703aedc9cc084b4e31daa83
+# Seal: sha256 75ad41e1724060c211bf94a7005fa1b537e77c34f23b262d5e2bcdc1996e1b67
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.cache_utils import Cache, DynamicCache

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mixtral.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mixtral`.
-# Seal: sha256 bd032e2d1360ebab82f7425647ec3d6a3196e90457488f8b80561d8342f06c9a
+# Seal: sha256 c7f9b68d1ab0462fd5c23c8b6e00401dd56e880d91ad17a6289d273038123ad3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

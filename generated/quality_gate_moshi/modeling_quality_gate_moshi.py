@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_moshi.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_moshi`.
-# Seal: sha256 a4158d010903490202ac1a5195ffe6b5e6a104296c61565b6ed36cde3e1269e8
+# Seal: sha256 4144f390b97ec07a2b88ef9327c22c0de670df9ae8de6209a33380bc69e23346
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateMoshiCausalLMOutputWithPast(ModelOutput):
         Contains pre-computed hidden-states (key and values in the self-attention blocks) that can be used (see
         `past_key_values` input) to speed up sequential decoding.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The language modeling loss alone; `loss` is the sum of all.
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
     aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):

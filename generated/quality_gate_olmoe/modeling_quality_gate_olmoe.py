@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
-# Seal: sha256 8f39fb42744c23b99fe4211128a11179aaeed46b7324809773d647c71bcc3e96
+# Seal: sha256 f5abcd99e3523b12366b44fb992afa32f297accd74635428de605117e6374e5b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

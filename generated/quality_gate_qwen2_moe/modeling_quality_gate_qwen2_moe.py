@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2_moe`.
-# Seal: sha256 b024cef0c92d4c5943d6ee2fa224bb26f4f6d160d8217a6af61e7963a639da91
+# Seal: sha256 084edd46f34797a359ea14683efbdfce6bf73198dc3bcc526eab182f7edea2d2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 784e02c2051736a9c3f7bb53f7b6ee370c76ce066d1f423576211cdef3587dc9
+# Seal: sha256 e36983985cabb30ab41f93088f8356765d23c5a99724b9462187cde728ac6a66
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -14,7 +14,6 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-
 import math
 
 from huggingface_hub.dataclasses import strict
@@ -161,8 +160,9 @@ class QualityGateQwen3Config(PreTrainedConfig):
     output_router_logits: bool = False
 
     def __post_init__(self, **kwargs):
-        if kwargs.pop("model_type", None) == "quality_gate" and self.quality_loss_type == "beta":
+        if kwargs.get("model_type") == "quality_gate" and self.quality_loss_type == "beta":
             self.quality_loss_type = "linear"  # what the original computes, whatever its config says
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         self.sliding_window = self.sliding_window if self.use_sliding_window else None
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 361e05b1519745e6470ded2198f0b524647f7b0f3b414aa48d4fdf4b20e368f2
+# Seal: sha256 67870b5373ad3b44113db2b826b54704e48aed2dec2c00ee9d62467b0164b903
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -14,6 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,74 @@ from .configuration_quality_gate_qwen3 import QualityGateQwen3Config
 logger = logging.get_logger(__name__)
 
 
+@dataclass
+class QualityGateQwen3Output(ModelOutput):
+    """
+    What the gates add to an output.
+
+    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
+    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+        The quality loss, mean over layers, before it is weighted.
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+        The load balancing loss where the base has experts.
+    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
+    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
+        The logits of the experts' routers where the base has experts, else `quality_logits`.
+    """
+
+    lm_loss: torch.FloatTensor | None = None
+    quality_loss: torch.FloatTensor | None = None
+    aux_loss: torch.FloatTensor | None = None
+    quality_logits: tuple[torch.FloatTensor, ...] | None = None
+    router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class QualityGateQwen3ModelOutputWithPast(QualityGateQwen3Output, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3CausalLMOutputWithPast(QualityGateQwen3Output, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3SequenceClassifierOutputWithPast(QualityGateQwen3Output, SequenceClassifierOutputWithPast):
+    """The output of a sequence classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3TokenClassifierOutput(QualityGateQwen3Output, TokenClassifierOutput):
+    """The output of a token classifier with what its gates say."""
+
+
+@dataclass
+class QualityGateQwen3QuestionAnsweringModelOutput(QualityGateQwen3Output, QuestionAnsweringModelOutput):
+    """The output of a question answering model with what its gates say."""
+
+
+class QualityGateQwen3Gate(nn.Module):
+    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
+
+    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
+    """
+
+    def __init__(self, config: QualityGateQwen3Config):
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
+
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+        with maybe_autocast(hidden_states.device.type, enabled=False):
+            quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
+            good_ratio = quality_score.sigmoid()
+        return quality_score, good_ratio
+
+
 @use_kernel_forward_from_hub("RMSNorm")
 class QualityGateQwen3RMSNorm(nn.Module):
     def __init__(self, hidden_size, eps: float = 1e-6) -> None:
@@ -80,22 +149,6 @@ class QualityGateQwen3RMSNorm(nn.Module):
 
     def extra_repr(self):
         return f"{tuple(self.weight.shape)}, eps={self.variance_epsilon}"
-
-
-class QualityGateQwen3MLP(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.config = config
-        self.hidden_size = config.hidden_size
-        self.intermediate_size = config.intermediate_size
-        self.gate_proj = nn.Linear(self.hidden_size, self.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(self.hidden_size, self.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(self.intermediate_size, self.hidden_size, bias=False)
-        self.act_fn = ACT2FN[config.hidden_act]
-
-    def forward(self, x):
-        down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
-        return down_proj
 
 
 def rotate_half(x):
@@ -245,23 +298,20 @@ class QualityGateQwen3Attention(nn.Module):
         return attn_output, attn_weights
 
 
-class QualityGateQwen3Gate(nn.Module):
-    """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
-
-    Source: the Quality-Gate project, where it only observes; its sigmoid scales the experts in Select-MoE.
-    """
-
-    def __init__(self, config: QualityGateQwen3Config):
+class QualityGateQwen3MLP(nn.Module):
+    def __init__(self, config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
-        self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
+        self.config = config
+        self.hidden_size = config.hidden_size
+        self.intermediate_size = config.intermediate_size
+        self.gate_proj = nn.Linear(self.hidden_size, self.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(self.hidden_size, self.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(self.intermediate_size, self.hidden_size, bias=False)
+        self.act_fn = ACT2FN[config.hidden_act]
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
-        with maybe_autocast(hidden_states.device.type, enabled=False):
-            quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
-            good_ratio = quality_score.sigmoid()
-        return quality_score, good_ratio
+    def forward(self, x):
+        down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
+        return down_proj
 
 
 class QualityGateQwen3DecoderLayer(GradientCheckpointingLayer):
@@ -314,50 +364,6 @@ class QualityGateQwen3DecoderLayer(GradientCheckpointingLayer):
         return hidden_states
 
 
-QUALITY_GATE_CHOICES = {
-    "quality_gate_mode": ("observe", "scale_ffn"),
-    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
-}
-QUALITY_GATE_RANGES = {
-    "quality_gate_init_mean": (-math.inf, math.inf),
-    "quality_gate_init_std": (0, math.inf),
-    "quality_loss_weight": (0, math.inf),
-    "quality_loss_balance": (0, 2),
-    "beta_target_mean": (0, 1),
-    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
-    "w_mean": (0, math.inf),
-    "w_var": (0, math.inf),
-    "lambda_var": (0, math.inf),
-}
-
-
-def check_quality_gate_config(config: PreTrainedConfig) -> None:
-    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
-    for name, choices in QUALITY_GATE_CHOICES.items():
-        value = getattr(config, name)
-        if value not in choices:
-            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
-    for name, (low, high) in QUALITY_GATE_RANGES.items():
-        value = getattr(config, name)
-        if not low <= value <= high or math.isinf(value):
-            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
-
-
-def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
-    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
-    return {
-        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
-        for name, module in model.base_model.named_modules()
-        if name.endswith(".quality_gate")
-    }
-
-
-def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
-    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
-    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
-    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
-
-
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
@@ -369,6 +375,12 @@ def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     if not is_shared or torch.distributed.get_rank() == 0:
         Path(folder).mkdir(parents=True, exist_ok=True)
         save_file(weights, Path(folder) / "quality_gates.safetensors", metadata={"format": "pt"})
+
+
+def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
+    """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
+    paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
+    return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
 
 
 @torch.no_grad()
@@ -398,6 +410,46 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
         if hasattr(weight, "full_tensor"):  # this process has a share of it
             new = torch.distributed.tensor.distribute_tensor(new, weight.device_mesh, weight.placements)
         weight.copy_(new)
+
+
+def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The gates' linear maps, first layer first, by their weights' names in the checkpoint of a language model."""
+    return {
+        f"{model.base_model_prefix}.{name}.gate.weight".replace(".language_model.", "."): module.gate
+        for name, module in model.base_model.named_modules()
+        if name.endswith(".quality_gate")
+    }
+
+
+def check_quality_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in QUALITY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, (low, high) in QUALITY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+QUALITY_GATE_RANGES = {
+    "quality_gate_init_mean": (-math.inf, math.inf),
+    "quality_gate_init_std": (0, math.inf),
+    "quality_loss_weight": (0, math.inf),
+    "quality_loss_balance": (0, 2),
+    "beta_target_mean": (0, 1),
+    "beta_target_var": (0, 0.25),  # no distribution on [0, 1] varies more
+    "w_mean": (0, math.inf),
+    "w_var": (0, math.inf),
+    "lambda_var": (0, math.inf),
+}
+
+
+QUALITY_GATE_CHOICES = {
+    "quality_gate_mode": ("observe", "scale_ffn"),
+    "quality_loss_type": ("linear", "sigmoid", "mse", "beta_moment_matching", "mean_variance_regularization"),
+}
 
 
 @auto_docstring
@@ -436,35 +488,6 @@ class QualityGateQwen3PreTrainedModel(PreTrainedModel):
         if getattr(module, "scores_quality", False):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
-
-
-@dataclass
-class QualityGateQwen3Output(ModelOutput):
-    """
-    What the gates add to an output.
-
-    lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-        The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
-    quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
-        The quality loss, mean over layers, before it is weighted.
-    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-        The load balancing loss where the base has experts.
-    quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
-        One tensor of shape `(batch_size, sequence_length, 1)` for every layer: the gates' scores before the sigmoid.
-    router_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
-        The logits of the experts' routers where the base has experts, else `quality_logits`.
-    """
-
-    lm_loss: torch.FloatTensor | None = None
-    quality_loss: torch.FloatTensor | None = None
-    aux_loss: torch.FloatTensor | None = None
-    quality_logits: tuple[torch.FloatTensor, ...] | None = None
-    router_logits: tuple[torch.FloatTensor, ...] | None = None
-
-
-@dataclass
-class QualityGateQwen3ModelOutputWithPast(QualityGateQwen3Output, BaseModelOutputWithPast):
-    """The output of the base model with what its gates say."""
 
 
 class QualityGateQwen3RotaryEmbedding(nn.Module):
@@ -914,11 +937,6 @@ class QualityGateQwen3Model(QualityGateQwen3PreTrainedModel):
         )
 
 
-@dataclass
-class QualityGateQwen3CausalLMOutputWithPast(QualityGateQwen3Output, CausalLMOutputWithPast):
-    """The output of a language model with what its gates say."""
-
-
 @auto_docstring
 class QualityGateQwen3ForCausalLM(QualityGateQwen3PreTrainedModel, GenerationMixin):
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
@@ -983,33 +1001,18 @@ class QualityGateQwen3ForCausalLM(QualityGateQwen3PreTrainedModel, GenerationMix
         )
 
 
-@dataclass
-class QualityGateQwen3SequenceClassifierOutputWithPast(QualityGateQwen3Output, SequenceClassifierOutputWithPast):
-    """The output of a sequence classifier with what its gates say."""
-
-
 class QualityGateQwen3ForSequenceClassification(GenericForSequenceClassification, QualityGateQwen3PreTrainedModel):
     forward = returns_quality_scores(QualityGateQwen3SequenceClassifierOutputWithPast)(
         GenericForSequenceClassification.forward
     )
 
 
-@dataclass
-class QualityGateQwen3TokenClassifierOutput(QualityGateQwen3Output, TokenClassifierOutput):
-    """The output of a token classifier with what its gates say."""
-
-
 class QualityGateQwen3ForTokenClassification(GenericForTokenClassification, QualityGateQwen3PreTrainedModel):
     forward = returns_quality_scores(QualityGateQwen3TokenClassifierOutput)(GenericForTokenClassification.forward)
 
 
-@dataclass
-class QualityGateQwen3QuestionAnsweringModelOutput(QualityGateQwen3Output, QuestionAnsweringModelOutput):
-    """The output of a question answering model with what its gates say."""
-
-
 class QualityGateQwen3ForQuestionAnswering(GenericForQuestionAnswering, QualityGateQwen3PreTrainedModel):
-    base_model_prefix = "model"  # with Llama's "transformer" no weight of a causal language model would be found
+    base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
     forward = returns_quality_scores(QualityGateQwen3QuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
 
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
-# Seal: sha256 2c968d1a015ac4f95784b7f44964fe35d89954c7f12bc0389831d78ce85612ba
+# Seal: sha256 86c3458f1edd39c58c13a8671da644d512e19344907af74b6e6586259784ea71
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_moe`.
-# Seal: sha256 8709277d4d78726378dc18d9173245a9008726e8effaf22317addfc0db973752
+# Seal: sha256 489341b10c2617b225d206a88e24a15915bf4b510c868efe7c5856f02c3d9191
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
-# Seal: sha256 5c54ee5fd08d33fd8a49c63d00e3859cc3e337c6a90ad8a8249a469872ec9ea2
+# Seal: sha256 17f67b0d439d0527a635aa484dc07998c46e068c6b05397889172bfb9dab88a6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 a018467e82762d65243a0209445750da665ea45b43e03f85e4eb2c2912463f84
+# Seal: sha256 31e720f1e0c388bdf5d9ea3d9af4257e814c0a945a5f3bd13b31337df8b21331
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn import functional as F
 
 from transformers import initialization as init
 from transformers.activations import ACT2FN

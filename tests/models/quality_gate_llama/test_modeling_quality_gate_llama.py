@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_llama.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama`.
-# Seal: sha256 aa0ace6ae9e013379f5e8b170f4ee0c5ca6e45343ef14a928287bedd4e339295
+# Seal: sha256 9549cde85341b7341bbc6af4359eb41a021a577c42819c305238a469e1d22c10
 """The gated Llama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ BASES = {  # gated class: the one of transformers that it has to agree with
     QualityGateLlamaModel: LlamaModel,
     QualityGateLlamaForCausalLM: LlamaForCausalLM,
     QualityGateLlamaForSequenceClassification: LlamaForSequenceClassification,
-    QualityGateLlamaForTokenClassification: LlamaForTokenClassification,
     QualityGateLlamaForQuestionAnswering: LlamaForQuestionAnswering,
+    QualityGateLlamaForTokenClassification: LlamaForTokenClassification,
 }
 
 
@@ -163,8 +163,8 @@ class TestShapes:
             (QualityGateLlamaModel, "last_hidden_state", (2, 9, 32)),
             (QualityGateLlamaForCausalLM, "logits", (2, 9, 128)),
             (QualityGateLlamaForSequenceClassification, "logits", (2, 3)),
-            (QualityGateLlamaForTokenClassification, "logits", (2, 9, 3)),
             (QualityGateLlamaForQuestionAnswering, "start_logits", (2, 9)),
+            (QualityGateLlamaForTokenClassification, "logits", (2, 9, 3)),
         ],
     )
     def test_forward(self, model_class: type, field: str, shape: tuple[int, ...]) -> None:
