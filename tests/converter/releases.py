@@ -30,6 +30,7 @@ def make_project(folder: Path) -> Path:
     (folder / "modular").mkdir(parents=True)
     for model in ("llama", "qwen3", "gemma3", "gpt_oss"):
         shutil.copy(ROOT / f"modular/modular_quality_gate_{model}.py", folder / "modular")
+    shutil.copytree(ROOT / "modular" / "gates", folder / "modular" / "gates")
     shutil.copytree(ROOT / "templates", folder / "templates")
     return folder
 

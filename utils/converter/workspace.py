@@ -13,7 +13,8 @@ from converter.values import Layout, Target
 
 
 PROJECT = Path(__file__).resolve().parents[2]
-FAMILY = "quality_gate_"  # `--model llama` means this project's gated Llama
+GATE = "quality"  # the kind of gate that is meant where none is named
+FAMILY = f"{GATE}_gate_"  # `--model llama` means this project's gated Llama
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLUTTER = re.compile(r"^(?:.*[/\\])?(?:modular_)?|\.py$|[^\w]")  # around the name in "modular/modular_llama.py"
 _VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
+from gating.cli import main as convert
 from testgen.cli import main as render_tests
 
-from converter.cli import main as convert
 from matrix.workshop import Workshop
 
 

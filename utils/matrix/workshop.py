@@ -12,11 +12,11 @@ from pathlib import Path
 
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
-from scaffold.delta import scaffold
+from gating.cli import main as convert
 from scaffold.find import base_names
+from scaffold.short import short_delta
 from testgen.suites import suite
 
-from converter.cli import main as convert
 from converter.diagnostics import ConversionError
 from converter.library import digest, shown
 from converter.outputs import write_all
@@ -65,7 +65,7 @@ class Workshop:
             shutil.copy(self.project / "tests" / "models" / name, self.folder / "tests" / "models")
         shutil.copy(self.project / "pyproject.toml", self.folder)
         shutil.copy(self.project / "tests" / "conftest.py", self.folder / "tests")
-        (self.folder / "modular").mkdir(exist_ok=True)
+        shutil.copytree(self.project / "modular" / "gates", self.folder / "modular" / "gates", dirs_exist_ok=True)
         for path in (self.project / "modular").glob(f"modular_{FAMILY}*.py"):
             shutil.copy(path, self.folder / "modular")
         self._convert(FOUNDATION)
@@ -102,7 +102,7 @@ class Workshop:
         own = (self.project / "modular" / self.delta(name).name).is_file()
         places: tuple[str, ...] = ()
         try:
-            found = scaffold(name)
+            found = short_delta(name, project=self.project)
             places = tuple(_place(place) for place in found.places)
             if not own:
                 self.delta(name).write_text(found.text, encoding="utf-8")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from converter.diagnostics import ConversionError
 from converter.workspace import FAMILY, PROJECT, find_transformers
-from scaffold.delta import scaffold
 from scaffold.find import base_names
 from scaffold.missing import delta_path
+from scaffold.short import short_delta
 from scaffold.write import told, write_delta
 
 
@@ -59,7 +59,7 @@ def _write(name: str, project: Path) -> None:
 
 
 def _print(name: str, project: Path) -> None:
-    print(scaffold(name).text, end="")
+    print(short_delta(name, project=project).text, end="")
 
 
 def _listed(project: Path) -> list[str]:

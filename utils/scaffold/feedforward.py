@@ -6,11 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from scaffold.modules import Module, assigned_calls, is_self
+from weave.modules import Module, assigned_calls
 
 
-_FEED_FORWARD = re.compile(r"mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc1|fc2|ff", re.IGNORECASE)
-_WORDS = re.compile(r"_|(?<=[a-z])(?=[A-Z])")
+_FEED_FORWARD = re.compile(r"(?:^|_)(?:mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc)\d*(?:_|$)", re.IGNORECASE)
 _OTHER = re.compile(
     r"norm|dropout|router|gate$|^has_|_hc$|_input$|conv|connection|scale|post_|residual", re.IGNORECASE
 )
@@ -32,19 +31,4 @@ def _names(module: Module, layer: ast.ClassDef) -> Iterator[str]:
 
 
 def _is_word(name: str) -> bool:
-    return any(_FEED_FORWARD.fullmatch(word) for word in _parts(name)) and not _MIXERS.search(name)
-
-
-def _parts(name: str) -> list[str]:
-    words = name.lower().split("_")
-    return [name.lower(), *words]
-
-
-def calls_of(tree: ast.AST, names: frozenset[str]) -> list[ast.Call]:
-    """The calls of some attributes of self in a tree, in the order of the text."""
-    found = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and is_self(node.func) and node.func.attr in names
-    ]
-    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+    return bool(_FEED_FORWARD.search(name)) and not _MIXERS.search(name)

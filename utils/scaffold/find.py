@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+
+from weave.base import CAUSAL, OLDER, Base, load_base
+from weave.kinds import read_kind
+from weave.stage import gates_of
 
 from converter.casing import read_casing
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.library import Library, shown
-from converter.names import Casing, Rename
-from converter.workspace import FAMILY
-from scaffold.modules import Module, read_module
+from converter.names import Casing
+from converter.workspace import GATE, PROJECT
 
 
-# How the names of causal language models end; of older ones (GPT-2) with the second
-CAUSAL, OLDER = "ForCausalLM", "LMHeadModel"
 _CAUSAL = re.compile(rf"^class \w+({CAUSAL}|{OLDER})\(", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Base:
-    """A model folder of transformers: `name` in snake case, and the two files that say what the model is."""
-
-    name: str
-    package: Path  # of transformers
-    modeling: Module
-    configuration: Module
-
-    @cached_property
-    def renaming(self) -> Rename:
-        """How the converter renames what it takes from this base."""
-        casing = Casing(read_casing(self.package))
-        return Rename(casing.of_model(self.name), casing.of_model(f"{FAMILY}{self.name}"))
-
-    def gated(self, name: str) -> str:
-        """The name of the gated class that stands for one of the base's."""
-        if name.endswith(OLDER):
-            name = name.removesuffix(OLDER) + CAUSAL
-        renamed = self.renaming.word(name)
-        return renamed if renamed != name else f"QualityGate{name}"
-
-    @cached_property
-    def gated_names(self) -> Mapping[str, str]:
-        """Every class of the base with the name of the gated one, but for those that are not named after the base.
-
-        The converter copies these as they are, so that a gated one would be made and never used.
-        """
-        modules = (self.modeling, self.configuration)
-        names = [name for module in modules for name in module.classes]
-        return {name: self.gated(name) for name in names if self.renaming.word(name) != name}
 
 
 def base_names(package: Path) -> list[str]:
@@ -72,8 +37,8 @@ def shared_folder(name: str, package: Path) -> Path | None:
     )
 
 
-def find_base(name: str, package: Path) -> Base:
-    """Read the modules of a base.
+def find_base(name: str, package: Path, gate: str = GATE, project: Path = PROJECT) -> Base:
+    """Read the modules of a base, and the kind of gate that it is to have.
 
     Raises ConversionError: `unknown-base` where there is no such model folder, `no-folder` where the model shares one,
     `no-language-model` where it has no causal language model.
@@ -86,13 +51,15 @@ def find_base(name: str, package: Path) -> Base:
         close = nearest(name, base_names(package))
         fix = f"did you mean `{close}`?" if close else "name a folder of transformers/models"
         raise _refuse("unknown-base", package / "models", f"transformers has no model {name!r}", fix)
-    library = Library({"transformers": package})
-    modules = [f"transformers.models.{name}.{kind}_{name}" for kind in ("modeling", "configuration")]
-    sources = [library.load(module) for module in modules]
-    if None in sources or not _CAUSAL.search(sources[0].text):
+    library = Library({"transformers": package, "gates": gates_of(project)})
+    modeling = library.load(f"transformers.models.{name}.modeling_{name}")
+    if modeling is None or not _CAUSAL.search(modeling.text):
         raise _without_language_model(name, folder, package)
-    modeling, configuration = map(read_module, sources)
-    return Base(name, package, modeling, configuration)
+    try:
+        kind = read_kind(gate, library.load)
+        return load_base(name, name, f"{kind.family}{name}", kind, library.load, Casing(read_casing(package)))
+    except LookupError as missing:
+        raise _refuse("no-language-model", folder, f"there is no {missing}", "name another model") from None
 
 
 def _without_language_model(name: str, folder: Path, package: Path) -> ConversionError:

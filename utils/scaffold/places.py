@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+
+from weave.base import Base
+from weave.modules import Module
+from weave.stack import Stack
 
 from scaffold.feedforward import feed_forward_names
-from scaffold.find import Base
-from scaffold.modules import Module
-from scaffold.sites.table import FEED_FORWARD, Finder
+from scaffold.sites.table import FEED_FORWARD, Site
 from scaffold.sites.values import Found, NoPlace
-from scaffold.stack import Stack
 
 
-BY_HAND = "write this delta by hand"
+BY_HAND = "write this delta by hand, and say in it where the gate goes"
 
 
-def find_places(base: Base, stack: Stack, finders: Sequence[Finder] = FEED_FORWARD) -> dict[str, Found]:
+def find_places(base: Base, stack: Stack, site: Site = FEED_FORWARD) -> dict[str, Found]:
     """The places of each layer of a base that has the site, by the name of its class.
 
-    Raises ConversionError: `no-feed-forward` where no layer has it, `no-place` where one has no place for a gate.
+    Raises ConversionError: the site's code where no layer has it, `no-place` where one has no place for a gate.
     """
     module = base.modeling
-    found = {node.name: place for node in stack.layers if (place := find_place(module, node, finders))}
+    found = {node.name: place for node in stack.layers if (place := find_place(module, node, site))}
     if not found:
-        message = f"no layer of {stack.model.name} has a feed-forward part that a gate could be put before"
+        message = f"no layer of {stack.model.name} has {site.lacking}"
         where = stack.layers[0] if stack.layers else stack.model
-        raise module.refuse(where, "no-feed-forward", message, "choose a base with attention and feed-forward parts")
+        raise module.refuse(where, site.code, message, site.fix)
     for name in found:
         _check_class(base, stack, module.classes[name])
     return found
 
 
-def find_place(module: Module, layer: ast.ClassDef, finders: Sequence[Finder] = FEED_FORWARD) -> Found | None:
+def find_place(module: Module, layer: ast.ClassDef, site: Site = FEED_FORWARD) -> Found | None:
     """The place of one layer's gate; None where it has no such site. Raises ConversionError (`no-place`)."""
     names = feed_forward_names(module, layer)
     try:
-        return next(filter(None, (each.find(module, layer, names) for each in finders)), None)
+        return next(filter(None, (each.find(module, layer, names) for each in site.finders)), None)
     except NoPlace as problem:
         message = f"{layer.name}: {problem}"
         raise module.source.refuse(problem.line, 1, "no-place", message, BY_HAND) from None

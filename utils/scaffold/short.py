@@ -6,16 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from weave.base import Base
+from weave.gate import Gate
+from weave.limits import left_out
+from weave.modules import names_in
+from weave.place import Scaled
+from weave.stack import Stack, read_stack
+from weave.stage import gates_of
+from weave.woven import weave
+
+from converter.casing import read_casing
 from converter.diagnostics import ConversionError, Diagnostic
+from converter.library import Library
+from converter.source import Source
 from converter.style import style
-from converter.workspace import PROJECT, find_transformers
+from converter.workspace import GATE, PROJECT, find_transformers
 from scaffold.feedforward import feed_forward_names
-from scaffold.find import Base, find_base
-from scaffold.limits import left_out
-from scaffold.modules import names_in
+from scaffold.find import find_base
 from scaffold.places import find_places
 from scaffold.sites.values import Declared, Found
-from scaffold.stack import Stack, read_stack
 from scaffold.title import title
 
 
@@ -37,20 +46,6 @@ class {name}(base.{parent}):
 
 
 @dataclass(frozen=True, slots=True)
-class GateNames:
-    """What a delta says of a kind of gate."""
-
-    kind: str  # its folder in modular/gates: "quality"
-    attribute: str  # of a layer
-    prefix: str  # of the classes of gated models, and the name of the word that declares a place
-    phrase: str  # what a model has: "a quality gate on the input of every feed-forward network"
-
-    def file(self, base: str) -> str:
-        """The name of the file that the delta of a base is kept in."""
-        return f"modular_{self.attribute}_{base}.py"
-
-
-@dataclass(frozen=True, slots=True)
 class ShortDelta:
     """A short delta and what was found on the way."""
 
@@ -61,62 +56,70 @@ class ShortDelta:
     ungated: tuple[str, ...]  # those without, and without a layer inside that has one
 
 
-def short_delta(name: str, gate: GateNames, package: Path | None = None) -> ShortDelta:
+def short_delta(name: str, package: Path | None = None, gate: str = GATE, project: Path = PROJECT) -> ShortDelta:
     """Write the short delta that gates a base of transformers ("mistral"). Reads its modules as text; writes no file.
 
-    `package` is the folder of a transformers; without one, of the installed one.
+    `package` is the folder of a transformers; without one, of the installed one. `gate` is the kind of gate.
 
     Raises:
         ConversionError: the place of a gate cannot be told from the base's text. The diagnostic has the reason and the
             line.
     """
-    base = find_base(name, package or find_transformers())
+    package = package or find_transformers()
+    base = find_base(name, package, gate, project)
     stack = read_stack(base)
     places = find_places(base, stack)
     ungated = [each for each in stack.layers if each.name not in places and not names_in(each) & set(places)]
     lines = (f"{base.modeling.source.path}:{line}" for found in places.values() for line in found.lines)
-    text = render_short(base, stack, places, gate)
+    text = render_short(base, stack, places)
+    _check(base, text, package, project)
     return ShortDelta(name, text, tuple(lines), tuple(places), tuple(each.name for each in ungated))
 
 
-def render_short(base: Base, stack: Stack, places: Mapping[str, Found], gate: GateNames) -> str:
+def render_short(base: Base, stack: Stack, places: Mapping[str, Found]) -> str:
     """The text of the short delta that declares these places, as ruff formats it."""
     declared: dict[str, Declared] = {}
     for found in places.values():
         declared |= found.declared
+    gate = base.kind.gate
     words = {_word(each, gate) for each in declared.values()}
     classes = [
-        _CLASS.format(
-            name=f"{gate.prefix}{parent}", parent=parent, attribute=gate.attribute, declared=_written(each, gate)
-        )
+        _CLASS.format(name=base.gated(parent), parent=parent, attribute=gate.attribute, declared=_written(each, gate))
         for parent, each in declared.items()
     ]
     text = _TEXT.format(
-        said=_said(base, stack, gate),
-        kind=gate.kind,
+        said=_said(base, stack),
+        kind=base.kind.name,
         words=", ".join(sorted(words)),
         base=base.name,
         classes="\n\n".join(classes),
     )
-    return _styled(gate.file(base.name), text)
+    return _styled(f"modular_{base.gated_name}.py", text)
 
 
-def _word(declared: Declared, gate: GateNames) -> str:
+def _check(base: Base, text: str, package: Path, project: Path) -> None:
+    """Raise ConversionError where the base cannot be woven with this delta, for another reason than its place."""
+    library = Library({"transformers": package, "gates": gates_of(project)})
+    path = f"modular/modular_{base.gated_name}.py"
+    weave(Source(path, f"modular_{base.gated_name}", text), base.gated_name, library.load, read_casing(package))
+
+
+def _word(declared: Declared, gate: Gate) -> str:
     """The name of what declares a place: the gate's own for a layer, `Scaled` for a class that only scales."""
-    return gate.prefix if "reads" in declared.__dataclass_fields__ else type(declared).__name__
+    return type(declared).__name__ if isinstance(declared, Scaled) else gate.prefix
 
 
-def _written(declared: Declared, gate: GateNames) -> str:
+def _written(declared: Declared, gate: Gate) -> str:
     """A place as a delta writes it: what is not said is left out, and the name of what is scaled comes first."""
     said = {each.name: getattr(declared, each.name) for each in fields(declared)}
     first = [repr(said.pop("name"))] if "name" in said else []
     return f"{_word(declared, gate)}({', '.join([*first, *(f'{key}={value!r}' for key, value in said.items() if value)])})"
 
 
-def _said(base: Base, stack: Stack, gate: GateNames) -> str:
+def _said(base: Base, stack: Stack) -> str:
     """What the docstring says: the model and its gate, and which layers have none."""
     module = base.modeling
-    first = f"{title(base, stack)} with {gate.phrase}."
+    first = f"{title(base, stack)} with {base.kind.gate.phrase}."
     optional = left_out(module, stack.container or stack.model, stack.layer_calls)
     without = sorted(name for name in optional if feed_forward_names(module, module.classes[name]))
     if not without:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-from scaffold.find import Base
-from scaffold.stack import Stack
+from weave.base import Base
+from weave.stack import Stack
 
 
 def title(base: Base, stack: Stack) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scaffold.delta import Scaffold, scaffold
 from scaffold.missing import delta_path
+from scaffold.short import ShortDelta, short_delta
 
 
-def write_delta(name: str, project: Path) -> Scaffold | None:
+def write_delta(name: str, project: Path) -> ShortDelta | None:
     """Scaffold the delta of a base, if there is none yet: None where there is, which is kept as it is.
 
     Raises ConversionError where the base cannot be gated from its text.
@@ -17,7 +17,7 @@ def write_delta(name: str, project: Path) -> Scaffold | None:
     path = delta_path(name, project)
     if path.exists():
         return None
-    found = scaffold(name)
+    found = short_delta(name, project=project)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(found.text, encoding="utf-8")
@@ -30,7 +30,7 @@ def write_delta(name: str, project: Path) -> Scaffold | None:
     return found
 
 
-def told(found: Scaffold, project: Path) -> str:
+def told(found: ShortDelta, project: Path) -> str:
     """One line on a delta that was written."""
     path = os.path.relpath(delta_path(found.name, project))
     places = ", ".join(os.path.relpath(place) if os.path.isabs(place) else place for place in found.places)

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from weave.stage import expanded, gates_of
+
+from converter.casing import read_casing
 from converter.jobs import Job
 from converter.library import decode, read_bytes, shown
-from converter.workspace import PROJECT, project_jobs, select
+from converter.workspace import PROJECT, find_transformers, project_jobs, select
 from upstream.values import Model
 
 
@@ -24,7 +27,7 @@ def find_models(names: Iterable[str], project: Path = PROJECT) -> list[Model]:
     known = {job.name: job for job in jobs}
     found: dict[str, Model] = {}
     for job in select(jobs, names, project / "modular"):
-        _add(job, known, found)
+        _add(job, known, found, project)
     return list(found.values())
 
 
@@ -33,16 +36,18 @@ def wanted_names(names: Iterable[str], project: Path = PROJECT) -> list[str]:
     return [job.name for job in select(project_jobs("", strict=True, project=project), names, project / "modular")]
 
 
-def _add(job: Job, known: dict[str, Job], found: dict[str, Model]) -> None:
-    model = read_model(job)
+def _add(job: Job, known: dict[str, Job], found: dict[str, Model], project: Path) -> None:
+    model = read_model(job, project)
     for parent in model.parents:
         if parent not in found and parent in known:
-            _add(known[parent], known, found)
+            _add(known[parent], known, found, project)
     found.setdefault(model.name, model)
 
 
-def read_model(job: Job) -> Model:
-    """A model's delta from disk."""
-    text = decode(read_bytes(job.delta), job.delta)
+def read_model(job: Job, project: Path = PROJECT) -> Model:
+    """A model's delta from disk; a short one written out."""
+    content, package = read_bytes(job.delta), find_transformers()
+    roots = {"transformers": package, "generated": project / "generated", "gates": gates_of(project)}
+    text = expanded(job, content, roots, read_casing(package)) or decode(content, job.delta)
     parents = sorted(set(_PARENT.findall(text)) - {job.name})
     return Model(job.name, text, shown(job.delta), tuple(parents))

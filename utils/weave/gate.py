@@ -51,6 +51,7 @@ class Gate:
     prefix: str  # of every gated class: "QualityGate" for QualityGateLlamaModel
     modules: tuple[str, ...]  # the modules beside the declaration that define it, in the order they are read
     home: str  # the base whose gated model holds the definitions; others import them from there
+    phrase: str  # what a model has: "a quality gate on the input of every feed-forward network"
     asks: tuple[Argument, ...] = ()
     splices: tuple[Splice, ...] = ()
     exports: tuple[str, ...] = ()  # functions that generated packages export beside their classes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 
 from weave.base import Base
 from weave.modules import names_in
@@ -56,13 +58,16 @@ def import_block(body: str, base: Base, own: str = "") -> str:
     used = (names_in(tree) | _exported(tree)) - bound - set(dir(builtins))
     found = {name: origin for name in sorted(used) if (origin := _origin(name, base, home))}
     lines = [*(_statement(name, module, original) for name, (module, original) in found.items()), *own.split("\n")]
-    return "\n".join(sorted(filter(None, lines), key=_rank))
+    ranked = sorted(filter(None, lines), key=_rank)
+    return "\n\n".join("\n".join(section) for _, section in groupby(ranked, key=lambda line: _rank(line)[0]))
 
 
-def _rank(line: str) -> tuple[bool, str]:
-    """The order in which ruff sorts modules: of several that have something, the converter takes it from the first."""
+def _rank(line: str) -> tuple[int, bool, str]:
+    """The order of ruff: of several modules that have something, the converter takes it from the first."""
     module = line.split()[1]
-    return module.split(".")[0] in _OURS, module
+    top = module.split(".")[0]
+    section = 0 if top in sys.stdlib_module_names else 2 if top in _OURS else 1
+    return section, line.startswith("from"), module
 
 
 def _origin(name: str, base: Base, home: Origins) -> tuple[str, str | None] | None:

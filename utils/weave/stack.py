@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from weave.base import CAUSAL, OLDER, Base
+from weave.classes import annotated_config, config_of, returned
 from weave.limits import check_makes_models, check_runs, left_out
 from weave.modules import Function, Module, assigned_calls, is_self, names_in
 
@@ -69,12 +70,12 @@ def read_stack(base: Base) -> Stack:
     calls = tuple(_layer_calls(module, keeper, layers_name))
     check_runs(module, model, container_name, calls)
     optional = left_out(module, keeper, calls)
-    config = _config(module, model)
+    config = config_of(module, model)
     path = f"{container_name}.{layers_name}" if container_name else layers_name
     return Stack(
         causal=causal,
         model=model,
-        output=_returned(module, model),
+        output=returned(module, model),
         pretrained=_pretrained(module, model),
         container=container,
         container_name=container_name,
@@ -225,7 +226,7 @@ def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: st
     """The classes around the base model that are made from its configuration; others are of a model around it."""
     around = {model.name}
     for node in module.classes.values():
-        if node is not causal and (_annotated_config(module, node) or config) != config:
+        if node is not causal and (annotated_config(module, node) or config) != config:
             continue
         bases = [ast.unparse(base) for base in node.bases]
         generic = next((base for base in bases if base in _GENERIC), None)
@@ -240,14 +241,14 @@ def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: st
             continue  # models around the language model
         elif inner and module.own_method(node, "forward").args.vararg is None:
             around.add(node.name)
-            yield Head(node, None, _returned(module, node), inner)
+            yield Head(node, None, returned(module, node), inner)
 
 
 def with_heads(base: Base, stack: Stack, names: Iterable[str]) -> Stack:
     """A stack with more heads: models around the language model, which are gated only where a delta asks for them."""
     module, known = base.modeling, {head.node.name for head in stack.heads}
     added = [module.classes[name] for name in names if name not in known]
-    heads = [Head(node, None, _returned(module, node), None) for node in added]
+    heads = [Head(node, None, returned(module, node), None) for node in added]
     return replace(stack, heads=(*stack.heads, *heads))
 
 
@@ -269,47 +270,3 @@ def _inner_call(module: Module, node: ast.ClassDef, around: set[str]) -> str | N
     called = {ast.unparse(call.func) for call in ast.walk(forward) if isinstance(call, ast.Call)}
     found = [path for path, each in (wrapped | paths).items() if each.name in around and path in called]
     return found[0] if found else None
-
-
-def _returned(module: Module, owner: ast.ClassDef) -> str:
-    """The class of the output that a forward returns, by its last `return X(...)`, else by its annotation."""
-    forward = module.method(owner, "forward")
-    if forward is None:
-        raise module.refuse(owner, "no-forward", f"{owner.name} has no forward", "write this delta by hand")
-    calls = [node.value for node in ast.walk(forward) if isinstance(node, ast.Return)]
-    named = [_output_name(call) for call in calls] + [_output_name(forward.returns)]
-    found = next((name for name in reversed(named[:-1]) if name), None) or named[-1]
-    if found is None:
-        message = f"the class of the output of {owner.name}.forward cannot be told"
-        raise module.refuse(forward, "no-output-class", message, "write this delta by hand")
-    return found
-
-
-def _output_name(node: ast.expr | None) -> str | None:
-    node = node.func if isinstance(node, ast.Call) else node
-    names = names_in(node) if node is not None else ()
-    return next((name for name in sorted(names) if "Output" in name), None)
-
-
-def _config(module: Module, model: ast.ClassDef) -> str:
-    """The configuration class of the base model."""
-    init = module.own_method(model, "__init__")
-    found = _annotated_config(module, model)
-    if found is None:
-        message = f"{model.name} does not say which configuration it takes"
-        raise module.refuse(init or model, "no-config-class", message, "write this delta by hand")
-    return found
-
-
-def _annotated_config(module: Module, node: ast.ClassDef) -> str | None:
-    """The configuration class that a model class takes: by its own annotation, its constructor's, or an ancestor's."""
-    own, *ancestors = module.lineage(node)
-    init = module.own_method(own, "__init__")
-    taken = init.args.args[1].annotation if init and len(init.args.args) > 1 else None
-    found = [_class_annotation(own), taken, *map(_class_annotation, ancestors)]
-    return next((each.id for each in found if isinstance(each, ast.Name) and each.id.endswith("Config")), None)
-
-
-def _class_annotation(node: ast.ClassDef) -> ast.expr | None:
-    annotated = (each for each in node.body if isinstance(each, ast.AnnAssign))
-    return next((each.annotation for each in annotated if ast.unparse(each.target) == "config"), None)

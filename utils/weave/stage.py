@@ -69,7 +69,7 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     try:
         return expand(woven.source, target, load, casing)
     except ConversionError:
-        whole = replace(delta, text=_styled(woven.source.text))
+        whole = replace(delta, text=styled(woven.source.text))
     try:  # once more, for the lines that `--expand` prints
         return expand(whole, target, load, casing)
     except ConversionError as error:
@@ -84,10 +84,10 @@ def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[
     if not is_short(delta):
         return None
     source = Source(shown(job.delta), job.module, decode(delta, job.delta))
-    return _styled(weave(source, job.target.model, Library(roots).load, casing).source.text)
+    return styled(weave(source, job.target.model, Library(roots).load, casing).source.text)
 
 
-def _styled(text: str) -> str:
+def styled(text: str) -> str:
     """A text as ruff formats it; as it is, where it is no Python."""
     from converter.style import style
 

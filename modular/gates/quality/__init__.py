@@ -45,6 +45,7 @@ GATE = Gate(
     prefix="QualityGate",
     modules=("configuration", "outputs", "losses", "storage", "modeling"),
     home="llama",
+    phrase="a quality gate on the input of every feed-forward network",
     exports=("quality_classification_loss",),
     balanced="balances_whole_sequences",
     sample="quality_loss_weight=1.0",

@@ -12,9 +12,9 @@ import ast
 import re
 from dataclasses import dataclass
 
+from weave.modules import Module, assigned_calls, is_self, names_in
 from weave.place import Place
 
-from scaffold.modules import Module, assigned_calls, is_self, names_in
 from scaffold.sites.fit import Spot, fit, position
 from scaffold.sites.syntax import part_of, target_of
 from scaffold.sites.values import Found, NoPlace

@@ -13,9 +13,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from weave.modules import Function, Module, assigned_calls, is_self
 from weave.place import Place, Scaled
 
-from scaffold.modules import Function, Module, assigned_calls, is_self
 from scaffold.sites.fit import called, fits
 from scaffold.sites.joins import Joins
 from scaffold.sites.syntax import calls_in, given, part_of, path_to, sums
@@ -41,7 +41,7 @@ def find_chunk(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> Fo
     if not runs:
         return None
     if len(runs) > 1:
-        raise NoPlace(runs[1].lineno, f"{layer.name} runs several methods in chunks")
+        raise NoPlace(runs[1].lineno, f"{layer.name} runs its feed-forward part in chunks at {len(runs)} places")
     [run] = runs
     method = module.method(layer, run.args[0].attr) if is_self(run.args[0]) else None
     if method is None or len(method.args.args) != 2:
@@ -50,9 +50,8 @@ def find_chunk(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> Fo
     hands, adder = _adder(chunked)
     scaled = _scaled(module, adder)
     place = Place(ast.unparse(run.args[0]), hands=hands, normed=_norm(chunked, hands))
-    start, _ = path_to(forward, run)[-1]
-    line = start[path_to(forward, run)[-1][1]].lineno
-    return Found({adder.name: scaled, layer.name: place}, (line,))
+    block, index = path_to(forward, run)[-1]
+    return Found({adder.name: scaled, layer.name: place}, (block[index].lineno,))
 
 
 def _adder(chunked: _Chunked) -> tuple[str, ast.ClassDef]:
@@ -60,10 +59,12 @@ def _adder(chunked: _Chunked) -> tuple[str, ast.ClassDef]:
     joins = Joins(chunked.module, chunked.layer)
     behind = [call for call in calls_in(chunked.forward) if call.lineno > chunked.run.lineno]
     for calls in (calls_in(chunked.method), behind):
-        for call in calls:
-            owner = joins.class_of(part_of(call))
-            if owner and is_self(call.func) and len(joins.added(call)) > 1:
-                return ast.unparse(call.func), owner
+        found = [call for call in calls if is_self(call.func) and len(joins.added(call)) > 1]
+        owner = joins.class_of(part_of(found[0])) if found else None
+        if len(found) > 1:
+            raise NoPlace(found[1].lineno, "several modules add the result to a residual")
+        if owner:
+            return ast.unparse(found[0].func), owner
     message = f"neither `{chunked.method.name}` nor forward adds the result to a residual through a module"
     raise NoPlace(chunked.run.lineno, message)
 

@@ -23,7 +23,6 @@ from scaffold.sites.values import NoPlace
 
 
 CHUNKS = "apply_chunking_to_forward"
-UNNAMED = "feed_forward_output"
 Position = tuple[int, int]  # line and column of a statement
 
 
@@ -34,8 +33,8 @@ class Spot:
     score: Position  # the score stands before this statement
     given: str
     scale: Position  # the scale stands behind this one
-    scaled: str
-    hoisted: bool = False  # the scaled call stands in a sum and gets a name first
+    scaled: str  # a name; with `hoisted`, a call in a sum, which gets a name first
+    hoisted: bool = False
     adds: str | None = None  # the argument of the call that is the residual
 
 
@@ -96,8 +95,11 @@ def _spot(forward: ast.FunctionDef, call: ast.Call, place: Place) -> Spot:
         if place.adds not in map(ast.unparse, [*call.args, *(each.value for each in call.keywords)]):
             raise NoPlace(call.lineno, f"`{place.adds}` is no argument of `{place.reads}`")
         return Spot(score, source, position(end), _named(end, place), adds=place.adds)
-    hoisted = is_simple(end) and any(contains(each, hit) for each in sums(end) for hit in fits(end, place.scales))
-    return Spot(score, source, position(end), UNNAMED if hoisted else _named(end, place), hoisted)
+    summands = [
+        hit for hit in fits(end, place.scales) if is_simple(end) and any(contains(each, hit) for each in sums(end))
+    ]
+    scaled = ast.unparse(summands[0]) if summands else _named(end, place)
+    return Spot(score, source, position(end), scaled, hoisted=bool(summands))
 
 
 def _block(forward: ast.FunctionDef, call: ast.Call, place: Place) -> tuple[Block, int, int]:

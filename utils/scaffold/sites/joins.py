@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from scaffold.modules import Module, assigned_calls
-from scaffold.sites.syntax import blocks, calls_in, is_simple, part_of, sums
+from weave.modules import Module, assigned_calls
+
+from scaffold.sites.syntax import blocks, calls_in, is_simple, part_of, simple_statements, sums
 
 
 Sources = dict[str, frozenset[str]]  # the parameters that each name of a function comes from
@@ -37,6 +38,19 @@ class Joins:
         names = names[1:] if names[:1] == ["self"] else names
         values = dict(zip(names, call.args)) | {each.arg: each.value for each in call.keywords if each.arg in names}
         return tuple(values[name] for name in names if name in values and name in self._added(function, names, seen))
+
+    def adds_its_input(self, call: ast.Call) -> bool:
+        """Whether a module that is called adds what it is given to what it makes of it: `return x + self.net(x)`."""
+        function = self._function(call)
+        own = {each.arg for each in function.args.args[1:2]} if function else set()
+        for statement in simple_statements(function) if own else ():
+            sides = [side for each in sums(statement) for side in (each.left, each.right)]
+            if any(isinstance(side, ast.Name) and side.id in own for side in sides):
+                return True
+            if isinstance(statement, ast.Assign):
+                alias = isinstance(statement.value, ast.Name) and statement.value.id in own
+                own = own | _targets(statement) if alias else own - _targets(statement)
+        return False
 
     def _function(self, call: ast.Call) -> ast.FunctionDef | None:
         """The function of this module that a call runs: by its name, or the forward of an attribute of the layer."""
@@ -90,9 +104,9 @@ def _followed(tree: ast.AST, sources: Sources, inside: bool = False) -> Iterator
                 sources[name] = made | sources.get(name, frozenset()) if kept else made
 
 
-def _targets(statement: ast.Assign | ast.AugAssign) -> list[str]:
+def _targets(statement: ast.Assign | ast.AugAssign) -> set[str]:
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    return [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+    return {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
 
 
 def _sources_of(tree: ast.AST, sources: Sources) -> frozenset[str]:

@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scaffold.modules import Module
-from scaffold.sites.fit import UNNAMED, Spot, position
+from weave.modules import Module
+
+from scaffold.sites.fit import Spot, position
+from scaffold.sites.flat import flattened
 from scaffold.sites.joins import Joins
 from scaffold.sites.syntax import (
     Block,
@@ -15,12 +17,12 @@ from scaffold.sites.syntax import (
     blocks,
     calls_in,
     contains,
+    first_calls,
     given,
     is_simple,
     part_calls,
     reads,
     sums,
-    target_of,
 )
 from scaffold.sites.values import NoPlace
 
@@ -33,8 +35,8 @@ class Part:
     openers: tuple[ast.Call, ...]  # the calls that may run first
     calls: tuple[ast.Call, ...]  # all calls of it
     end: ast.stmt  # the statement that the scale stands behind
-    residual: ast.stmt  # the statement that adds the residual
-    tokens: str | None  # the name of the shape before the hidden states were made one batch of tokens
+    joining: tuple[ast.expr, ...] = ()  # the expressions behind it that add the residual, outermost first
+    tokens: str | None = None  # the name of the shape before the hidden states were made one batch of tokens
 
 
 def find_parts(
@@ -43,7 +45,7 @@ def find_parts(
     """The feed-forward parts of a forward; several only where branches have one each. Raises NoPlace."""
     parts = tuple(_Search(Joins(module, layer), names).parts(forward))
     if not parts:
-        listed = " or ".join(f"self.{name}" for name in sorted(names)) or "a feed-forward part"
+        listed = " or ".join(f"self.{name}" for name in sorted(names))
         raise NoPlace(forward.lineno, f"no statement calls {listed}")
     known = [call for part in parts for call in part.calls]
     for call in part_calls(forward, names):
@@ -84,89 +86,100 @@ class _Search:
 
     def part(self, block: Block, first: int) -> Part:
         """The part that begins at a statement of a block. Raises NoPlace."""
-        start = block[first]
-        openers = tuple(self.openers(start))
-        source = _source(start, openers)
-        here = part_calls(start, self.names)
-        residual = self.residual_inside(openers[0])
-        if residual:
-            spot = Spot(position(start), source, position(start), _assigned(start), adds=residual)
-            return Part(spot, openers, tuple(here), start, start, None)
-        after = block[first + 1 :]
-        if self.adds_at_once(start, openers[0]):
-            spot = Spot(position(start), source, position(start), UNNAMED, hoisted=True)
-            return Part(spot, openers, tuple(here), start, start, None)
-        place, output, chain = self.residual(after, _assigned(start))
-        end = [start, *after][place]
-        spot = Spot(position(start), source, position(end), _as_added(after[place], output))
-        calls = [*here, *(call for each in chain for call in part_calls(each, self.names))]
-        return Part(spot, openers, tuple(calls), end, after[place], _flattened(block[:first]))
-
-    def openers(self, statement: ast.stmt) -> Iterator[ast.Call]:
-        """The calls of the part that may run first in a statement: one, or one in each branch."""
-        if is_simple(statement):
-            yield from part_calls(statement, self.names)[:1]
-            return
-        for block in blocks(statement):
-            opening = [each for each in block if part_calls(each, self.names)]
-            yield from self.openers(opening[0]) if opening else ()
+        start, before, after = block[first], block[:first], block[first + 1 :]
+        openers = tuple(first_calls(start, self.names))
+        source, here = _source(start, openers), position(start)
+        if residual := self.residual_inside(openers[0]):
+            spot = Spot(here, source, here, _assigned(start), adds=residual)
+            return Part(spot, openers, tuple(part_calls(start, self.names)), start)
+        if summand := self.summand(start, openers[0]):
+            spot = Spot(here, source, here, ast.unparse(summand), hoisted=True)
+            return Part(spot, openers, tuple(part_calls(summand, self.names)), start)
+        place, output, chain = self.residual(after, start, openers[0])
+        end, joining = [start, *after][place], tuple(self.joining(after[place], output))
+        spot = Spot(here, source, position(end), _as_added(after[place], output))
+        calls = [call for each in (start, *chain) for call in part_calls(each, self.names)]
+        return Part(spot, openers, tuple(calls), end, joining, flattened(before, source))
 
     def residual_inside(self, call: ast.Call) -> str | None:
         """The argument of a call that what it runs adds to its own result."""
         added = [each for each in self.joins.added(call) if each is not given(call)]
         return ast.unparse(added[0]) if added else None
 
-    def adds_at_once(self, statement: ast.stmt, call: ast.Call) -> bool:
-        """Whether the statement that calls the part adds its result to something else at once."""
-        return is_simple(statement) and any(
-            contains(each, call) and not part_calls(_other_side(each, call), self.names) for each in sums(statement)
-        )
+    def summand(self, start: ast.stmt, call: ast.Call) -> ast.Call | None:
+        """What the statement that calls the part adds to the residual at once: the outermost call around the part."""
+        if not is_simple(start):
+            return None
+        if isinstance(start, ast.AugAssign) or self.adds_in_call(start, call):
+            raise NoPlace(start.lineno, "what the feed-forward part returns is added to the residual where it is made")
+        for each in reversed(sums(start)):
+            side, other = (each.left, each.right) if contains(each.left, call) else (each.right, each.left)
+            if contains(side, call) and _is_state(other) and not part_calls(other, self.names):
+                return next(outer for outer in calls_in(side) if contains(outer, call))
+        return None
 
-    def residual(self, after: Sequence[ast.stmt], output: str) -> tuple[int, str, list[ast.stmt]]:
+    def adds_in_call(self, start: ast.stmt, call: ast.Call) -> bool:
+        """Whether a call adds the result of another to something: `dropout_add(self.mlp(x), residual)`."""
+        added = [each for outer in calls_in(start) if outer is not call for each in self.joins.added(outer)]
+        return any(contains(each, call) for each in added)
+
+    def residual(self, after: Sequence[ast.stmt], start: ast.stmt, call: ast.Call) -> tuple[int, str, list[ast.stmt]]:
         """Where the output is added to a residual, the name that it has by then, and the statements that made it."""
-        chain = []
+        chain: list[ast.stmt] = []
+        output = _assigned(start)
         for place, each in enumerate(after):
             if not reads(each, output):
                 continue
-            if isinstance(each, ast.Return) or _reshapes(each) or self.adds_residual(each, output):
+            ends = isinstance(each, ast.Return)
+            if ends or _reshapes(each) or any(self.joining(each, output)) or self.adds_in_place(each, output):
+                _check_name(each, output)
+                if ends and not any(self.joining(each, output)) and self.joins.adds_its_input(call):
+                    raise NoPlace(call.lineno, f"`{ast.unparse(call.func)}` adds its input to its result itself")
                 return place, output, chain
             chain.append(each)
             output = assigned_by(each) or output
-        line = after[0].lineno if after else 0
-        raise NoPlace(line, "no later statement adds what the feed-forward part returns to a residual")
+        raise NoPlace(start.lineno, "no later statement adds what the feed-forward part returns to a residual")
 
-    def adds_residual(self, statement: ast.stmt, output: str) -> bool:
-        """Whether a statement adds the output and something that is not of the feed-forward part."""
+    def joining(self, statement: ast.stmt, output: str) -> Iterator[ast.expr]:
+        """The expressions that add the output and something that is not of the feed-forward part."""
         for each in sums(statement):
-            read = [reads(side, output) for side in (each.left, each.right)]
-            if read.count(True) == 1 and not part_calls(each, self.names):
-                return True
-        for each in ast.walk(statement):
-            if isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add):
-                if reads(each.value, output) != reads(each.target, output):
-                    return True
-        added = (each for call in calls_in(statement) for each in self.joins.added(call))
-        return any(reads(each, output) for each in added)
+            other = [side for side in (each.left, each.right) if not reads(side, output)]
+            if len(other) == 1 and _is_state(other[0]) and not part_calls(each, self.names):
+                yield each
+        for call in calls_in(statement):
+            if any(reads(each, output) for each in self.joins.added(call)):
+                yield call
+
+    def adds_in_place(self, statement: ast.stmt, output: str) -> bool:
+        """Whether a statement is `output += residual`, or the other way round."""
+        found = [
+            each for each in ast.walk(statement) if isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add)
+        ]
+        return any(
+            reads(each.value, output) != reads(each.target, output) and not part_calls(each.value, self.names)
+            for each in found
+        )
 
 
 def _source(start: ast.stmt, openers: Sequence[ast.Call]) -> str:
     inputs = [given(call) for call in openers]
     if None in inputs:
-        raise NoPlace(start.lineno, "the feed-forward part is given nothing")
+        raise NoPlace(start.lineno, "the feed-forward part is given nothing that has a name")
     if len({ast.unparse(each) for each in inputs}) != 1:
         raise NoPlace(start.lineno, "the branches give the feed-forward part different inputs")
     return ast.unparse(inputs[0])
 
 
 def _assigned(start: ast.stmt) -> str:
-    target = target_of(start) or assigned_by(start)
+    target = assigned_by(start)
     if target is None:
         raise NoPlace(start.lineno, "what the feed-forward part returns is not assigned to a name")
     return target
 
 
-def _other_side(addition: ast.BinOp, call: ast.Call) -> ast.expr:
-    return addition.right if contains(addition.left, call) else addition.left
+def _is_state(side: ast.expr) -> bool:
+    """Whether one side of a sum may be a residual, and is not a bias or a constant."""
+    return any(isinstance(each, ast.Name) and each.id != "self" for each in ast.walk(side))
 
 
 def _reshapes(statement: ast.stmt) -> bool:
@@ -178,27 +191,12 @@ def _as_added(residual: ast.stmt, output: str) -> str:
     """The output as the residual is added to it, in the shape that it then has: `hidden_states.view(residual.shape)`."""
     for each in calls_in(residual):
         if isinstance(each.func, ast.Attribute) and each.func.attr in ("view", "reshape"):
-            of_output = isinstance(each.func.value, ast.Name) and each.func.value.id == output
-            if of_output and not _is_flat(each):
+            if isinstance(each.func.value, ast.Name) and each.func.value.id == output:
                 return ast.unparse(each)
     return output
 
 
-def _flattened(before: Sequence[ast.stmt]) -> str | None:
-    """The name of the shape that the hidden states had before a statement made them one batch of tokens."""
-    flat = any(_is_flat(call) for each in before for call in calls_in(each))
-    shapes = [name for each in before if _is_shape(each) and (name := target_of(each))]
-    return shapes[-1] if flat and shapes else None
-
-
-def _is_flat(call: ast.Call) -> bool:
-    """Whether a call is `x.reshape(-1, x.size(-1))`: of two sizes, the first of which is what remains."""
-    reshapes = isinstance(call.func, ast.Attribute) and call.func.attr in ("view", "reshape")
-    return reshapes and len(call.args) == 2 and ast.unparse(call.args[0]) == "-1"
-
-
-def _is_shape(statement: ast.stmt) -> bool:
-    value = statement.value if isinstance(statement, ast.Assign) else None
-    if isinstance(value, ast.Call) and not value.args:
-        return isinstance(value.func, ast.Attribute) and value.func.attr == "size"
-    return isinstance(value, ast.Attribute) and value.attr == "shape"
+def _check_name(statement: ast.stmt, output: str) -> None:
+    for each in ast.walk(statement):
+        if isinstance(each, ast.Subscript) and isinstance(each.value, ast.Name) and each.value.id == output:
+            raise NoPlace(statement.lineno, f"`{ast.unparse(each)}`, what the feed-forward part returns, has no name")

@@ -6,13 +6,16 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from weave.modules import Module
 from weave.place import Place
 
-from scaffold.modules import Module
 from scaffold.sites.fit import fit
 from scaffold.sites.residual import Part, find_parts
-from scaffold.sites.syntax import calls_in, sums
+from scaffold.sites.syntax import calls_in, contains, simple_statements
 from scaffold.sites.values import Found, NoPlace
+
+
+_VALUED = ast.Assign | ast.AugAssign | ast.Return
 
 
 def find_single(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> Found | None:
@@ -42,20 +45,22 @@ def _spots(forward: ast.FunctionDef, place: Place) -> tuple | None:
 
 def _candidates(part: Part) -> Iterator[Place]:
     """Places that may be this one, the shorter ones first."""
-    readers = dict.fromkeys(ast.unparse(call.func) for call in part.openers)
-    for reader in readers:
-        for place in (Place(reader, reader), *_behind(part, reader), *_before_sum(part, reader)):
+    for opener in part.openers:
+        reader = ast.unparse(opener.func)
+        inside = any(contains(call, opener) for call in part.calls if call is not opener)  # `self.fc2(self.fc1(x))`
+        own = [] if inside else [Place(reader, reader)]
+        for place in (*own, *_behind(part, reader), *_before_sum(part, reader)):
             yield replace(place, adds=part.spot.adds, tokens=part.tokens)
 
 
 def _behind(part: Part, reader: str) -> Iterator[Place]:
     """The scale behind a later call."""
-    values = [each.value for each in ast.walk(part.end) if isinstance(each, ast.Assign | ast.AugAssign)]
+    values = [each.value for each in simple_statements(part.end) if isinstance(each, _VALUED)]
     callees = dict.fromkeys(ast.unparse(call.func) for value in values for call in calls_in(value))
     yield from (Place(reader, callee) for callee in callees if callee != reader)
 
 
 def _before_sum(part: Part, reader: str) -> Iterator[Place]:
-    """The scale before the statement of a sum."""
-    for each in sums(part.residual):
+    """The scale before the statement that adds the residual."""
+    for each in part.joining:
         yield Place(reader, part.spot.scaled, into=ast.unparse(each))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from scaffold.modules import is_self
+from weave.modules import is_self
 
 
 Block = list[ast.stmt]
@@ -26,6 +26,15 @@ def blocks(node: ast.AST) -> Iterator[Block]:
 def is_simple(statement: ast.stmt) -> bool:
     """Whether a statement holds no block."""
     return next(blocks(statement), None) is None
+
+
+def simple_statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """The simple statements of a function or a statement, in the order of the text: itself, where it is one."""
+    inside = [each for block in blocks(node) for each in block]
+    if not inside and isinstance(node, ast.stmt):
+        yield node
+    for statement in inside:
+        yield from simple_statements(statement)
 
 
 def path_to(function: ast.AST, node: ast.AST) -> list[Step]:
@@ -101,6 +110,21 @@ def part_calls(tree: ast.AST, names: frozenset[str]) -> list[ast.Call]:
     return sorted(found, key=lambda call: (call.end_lineno, call.end_col_offset))
 
 
+def first_calls(tree: ast.AST, names: frozenset[str]) -> Iterator[ast.Call]:
+    """The calls of these attributes that may run first: one, or one in each branch of an `if` or of `a if b else c`."""
+    if isinstance(tree, ast.stmt) and not is_simple(tree):
+        for block in blocks(tree):
+            opening = [each for each in block if part_calls(each, names)]
+            yield from first_calls(opening[0], names) if opening else ()
+        return
+    choices = [each for each in ast.walk(tree) if isinstance(each, ast.IfExp) and part_calls(each, names)]
+    if choices:
+        yield from first_calls(choices[0].body, names)
+        yield from first_calls(choices[0].orelse, names)
+    else:
+        yield from part_calls(tree, names)[:1]
+
+
 def part_of(call: ast.Call) -> str | None:
     """The attribute of self that a call is of, or of an item of it."""
     function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
@@ -110,7 +134,7 @@ def part_of(call: ast.Call) -> str | None:
 def given(call: ast.Call) -> ast.expr | None:
     """The first argument of a call."""
     arguments = [*call.args, *(each.value for each in call.keywords if each.arg)]
-    return arguments[0] if arguments else None
+    return arguments[0] if arguments and not isinstance(arguments[0], ast.Starred) else None
 
 
 def same(one: ast.AST, other: ast.AST) -> bool:

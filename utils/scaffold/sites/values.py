@@ -8,7 +8,21 @@ from dataclasses import dataclass
 from weave.place import Place, Scaled
 
 
-Declared = Place | Scaled
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """In an attention class: what a gate scales is what its output projection is given."""
+
+    feeds: str  # the projection: "self.o_proj"
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """In a layer: what a gate is given, and answers in the place of, is what this statement gives first."""
+
+    before: str  # "return"
+
+
+Declared = Place | Scaled | Feeds | Before
 
 
 class NoPlace(Exception):

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Toy with the gates of QualityGateLlama."""
+"""Toy with a quality gate on the input of every feed-forward network."""
 
 from dataclasses import dataclass
 

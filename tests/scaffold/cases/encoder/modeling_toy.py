@@ -11,6 +11,10 @@ from .configuration_toy import ToyConfig
 
 
 class ToyIntermediate(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.LayerNorm = nn.LayerNorm(config.hidden_size)
+
     def forward(self, hidden_states):
         hidden_states = self.LayerNorm(hidden_states)
         return self.dense(hidden_states)

@@ -11,14 +11,15 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Toy with the gates of QualityGateLlama."""
+"""Toy with a quality gate on the input of every feed-forward network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 import torch
 from huggingface_hub.dataclasses import strict
 
-from generated.quality_gate_gpt_oss.modeling_quality_gate_gpt_oss import balances_whole_sequences
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
@@ -193,6 +194,23 @@ class QualityGateToyModel(ToyModel):
     @capture_outputs
     def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
         return super().forward(**super_kwargs)
+
+
+def balances_whole_sequences(forward: Callable) -> Callable:
+    """Decorate the `forward` of a language model: no load balancing loss where the mask is not the tokens' own.
+
+    With a cache the mask is longer than the routers' logits or prepared for attention, and the loss fails on it.
+    """
+
+    @wraps(forward)
+    def wrapper(self, input_ids=None, attention_mask=None, inputs_embeds=None, **kwargs):
+        tokens = input_ids if input_ids is not None else inputs_embeds
+        if attention_mask is not None and tokens is not None:
+            if not isinstance(attention_mask, torch.Tensor) or attention_mask.shape != tokens.shape[:2]:
+                kwargs["output_router_logits"] = False
+        return forward(self, input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs)
+
+    return wrapper
 
 
 class QualityGateToyForCausalLM(ToyForCausalLM):

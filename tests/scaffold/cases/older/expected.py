@@ -11,16 +11,17 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Toy with the gates of QualityGateLlama."""
+"""Toy with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
 
 import torch
 from huggingface_hub.dataclasses import strict
 
 from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
-    QualityGateLlamaCausalLMOutputWithPast,
     QualityGateLlamaGate,
-    QualityGateLlamaModelOutputWithPast,
+    QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
     quality_layers,
@@ -109,12 +110,18 @@ class QualityGateToyConfig(ToyConfig):
         check_quality_gate_config(self)
 
 
-class QualityGateToyModelOutputWithPast(QualityGateLlamaModelOutputWithPast):
+class QualityGateToyOutput(QualityGateLlamaOutput):
     pass
 
 
-class QualityGateToyCausalLMOutputWithPast(QualityGateLlamaCausalLMOutputWithPast):
-    pass
+@dataclass
+class QualityGateToyModelOutputWithPast(QualityGateToyOutput, BaseModelOutputWithPast):
+    """The output of the base model with what its gates say."""
+
+
+@dataclass
+class QualityGateToyCausalLMOutputWithPast(QualityGateToyOutput, CausalLMOutputWithPast):
+    """The output of a language model with what its gates say."""
 
 
 class QualityGateToyGate(QualityGateLlamaGate):

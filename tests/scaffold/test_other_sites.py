@@ -1,0 +1,228 @@
+"""Where a gate goes in layers of several kinds and in chunks, on attention, and on what a layer returns."""
+
+from __future__ import annotations
+
+import ast
+from textwrap import indent
+
+import pytest
+from scaffold.sites.layer_output import first_returned
+from scaffold.sites.table import ATTENTION_OUTPUT, FEED_FORWARD, LAYER_OUTPUT
+from scaffold.sites.values import Found, NoPlace
+from toy_layers import FIRST, find, said, toy
+from weave.modules import Module, read_module
+
+from converter.source import Source
+
+
+KINDS = """\
+class ToyMLP(nn.Module): ...
+class ToyMamba(nn.Module): ...
+TABLE = {{"mamba": ToyMamba, "mlp": {kind}}}
+class Layer(nn.Module):
+    def __init__(self, config):
+        self.kind = config.kind
+        self.mixer = TABLE[self.kind](config)
+    def forward(self, x):
+        residual = x
+{branches}
+        return residual + x
+"""
+MAMBA = 'if self.kind == "mamba":\n    x = self.mixer(x, cache=cache)\n'
+BRANCHES = {
+    "one other kind": (MAMBA + "else:\n    x = self.mixer(x)", 'when=self.kind != "mamba"'),
+    "two other kinds": (
+        MAMBA + 'elif self.kind == "attention":\n    x, _ = self.mixer(x, mask)\nelse:\n    x = self.mixer(x)',
+        'when=self.kind not in ("mamba", "attention")',
+    ),
+}
+
+
+def kinds(branches: str, kind: str = "ToyMLP") -> Module:
+    return read_module(Source("toy.py", "toy", KINDS.format(kind=kind, branches=indent(branches, " " * 8))))
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_the_branch_of_the_feed_forward_modules_is_found(name: str) -> None:
+    branches, when = BRANCHES[name]
+    [(_, place)] = find(kinds(branches)).declared.items()
+    assert said(place) == f"reads=self.mixer(x), scales=self.mixer(x), {when}"
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        MAMBA + 'elif config.kind == "attention":\n    x = y\nelse:\n    x = self.mixer(x)',  # of nothing of the layer
+        MAMBA + "else:\n    x = self.mixer(x)\n    x = x * 2",
+        MAMBA + "else:\n    x = self.mixer(x, mask)",
+        MAMBA,
+    ],
+)
+def test_other_branches_are_none_of_a_feed_forward_module(branches: str) -> None:
+    assert find(kinds(branches)) is None
+
+
+def test_a_branch_without_feed_forward_classes_is_none() -> None:
+    assert find(kinds(BRANCHES["one other kind"][0], kind="ToyMamba")) is None
+
+
+def test_a_branch_whose_call_stands_in_another_too_is_refused() -> None:
+    branches = 'if self.kind == "mamba":\n    x = self.mixer(x)\nelse:\n    x = self.mixer(x)'
+    with pytest.raises(NoPlace, match=r"`self.mixer\(x\)` is called in another branch as well") as refused:
+        find(kinds(branches))
+    assert refused.value.line == 13
+
+
+CHUNKS = """\
+class Inner(nn.Module):
+    def __init__(self, config):
+        self.norm = nn.LayerNorm(1)
+    def forward(self, x):
+        {inner}
+        return self.dense(x)
+class Output(nn.Module):
+    def forward(self, x, residual):
+        x = self.dense(x)
+        return {joined}
+class Layer(nn.Module):
+    def __init__(self, config):
+        self.ln = nn.LayerNorm(1)
+        self.intermediate = Inner(config)
+        self.output = Output(config)
+    def forward(self, x):
+        x = self.attention(x)
+        y = apply_chunking_to_forward({method}, self.size, 1, x)
+        return {after}
+    def run(self, x):
+        {before}
+        return {made}
+"""
+USUAL = {"inner": "pass", "joined": "self.norm(x + residual)", "method": "self.run", "after": "y"}
+USUAL |= {"before": "y = self.intermediate(x)", "made": "self.output(y, x)"}
+
+
+def chunks(**parts: str) -> Module:
+    return read_module(Source("toy.py", "toy", CHUNKS.format(**USUAL | parts)))
+
+
+@pytest.mark.parametrize(
+    ("parts", "scaled", "place"),
+    [
+        ({}, "name=x, into=x + residual", "reads=self.run, hands=self.output"),
+        ({"joined": "residual + x"}, "name=x, into=residual + x", "reads=self.run, hands=self.output"),
+        (
+            {"made": "self.intermediate(x)", "before": "pass", "after": "self.output(y, x)"},
+            "name=x, into=x + residual",
+            "reads=self.run, hands=self.output",
+        ),
+        (
+            {"before": "n = self.ln(x)\n        y = self.intermediate(n)"},
+            "name=x, into=x + residual",
+            "reads=self.run, hands=self.output, normed=self.ln",
+        ),
+        (
+            {"inner": "x = self.norm(x)"},
+            "name=x, into=x + residual",
+            "reads=self.run, hands=self.output, normed=self.intermediate.norm",
+        ),
+    ],
+)
+def test_a_part_in_chunks_is_found(parts: dict[str, str], scaled: str, place: str) -> None:
+    module = chunks(**parts)
+    found = find(module)
+    assert {name: said(each) for name, each in found.declared.items()} == {"Output": scaled, "Layer": place}
+    assert "apply_chunking_to_forward" in module.lines[found.lines[0] - 1]
+
+
+@pytest.mark.parametrize(
+    ("parts", "line", "message"),
+    [
+        ({"method": "run"}, 18, "`run` is no method of Layer"),
+        ({"method": "self.other"}, 18, "`self.other` is no method of Layer"),
+        ({"joined": "x * residual"}, 18, "neither `run` nor forward adds the result"),
+        ({"joined": "self.norm(x) + residual"}, 8, "Output has no sum of what it made and its argument"),
+        ({"joined": "x + residual if a else x + residual"}, 10, "`x + residual` stands several times in Output"),
+        (
+            {"after": "apply_chunking_to_forward(self.run, self.size, 1, y)"},
+            19,
+            "in chunks at 2 places",
+        ),
+        ({"made": "self.output(self.output(y, x), x)"}, 22, "several modules add the result"),
+    ],
+)
+def test_a_part_in_chunks_without_a_place_is_refused(parts: dict[str, str], line: int, message: str) -> None:
+    with pytest.raises(NoPlace) as refused:
+        find(chunks(**parts))
+    assert message in str(refused.value)
+    assert refused.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("returned", "output"),
+    [
+        ("x", "x"),
+        ("(x, weights)", "x"),
+        ("(x,) + rest", "x"),
+        ("(x,) + rest + more", "x"),
+        ("residual + x", "residual + x"),
+    ],
+)
+def test_a_layer_returns_its_output_first(returned: str, output: str) -> None:
+    module = toy(f"x = self.mlp(x)\nreturn {returned}")
+    found = LAYER_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
+    assert said(found.declared["Layer"]) == "before=return" and found.lines == (FIRST + 1,)
+    assert ast.unparse(first_returned(ast.parse(returned, mode="eval").body)) == output
+
+
+@pytest.mark.parametrize("body", ["if self.a:\n    return residual\nreturn x", "x = self.mlp(x)", "return"])
+def test_a_layer_that_does_not_return_once_is_refused(body: str) -> None:
+    module = toy(body)
+    with pytest.raises(NoPlace, match="does not return once, at its end") as refused:
+        LAYER_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
+    assert refused.value.line >= FIRST
+
+
+ATTENTION = """\
+class ToyAttention(nn.Module):
+    def __init__(self, config):
+        self.o_proj = nn.Linear(1, 1)
+    def forward(self, x):
+        {body}
+class ToyLinearAttention(nn.Module):
+    def forward(self, x):
+        return x
+class Layer(nn.Module):
+    def __init__(self, config):
+        self.attn = KINDS[config.kind](config)
+KINDS = {{"eager": ToyAttention, "linear": ToyLinearAttention}}
+"""
+
+
+def attention(body: str) -> Found:
+    module = read_module(Source("toy.py", "toy", ATTENTION.format(body=body)))
+    return ATTENTION_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
+
+
+def test_attention_feeds_its_projection() -> None:
+    found = attention("return self.o_proj(x)")
+    assert {name: said(each) for name, each in found.declared.items()} == {"ToyAttention": "feeds=self.o_proj"}
+    assert found.lines == (5,)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return x", "has no output projection of its own"),
+        ("return self.o_proj(self.o_proj(x))", "calls `self.o_proj` 2 times"),
+        ("return self.o_proj(x.view(1))", "gives `self.o_proj` something without a name"),
+    ],
+)
+def test_attention_without_one_projection_is_refused(body: str, message: str) -> None:
+    with pytest.raises(NoPlace, match=message):
+        attention(body)
+
+
+def test_finders_say_why_they_are_tried_in_this_order() -> None:
+    for table in (FEED_FORWARD, ATTENTION_OUTPUT, LAYER_OUTPUT):
+        reasons = [each.why for each in table.finders]
+        assert all(reasons) and len(set(reasons)) == len(table.finders)

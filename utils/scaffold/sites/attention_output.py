@@ -1,0 +1,101 @@
+"""The output of attention, its heads side by side: what the output projection of an attention class is given."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+
+from weave.modules import Function, Module, assigned_calls, names_in
+
+from scaffold.sites.fit import fits
+from scaffold.sites.syntax import given
+from scaffold.sites.values import Feeds, Found, NoPlace
+
+
+# What bases call the projection, the last of low-rank ones; `dense` and `proj` are the less telling names
+_PROJECTIONS = ("o_proj", "out_proj", "o_b_proj", "c_proj", "wo", "Wo", "dense", "proj")
+_ATTENTION = re.compile(r"Attention|Attn|MLA")
+# Classes with such a name that mix by other means, or are a part of one
+_OTHER = re.compile(
+    r"Rotary|Embedding|Config|MLP|Expert|(?:Layer|Block|MoE|Residual|Output)$|Mamba|Mixer|Conv|Delta|Lightning|"
+    r"LinearAttention|Indexer|Compressor"
+)
+
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+")
+
+
+def find_attention_output(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> Found | None:
+    """The place in each attention class that a layer is made of; None for layers without attention.
+
+    Raises NoPlace where one has no output projection of its own, or gives it several things.
+    """
+    found = {owner.name: _projection(module, owner) for owner in _attention_classes(module, layer)}
+    if not found:
+        return None
+    return Found({name: feeds for name, (feeds, _) in found.items()}, tuple(line for _, line in found.values()))
+
+
+def _projection(module: Module, owner: ast.ClassDef) -> tuple[Feeds, int]:
+    forward = module.method(owner, "forward")
+    made = {name for each in module.lineage(owner) for name in _made(module, each)}
+    for name in _PROJECTIONS:
+        calls = fits(forward, f"self.{name}") if name in made else []
+        if len(calls) > 1:
+            raise NoPlace(calls[1].lineno, f"{owner.name} calls `self.{name}` {len(calls)} times")
+        if calls and not isinstance(given(calls[0]), ast.Name):
+            raise NoPlace(calls[0].lineno, f"{owner.name} gives `self.{name}` something without a name")
+        if calls:
+            return Feeds(f"self.{name}"), calls[0].lineno
+    raise NoPlace(forward.lineno, f"{owner.name} has no output projection of its own")
+
+
+def _attention_classes(module: Module, layer: ast.ClassDef) -> list[ast.ClassDef]:
+    """The attention classes that the constructors of a layer name, and of those what they are made of."""
+    found: list[ast.ClassDef] = []
+    waiting = [layer]
+    for each in waiting:  # grows while it is walked
+        for owner in _classes_named(module, each):
+            if owner not in waiting and _is_attention(layer.name, owner.name):
+                waiting.append(owner)
+                found += [owner] if _attends(module, owner) else []
+    return found
+
+
+def _is_attention(layer: str, name: str) -> bool:
+    """Whether a class is called attention, and nothing else behind the words that it shares with the layer."""
+    words, shared = _WORD.findall(name), _WORD.findall(layer)
+    own = "".join(words[sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(words, shared))) :])
+    return bool(_ATTENTION.search(name)) and not _OTHER.search(own)
+
+
+def _attends(module: Module, owner: ast.ClassDef) -> bool:
+    """Whether a class computes attention itself and does not leave all of it to a class inside."""
+    forward = module.method(owner, "forward")
+    inner = [each for each in _classes_named(module, owner) if _ATTENTION.search(each.name)]
+    return forward is not None and not (inner and not _names_projection(module, owner))
+
+
+def _names_projection(module: Module, owner: ast.ClassDef) -> bool:
+    return any(name in _PROJECTIONS for each in module.lineage(owner) for name in _made(module, each))
+
+
+def _made(module: Module, owner: ast.ClassDef) -> Iterator[str]:
+    yield from (name for name, _, _ in assigned_calls(module.own_method(owner, "__init__")))
+
+
+def _classes_named(module: Module, owner: ast.ClassDef) -> Iterator[ast.ClassDef]:
+    """The classes of a module that the constructors of a class name, by themselves or through tables of classes."""
+    constructors = [module.own_method(each, "__init__") for each in module.lineage(owner)]
+    waiting: list[Function | ast.stmt] = [each for each in constructors if each]
+    seen: set[str] = set()
+    for tree in waiting:  # grows while it is walked
+        for name in sorted(names_in(tree) - seen):
+            seen.add(name)
+            definition = module.definitions.get(name)
+            if isinstance(definition, ast.ClassDef):
+                yield definition
+            elif isinstance(definition, ast.Assign):
+                waiting.append(definition)
