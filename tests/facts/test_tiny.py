@@ -19,6 +19,21 @@ def test_some_fields_and_some_bases_change_others() -> None:
     assert {len(values["layer_types"]) for values in PARTICULAR.values() if "layer_types" in values} == {LAYERS}
 
 
+def emptied(value: object) -> None:
+    """Take everything out of a list or dict, and out of those inside."""
+    if isinstance(value, dict | list):
+        for each in list(value.values() if isinstance(value, dict) else value):
+            emptied(each)
+        value.clear()
+
+
+@pytest.mark.parametrize("base", PARTICULAR)
+def test_what_is_done_to_the_values_changes_none_of_the_next_call(base: str) -> None:
+    before = repr(tiny_fields(TINY, base))
+    emptied(tiny_fields(TINY, base))
+    assert repr(tiny_fields(TINY, base)) == before
+
+
 @pytest.mark.parametrize("model", ["llama", "qwen3", "gemma3", "gpt_oss"])
 def test_text_models_get_their_sizes(model: str) -> None:
     fields = tiny_fields(facts_of(model).text_config.fields, model)

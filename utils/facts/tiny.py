@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 
@@ -206,11 +207,12 @@ def tiny_fields(names: Iterable[str], base: str = "") -> dict[str, Any]:
     """The tiny value of every text field in `names` that has one, in the order of the table.
 
     `names` are a configuration's: `dir(config_class)`, or the `fields` of its facts. `base` is the base's folder in
-    transformers ("gemma3"), for what that one needs beyond its sizes.
+    transformers ("gemma3"), for what that one needs beyond its sizes. The values are the caller's own: configurations
+    such as Moshi's write into the dicts that they are given.
     """
     known = set(names)
     fields = {name: value for name, value in TINY.items() if name in known}
     for name, values in TOGETHER.items():
         if name in known:
             fields |= values
-    return fields | PARTICULAR.get(base, {})
+    return deepcopy(fields | PARTICULAR.get(base, {}))
