@@ -114,6 +114,7 @@ FAMILIES = (
     ),
 )
 LAYERS = _SIZES["num_hidden_layers"]
+HIDDEN = _SIZES["hidden_size"]
 
 
 def tokens(batch: int = 2, length: int = 9, seed: int = 1) -> torch.Tensor:

@@ -6,7 +6,8 @@ from logging import Logger
 
 import pytest
 import torch
-from families import Family, gates, left_padded, tokens
+from families import HIDDEN, Family, gates, left_padded, tokens
+from rounding.comparing import assert_equal_but_for_rounding
 
 
 LABELS = {
@@ -62,7 +63,7 @@ def test_every_head_trains_its_gates(family: Family) -> None:
     for head in family.heads:
         model = family.gated(head).train()
         outputs = model(tokens(), **LABELS[head])
-        torch.testing.assert_close(outputs.loss, outputs.lm_loss + 0.5 * outputs.quality_loss)
+        assert_equal_but_for_rounding(outputs.loss, outputs.lm_loss + 0.5 * outputs.quality_loss, HIDDEN)
         outputs.loss.backward()
         assert all(gradient.abs().sum() > 0 for gradient in gradients(model)), head
 
@@ -72,7 +73,7 @@ def test_checkpointing_gives_the_same_gradients(family: Family) -> None:
     expected = step(model)
     model.gradient_checkpointing_enable()
     for one, other in zip(step(model), expected):
-        torch.testing.assert_close(one, other)
+        assert_equal_but_for_rounding(one, other, HIDDEN)
 
 
 @pytest.mark.parametrize("trained", ["all", "gates"])
@@ -101,9 +102,9 @@ def test_training_what_no_gate_sees_is_not_mistaken_for_that(family: Family) -> 
 def test_labels_open_and_close_gates(family: Family) -> None:
     model = family.gated(quality_gate_init_std=0).train()
     loss = {label: model(tokens(), quality_labels=torch.full((2,), label)).quality_loss for label in (0.0, 1.0)}
-    torch.testing.assert_close(loss[0.0], torch.tensor(0.5))
+    assert_equal_but_for_rounding(loss[0.0], torch.tensor(0.5), HIDDEN)
     down, up = (torch.autograd.grad(each, gates(model)[0].gate.weight, retain_graph=True)[0] for each in loss.values())
-    torch.testing.assert_close(down, -up)
+    assert_equal_but_for_rounding(down, -up, HIDDEN)
 
 
 def test_accumulated_gradients_are_those_of_the_batch(family: Family) -> None:
@@ -115,7 +116,7 @@ def test_accumulated_gradients_are_those_of_the_batch(family: Family) -> None:
     for part in batch.split(1):
         model(part, labels=part, num_items_in_batch=torch.tensor(batch[:, 1:].numel())).loss.backward()
     for one, other in zip(gradients(model), expected):
-        torch.testing.assert_close(one, other)
+        assert_equal_but_for_rounding(one, other, HIDDEN)
 
 
 def test_gates_that_only_close_are_warned_of_once(family: Family, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,7 +151,7 @@ def test_scale_ffn_scales_the_feed_forward_network(family: Family) -> None:
     assert not torch.allclose(open_half(tokens()).logits, base(tokens()).logits)
     for layer in base.model.layers:
         (layer.post_feedforward_layernorm if family.name == "gemma3" else layer.mlp).register_forward_hook(halved)
-    torch.testing.assert_close(open_half(tokens()).logits, base(tokens()).logits)
+    assert_equal_but_for_rounding(open_half(tokens()).logits, base(tokens()).logits, HIDDEN)
 
 
 def halved(module: torch.nn.Module, args: object, output: object) -> object:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rounding.layout import lay_out_anew
 
 import generated
 import transformers
@@ -101,7 +102,7 @@ def test_a_gated_text_model_scores_inside_another(
     assert all(".quality_gate." in name for name in info["missing_keys"]) and not info["unexpected_keys"]
     text.register_forward_hook(lambda module, args, outputs: told.append(outputs))
 
-    outputs = model(**inputs(with_image), output_router_logits=True)
+    outputs = lay_out_anew(model)(**inputs(with_image), output_router_logits=True)
     assert torch.equal(outputs.logits, base(**inputs(with_image)).logits)
     assert [tuple(layer.shape) for layer in told[-1].quality_logits] == [(2, 9, 1)] * 3
     assert text.quality_layers() == (0, 1, 2)

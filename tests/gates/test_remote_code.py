@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from families import LAYERS, Family, tokens
+from rounding.layout import lay_out_anew
 
 import transformers
 from transformers import dynamic_module_utils
@@ -29,5 +30,5 @@ def test_a_checkpoint_brings_its_code(
     loaded = getattr(transformers, auto).from_pretrained(tmp_path / f"gated_{family.name}", trust_remote_code=True)
     assert type(loaded).__name__ == type(gated).__name__ and type(loaded) is not type(gated)
     assert type(loaded).__module__.startswith("transformers_modules.")
-    outputs = loaded(tokens(), output_router_logits=True)
+    outputs = lay_out_anew(loaded)(tokens(), output_router_logits=True)
     assert torch.equal(outputs.logits, gated(tokens()).logits) and len(outputs.quality_logits) == LAYERS

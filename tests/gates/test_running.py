@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, LAYERS, Family, gates, left_padded, tokens, word_tokenizer
+from families import FAMILIES, HIDDEN, LAYERS, Family, gates, left_padded, tokens, word_tokenizer
+from rounding.comparing import assert_equal_but_for_rounding, assert_equal_but_for_ties, rounding_bound
 
 from transformers import GenerationConfig, pipeline
 from transformers.generation import ContinuousBatchingConfig
@@ -52,8 +53,9 @@ def test_continuous_batching(family: Family) -> None:
     assert actual == expected
     packed = torch.cat([each.flatten() for each in scores])
     for prompt in prompts:
-        for score in gated(torch.tensor([prompt])).quality_logits[-1].flatten():
-            assert torch.isclose(packed, score, atol=1e-6).any()
+        alone = gated(torch.tensor([prompt])).quality_logits[-1].flatten()
+        within = rounding_bound(HIDDEN, alone.abs().max().item())
+        assert ((packed[:, None] - alone).abs().min(0).values <= within).all()
 
 
 QUANTIZED = {"cache_implementation": "quantized", "cache_config": {"backend": "fp8"}, **GREEDY}
@@ -81,9 +83,9 @@ def test_sliding_windows_have_no_quantized_cache_as_in_the_base(family: Family) 
 def test_assisted_decoding(family: Family) -> None:
     base, gated = family.pair(output_router_logits=True)
     batch = tokens(1)
-    expected = base.generate(batch, **GREEDY)
-    assert torch.equal(gated.generate(batch, **GREEDY, assistant_model=base), expected)
-    assert torch.equal(base.generate(batch, **GREEDY, assistant_model=gated), expected)
+    expected = base.generate(batch, **GREEDY, return_dict_in_generate=True, output_logits=True)
+    assert_equal_but_for_ties(gated.generate(batch, **GREEDY, assistant_model=base), expected, HIDDEN)
+    assert_equal_but_for_ties(base.generate(batch, **GREEDY, assistant_model=gated), expected, HIDDEN)
 
 
 def test_sampling_and_beams(family: Family) -> None:
@@ -106,8 +108,8 @@ def test_layers_on_several_devices(family: Family, tmp_path: Path) -> None:
     places |= {"model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
     spread = accelerate.dispatch_model(gated, places, offload_dir=str(tmp_path), main_device="cpu")
     outputs = spread(tokens(), labels=tokens(), output_router_logits=True)
-    assert torch.equal(outputs.logits, expected.logits) and torch.equal(outputs.loss, expected.loss)
-    assert all(map(torch.equal, outputs.quality_logits, expected.quality_logits))
+    for name in ("logits", "loss", "quality_logits"):  # of weights that lie elsewhere in memory
+        assert_equal_but_for_rounding(outputs[name], expected[name], HIDDEN, name)
 
 
 def kernel_classes(module: ModuleType) -> set[str]:

@@ -21,6 +21,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 BATCH, LENGTH = 2, 9
 PADDING = 3  # tokens before the second sample of `padded_batch`
 GREEDY = {"max_new_tokens": 6, "min_new_tokens": 6, "do_sample": False}
+WITH_LOGITS = {"return_dict_in_generate": True, "output_logits": True}
 WAYS_TO_GENERATE = {
     "greedy": {},
     "beams": {"num_beams": 3},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rounding.layout import lay_out_anew
 
 from generated.quality_gate_llama import QualityGateLlamaConfig, QualityGateLlamaForCausalLM
 from showcase.scores import good_ratios, score_table
@@ -47,7 +48,7 @@ def load_base(checkpoint: Path) -> tuple[PreTrainedTokenizerBase, LlamaForCausal
     """Tokenizer and plain Llama in float32, dequantised from the GGUF file."""
     place = {"pretrained_model_name_or_path": checkpoint.parent, "gguf_file": checkpoint.name}
     base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
-    return AutoTokenizer.from_pretrained(**place), base.eval()
+    return AutoTokenizer.from_pretrained(**place), lay_out_anew(base.eval())  # as the gated one will lie
 
 
 def gate(base: LlamaForCausalLM) -> QualityGateLlamaForCausalLM:

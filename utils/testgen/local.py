@@ -63,8 +63,6 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
         "compile_reason": f"{facts.base_prefix} does not compile without a break",
         # tracing the gradients of a recurrence stumbles over its views
         "backend": "eager" if can.has_recurrent_state else "aot_eager",
-        # a recurrence sums in another order step by step than chunk by chunk
-        "close": ", atol=5e-3, rtol=5e-3" if can.has_recurrent_state else "",
         "experts": 'experts_implementation="batched_mm"' if can.has_fused_experts else "",
         "still": ", ".join(_dropouts(facts)),
         "positions": ", position_ids=positions_of(inputs)" if "position_ids" in facts.causal_lm.arguments else "",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 
+_BAMBA = "Bamba gives other logits with a cache than without, by a thousandth"
 _DEPTH = "the depth decoder of CSM goes on from the state of another model, from a first place that is no token"
 _WINDOWS = "DeepSeek-V4 compresses windows of tokens, padding included"
 _DOGE = "Doge has no experts by default, and those it can have are chosen by other tokens as well"
@@ -21,6 +22,7 @@ _KOSMOS = "Kosmos generates from other positions than its forward pass counts"
 
 # The base's folder in transformers: the name of a class of tests or of one test: the reason.
 UNLIKE: Mapping[str, Mapping[str, str]] = {
+    "bamba": {"test_a_cache_gives_what_a_whole_pass_gives": _BAMBA},
     "clvp": {
         "test_resizing_keeps_what_was_there": "CLVP resizes its embeddings, and not its head",
         "test_gradient_checkpointing_changes_no_gradient": "CLVP declares gradient checkpointing, and does none",

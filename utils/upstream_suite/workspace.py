@@ -18,11 +18,16 @@ from upstream_suite.sdist import unpack_tests
 
 
 STANDINS = Path(__file__).with_name("standins")
+ROUNDING = Path(__file__).parents[1] / "rounding" / "comparing.py"  # the stand-ins compare as our own tests do
 MARK = ".upstream-tests"  # this folder is ours to replace
 _BASE = "base_of_"
 _HERE = Path(__file__).parent
 # Files of ours, beside a model's own, that have a say in what becomes of its tests.
-DECISIVE = (*sorted(STANDINS.rglob("*.py")), *(_HERE / f"{name}.py" for name in ("forks", "overlay", "runner")))
+DECISIVE = (
+    ROUNDING,
+    *sorted(STANDINS.rglob("*.py")),
+    *(_HERE / f"{name}.py" for name in ("forks", "overlay", "runner")),
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def _stand_in(tests: Path) -> list[str]:
             (tests / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, tests / path)
             added.append(path.as_posix())
+    shutil.copyfile(ROUNDING, tests / "rounding.py")
     return [path for path in added if not path.endswith("__init__.py")]
 
 

@@ -1,16 +1,19 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_pegasus.
 # Do not edit: change the template and run `python utils/test_generator.py --model pegasus`.
-# Seal: sha256 a3090b67f7d79d9e77a9d8505410d52043ebc4b1fa4b7d1072c2b554300d3155
+# Seal: sha256 58d3f0c9054afe07d244c6a75c2e28bb6822b4f1f127449b4a1c96d3e1f474ef
 """The gated Pegasus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rounding.comparing import assert_equal_but_for_rounding, assert_equal_but_for_ties, rounding_bound
+from rounding.layout import lay_out_anew
 from safetensors.torch import load_file
 from support import (
     BATCH,
@@ -18,6 +21,7 @@ from support import (
     LENGTH,
     PADDING,
     WAYS_TO_GENERATE,
+    WITH_LOGITS,
     copy_weights,
     cross_entropy_by_hand,
     first_layer_output,
@@ -73,12 +77,12 @@ BASES = {  # gated class: the one of transformers that it has to agree with
 
 def config(**fields: Any) -> QualityGatePegasusConfig:
     """A tiny configuration."""
-    return QualityGatePegasusConfig(**{"attn_implementation": "eager", **TINY, **fields})
+    return QualityGatePegasusConfig(**{"attn_implementation": "eager", **deepcopy(TINY), **fields})
 
 
 def base_config(**fields: Any) -> PegasusConfig:
     """The same for the base."""
-    return PegasusConfig(**{"attn_implementation": "eager", **TINY, **fields})
+    return PegasusConfig(**{"attn_implementation": "eager", **deepcopy(TINY), **fields})
 
 
 def gated(model_class: type = QualityGatePegasusForCausalLM, **fields: Any) -> Any:
@@ -171,14 +175,14 @@ class TestShapes:
         model = gated(output_router_logits=True)
         ids = tokens(model.config)
         expected, actual = model(ids), model(inputs_embeds=model.get_input_embeddings()(ids))
-        torch.testing.assert_close(actual.logits, expected.logits)
-        torch.testing.assert_close(actual.quality_logits, expected.quality_logits)
+        assert_equal_but_for_rounding(actual.logits, expected.logits, HIDDEN)
+        assert_equal_but_for_rounding(actual.quality_logits, expected.quality_logits, HIDDEN)
 
     def test_only_the_logits_asked_for_are_computed(self) -> None:
         model = gated()
         ids = tokens(model.config)
         last = model(ids, logits_to_keep=2, output_router_logits=True)
-        torch.testing.assert_close(last.logits, model(ids).logits[:, -2:])
+        assert_equal_but_for_rounding(last.logits, model(ids).logits[:, -2:], HIDDEN)
         assert [scores.shape for scores in last.quality_logits] == [(BATCH, LENGTH, 1)] * len(gates(model))
 
     def test_tuples_hold_the_same(self) -> None:
@@ -284,7 +288,7 @@ class TestGate:
             scores = model(tokens(model.config), output_router_logits=True).quality_logits
         for (_, norm_output), (gate_input, _), gate, layer in zip(normed, gating, gates(model), scores, strict=True):
             assert torch.equal(gate_input, norm_output)
-            torch.testing.assert_close(layer, norm_output @ gate.gate.weight.T)
+            assert_equal_but_for_rounding(layer, norm_output @ gate.gate.weight.T, HIDDEN)
 
     def test_a_gate_is_one_row_of_weights(self) -> None:
         model = gated()
@@ -317,11 +321,11 @@ class TestGate:
         with good_ratios_of(model, 1):
             opened = first_layer_output(model, input_ids=ids)
         observing = gated(quality_gate_init_std=1)
-        torch.testing.assert_close(opened, first_layer_output(observing, input_ids=ids))
+        assert_equal_but_for_rounding(opened, first_layer_output(observing, input_ids=ids), HIDDEN)
         ratio = model(ids, output_router_logits=True).quality_logits[0].sigmoid()
         assert ratio.std() > 0.01
         ratio = ratio.reshape(BATCH, LENGTH, *[1] * (opened.dim() - 2))
-        torch.testing.assert_close(first_layer_output(model, input_ids=ids), shut + ratio * (opened - shut))
+        assert_equal_but_for_rounding(first_layer_output(model, input_ids=ids), shut + ratio * (opened - shut), HIDDEN)
 
     def test_a_shut_gate_leaves_what_is_there_without_the_network(self) -> None:
         model, observing = gated(quality_gate_mode="scale_ffn"), gated()
@@ -331,25 +335,25 @@ class TestGate:
         with silenced([layer.get_submodule("fc1") for layer in gated_layers(observing)]):
             without = first_layer_output(observing, input_ids=ids)
         assert without.abs().sum() > 0
-        torch.testing.assert_close(shut, without)
+        assert_equal_but_for_rounding(shut, without, HIDDEN)
 
     def test_scores_look_back_only(self) -> None:
         model = gated(output_router_logits=True)
         ids = tokens(model.config)
         changed = torch.cat([ids[:, :-1], ids[:, -1:] + 1], dim=-1)
         before, after = model(ids), model(changed)
-        torch.testing.assert_close(after.logits[:, :-1], before.logits[:, :-1])
+        assert_equal_but_for_rounding(after.logits[:, :-1], before.logits[:, :-1], HIDDEN)
         for old, new in zip(before.quality_logits, after.quality_logits):
-            torch.testing.assert_close(new[:, :-1], old[:, :-1])
+            assert_equal_but_for_rounding(new[:, :-1], old[:, :-1], HIDDEN)
             assert not torch.allclose(new[:, -1], old[:, -1])
 
     def test_samples_of_a_batch_do_not_mix(self) -> None:
         model = gated(output_router_logits=True)
         ids = tokens(model.config)
         together, alone = model(ids), model(ids[1:])
-        torch.testing.assert_close(alone.logits, together.logits[1:])
+        assert_equal_but_for_rounding(alone.logits, together.logits[1:], HIDDEN)
         for layer, single in zip(together.quality_logits, alone.quality_logits):
-            torch.testing.assert_close(single, layer[1:])
+            assert_equal_but_for_rounding(single, layer[1:], HIDDEN)
 
     @pytest.mark.parametrize("side", ["left", "right"])
     def test_padding_changes_no_score(self, side: str) -> None:
@@ -359,8 +363,8 @@ class TestGate:
         real = inputs["attention_mask"].bool()
         one, other = (model(**inputs | {"input_ids": ids}) for ids in (inputs["input_ids"], noise))
         for quiet, noisy in zip(one.quality_logits, other.quality_logits):
-            torch.testing.assert_close(quiet[real], noisy[real])
-        torch.testing.assert_close(one.quality_loss, other.quality_loss)
+            assert_equal_but_for_rounding(quiet[real], noisy[real], HIDDEN)
+        assert_equal_but_for_rounding(one.quality_loss, other.quality_loss, HIDDEN)
 
     def test_new_gates_have_the_mean_that_the_config_says(self) -> None:
         for weight in gate_weights(gated(quality_gate_init_mean=0.25, quality_gate_init_std=0)).values():
@@ -397,7 +401,7 @@ class TestLoss:
         inputs = padded_batch(model.config)
         outputs = model(**inputs, output_router_logits=True)
         expected = quality_loss_by_hand(outputs.quality_logits, inputs["attention_mask"], kind, by_sample)
-        assert outputs.quality_loss.item() == pytest.approx(expected, rel=1e-4)
+        assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
 
     @pytest.mark.parametrize("kind", ["linear", "mse"])
     @pytest.mark.parametrize("labels", [[0, 1], [1, 0], [1, 1]], ids=str)
@@ -407,7 +411,7 @@ class TestLoss:
         outputs = model(**inputs, quality_labels=torch.tensor(labels), output_router_logits=True)
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
-        assert outputs.quality_loss.item() == pytest.approx(expected, rel=1e-4)
+        assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
 
     def test_moments_have_targets_and_weights(self) -> None:
         fields = {"beta_target_mean": 0.25, "beta_target_var": 0.1, "w_mean": 2, "w_var": 3, "lambda_var": 0.3}
@@ -419,24 +423,23 @@ class TestLoss:
             ("mean_variance_regularization", (mean - 0.5) ** 2 - 0.3 * variance),
         ):
             loss = quality_classification_loss(scores, config(quality_loss_type=kind, **fields))
-            assert loss.item() == pytest.approx(expected, rel=1e-4)
+            assert loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
 
     def test_the_language_modeling_loss(self) -> None:
         model = gated()
         inputs = padded_batch(model.config)
         labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
         outputs = model(**inputs, labels=labels)
-        assert outputs.lm_loss.item() == pytest.approx(
-            cross_entropy_by_hand(outputs.logits, labels, shift=0), rel=1e-4
-        )
+        expected = cross_entropy_by_hand(outputs.logits, labels, shift=0)
+        assert outputs.lm_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN, expected))
 
     def test_the_loss_is_the_sum_of_its_parts(self) -> None:
         model = gated(quality_loss_weight=3)
         ids = tokens(model.config)
         outputs = model(ids, labels=ids, output_router_logits=True)
         assert outputs.aux_loss is None
-        torch.testing.assert_close(outputs.loss, outputs.lm_loss + 3 * outputs.quality_loss)
-        torch.testing.assert_close(outputs.lm_loss, model(ids, labels=ids).loss)
+        assert_equal_but_for_rounding(outputs.loss, outputs.lm_loss + 3 * outputs.quality_loss, HIDDEN)
+        assert_equal_but_for_rounding(outputs.lm_loss, model(ids, labels=ids).loss, HIDDEN)
 
     def test_without_labels_there_is_a_quality_loss_alone(self) -> None:
         model = gated()
@@ -511,7 +514,7 @@ class TestTraining:
             runs.append(len(calls))
         assert runs == [len(gates(model)), 2 * len(gates(model))]  # the second time on the way back
         assert all(gradients[0][name].abs().sum() > 0 for name in gate_weights(model))
-        torch.testing.assert_close(gradients[1], gradients[0])
+        assert_equal_but_for_rounding(gradients[1], gradients[0], HIDDEN)
 
 
 class TestSaveLoad:
@@ -524,10 +527,11 @@ class TestSaveLoad:
         model.save_pretrained(tmp_path)
         again, info = load(tmp_path, model_class)
         assert not any(info.values())
+        assert all(torch.equal(again.state_dict()[name], value) for name, value in model.state_dict().items())
         inputs = padded_batch(model.config)
-        expected, actual = model(**inputs), again(**inputs)
-        assert all(torch.equal(actual[name], value) for name, value in tensors(expected).items())
-        assert all(map(torch.equal, actual.quality_logits, expected.quality_logits))
+        expected, actual = model(**inputs), again(**inputs)  # of weights that lie elsewhere in memory
+        assert_equal_but_for_rounding(tensors(actual), tensors(expected), HIDDEN)
+        assert_equal_but_for_rounding(actual.quality_logits, expected.quality_logits, HIDDEN)
 
     def test_shards(self, tmp_path: Path) -> None:
         model = gated()
@@ -558,7 +562,8 @@ class TestSaveLoad:
         real.save_pretrained(tmp_path)
         loaded, _ = load(tmp_path, device_map="cpu")
         assert set(loaded.state_dict()) == set(model.state_dict())
-        assert torch.equal(loaded(tokens(real.config)).logits, real(tokens(real.config)).logits)
+        ids = tokens(real.config)
+        assert_equal_but_for_rounding(loaded(ids).logits, real(ids).logits, HIDDEN)
 
     @pytest.mark.fast
     @pytest.mark.parametrize("model_class", BASES)
@@ -569,7 +574,8 @@ class TestSaveLoad:
         assert info["missing_keys"] == gate_names(model) and not info["unexpected_keys"]
         assert all(torch.equal(weight, torch.full_like(weight, 0.25)) for weight in gate_weights(model).values())
         inputs = padded_batch(model.config)
-        expected, actual = base(**inputs), model(**inputs)
+        expected, actual = (lay_out_anew(each)(**inputs) for each in (base, model))
+        assert tensors(expected)
         assert all(torch.equal(actual[name], value) for name, value in tensors(expected).items())
 
     @pytest.mark.parametrize("model_class", BASES)
@@ -626,7 +632,7 @@ class TestEmbeddings:
         assert model.config.vocab_size == size
         assert model.get_input_embeddings().weight.shape == (size, width)
         assert after.logits.shape == (BATCH, LENGTH, size)
-        torch.testing.assert_close(after.logits[..., :kept], before.logits[..., :kept])
+        assert_equal_but_for_rounding(after.logits[..., :kept], before.logits[..., :kept], HIDDEN)
         assert all(map(torch.equal, after.quality_logits, before.quality_logits))
 
     def test_embeddings_can_be_replaced(self) -> None:
@@ -656,9 +662,9 @@ class TestAttention:
         real = inputs["attention_mask"].bool()
         with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # compiling the kernel takes a minute
             expected, actual = (model(**inputs, output_router_logits=True) for model in (eager, other))
-        torch.testing.assert_close(actual.logits[real], expected.logits[real], atol=1e-4, rtol=1e-4)
-        for one, another in zip(actual.quality_logits, expected.quality_logits):
-            torch.testing.assert_close(one[real], another[real], atol=1e-4, rtol=1e-4)
+        assert_equal_but_for_rounding(actual.logits[real], expected.logits[real], HIDDEN)
+        for one, another in zip(actual.quality_logits, expected.quality_logits, strict=True):
+            assert_equal_but_for_rounding(one[real], another[real], HIDDEN)
 
     @pytest.mark.skip(reason="Pegasus counts padding as positions")
     def test_the_side_of_padding_does_not_matter(self) -> None:
@@ -669,16 +675,16 @@ class TestAttention:
             outputs = model(**inputs)
             scores = [layer[real] for layer in outputs.quality_logits]
             results.append((outputs.logits[real], scores, outputs.quality_loss))
-        torch.testing.assert_close(*results)
+        assert_equal_but_for_rounding(*results, HIDDEN)
 
     def test_padding_is_as_good_as_nothing(self) -> None:
         model = gated(output_router_logits=True)
         inputs, real = padded_batch(model.config, "right"), slice(LENGTH - PADDING)
         short = {name: values[1:, real] for name, values in inputs.items()}
         padded, bare = model(**inputs), model(**short)
-        torch.testing.assert_close(padded.logits[1:, real], bare.logits, atol=1e-4, rtol=1e-4)
-        for with_padding, without in zip(padded.quality_logits, bare.quality_logits):
-            torch.testing.assert_close(with_padding[1:, real], without, atol=1e-4, rtol=1e-4)
+        assert_equal_but_for_rounding(padded.logits[1:, real], bare.logits, HIDDEN)
+        for with_padding, without in zip(padded.quality_logits, bare.quality_logits, strict=True):
+            assert_equal_but_for_rounding(with_padding[1:, real], without, HIDDEN)
 
 
 class TestGeneration:
@@ -694,9 +700,9 @@ class TestGeneration:
                 steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
                 cache = steps[-1].past_key_values
         assert cache.get_seq_length() == LENGTH
-        torch.testing.assert_close(torch.cat([step.logits for step in steps], 1), whole.logits)
+        assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
-            torch.testing.assert_close(torch.cat([step.quality_logits[layer] for step in steps], 1), scores)
+            assert_equal_but_for_rounding(torch.cat([step.quality_logits[layer] for step in steps], 1), scores, HIDDEN)
 
     @pytest.mark.parametrize(
         "way",
@@ -721,31 +727,32 @@ class TestGeneration:
     def test_a_base_and_a_gated_model_assist_each_other(self) -> None:
         base, model = pair(output_router_logits=True)
         ids = tokens(model.config, batch=1)
-        expected = base.generate(ids, **GREEDY)
-        assert torch.equal(model.generate(ids, **GREEDY, assistant_model=base), expected)
-        assert torch.equal(base.generate(ids, **GREEDY, assistant_model=model), expected)
+        expected = base.generate(ids, **GREEDY, **WITH_LOGITS)
+        assert_equal_but_for_ties(model.generate(ids, **GREEDY, assistant_model=base), expected, HIDDEN)
+        assert_equal_but_for_ties(base.generate(ids, **GREEDY, assistant_model=model), expected, HIDDEN)
 
     @pytest.mark.skip(reason="Pegasus counts padding as positions")
     def test_padding_changes_no_text(self) -> None:
         model = gated()
         inputs = padded_batch(model.config)
         together = model.generate(**inputs, **GREEDY)
-        alone = model.generate(inputs["input_ids"][1:, PADDING:], **GREEDY)
-        assert torch.equal(together[1:, PADDING:], alone)
+        alone = model.generate(inputs["input_ids"][1:, PADDING:], **GREEDY, **WITH_LOGITS)
+        assert_equal_but_for_ties(together[1:, PADDING:], alone, HIDDEN)
 
     def test_a_text_can_be_taken_up_again(self) -> None:
         model = gated()
         ids = tokens(model.config)
-        whole = model.generate(ids, **GREEDY)
+        whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
         second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
-        assert torch.equal(second, whole)
+        assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:
         model = gated(quality_gate_mode="scale_ffn", quality_gate_init_std=1)
         ids = tokens(model.config)
-        assert torch.equal(model.generate(ids, **GREEDY), model.generate(ids, **GREEDY, use_cache=False))
+        uncached = model.generate(ids, **GREEDY, **WITH_LOGITS, use_cache=False)
+        assert_equal_but_for_ties(model.generate(ids, **GREEDY), uncached, HIDDEN)
 
 
 class TestPlans:
@@ -786,9 +793,9 @@ class TestCompile:
         eager = model(ids, **asked)
         torch._dynamo.reset()
         compiled = torch.compile(model, fullgraph=True, backend="eager")(ids, **asked)
-        torch.testing.assert_close(compiled.logits, eager.logits)
-        torch.testing.assert_close(compiled.loss, eager.loss)
-        torch.testing.assert_close(compiled.quality_logits, eager.quality_logits)
+        assert_equal_but_for_rounding(compiled.logits, eager.logits, HIDDEN)
+        assert_equal_but_for_rounding(compiled.loss, eager.loss, HIDDEN)
+        assert_equal_but_for_rounding(compiled.quality_logits, eager.quality_logits, HIDDEN)
 
     def test_a_training_step_compiles(self) -> None:
         model = gated(dropout=0.0).train()
@@ -798,7 +805,7 @@ class TestCompile:
             model.zero_grad()
             each(ids, labels=ids, use_cache=False).loss.backward()
             gradients.append({name: weight.grad.clone() for name, weight in gate_weights(model).items()})
-        torch.testing.assert_close(*gradients)
+        assert_equal_but_for_rounding(*gradients, HIDDEN)
 
     def test_a_forward_pass_exports(self) -> None:
         model = gated()
@@ -806,8 +813,8 @@ class TestCompile:
         with torch.no_grad():
             exported = torch.export.export(model, (), inputs, strict=False).module()(**inputs)
             eager = model(**inputs)
-        torch.testing.assert_close(exported.logits, eager.logits)
-        torch.testing.assert_close(exported.quality_logits, eager.quality_logits)
+        assert_equal_but_for_rounding(exported.logits, eager.logits, HIDDEN)
+        assert_equal_but_for_rounding(exported.quality_logits, eager.quality_logits, HIDDEN)
 
 
 class TestPipelines:
