@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 RUFF := $(VENV)/bin/ruff
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 MODEL ?=
+RELEASES := 5.21.0 5.22.0 5.23.0 5.24.0
 FAMILIES := llama qwen3 gemma3 gpt_oss
 
 # The first Python on PATH that is new enough and can make environments; name another with `make PYTHON=...`.
@@ -16,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -69,9 +70,12 @@ matrix: $(VENV)/.test ## gate and test every architecture of transformers, and w
 mutants: $(VENV)/.test ## break the gated Llama in many ways: its test suite has to notice each
 	$(PY) utils/mutants.py $(MUTANT)
 
-conformance: $(VENV)/.convert ## convert every modular file of the installed transformers and compare
-	$(PY) utils/modular_converter.py --check --table --tree \
-		"$$($(PY) -c 'import importlib.util as u; print(u.find_spec("transformers").submodule_search_locations[0])')"
+conformance: $(VENV)/.convert ## convert every modular file of the supported releases of transformers, and compare
+	@for release in $(RELEASES); do echo "transformers $$release"; \
+		$(PY) utils/modular_converter.py --check --table --quiet --tree $$release || failed=1; done; exit $${failed:-0}
+
+conformance-ends: ## that for the oldest and the newest of them
+	@$(MAKE) --no-print-directory conformance RELEASES="$(firstword $(RELEASES)) $(lastword $(RELEASES))"
 
 bench: $(VENV)/.convert ## how long conversions take
 	$(PY) benchmarks/bench.py

@@ -272,6 +272,7 @@ def test_bad_models_are_refused(project: Path, run: Run, model: str, code: str, 
         ("--all --stdout --check", "--stdout prints whole files"),
         ("--all --check --force", "nothing is written"),
         ("--all --table", "it goes with --check"),
+        ("--tree 5.24.0", "a release is compared, never changed"),
         ("--all --quiet --verbose", "not both"),
         ("--all --jobs 0", "write 1 or more"),
         ("--all --jobs two", "write 1 or more"),
@@ -281,6 +282,14 @@ def test_bad_models_are_refused(project: Path, run: Run, model: str, code: str, 
 def test_senseless_commands_are_refused(project: Path, run: Run, argv: str, says: str) -> None:
     status, out, err = run(*argv.split())
     assert (status, out) == (2, "") and says in err
+
+
+def test_a_release_is_compared_by_its_version(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "cache/releases/transformers-5.24.0/transformers"  # where fetched releases are kept
+    make_tree(folder, olmo="VALUE = 2\n")
+    status, out, err = run("--tree", "5.24.0", "--check", "--table")
+    assert (status, err) == (1, "") and out.endswith("0 of 1 files identical\n")
+    assert [path.name for path in folder.glob("models/olmo/*")] == ["modular_olmo.py"]
 
 
 def test_help_is_no_error(run: Run) -> None:

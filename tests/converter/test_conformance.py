@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from converter.workspace import read_release
+
 
 SCRIPT = Path(__file__).resolve().parents[2] / "utils" / "modular_converter.py"
 RELEASE = Path(find_spec("transformers").submodule_search_locations[0])
@@ -37,6 +39,9 @@ def test_the_release_is_identical() -> None:
     assert done.stdout.splitlines()[-1] == f"{expected} of {expected} files identical"
     assert done.returncode == 0
     assert expected > 600
+    page = (SCRIPT.parents[1] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    row = rf"^\| {re.escape(read_release(RELEASE))}( \([^)]*\))? \| {expected} \| {expected} \|$"
+    assert re.search(row, page, re.MULTILINE), f"docs/conformance.md: {expected} files in {read_release(RELEASE)}"
 
 
 def test_a_release_without_its_generated_files_is_made_anew(tmp_path: Path) -> None:

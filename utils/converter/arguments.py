@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from converter.library import is_release
+
 
 _EXAMPLES = """\
 examples:
@@ -55,6 +57,10 @@ def _contradiction(args: argparse.Namespace) -> str | None:
             args.drift and (args.paths or args.tree or args.check or args.diff or args.stdout or args.force),
             "--drift compares this project's models: only --model, --against and the options under `how` go with it",
         ),
+        (
+            args.tree and is_release(str(args.tree)) and not (args.check or args.diff or args.stdout),
+            "a release is compared, never changed: add --check, --diff or --stdout",
+        ),
         (args.against and args.tree, "--tree converts a tree against itself: leave out --against"),
         (
             args.against and not (args.drift or args.expand or args.check or args.diff or args.stdout or args.paths),
@@ -81,7 +87,12 @@ def _parser() -> argparse.ArgumentParser:
         "--model", action="append", default=[], metavar="NAME", help="a model of modular/, or of the tree"
     )
     what.add_argument("--all", action="store_true", help="every modular file of modular/, or of the tree")
-    what.add_argument("--tree", type=Path, metavar="DIR", help="a transformers package: convert its models in place")
+    what.add_argument(
+        "--tree",
+        type=Path,
+        metavar="DIR",
+        help="a transformers package: convert its models in place; a version (5.24.0) is fetched, for --check",
+    )
     mode = parser.add_argument_group("what to do")
     mode.add_argument("--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does")
     mode.add_argument("--table", action="store_true", help="with --check: counts per kind of file instead of diffs")

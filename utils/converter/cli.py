@@ -21,7 +21,7 @@ from converter.casing import read_casing
 from converter.diagnostics import ConversionError
 from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
-from converter.library import Library, decode, installed, read_bytes, shown
+from converter.library import Library, decode, installed, is_release, read_bytes, shown
 from converter.lock import FILE as LOCK
 from converter.lock import Lock, read_lock
 from converter.order import gather
@@ -173,7 +173,7 @@ def _release(wanted: str) -> Path:
 
 def _tree(args: Namespace) -> Place:
     """The models of a transformers package."""
-    package = find_tree(args.tree)
+    package = _release(str(args.tree)) if is_release(str(args.tree)) else find_tree(args.tree)
     config = check_ruff_config(args.ruff_config) if args.ruff_config else find_ruff_config(package)
     known = tree_jobs(package, read_release(package), args.strict)
     return Place(package, select(known, args.model, package / "models"), known, config)

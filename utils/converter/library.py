@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +15,7 @@ from converter.diagnostics import ConversionError, Diagnostic
 from converter.source import Source
 
 
+_VERSION = re.compile(r"\d+(\.\w+)+")
 ABSENT = ""  # the digest of a module that does not exist: it may exist the next time
 
 
@@ -60,6 +62,11 @@ def read_bytes(path: Path) -> bytes:
         raise ConversionError(
             Diagnostic("unreadable", shown(path), 1, 1, reason, "check that the file exists and may be read")
         ) from None
+
+
+def is_release(wanted: str) -> bool:
+    """Whether a command line's word is the version of a release, to be fetched, and no folder that is there."""
+    return bool(_VERSION.fullmatch(wanted)) and not os.path.exists(wanted)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -12,10 +11,9 @@ from tempfile import TemporaryDirectory
 
 from converter.cache import OVERRIDE, default_folder
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.library import shown
+from converter.library import is_release, shown
 
 
-_VERSION = re.compile(r"\d+(\.\w+)+")
 # Where a package lies in a checkout, in an unpacked wheel or site-packages, and in an environment.
 _PLACES = ("", "src/transformers", "transformers", "lib/python*/site-packages/transformers")
 _MINUTES = 10
@@ -26,7 +24,7 @@ def find_release(wanted: str) -> Path:
 
     Raises ConversionError: `no-release` where the folder holds none, `cannot-fetch` where a version cannot be had.
     """
-    if _VERSION.fullmatch(wanted) and not Path(wanted).exists():
+    if is_release(wanted):
         return _fetched(wanted)
     folder = Path(wanted).resolve()
     for place in _PLACES:

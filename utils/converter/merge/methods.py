@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from converter.index import Statement, first_line_of, split_lines, split_statements
 from converter.merge.bodies import Carried, unroll_super
+from converter.merge.decorators import merge_decorators
 from converter.merge.headers import merge_headers
 from converter.merge.supers import call_super, explicit_calls
 from converter.scan import closing_colon
@@ -15,6 +17,7 @@ from converter.scan import closing_colon
 
 _WRAPPER = "class _:\n"
 _INDENT = 8  # of a method's body
+_TRIPLE = re.compile(r"""\s*[rRuU]?(?:\"\"\"|''')""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,9 @@ def merge_method(parent_text: str, delta_text: str, bases: Sequence[str], carrie
     holds what earlier methods of the class have assigned (see `unroll_super`).
     """
     parent, delta = take_method_apart(parent_text), take_method_apart(delta_text)
-    decorators = delta.decorators or parent.decorators
     merged = MethodParts(
         name=delta.name,
-        decorators="" if decorators.strip() == "@no_inherit_decorator" else decorators,
+        decorators=merge_decorators(parent.decorators, delta.decorators),
         header=merge_headers(parent.header, delta.header),
         docstring=delta.docstring or parent.docstring,
         body=tuple(unroll_super(delta.name, parent.body, delta.body, carried)),
@@ -79,7 +81,8 @@ def take_method_apart(text: str) -> MethodParts:
         return take_method_apart(f"{text[: colon + 1]}\n{' ' * _INDENT}{rest}\n")
     statements = tuple(split_statements(lines, node.body, body_start, len(lines), _INDENT, first))
     end = body_start + sum(each.whole.count("\n") for each in statements)
-    has_docstring = statements[0].kind == "docstring"
+    # In plain quotes it is a statement like any other to the reference.
+    has_docstring = statements[0].kind == "docstring" and bool(_TRIPLE.match(statements[0].text))
     return MethodParts(
         name=node.name,
         decorators="".join(lines[:header]),
