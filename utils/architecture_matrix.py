@@ -1,7 +1,7 @@
 """Gate and test every architecture of transformers: `python utils/architecture_matrix.py --help`."""
 
-from matrix.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("matrix.cli")

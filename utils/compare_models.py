@@ -1,7 +1,7 @@
 """Proofs that a gated checkpoint computes what its base does: `python utils/compare_models.py`."""
 
-from checkpoints.cli import compare
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(compare())
+    run("checkpoints.cli", "compare")

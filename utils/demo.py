@@ -1,7 +1,7 @@
 """A real checkpoint through the gated Llama: `python utils/demo.py`."""
 
-from showcase.demo import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("showcase.demo")

@@ -1,7 +1,7 @@
 """A base checkpoint becomes a gated one: `python utils/gate_checkpoint.py`."""
 
-from checkpoints.cli import gate
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(gate())
+    run("checkpoints.cli", "gate")

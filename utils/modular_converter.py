@@ -1,7 +1,7 @@
 """Turn modular files into standalone model files: `python utils/modular_converter.py --model llama`."""
 
-from gating.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("gating.cli")

@@ -1,7 +1,7 @@
 """Break the generated Llama and let its test suite notice: `python utils/mutants.py`."""
 
-from testgen.mutants.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("testgen.mutants.cli")

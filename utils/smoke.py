@@ -1,7 +1,7 @@
 """Run generated models once at a tiny size: `python utils/smoke.py --model llama`."""
 
-from showcase.smoke import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("showcase.smoke")

@@ -1,7 +1,7 @@
 """Render the tests of generated models: `python utils/test_generator.py --model llama`."""
 
-from testgen.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("testgen.cli")

@@ -1,7 +1,7 @@
 """A gated checkpoint becomes its base again: `python utils/ungate_checkpoint.py`."""
 
-from checkpoints.cli import ungate
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(ungate())
+    run("checkpoints.cli", "ungate")

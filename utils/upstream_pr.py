@@ -1,7 +1,7 @@
 """Write a pull request to transformers: `python utils/upstream_pr.py --model llama --repo ../transformers`."""
 
-from upstream.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("upstream.cli")

@@ -1,7 +1,7 @@
 """Run transformers' own tests on the generated models: `python utils/upstream_tests.py --model llama`."""
 
-from upstream_suite.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("upstream_suite.cli")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from trees import commit_all, git
 from upstream.cli import main
+from upstream.repository import branch_name
 from upstream_suite import sdist, workspace
 from upstream_suite.problems import SuiteError
 
@@ -74,6 +75,7 @@ def test_all_families_are_exported_verified_and_tested(repo: Path, capsys: pytes
     models = [argument for name in MODELS for argument in ("--model", name)]
     assert main([*models, "--repo", str(repo), "--no-checks"]) == 0
     assert main([*models, "--repo", str(repo), "--verify"]) == 0
+    git(repo, "switch", "--quiet", branch_name(MODELS))
     assert git(repo, "status", "--porcelain") == ""
 
     done = python(repo, "-c", IMPORT.format(root=str(repo), names=MODELS))
@@ -91,7 +93,6 @@ def test_the_body_has_evidence(
 ) -> None:
     """Parity and costs are measured on the branch; its tests are not run twice."""
     monkeypatch.setattr("upstream.repository.run_tests", lambda *_: [])
-    git(repo, "checkout", "--quiet", "main")
     assert main(["--model", "llama", "--repo", str(repo), "--branch", "evidence"]) == 0
     body = (repo / ".git" / "quality-gate" / "evidence.md").read_text()
     assert "| `QualityGateLlamaForCausalLM` | `LlamaForCausalLM` | equal, bit for bit | 0.0 |" in body

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 from checkpoints.errors import CheckpointError
 from checkpoints.writing import Tell
@@ -18,14 +19,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "delete the file and fetch it again"
 
 
-def sha256_of(path: Path, tell: Tell = lambda _: None) -> str:
-    """The digest of a file in hexadecimal."""
+def sha256_of(path: Path, tell: Tell = lambda _: None, stop: Event | None = None) -> str:
+    """The digest of a file in hexadecimal; of its beginning where `stop` is set meanwhile."""
     digest, buffer = hashlib.sha256(), bytearray(_BUFFER)
     view = memoryview(buffer)
     with open(path, "rb", buffering=0) as file:
         while count := file.readinto(buffer):
             digest.update(view[:count])
             tell(count)
+            if stop is not None and stop.is_set():
+                break
     return digest.hexdigest()
 
 
@@ -33,10 +36,12 @@ def sha256_of_all(paths: Mapping[str, Path], tell: Tell = lambda _: None) -> dic
     """The digests of several files by name. Hashing leaves Python's lock, so threads share the cores."""
     # The largest first: a long file that comes last would leave the other cores idle.
     names = sorted(paths, key=lambda name: paths[name].stat().st_size, reverse=True)
+    stop = Event()
     with ThreadPoolExecutor(max_workers=max(1, min(len(names), _cores()))) as pool:
         try:
-            found = dict(zip(names, pool.map(lambda name: sha256_of(paths[name], tell), names), strict=True))
+            found = dict(zip(names, pool.map(lambda name: sha256_of(paths[name], tell, stop), names), strict=True))
         except BaseException:
+            stop.set()  # nobody waits minutes for the end of a file after Ctrl-C
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return {name: found[name] for name in paths}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from converter.diagnostics import ConversionError
@@ -15,7 +16,7 @@ from upstream.exports import Bundle, bundle
 from upstream.folder import deliver_folder, deliver_patch
 from upstream.places import folder_over, installed_tree, setting_for, tree_at
 from upstream.project import find_models, wanted_names
-from upstream.repository import Order, branch_name, check_out, deliver, draft_command
+from upstream.repository import Order, branch_name, checked_out, deliver, draft_command
 from upstream.values import Model, Tree
 from upstream.verify import verify
 
@@ -56,25 +57,27 @@ def _run(args: Namespace, project: Path) -> int:
 
 
 def _verify(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> int:
-    tree = _verified_tree(args, models, wanted)
-    setting = setting_for(tree, args.date)
     names = [model.name for model in models]
-    findings = verify(names, tree, setting)
+    with _verified_tree(args, models, wanted) as tree:
+        findings = verify(names, tree, setting_for(tree, args.date))
     status = _tell_findings(findings)
     if not status:
         print(f"{', '.join(names)}: nothing found")
     return status
 
 
-def _verified_tree(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> Tree:
+@contextmanager
+def _verified_tree(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> Iterator[Tree]:
     """The branch or the folder to check; where neither is named, an export that is made for the purpose."""
     if args.repo:
-        check_out(args.repo.resolve(), args.branch or branch_name(wanted))
-        return tree_at(args.repo)
+        with checked_out(args.repo.resolve(), args.branch or branch_name(wanted)) as folder:
+            yield tree_at(folder)
+        return
     base = tree_at(args.base_tree) if args.base_tree else installed_tree()
     if args.output:
-        return folder_over(args.output, base)
-    return base.with_changes(bundle(models, wanted, base, setting_for(base, args.date)).texts)
+        yield folder_over(args.output, base)
+        return
+    yield base.with_changes(bundle(models, wanted, base, setting_for(base, args.date)).texts)
 
 
 def _repo(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> int:

@@ -1,12 +1,18 @@
-"""git, as far as an export needs it. Nothing here fetches, pushes, or touches what was committed before."""
+"""git, as far as an export needs it.
+
+Nothing here fetches, pushes, or touches what was committed before; nor a person's working tree, index or stash: an export
+is put together in a working tree of its own, and only branches come out of it.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from upstream.values import refuse
 
@@ -31,7 +37,7 @@ def _run(folder: Path, arguments: tuple[str, ...], stdin: str | None = None) -> 
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
     for name in ("GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
         surroundings.pop(name, None)
-    command = ("git", "-C", str(folder), *arguments)
+    command = ("git", "--no-optional-locks", "-c", f"core.hooksPath={os.devnull}", "-C", str(folder), *arguments)
     try:
         return subprocess.run(command, env=surroundings, input=stdin or "", capture_output=True, encoding="utf-8")
     except OSError as error:
@@ -54,7 +60,7 @@ def knows_who(folder: Path) -> bool:
 
 
 def check_repository(folder: Path) -> str:
-    """The name of the main branch of a clean checkout of transformers.
+    """The name of the main branch of a clean checkout of transformers. Reads it, and changes nothing.
 
     Raises ConversionError: `not-a-tree`, `not-a-checkout`, `dirty-tree`, `unfinished`, `no-main` or `no-identity`.
     """
@@ -89,25 +95,65 @@ def check_branch(folder: Path, branch: str) -> None:
 
 
 @contextmanager
-def restored_on_failure(folder: Path) -> Iterator[list[str]]:
-    """Within it, append the branches that were made: whatever goes wrong, they go, and the checkout is as it was."""
-    before = git(folder, "symbolic-ref", "--short", "-q", "HEAD") if _on_branch(folder) else ""
-    commit = git(folder, "rev-parse", "HEAD").strip()
-    made: list[str] = []
+def tree_of_its_own(repo: Path, commit: str) -> Iterator[Path]:
+    """A second working tree of a repository, outside of it and on no branch; it goes when the block ends, however."""
+    with TemporaryDirectory(prefix="upstream-pr-", ignore_cleanup_errors=True) as folder:
+        tree = Path(folder).resolve() / "transformers"
+        try:
+            git(repo, "worktree", "add", "--quiet", "--detach", str(tree), commit)
+            yield tree
+        finally:
+            with _undisturbed():
+                _run(repo, ("worktree", "remove", "--force", "--force", str(tree)))
+
+
+@contextmanager
+def branches_on_success(repo: Path) -> Iterator[dict[str, str]]:
+    """Within it, reserve branches, and set the commit of each: they are moved there when all went well, else removed.
+
+    Until then a branch is where it began, so that a run that is killed leaves no half of an export behind.
+    """
+    wanted: dict[str, str] = {}
     try:
-        yield made
+        yield wanted
+        for branch, commit in wanted.items():
+            git(repo, "branch", "--quiet", "--no-track", "--force", branch, commit)
     except BaseException:
-        git(folder, "reset", "--quiet", "--hard")
-        git(folder, "clean", "--quiet", "-fd")  # it was clean before, so this is ours
-        git(folder, "checkout", "--quiet", *([before.strip()] if before else ["--detach", commit]))
-        for branch in made:
-            if exists(folder, branch):
-                git(folder, "branch", "--quiet", "-D", branch)
+        with _undisturbed():
+            for branch in wanted:
+                _run(repo, ("branch", "--quiet", "-D", branch))
         raise
 
 
-def _on_branch(folder: Path) -> bool:
-    return not _run(folder, ("symbolic-ref", "-q", "HEAD")).returncode
+def reserve(repo: Path, wanted: dict[str, str], branch: str, start: str) -> None:
+    """Make a branch, and note it in `wanted`. Raises ConversionError (`git-failed`) where somebody else made it."""
+    with _undisturbed():
+        git(repo, "branch", "--quiet", "--no-track", branch, start)
+        wanted[branch] = start
+
+
+def head(folder: Path) -> str:
+    """The commit that is checked out."""
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+def changed_files(folder: Path) -> list[str]:
+    """What differs from the commit that is checked out, without new files."""
+    items = iter(git(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no").split("\0"))
+    return [item[3:] for item in items if item]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a Ctrl-C wait until this is done, here and in the commands that are run."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from upstream.evidence import run_checkers, run_fixers, run_tests
 from upstream.exports import Bundle, bundle
 from upstream.parity import measure
 from upstream.places import setting_for, tree_at
-from upstream.values import PREFIX, Model, refuse
+from upstream.values import PREFIX, Model
 from upstream.verify import verify
 
 
@@ -54,17 +55,20 @@ def branch_name(wanted: Sequence[str]) -> str:
     return f"add-quality-gate-{short}"
 
 
-def check_out(repo: Path, branch: str) -> None:
-    """Raise ConversionError (`wrong-branch`) where the branch is there, and the checkout is on another without it."""
+@contextmanager
+def checked_out(repo: Path, branch: str) -> Iterator[Path]:
+    """Where the files of a branch are: the checkout, if it is on that branch or after it, else a tree for the purpose."""
     if not git.exists(repo, branch) or git.contains(repo, branch):
+        yield repo
         return
-    raise refuse("wrong-branch", str(repo), f"the checkout is not on `{branch}`", f"git -C {repo} switch {branch}")
+    with git.tree_of_its_own(repo, branch) as tree:
+        yield tree
 
 
 def deliver(order: Order, tell: Tell) -> list[Branch]:
-    """Make the branches, one unless they are stacked. The checkout ends on the last one.
+    """Make the branches, one unless they are stacked. Nothing else of the repository changes, whatever happens.
 
-    Raises ConversionError, and leaves branches, files and the checkout's branch as they were.
+    Raises ConversionError, and leaves no branch.
     """
     main = git.check_repository(order.repo)
     plans = _plans(order, main)
@@ -72,13 +76,12 @@ def deliver(order: Order, tell: Tell) -> list[Branch]:
         git.check_branch(order.repo, name)
     done: list[Branch] = []
     base = main
-    with git.restored_on_failure(order.repo) as made:
+    with git.branches_on_success(order.repo) as commits:
         for name, models in plans:
-            git.git(order.repo, "checkout", "--quiet", "--no-track", "-b", name, base)
-            made.append(name)
-            branch = _fill(order, name, models, tell)
-            done.append(branch)
-            base = name
+            git.reserve(order.repo, commits, name, main)
+            with git.tree_of_its_own(order.repo, base) as tree:
+                done.append(_fill(order, tree, name, models, tell))
+                commits[name] = base = git.head(tree)
     return done
 
 
@@ -94,43 +97,40 @@ def _has(repo: Path, main: str, model: Model) -> bool:
     return bool(git.git(repo, "ls-tree", "--name-only", main, f"src/transformers/models/{model.name}/"))
 
 
-def _fill(order: Order, name: str, models: list[Model], tell: Tell) -> Branch:
-    """Write the files on a new branch, commit them, and run what can be run."""
-    tree = tree_at(order.repo)
+def _fill(order: Order, folder: Path, name: str, models: list[Model], tell: Tell) -> Branch:
+    """Write the files into a working tree, commit them, and run what can be run."""
+    tree = tree_at(folder)
     wanted = order.wanted if not order.stack else [models[-1].name]
     found = bundle(models, wanted, tree, setting_for(tree, order.today))
-    git.write(order.repo, found.texts)
+    git.write(folder, found.texts)
     if order.checks:
-        _fix(order.repo, found, tell)
-    git.commit(order.repo, commit_message(found.exports), list(found.texts))
+        _fix(folder, found, tell)
+    git.commit(folder, commit_message(found.exports), list(found.texts))
     tell(f"{name}: {len(found.texts)} files committed")
-    evidence = _evidence(order, found, tell)
+    evidence = _evidence(order, folder, found, tell)
     body = order.body or _body_path(order.repo, name)
     if order.stack and order.body:
         body = order.body.with_name(f"{order.body.stem}-{name}{order.body.suffix}")
     body.parent.mkdir(parents=True, exist_ok=True)
-    body.write_text(render_body(found.exports, tree_at(order.repo), evidence, found.already), encoding="utf-8")
+    body.write_text(render_body(found.exports, tree_at(folder), evidence, found.already), encoding="utf-8")
     return Branch(name, title_of(found.exports), body, _failed(evidence))
 
 
-def _fix(repo: Path, found: Bundle, tell: Tell) -> None:
+def _fix(folder: Path, found: Bundle, tell: Tell) -> None:
     """Let the tree's own scripts put the shared files right, and take back what they do to others."""
-    for run in run_fixers(repo):
+    for run in run_fixers(folder):
         tell(f"{'ok' if run.passed else 'FAILED'} {run.command} ({run.seconds:.0f} s)")
-    ours = set(found.texts)
-    for line in git.git(repo, "status", "--porcelain", "--untracked-files=all").splitlines():
-        path = line[3:].strip('"')
-        if path not in ours and line[:2] != "??":
-            git.git(repo, "checkout", "--quiet", "--", path)
+    if others := [path for path in git.changed_files(folder) if path not in found.texts]:
+        git.git(folder, "checkout", "--quiet", "--", *others)
 
 
-def _evidence(order: Order, found: Bundle, tell: Tell) -> Evidence:
+def _evidence(order: Order, folder: Path, found: Bundle, tell: Tell) -> Evidence:
     if not order.checks:
         return Evidence()
-    tree = tree_at(order.repo)
+    tree = tree_at(folder)
     findings = verify(found.names, tree, setting_for(tree, order.today))
-    parity = {each.model.name: measure(each.facts, order.repo) for each in found.exports}
-    evidence = Evidence(parity, run_checkers(order.repo), run_tests(order.repo, found.names), findings)
+    parity = {each.model.name: measure(each.facts, folder) for each in found.exports}
+    evidence = Evidence(parity, run_checkers(folder), run_tests(folder, found.names), findings)
     for run in (*(run for run, _ in parity.values()), *evidence.checkers, *evidence.tests):
         tell(f"{'ok' if run.passed else 'FAILED'} {run.command} ({run.seconds:.0f} s)")
     return evidence

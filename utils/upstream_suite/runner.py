@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from facts.values import GATED, ModelFacts, base_name
 from testgen.upstream import upstream_path
@@ -34,20 +36,29 @@ def run_tests(
     written.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", *OPTIONS, *options]
     command += ["--numprocesses", str(jobs)] if jobs > 1 else []
-    done = subprocess.run(
+    status = _run(
         [*command, *paths],
         cwd=root,
         env=environment(root) | {OUTCOMES: str(written)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if quiet else None,
-        check=False,
     )
-    if not written.exists() or done.returncode not in (0, 1, 2):
+    if not written.exists() or status not in (0, 1, 2):
         raise SuiteError(
-            f"pytest ended with {done.returncode} and ran nothing in {root}",
+            f"pytest ended with {status} and ran nothing in {root}",
             f"see what it printed; run it again there with PYTHONPATH={root / 'src'}",
         )
     return read_outcomes(written)
+
+
+def _run(command: Sequence[str], **how: Any) -> int:
+    """The exit status of a command, which ends with this process: on Ctrl-C at once, with all of its own processes."""
+    with subprocess.Popen(command, start_new_session=True, **how) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def environment(root: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,7 +43,7 @@ def run_all(
 ) -> Iterator[Verdict]:
     """A verdict for each of `runs`, (name, tests as `-k` takes them, the package's files), as they come in."""
     waiting, running = list(runs), {}
-    with TemporaryDirectory(prefix="mutants-") as scratch:
+    with TemporaryDirectory(prefix="mutants-") as scratch, _none_left(running):
         while waiting or running:
             while waiting and len(running) < jobs:
                 name, tests, files = waiting.pop(0)
@@ -54,6 +55,18 @@ def run_all(
             test = told.read_text(encoding="utf-8") if told.exists() else ""
             code = os.waitstatus_to_exitcode(status)
             yield Verdict(name, UNFINISHED if code < 0 else code, test, time.monotonic() - started)
+
+
+@contextmanager
+def _none_left(running: Mapping[int, object]) -> Iterator[None]:
+    """Whatever ends this, no process of a mutant goes on without it."""
+    try:
+        yield
+    finally:
+        for child in running:
+            os.kill(child, signal.SIGKILL)
+        for child in running:
+            os.waitpid(child, 0)
 
 
 def _start(folder: Path, tests: str, files: Mapping[str, str], package: str, suite: Path) -> int:
