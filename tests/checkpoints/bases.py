@@ -8,11 +8,14 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
+
+if TYPE_CHECKING:
+    import pytest
 
 LAYERS, HIDDEN = 3, 8
 GATES = [f"model.layers.{layer}.quality_gate.gate.weight" for layer in range(LAYERS)]
@@ -116,3 +119,11 @@ def contents(folder: Path) -> dict[str, str]:
     """The digest of every file of a folder, by relative path: equal contents are equal folders."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
+    """The line that a refused command says: one, with a place, a reason and a remedy."""
+    said = capsys.readouterr()
+    assert (status, said.out) == (2, "")
+    assert said.err.count("\n") == 1 and "; fix: " in said.err and "Traceback" not in said.err
+    return said.err

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bases import HIDDEN, contents, llama_tensors, make_base, make_sharded_base, read_index, write_index
+from bases import HIDDEN, contents, llama_tensors, make_base, make_sharded_base, read_index, refused, write_index
 from checkpoints import gate_checkpoint
 from checkpoints.cli import compare, gate, ungate
 from safetensors.numpy import load_file, save_file
@@ -123,14 +123,6 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "symbolic link to nothing",
     ),
 }
-
-
-def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
-    """The line that a refused command says: one, with a place, a reason and a remedy."""
-    said = capsys.readouterr()
-    assert (status, said.out) == (2, "")
-    assert said.err.count("\n") == 1 and "; fix: " in said.err and "Traceback" not in said.err
-    return said.err
 
 
 @pytest.mark.parametrize("case", BAD_BASES)

@@ -20,7 +20,8 @@ UTILS = Path(__file__).parents[2] / "utils"
 PACKAGE = UTILS / "checkpoints"
 LAYERS = (  # lowest first
     ("errors", "casting", "progress"),
-    ("headers", "hub"),
+    ("paths", "headers", "hub"),
+    ("forms",),
     ("layout", "experts"),
     ("architectures", "tensors"),
     ("configs", "writing", "pickles", "ggufs"),

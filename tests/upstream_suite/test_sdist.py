@@ -84,6 +84,7 @@ def test_only_tests_are_unpacked(tmp_path: Path) -> None:
         "tests/notes.md": "no test\n",
         "tests/../escaped.py": "no\n",
         "src/transformers/tests/test_three.py": "no\n",
+        f"tests/{tmp_path}/test_four.py": "no\n",
     }
     target = tmp_path / "tests"
     names = sdist.unpack_tests(archive(tmp_path / "any.tar.gz", files), target)

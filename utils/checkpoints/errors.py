@@ -11,15 +11,26 @@ from pathlib import Path
 class CheckpointError(Exception):
     """A checkpoint was refused, or could not be written.
 
-    `resumable` says that what is left behind is a partial folder, which running again completes.
+    `resumable` says that what is left behind is a partial folder, which running again completes; `code`, where there is
+    one, is of docs/errors.md.
     """
 
-    def __init__(self, path: Path | str, message: str, fix: str, resumable: bool = False) -> None:
-        super().__init__(path, message, fix, resumable)
-        self.path, self.message, self.fix, self.resumable = str(path), message, fix, resumable
+    def __init__(self, path: Path | str, message: str, fix: str, resumable: bool = False, code: str = "") -> None:
+        super().__init__(path, message, fix, resumable, code)
+        self.path, self.message, self.fix, self.resumable, self.code = str(path), message, fix, resumable, code
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}; fix: {self.fix}".replace("\n", " ")
+        code = f"{self.code}: " if self.code else ""
+        return f"{_one_line(self.path)}: {code}{_one_line(self.message)}; fix: {_one_line(self.fix)}"
+
+
+_LONGEST = 4000  # characters of a message: names from files can be of any length
+
+
+def _one_line(text: str) -> str:
+    """A text that may hold a stranger's names: nothing in it moves a terminal's cursor, and it has an end."""
+    text = "".join(each if each.isprintable() else " " if each.isspace() else ascii(each)[1:-1] for each in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 80]} ... {text[-60:]}"
 
 
 _FIXES = {

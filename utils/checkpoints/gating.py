@@ -196,7 +196,7 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
     for name, source in copied.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy_file(source, folder / name)
     made = plan.tensors.write_extras(folder) if hasattr(plan.tensors, "write_extras") else []
     names = (GATES_FILE, INDEX, *copied, *made)

@@ -11,11 +11,13 @@ from pathlib import Path
 from threading import Event
 
 from checkpoints.errors import CheckpointError
+from checkpoints.paths import read_small
 from checkpoints.writing import Tell
 
 
 _BUFFER = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NOTE = 10_000  # bytes
 _AGAIN = "delete the file and fetch it again"
 
 
@@ -54,10 +56,10 @@ def promised_sha256(path: Path) -> str | None:
         return real.name
     note = path.parent / ".cache" / "huggingface" / "download" / f"{path.name}.metadata"
     try:
-        _, etag, fetched = note.read_text(encoding="utf-8").split()
+        _, etag, fetched = read_small(path.parent, note, _LONGEST_NOTE).decode().split()
         if _SHA256.fullmatch(etag) and path.stat().st_mtime <= float(fetched) + 1:
             return etag
-    except (OSError, ValueError):  # no such file, or of a form that says nothing
+    except (OSError, ValueError, CheckpointError):  # no such file, or of a form that says nothing
         return None
     return None
 

@@ -53,7 +53,7 @@ def read_header(path: Path) -> Header:
     """Raises CheckpointError where the file is truncated, or its header does not describe exactly what follows it."""
     total = path.stat().st_size
     with open(path, "rb") as file:
-        head = file.read(_LENGTH.size)
+        head = file.read(_LENGTH.size) if total else b""  # files of /proc have no size, and some have no end
         length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
         if not 2 <= length <= min(_LONGEST, max(0, total - _LENGTH.size)):
             raise CheckpointError(path, "is no safetensors file, or is truncated in its header", _AGAIN)

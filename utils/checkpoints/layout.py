@@ -11,6 +11,7 @@ from typing import Any
 
 from checkpoints.errors import CheckpointError
 from checkpoints.headers import Header, Tensor, read_header, unique_keys
+from checkpoints.paths import OUTSIDE, is_plain, is_there, read_small, regular_file, resolve
 
 
 CONFIG = "config.json"
@@ -23,6 +24,7 @@ _NOT_COPIED = re.compile(
     r"|readme\.md|quality_gate_(manifest|progress)\.json|\..*)$"
 )
 _COPIED_FOLDERS = ("additional_chat_templates",)
+_LARGEST_TEXT = 64 << 20  # bytes of a configuration or an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
     Raises CheckpointError where a file is missing, truncated, outside the folder, or contradicts another one.
     """
-    if not _resolve(folder).is_dir():
+    if not resolve(folder).is_dir():
         raise CheckpointError(folder, "is no folder", "give the folder of a checkpoint")
     kind, names, index_text, weight_map = _weights(folder)
     shards = tuple(_shard(folder, name, kind) for name in names)
@@ -89,9 +91,9 @@ def read_json(path: Path) -> dict[str, Any]:
 def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] | None]:
     """What the weights are, in the order in which transformers looks for them: kind, files, index, tensor -> file."""
     for kind, single, index in ((SAFETENSORS, SINGLE, INDEX), (PICKLES, PICKLE, PICKLE_INDEX)):
-        if _is_there(folder / single):
+        if is_there(folder / single):
             return kind, [single], None, None
-        if _is_there(folder / index):
+        if is_there(folder / index):
             text = _read_text(folder / index)
             weight_map = _weight_map(folder / index, text)
             return kind, sorted(set(weight_map.values())), text, weight_map
@@ -101,7 +103,7 @@ def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] |
     if ggufs:
         fix = f"move the one to use into a folder of its own: {', '.join(ggufs)}"
         raise CheckpointError(folder, f"holds {len(ggufs)} GGUF files", fix)
-    if _is_there(folder / "adapter_config.json"):
+    if is_there(folder / "adapter_config.json"):
         raise CheckpointError(folder, "holds an adapter, no model", "merge it into its base first (merge_and_unload)")
     shards = sorted(path.name for path in folder.glob("model-*-of-*.safetensors"))
     if shards:
@@ -114,19 +116,18 @@ def _weight_map(path: Path, text: str) -> dict[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(path, "has no `weight_map`", "fetch the index again")
     for tensor, name in weight_map.items():
-        if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+        if not is_plain(name):
             message = f"places `{tensor}` in {name!r}, which is no file of this folder"
-            raise CheckpointError(path, message, "move every shard beside its index, and name it there without a path")
+            fix = "move every shard beside its index, and name it there without a path"
+            raise CheckpointError(path, message, fix, code=OUTSIDE)
     return weight_map
 
 
 def _shard(folder: Path, name: str, kind: str) -> Shard:
     path = folder / name
-    if not _is_there(path):
+    if not is_there(path):
         raise CheckpointError(path, "is missing, but the index names it", "fetch the shard, or the whole checkpoint")
-    real = _resolve(path)
-    if not real.is_file():
-        raise CheckpointError(path, "is no file", "fetch the shard again")
+    real = regular_file(path)
     return Shard(name, real, real.stat().st_size, read_header(real) if kind == SAFETENSORS else None)
 
 
@@ -159,32 +160,16 @@ def _other_files(folder: Path, weights: set[str]) -> tuple[tuple[str, ...], tupl
             copied = path.name in _COPIED_FOLDERS
             (extras if copied else left_out).extend(str(each.relative_to(folder)) for each in files)
         elif path.name not in weights and path.name not in (CONFIG, INDEX, PICKLE_INDEX):
-            _resolve(path)  # a link that leads nowhere is refused here, not halfway through copying
+            resolve(path)  # a link that leads nowhere is refused here, not halfway through copying
             (left_out if _NOT_COPIED.match(path.name) else extras).append(path.name)
     return tuple(extras), tuple(left_out)
 
 
-def _is_there(path: Path) -> bool:
-    """Whether something has this name: also a link that leads nowhere, which is a mistake and not an absence."""
-    return path.is_symlink() or path.exists()
-
-
-def _resolve(path: Path) -> Path:
-    try:
-        return path.resolve(strict=True)
-    except RuntimeError as error:  # how Python before 3.13 says that links form a loop
-        fix = "replace the symbolic link that leads back to itself"
-        raise CheckpointError(path, "is a loop of symbolic links", fix) from error
-    except FileNotFoundError as error:
-        what = "is a symbolic link to nothing" if path.is_symlink() else "does not exist"
-        raise CheckpointError(path, what, "fetch the file again" if path.is_symlink() else "check the path") from error
-
-
 def _read_text(path: Path) -> str:
-    if not _is_there(path):
+    if not is_there(path):
         raise CheckpointError(path, "is missing", "fetch the file, or the whole checkpoint")
     try:
-        return _resolve(path).read_bytes().decode()  # as text, ends of lines would be made alike
+        return read_small(path.parent, path, _LARGEST_TEXT).decode()  # as text, ends of lines would be made alike
     except UnicodeDecodeError as error:
         raise CheckpointError(path, "is no text", "fetch the file again") from error
 

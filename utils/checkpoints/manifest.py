@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.errors import CheckpointError
+from checkpoints.forms import BAD_MANIFEST, check_manifest, is_shard_name
 from checkpoints.layout import CONFIG, INDEX, PICKLE_INDEX, PICKLES, read_json
+from checkpoints.paths import file_inside, is_there, own_file, regular_file
 from checkpoints.plan import GATES_FILE, Plan
 
 
@@ -57,13 +59,18 @@ def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[st
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a gated checkpoint, None where there is none."""
+    """The manifest of a gated checkpoint, None where there is none.
+
+    Raises CheckpointError where it is not of the form that `make_manifest` gives it, or names files outside the folder.
+    """
     path = folder / MANIFEST
-    if not path.exists():
+    if not is_there(path):
         return None
     found = read_json(path)
-    if found.get("manifest") != _FORM or not isinstance(found.get("files"), dict):
-        raise CheckpointError(path, "is no manifest of this version", "remove it, or gate the base again")
+    if found.get("manifest") != _FORM:
+        fix = "remove it, or gate the base again"
+        raise CheckpointError(path, "is no manifest of this version", fix, code=BAD_MANIFEST)
+    check_manifest(folder, path, found)
     return found
 
 
@@ -74,14 +81,24 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """The files that are not there any more, or not as long as they were."""
-    return [name for name, entry in manifest["files"].items() if _size(folder / name) != entry["size"]]
+    files = {name: listed_file(folder, name) for name in manifest["files"]}
+    return [name for name, path in files.items() if path is None or path.stat().st_size != _size(manifest, name)]
 
 
-def _size(path: Path) -> int:
+def listed_file(folder: Path, name: str) -> Path | None:
+    """A file that the manifest lists; None where it is gone, or no file of this folder: a link elsewhere, a device.
+
+    Weights may be links to anywhere: `--link symlink` makes such.
+    """
+    path = file_inside(folder, name, folder / MANIFEST)
     try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+        return regular_file(path) if is_shard_name(name) else own_file(folder, path)
+    except CheckpointError:
+        return None
+
+
+def _size(manifest: Mapping[str, Any], name: str) -> int:
+    return manifest["files"][name]["size"]
 
 
 def _texts(plan: Plan) -> dict[str, str]:

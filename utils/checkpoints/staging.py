@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from checkpoints.errors import CheckpointError
+from checkpoints.paths import is_there, read_small
 from checkpoints.writing import sync_folder, write_file
 
 
@@ -21,6 +22,7 @@ except ImportError:  # a system without file locks: whoever runs twice at once i
 
 PROGRESS = "quality_gate_progress.json"
 _SUFFIX = ".partial"
+_LARGEST = 64 << 20  # bytes of PROGRESS
 
 
 class Staging:
@@ -117,9 +119,9 @@ def was_just_published(output: Path, fingerprint: str) -> bool:
 def _fingerprint(folder: Path) -> str | None:
     """Of the run that a partial folder belongs to; "" where that cannot be read, None where nothing says it is ours."""
     path = folder / PROGRESS
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
-        return str(json.loads(path.read_bytes())["fingerprint"])
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(read_small(folder, path, _LARGEST))["fingerprint"])
+    except (ValueError, KeyError, TypeError, RecursionError, CheckpointError):
         return ""

@@ -11,12 +11,13 @@ from typing import Any
 
 from checkpoints.configs import base_config
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
+from checkpoints.forms import BAD_MANIFEST, is_shard_name
 from checkpoints.gates import MARK
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import encode_header
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, SAFETENSORS, SINGLE, Checkpoint, Shard, open_checkpoint
-from checkpoints.manifest import encode, read_manifest
+from checkpoints.manifest import MANIFEST, encode, read_manifest
 from checkpoints.plan import OVERLAY, check_output
 from checkpoints.progress import Progress
 from checkpoints.staging import Staging, was_just_published
@@ -150,6 +151,7 @@ def _write(work: _Work, progress: Progress) -> None:
         message = f"needs {need:,} bytes, but {free_space(work.output):,} are free"
         raise CheckpointError(work.output, message, "free disk space, or choose an --output on another disk")
     names = work.names
+    _check_names(work.source, names)
     with Staging(work.output, work.fingerprint) as staging:
         for shard in work.clean:
             target = staging.folder / names[shard.name]
@@ -162,6 +164,15 @@ def _write(work: _Work, progress: Progress) -> None:
         _put_small_files(work, staging.folder)
         open_checkpoint(staging.folder)
         staging.publish()
+
+
+def _check_names(source: Checkpoint, names: Mapping[str, str]) -> None:
+    """Every shard gets a name of its own, and one of a shard: a manifest or an index may say anything."""
+    wrong = next((name for name in names.values() if not is_shard_name(name)), None)
+    if wrong or len(set(names.values())) < len(names):
+        reason = f"{wrong!r} is no name for a shard" if wrong else "two shards would get one name"
+        fix = f"remove {MANIFEST}, or gate the base again"
+        raise CheckpointError(source.folder, reason, fix, code=BAD_MANIFEST)
 
 
 def _gates_in(shard: Shard) -> list[str]:
@@ -192,7 +203,7 @@ def _put_small_files(work: _Work, folder: Path) -> None:
     """Tokenizer, index and, last, the configuration: the base's own where the manifest has kept it."""
     source, names = work.source, work.names
     for name in source.extras:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy_file(source.folder / name, folder / name)
     texts = work.texts
     if set(names.values()) != {SINGLE} and INDEX not in texts:

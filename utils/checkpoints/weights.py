@@ -18,7 +18,7 @@ from checkpoints.gates import MARK
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import Tensor
 from checkpoints.layout import Checkpoint
-from checkpoints.manifest import read_manifest
+from checkpoints.manifest import listed_file, read_manifest
 from checkpoints.progress import Progress
 from checkpoints.tensors import Tensors, cast_chunks, open_tensors
 
@@ -67,9 +67,9 @@ def _check_files(gated: Checkpoint, manifest: Mapping[str, Any] | None, progress
     name = "files are those of the manifest"
     if manifest is None:
         return Check(name, None, "there is no manifest: the checkpoint was saved by something else")
-    paths = {file: gated.folder / file for file, entry in manifest["files"].items()}
-    lost = sorted(file for file, path in paths.items() if not path.exists())
-    known = {file: path for file, path in paths.items() if manifest["files"][file]["sha256"] and file not in lost}
+    paths = {file: listed_file(gated.folder, file) for file in manifest["files"]}
+    lost = sorted(file for file, path in paths.items() if path is None)
+    known = {file: path for file, path in paths.items() if path is not None and manifest["files"][file]["sha256"]}
     progress.start("hashing", sum(path.stat().st_size for path in known.values()))
     digests = sha256_of_all(known, progress.advance) if known else {}
     wrong = sorted(file for file, digest in digests.items() if digest != manifest["files"][file]["sha256"])

@@ -91,7 +91,7 @@ def unpack_tests(archive: Path, target: Path) -> list[str]:
         for member in opened:
             _, _, inner = member.name.partition("/")
             path = inner.removeprefix("tests/")
-            if member.isfile() and path != inner and path.endswith(".py") and ".." not in path.split("/"):
+            if member.isfile() and path != inner and path.endswith(".py") and not {"", ".."} & set(path.split("/")):
                 (target / path).parent.mkdir(parents=True, exist_ok=True)
                 (target / path).write_bytes(opened.extractfile(member).read())
                 paths.append(path)
