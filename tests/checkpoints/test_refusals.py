@@ -238,10 +238,14 @@ def hub_cache(folder: Path, base: Path, **names: str) -> Path:
     blobs, snapshot = folder / "blobs", folder / "snapshots" / ("0" * 40)
     blobs.mkdir(parents=True)
     snapshot.mkdir(parents=True)
-    for path in base.iterdir():
-        blob = blobs / names.get(path.name, sha256(path.read_bytes()).hexdigest())
+    for path in (each for each in base.rglob("*") if each.is_file()):
+        blob, link = (
+            blobs / names.get(path.name, sha256(path.read_bytes()).hexdigest()),
+            snapshot / path.relative_to(base),
+        )
         shutil.copy(path, blob)
-        (snapshot / path.name).symlink_to(Path("../../blobs") / blob.name)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("0" * 40)
     return snapshot
@@ -268,10 +272,13 @@ def test_a_shard_of_a_local_folder_is_held_to_its_etag(tmp_path: Path, capsys: p
 
 def test_a_name_on_the_hub_is_found_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = make_sharded_base(tmp_path / "made")
+    (base / "additional_chat_templates" / "tools").mkdir(parents=True)
+    (base / "additional_chat_templates" / "tools" / "one.jinja").write_text("{{ x }}")
     hub_cache(tmp_path / "hub" / "models--someone--tiny", base)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     gate_checkpoint("someone/tiny", tmp_path / "gated")
+    assert (tmp_path / "gated" / "additional_chat_templates" / "tools" / "one.jinja").read_text() == "{{ x }}"
     assert (tmp_path / "gated" / SHARD).samefile(
         tmp_path / "hub" / "models--someone--tiny" / "snapshots" / ("0" * 40) / SHARD
     )

@@ -140,7 +140,7 @@ def a_device(path: Path) -> None:
 
 
 def a_secret(path: Path) -> None:
-    secret = path.parent.parent / "secret"
+    secret = next(each for each in path.parents if each.name in ("base", "gated")).parent / "secret"
     secret.write_text('{"model_type": "llama", "weight_map": {}, "manifest": 1}')
     path.symlink_to(secret)
 
@@ -187,12 +187,11 @@ def test_weights_are_files(make: Callable[[Path], None], tmp_path: Path, capsys:
 @pytest.mark.parametrize("make", [a_pipe, a_device, a_secret])
 def test_what_a_manifest_lists_is_not_looked_for_elsewhere(make: Callable[[Path], None], gated: Path) -> None:
     """A device is never hashed: the file is told to be missing, and a second run does not take the folder for its own."""
-    change_manifest(gated, lambda manifest: manifest["files"]["tokenizer.json"].update(size=0))
-    (gated / "tokenizer.json").unlink()
-    make(gated / "tokenizer.json")
+    change_manifest(gated, lambda manifest: manifest["files"].update({"code.py": {"size": 0, "sha256": "0" * 64}}))
+    make(gated / "code.py")
     files = next(each for each in compare_models(gated.parent / "base", gated, weights_only=True).checks)
-    assert files.passed is False and files.found == "missing: tokenizer.json"
-    with pytest.raises(CheckpointError, match=r"is not what was written: tokenizer\.json"):
+    assert files.passed is False and files.found == "missing: code.py"
+    with pytest.raises(CheckpointError, match=r"is not what was written: code\.py"):
         gate_checkpoint(gated.parent / "base", gated)
 
 
@@ -229,3 +228,75 @@ def test_a_folder_may_be_a_link_itself(tmp_path: Path) -> None:
     make_base(tmp_path / "base")
     (tmp_path / "link").symlink_to(tmp_path / "base")
     assert open_checkpoint(tmp_path / "link").extras == ("generation_config.json", "tokenizer.json")
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_device, a_secret, a_hidden_file])
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "vocab.txt", "additional_chat_templates", "additional_chat_templates/x"]
+)
+def test_what_is_copied_along_is_of_the_folder(
+    name: str, make: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = make_base(tmp_path / "base")
+    if "/" in name:
+        (base / name).parent.mkdir()
+        if make is a_hidden_file:
+            (base / ".git").mkdir()
+            (base / ".git" / "config").write_text("password")
+            (base / name).symlink_to(Path("..") / ".git" / "config")
+        else:
+            make(base / name)
+    else:
+        make(base / name)
+    line = refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "gated")]))
+    assert line.split(": ")[0].endswith(name)
+    assert ("no-file" if make in (a_pipe, a_device) else "outside-folder") in line
+    assert not list(tmp_path.glob("gated*"))
+
+
+def test_a_linked_folder_is_not_copied_or_walked_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = make_base(tmp_path / "base")
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "id_rsa").write_text("TOPSECRET")
+    (base / "everything").symlink_to("/")
+    (base / "data").mkdir()
+    (base / "data" / "keys").symlink_to(keys)
+    os.mkfifo(base / "data" / "pipe")
+    gate_checkpoint(base, tmp_path / "gated")
+    left_out = json.loads((tmp_path / "gated" / MANIFEST).read_text())["base"]["left_out"]
+    assert left_out.keys() == {"everything", "data/keys", "data/pipe"}
+    (base / "additional_chat_templates").symlink_to(keys)
+    line = refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "again")]))
+    assert "additional_chat_templates: no-file" in line
+    (base / "additional_chat_templates").unlink()
+    (base / "additional_chat_templates").mkdir()
+    (base / "additional_chat_templates" / "more").symlink_to(keys)
+    assert "more: no-file" in refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "again")]))
+
+
+def test_ungating_copies_files_of_the_folder_alone(gated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (gated / "tokenizer.json").unlink()
+    (gated / "tokenizer.json").symlink_to(gated.parent / "victim")
+    line = refused(capsys, ungate(["--gated", str(gated), "--output", str(gated.parent / "out")]))
+    assert "tokenizer.json: outside-folder" in line and not list(gated.parent.glob("out*"))
+
+
+def test_links_inside_the_folder_are_followed(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    (base / "LICENSE").write_text("free")
+    (base / "COPYING").symlink_to("LICENSE")
+    gate_checkpoint(base, tmp_path / "gated")
+    assert (tmp_path / "gated" / "COPYING").read_text() == "free" and not (tmp_path / "gated" / "COPYING").is_symlink()
+
+
+@pytest.mark.parametrize("name", [b"\xff.txt", b"two\nlines.txt", b"back\\slash.txt"])
+def test_names_on_disk_may_be_any_bytes(name: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = make_base(tmp_path / "base")
+    path = os.path.join(os.fsencode(base), name)
+    with open(path, "w"):
+        pass
+    assert "outside-folder" in refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "gated")]))
+    os.rename(path, path + b".py")  # nothing that is copied
+    gate_checkpoint(base, tmp_path / "gated")
+    assert compare_models(base, tmp_path / "gated", weights_only=True).passed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from checkpoints.errors import CheckpointError
 from checkpoints.headers import Header, Tensor, read_header, unique_keys
-from checkpoints.paths import OUTSIDE, is_plain, is_there, read_small, regular_file, resolve
+from checkpoints.paths import OUTSIDE, file_inside, is_plain, is_there, own_file, read_small, regular_file, resolve
 
 
 CONFIG = "config.json"
@@ -20,8 +21,8 @@ PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 SAFETENSORS, PICKLES, GGUF = "safetensors", "pickle", "gguf"
 # Weights in any format, what lists them, and what a gated model brings itself: none of them is copied along.
 _NOT_COPIED = re.compile(
-    r"(?i)^(config\.json|.*\.(safetensors|bin|gguf|pt|pth|ckpt|h5|msgpack|onnx|onnx_data|py|lock)|.*\.index\.json"
-    r"|readme\.md|quality_gate_(manifest|progress)\.json|\..*)$"
+    r"(?is)^(config\.json|.*\.(safetensors|bin|gguf|pt|pth|ckpt|h5|msgpack|onnx|onnx_data|py|lock)|.*\.index\.json"
+    r"|readme\.md|quality_gate_(manifest|progress)\.json|\..*)\Z"
 )
 _COPIED_FOLDERS = ("additional_chat_templates",)
 _LARGEST_TEXT = 64 << 20  # bytes of a configuration or an index
@@ -153,16 +154,39 @@ def _check_tensors(folder: Path, shards: tuple[Shard, ...], weight_map: Mapping[
 
 
 def _other_files(folder: Path, weights: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is copied along, and what is left out. What is copied is a file of this folder, and not of somebody else's.
+
+    Raises CheckpointError where a link leads out of the folder or nowhere, or where a pipe or a device would be copied.
+    """
     extras, left_out = [], []
     for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            files = sorted(each for each in path.rglob("*") if each.is_file())
-            copied = path.name in _COPIED_FOLDERS
-            (extras if copied else left_out).extend(str(each.relative_to(folder)) for each in files)
+        if path.name in _COPIED_FOLDERS:
+            extras += _files_below(path)
+        elif path.is_dir():
+            left_out += [path] if path.is_symlink() else _files_below(path)
         elif path.name not in weights and path.name not in (CONFIG, INDEX, PICKLE_INDEX):
-            resolve(path)  # a link that leads nowhere is refused here, not halfway through copying
-            (left_out if _NOT_COPIED.match(path.name) else extras).append(path.name)
-    return tuple(extras), tuple(left_out)
+            (left_out if _NOT_COPIED.match(path.name) else extras).append(path)
+    for path in extras:
+        own_file(folder, path)  # here, and not halfway through copying
+        file_inside(folder, path.relative_to(folder).as_posix(), path)
+    return _names(folder, extras), _names(folder, left_out)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Everything below a folder that is no folder itself. A link to one is a thing like any other: nobody follows it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return [folder]
+    found = []
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        found += [Path(place, name) for name in (*files, *links)]
+    return sorted(found)
+
+
+def _names(folder: Path, paths: list[Path]) -> tuple[str, ...]:
+    """Relative paths as text: a name on disk may be any bytes."""
+    names = (path.relative_to(folder).as_posix() for path in paths)
+    return tuple(name.encode("utf-8", "backslashreplace").decode() for name in names)
 
 
 def _read_text(path: Path) -> str:
