@@ -77,14 +77,14 @@ def folder_of(package: str) -> Path | None:
 def load(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Tokenizer, and the checkpoint with a new gate in every layer; only the gates can learn."""
     file = sorted(folder.glob("*.gguf"))[0].name
-    base = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32, trust_remote_code=False)
     fields = base.config.to_dict()
     fields.pop("quantization_config", None)
     model = QualityGateLlamaForCausalLM(QualityGateLlamaConfig(**fields, quality_loss_weight=1))
     model.load_state_dict(base.state_dict(), strict=False)
     for name, weight in model.named_parameters():
         weight.requires_grad = ".quality_gate." in name
-    return AutoTokenizer.from_pretrained(folder, gguf_file=file), model
+    return AutoTokenizer.from_pretrained(folder, gguf_file=file, trust_remote_code=False), model
 
 
 def good_texts() -> list[str]:

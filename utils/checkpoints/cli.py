@@ -84,6 +84,7 @@ def _compare(args: argparse.Namespace) -> int:
         text=args.text,
         weights_only=args.weights_only,
         trained=args.trained,
+        trust_remote_code=args.trust_remote_code,
         progress=progress,
     )
     print(json.dumps(result.as_dict(), indent=2) if args.json else _table(result))
@@ -156,6 +157,9 @@ def _compare_parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights-only", action="store_true", help="compare tensors alone: streams, without torch")
     parser.add_argument("--trained", action="store_true", help="the gates were trained: leave out how they were drawn")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--trust-remote-code", action="store_true", help="run code that comes with a checkpoint, if it has any"
+    )
     return parser
 
 

@@ -41,6 +41,7 @@ def compare_models(
     text: str | Path | None = None,
     weights_only: bool = False,
     trained: bool = False,
+    trust_remote_code: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Check that a gated checkpoint is its base and gates, and nothing else.
@@ -51,6 +52,7 @@ def compare_models(
         text: a file of text that they read; random tokens without it.
         weights_only: whether to leave out running the models, which needs torch and the memory of one model.
         trained: whether the gates were trained since they were drawn.
+        trust_remote_code: whether code that comes with the checkpoints may be run; nobody is asked.
         progress: who is told about bytes that were dealt with.
 
     Returns:
@@ -71,7 +73,8 @@ def compare_models(
         finally:
             progress.stop()
         if not weights_only:
-            result.checks += import_module("checkpoints.running").compare_runs(theirs, ours, dtype, words)
+            runs = import_module("checkpoints.running").compare_runs
+            result.checks += runs(theirs, ours, dtype, words, trust_remote_code)
     return result
 
 

@@ -68,7 +68,7 @@ class GgufTensors:
         """The tokenizer, which a GGUF file has inside; the names of its files."""
         before = {path.name for path in folder.iterdir()}
         try:
-            AutoTokenizer.from_pretrained(**self._place).save_pretrained(folder)
+            AutoTokenizer.from_pretrained(**self._place, trust_remote_code=False).save_pretrained(folder)
         except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build
             raise CheckpointError(self._file, f"has a tokenizer that cannot be read: {error}", _FIX) from error
         return sorted({path.name for path in folder.iterdir()} - before)
@@ -83,7 +83,7 @@ def _open(path: Path) -> gguf.GGUFReader:
 
 def _config(place: dict[str, Any]) -> Any:
     try:
-        config = AutoConfig.from_pretrained(**place)
+        config = AutoConfig.from_pretrained(**place, trust_remote_code=False)
     except (ValueError, OSError) as error:
         raise CheckpointError(place["gguf_file"], f"cannot be read: {error}", _FIX) from error
     config.architectures = config.architectures or [_causal_lm(config).__name__]

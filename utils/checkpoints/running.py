@@ -39,20 +39,23 @@ class Run:
     width: int = 0  # of the gates' weights, where there are gates
 
 
-def compare_runs(base: Checkpoint, gated: Checkpoint, dtype: str, text: str | None) -> Iterator[Check]:
+def compare_runs(
+    base: Checkpoint, gated: Checkpoint, dtype: str, text: str | None, trust_remote_code: bool = False
+) -> Iterator[Check]:
     """Checks of outputs, generation and scores; the base's model is gone before the gated one is loaded.
 
     Args:
         base, gated: the checkpoints.
         dtype: the type that the models run in: "float32", ...
         text: what they read; random tokens without it.
+        trust_remote_code: whether code that comes with the checkpoints may be run; nobody is asked.
     """
     transformers.logging.set_verbosity_error()
     manifest = read_manifest(gated.folder) or {}
     rounded = manifest.get("dtype", "keep")
-    tokens = _tokens(gated, text)
-    theirs = _run(base, tokens, dtype, rounded)
-    ours = _run(gated, tokens, dtype, "keep")
+    tokens = _tokens(gated, text, trust_remote_code)
+    theirs = _run(base, tokens, dtype, rounded, trust_remote_code)
+    ours = _run(gated, tokens, dtype, "keep", trust_remote_code)
     for name, run in (("base", theirs), ("gated model", ours)):
         said = "every weight comes from the checkpoint" if not run.unloaded else ", ".join(run.unloaded[:3])
         yield Check(f"the {name} loads completely", not run.unloaded, said)
@@ -61,22 +64,31 @@ def compare_runs(base: Checkpoint, gated: Checkpoint, dtype: str, text: str | No
     yield _check_scores(ours, len(manifest.get("gates", {}).get("tensors", ())), tokens)
 
 
-def _tokens(gated: Checkpoint, text: str | None) -> torch.Tensor:
+def _tokens(gated: Checkpoint, text: str | None, trust_remote_code: bool) -> torch.Tensor:
     """`[batch, tokens]`: those of the text, or random ones that are the same at every call."""
     if text is None:
         size = text_config(gated.config).get("vocab_size")
         generator = torch.Generator().manual_seed(0)
         return torch.randint(0, size if isinstance(size, int) else 1000, _SHAPE, generator=generator)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(gated.folder)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(gated.folder, trust_remote_code=trust_remote_code)
+    except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build
+        _refuse_code(gated, error)
         message = "holds no tokenizer to read the text with"
         raise CheckpointError(gated.folder, message, "add the tokenizer's files, or leave out --text") from error
     return tokenizer(text, return_tensors="pt").input_ids[:, :_LONGEST]
 
 
-def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str) -> Run:
-    model, unloaded = _load(checkpoint, dtype, rounded)
+def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
+    """Raise CheckpointError (`remote-code`) where what failed wants to run code that comes with the checkpoint."""
+    if isinstance(error, ValueError) and "trust_remote_code" in str(error):
+        message = "wants code to be run that comes with it"
+        fix = "read that code and give --trust-remote-code, or leave it alone"
+        raise CheckpointError(checkpoint.folder, message, fix, code="remote-code") from error
+
+
+def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str, trust_remote_code: bool) -> Run:
+    model, unloaded = _load(checkpoint, dtype, rounded, trust_remote_code)
     is_gated = str(checkpoint.config.get("model_type", "")).startswith("quality_gate")
     mask = torch.ones_like(tokens)
     with torch.inference_mode():
@@ -92,7 +104,9 @@ def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str)
     return Run(kept, generated, scores, unloaded, width)
 
 
-def _load(checkpoint: Checkpoint, dtype: str, rounded: str) -> tuple[PreTrainedModel, list[str]]:
+def _load(
+    checkpoint: Checkpoint, dtype: str, rounded: str, trust_remote_code: bool
+) -> tuple[PreTrainedModel, list[str]]:
     """A model in evaluation mode, and what was not loaded. Weights that were rounded for the gated model are here too.
 
     Weights lie where their files put them until they are laid out anew: after that, in both models alike.
@@ -103,7 +117,13 @@ def _load(checkpoint: Checkpoint, dtype: str, rounded: str) -> tuple[PreTrainedM
         more["gguf_file"] = checkpoint.shards[0].name
     if str(checkpoint.config.get("model_type", "")).startswith("quality_gate"):
         more["quality_gate_mode"] = "observe"  # gates that scale are meant to change what comes out
-    model, info = _class_of(checkpoint).from_pretrained(checkpoint.folder, **more)
+    try:
+        model, info = _class_of(checkpoint).from_pretrained(
+            checkpoint.folder, trust_remote_code=trust_remote_code, **more
+        )
+    except ValueError as error:
+        _refuse_code(checkpoint, error)
+        raise
     unloaded = [f"{kind.removesuffix('_keys')}: {name}" for kind in _NOT_LOADED for name in sorted(info[kind])]
     model = model.to(getattr(torch, dtype)) if rounded != "keep" else model
     return lay_out_anew(model.eval()), unloaded

@@ -47,8 +47,9 @@ def find_checkpoint() -> Path | None:
 def load_base(checkpoint: Path) -> tuple[PreTrainedTokenizerBase, LlamaForCausalLM]:
     """Tokenizer and plain Llama in float32, dequantised from the GGUF file."""
     place = {"pretrained_model_name_or_path": checkpoint.parent, "gguf_file": checkpoint.name}
-    base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
-    return AutoTokenizer.from_pretrained(**place), lay_out_anew(base.eval())  # as the gated one will lie
+    base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(**place, trust_remote_code=False)
+    return tokenizer, lay_out_anew(base.eval())  # as the gated one will lie
 
 
 def gate(base: LlamaForCausalLM) -> QualityGateLlamaForCausalLM:
