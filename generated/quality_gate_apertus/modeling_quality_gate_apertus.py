@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_apertus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus`.
-# Seal: sha256 35925fd5e91990610ef0d0b8f37427a97cb415daca32b2ab4149b61790698b62
+# Seal: sha256 0b9219683e8fab5974bac5f5df245a2a285cdc6c6b3c09a99672ae0d6c707ba2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -739,6 +739,7 @@ def check_quality_inputs(
     input_ids: torch.Tensor | None = None,
     inputs_embeds: torch.Tensor | None = None,
     attention_mask: torch.Tensor | None = None,
+    cache: Cache | None = None,
     past_key_values: Cache | None = None,
     quality_labels: torch.Tensor | None = None,
     **kwargs,
@@ -754,7 +755,8 @@ def check_quality_inputs(
             f"({batch_size},)."
         )
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
-    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+    has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
+    if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
         raise ValueError(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
@@ -785,6 +787,7 @@ def add_quality_scores(
     logits: tuple[torch.Tensor, ...] | None,
     attention_mask: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    cache: Cache | None = None,
     past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
     quality_labels: torch.Tensor | None = None,
@@ -802,7 +805,8 @@ def add_quality_scores(
     parts = (model, model.base_model, *model.children())
     if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
-    if past_key_values is not None and labels is None and quality_labels is None:
+    has_cache = cache is not None or past_key_values is not None
+    if has_cache and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(

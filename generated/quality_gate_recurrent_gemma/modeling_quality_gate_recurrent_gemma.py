@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 090b447e5ed7c2a4b1abb2938ec8e1922e882e96a85c57777a842c75482174a3
+# Seal: sha256 0d76f95fe8feba9f5fd7a241c56827871d6540a2d5d554a5900926facfd83c2c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1010,6 +1010,7 @@ def check_quality_inputs(
     input_ids: torch.Tensor | None = None,
     inputs_embeds: torch.Tensor | None = None,
     attention_mask: torch.Tensor | None = None,
+    cache: Cache | None = None,
     past_key_values: Cache | None = None,
     quality_labels: torch.Tensor | None = None,
     **kwargs,
@@ -1025,7 +1026,8 @@ def check_quality_inputs(
             f"({batch_size},)."
         )
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
-    if is_mask_of_tokens and past_key_values is None and attention_mask.shape != (batch_size, length):
+    has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
+    if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
         raise ValueError(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
@@ -1056,6 +1058,7 @@ def add_quality_scores(
     logits: tuple[torch.Tensor, ...] | None,
     attention_mask: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    cache: Cache | None = None,
     past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
     quality_labels: torch.Tensor | None = None,
@@ -1073,7 +1076,8 @@ def add_quality_scores(
     parts = (model, model.base_model, *model.children())
     if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
-    if past_key_values is not None and labels is None and quality_labels is None:
+    has_cache = cache is not None or past_key_values is not None
+    if has_cache and labels is None and quality_labels is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(

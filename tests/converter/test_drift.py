@@ -29,10 +29,16 @@ CHANGED_IMPORT = (
     "models/llama/modeling_llama.py",
     ("from ...activations import ACT2FN", "from ...moved import ACT2FN"),
 )
-CHANGED_QWEN_LAYER = (
+CHANGED_METHOD = (
     "models/qwen3/modeling_qwen3.py",
-    ("class Qwen3DecoderLayer(GradientCheckpointingLayer):\n", "class Qwen3DecoderLayer(nn.Module):\n"),
+    ("    def extra_repr(self):\n", "    def extra_repr(self):\n        # changed\n"),
 )
+OWN_METHOD = """
+
+class QualityGateQwen3RMSNorm(base.Qwen3RMSNorm):
+    def extra_repr(self):
+        return "mine"
+"""
 GONE = (
     "models/qwen3/modeling_qwen3.py",
     ("class Qwen3DecoderLayer(GradientCheckpointingLayer):", "class Qwen3Block(GradientCheckpointingLayer):"),
@@ -93,17 +99,26 @@ def test_a_changed_definition_names_the_models_it_touches(drift: Drift) -> None:
     assert [row[3:] for row in rows(out, "quality_gate_llama")] == [["modeling_quality_gate_llama.py", "applies"]]
 
 
-def test_what_the_delta_has_its_own_of_is_marked(drift: Drift) -> None:
-    """Nothing of it would arrive in the model: a person has to look."""
-    _, out, _ = drift(CHANGED_LAYER)
+def test_a_layer_that_changed_is_followed(drift: Drift) -> None:
+    status, out, _ = drift(CHANGED_LAYER)
     layer = "models.llama.modeling_llama.LlamaDecoderLayer"
-    assert [row[:2] for row in rows(out, layer)] == [
-        [layer, "changed"],
-        [f"{layer}.forward", "changed; the delta has its own"],
-    ]
-    _, out, _ = drift(CHANGED_QWEN_LAYER, argv=("--drift", "--model", "qwen3"))
-    layer = "models.qwen3.modeling_qwen3.Qwen3DecoderLayer"
-    assert rows(out, "models.") == [[layer, "changed; the delta has its own", "quality_gate_qwen3"]]
+    assert [row[:2] for row in rows(out, layer)] == [[layer, "changed"], [f"{layer}.forward", "changed"]]
+    assert status == 1 and "the delta has its own" not in out
+
+
+def test_what_the_delta_has_its_own_of_is_marked(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(project, tmp_path / "project")
+    delta = folder / "modular" / "modular_quality_gate_qwen3.py"
+    delta.write_text(f"{delta.read_text()}{OWN_METHOD}")
+    assert main(["--model", "qwen3", "--no-cache", "--quiet"], project=folder) == 0
+    package = make_release(tmp_path / "other", dict([CHANGED_METHOD])).parent
+    capsys.readouterr()
+    assert main(["--drift", "--model", "qwen3", "--against", str(package)], project=folder) == 1
+    method = "models.qwen3.modeling_qwen3.Qwen3RMSNorm.extra_repr"
+    found = rows(capsys.readouterr().out, "models.qwen3.modeling_qwen3.Qwen3RMSNorm")
+    assert [row[:2] for row in found if row[0] == method] == [[method, "changed; the delta has its own"]]
 
 
 def test_imports_that_moved_are_drift(drift: Drift) -> None:

@@ -12,7 +12,7 @@ from weave.base import Base
 
 _EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
 _ARGUMENTS = re.compile(r"^\s*(Args|Parameters|Arguments)\s*:\s*$", re.MULTILINE)
-_IGNORED = ("past_key_values",)
+_CACHES = ("past_key_values", "cache")  # what releases call it; the first where a forward takes none
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Config:
     returns: bool  # whether `__post_init__` ends in a return, behind which nothing can be added
 
 
-def read_config(base: Base, name: str) -> Config:
-    """Read the class off the configuration module. Raises ConversionError (`no-config-class`)."""
+def read_config(base: Base, name: str, model: ast.ClassDef) -> Config:
+    """Read the class off the configuration module, for a base model. Raises ConversionError (`no-config-class`)."""
     module = base.configuration
     node = module.classes.get(name)
     model_type = module.attribute(node, "model_type") if node else None
@@ -42,9 +42,16 @@ def read_config(base: Base, name: str) -> Config:
         model_type.value,
         tuple(ast.unparse(each) for each in node.decorator_list),
         _documentation(node),
-        tuple(dict.fromkeys([*(ignored or _IGNORED), *base.kind.output_fields])),
+        tuple(dict.fromkeys([*(ignored or [_cache(base, model)]), *base.kind.output_fields])),
         bool(post_init) and isinstance(post_init.body[-1], ast.Return),
     )
+
+
+def _cache(base: Base, model: ast.ClassDef) -> str:
+    """The name under which the base model takes and returns its cache."""
+    forward = base.modeling.method(model, "forward")
+    taken = {each.arg for each in [*forward.args.args, *forward.args.kwonlyargs]} if forward else set()
+    return next((name for name in _CACHES if name in taken), _CACHES[0])
 
 
 def _documentation(node: ast.ClassDef) -> str:

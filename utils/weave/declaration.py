@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from converter.diagnostics import ConversionError, nearest
 from converter.source import Source
 from weave.kinds import PACKAGE, Kind
-from weave.modules import Module, read_module
+from weave.modules import Module, is_super_call, read_module
 from weave.place import Place, Scaled
 
 
@@ -56,6 +56,16 @@ class Declaration:
     def places(self) -> dict[str, Declared]:
         """The classes with an anchor by the base's class, in their order."""
         return {each.parent: each for each in self.classes if each.place is not None and each.parent}
+
+    @property
+    def restated(self) -> Iterator[str]:
+        """The base's methods that the delta writes anew, without a call of the base's own: "LlamaMLP.forward"."""
+        for each in self.classes:
+            for method in each.node.body:
+                if isinstance(method, ast.FunctionDef) and not any(
+                    is_super_call(statement, method.name) for statement in method.body
+                ):
+                    yield f"{each.parent}.{method.name}"
 
     def refuse(self, node: ast.AST | None, code: str, message: str, fix: str) -> ConversionError:
         """The exception to raise for a problem at a place of the delta."""

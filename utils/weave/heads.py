@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weave.base import Base
@@ -22,6 +23,7 @@ from weave.stack import Head, Stack
 
 
 _OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
+_RENAMES = "deprecate_kwarg("
 _WEIGHED = re.compile(r"loss \+= self\.(\w+) \* aux_loss")
 _PLANS = re.compile(r"^\s*base_model_[te]p_plan\b", re.MULTILINE)  # of tensors or of experts
 
@@ -61,7 +63,7 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
         node.name,
         output,
         None,
-        (*base.kind.decorators("Model", output), *decorators),
+        outermost(base.kind.decorators("Model", output), decorators),
         "",
         indent_function(text) if text else "",
         None,
@@ -93,6 +95,15 @@ def handing_on(base: Base, forward: Function, callees: set[str]) -> str:
     for each in asked:
         text = add_argument(text, callees, f"{each.name}={each.name}")
     return add_rest(text)
+
+
+def outermost(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
+    """The decorators of a forward: those of the base that rename keywords come first, then the gate's, then the rest.
+
+    A keyword by its old name is then a new one before the gate's decorators read it.
+    """
+    renaming = [each for each in theirs if each.startswith(_RENAMES)]
+    return (*renaming, *ours, *(each for each in theirs if each not in renaming))
 
 
 def is_documented(forward: Function) -> bool:
@@ -143,7 +154,7 @@ def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
         node.name,
         output,
         None,
-        (*ours, *kept),
+        outermost(ours, kept),
         documentation,
         text,
         None,
@@ -159,7 +170,7 @@ def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> 
         message = f"{node.name}.forward takes no `**kwargs`, so that nothing would reach the gates"
         raise module.refuse(forward, "no-head", message, "write the forward of this class in the delta")
     kept = [text for each in forward.decorator_list if (text := ast.unparse(each)) != "can_return_tuple"]
-    return Part(name, node.name, output, None, (*ours, *kept), _documentation(forward), "", None)
+    return Part(name, node.name, output, None, outermost(ours, kept), _documentation(forward), "", None)
 
 
 def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> str:

@@ -122,8 +122,11 @@ def _defined(node: ast.stmt) -> list[str]:
 
 
 def is_super_call(node: ast.stmt, method: str) -> bool:
-    """Whether a statement is `super().method(...)`."""
+    """Whether a statement is `super().method(...)`, returned or not."""
     match node:
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name))):
+        case (
+            ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
+            | ast.Return(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
+        ):
             return name == method
     return False

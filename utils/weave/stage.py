@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from converter.jobs import Job
 from converter.library import Library, decode, shown
 from converter.source import Source
 from converter.stage import Stage
-from converter.values import Conversion, Loader, Target
+from converter.values import Conversion, Loader, Provenance, Target
 from converter.workspace import PROJECT
 
 
@@ -67,13 +67,21 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
 
     woven = weave(delta, target.model, load, casing)
     try:
-        return expand(woven.source, target, load, casing)
+        conversion = expand(woven.source, target, load, casing)
+        return replace(conversion, made_from=_followed(conversion.made_from, woven.restated))
     except ConversionError:
         whole = replace(delta, text=styled(woven.source.text))
     try:  # once more, for the lines that `--expand` prints
         return expand(whole, target, load, casing)
     except ConversionError as error:
         raise ConversionError(*(_located(each, delta, whole) for each in error.diagnostics)) from None
+
+
+def _followed(made_from: Provenance, restated: Collection[str]) -> Provenance:
+    """What a model was made from, as far as it follows its base: all but the methods that the short delta writes anew."""
+    own = {key: found for key, found in made_from.restated.items() if ".".join(key.split(".")[3:]) in restated}
+    others = {key: found for key, found in made_from.restated.items() if key not in own}
+    return replace(made_from, definitions=dict(sorted((made_from.definitions | others).items())), restated=own)
 
 
 def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[str, str]) -> str | None:

@@ -42,6 +42,9 @@ class Woven:
     source: Source
     layers: tuple[Layer, ...]
     ungated: tuple[str, ...]  # the base's classes of layers without a gate, and without one inside that has one
+    restated: frozenset[str] = (
+        frozenset()
+    )  # the base's methods that the short delta has its own of: "LlamaMLP.forward"
 
 
 def weave(delta: Source, gated_name: str, load: Loader, casing: Mapping[str, str]) -> Woven:
@@ -71,7 +74,7 @@ def weave(delta: Source, gated_name: str, load: Loader, casing: Mapping[str, str
     text = "\n".join([overrides.header, overrides.docstring, "", imports, "", "", body.lstrip("\n")])
     gated = {each.parent for each in layers}
     ungated = tuple(each.name for each in stack.layers if each.name not in gated and not names_in(each) & gated)
-    return Woven(replace(delta, text=text), layers, ungated)
+    return Woven(replace(delta, text=text), layers, ungated, frozenset(declaration.restated))
 
 
 def _declared_heads(base: Base, stack: Stack, declaration: Declaration) -> Stack:
@@ -108,7 +111,7 @@ class _Values:
         self.names = names_of(base, stack)
         self.roles = Roles(base, self.names)
         self.outputs = output_classes(base, stack, self.names)
-        self.config = read_config(base, stack.config)
+        self.config = read_config(base, stack.config, stack.model)
 
     def rendered(self) -> str:
         """The template filled in, but for imports and what stands above them."""
