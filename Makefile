@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -32,6 +32,7 @@ smoke: $(VENV)/.torch ## MODEL=llama: run a generated model once at a tiny size:
 	$(PY) utils/smoke.py $(MODEL:%=--model %)
 
 test: $(VENV)/.test ## the whole test suite
+	@OMP_NUM_THREADS=1 $(PY) utils/machine.py
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
 
 upstream-tests: $(VENV)/.test ## MODEL=llama: the tests that transformers has for all of its models, on the generated ones
@@ -61,7 +62,11 @@ warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text fr
 test-matrix: $(VENV)/.test ## MODEL=llama: run rendered suites whole, and write docs/test_matrix.md; four families without
 	$(PY) utils/test_generator.py $(foreach model,$(or $(MODEL),$(FAMILIES)),--model $(model)) --matrix
 
+test-portability: $(VENV)/.test ## the card families' suites as if on other machines; SAMPLE=1: a few of them; MODEL=llama: one suite
+	$(PY) utils/portability_tests.py $(MODEL:%=--model %) $(if $(SAMPLE),--sample)
+
 test-all: $(VENV)/.test ## the whole test suite, and every test of every gated architecture
+	@OMP_NUM_THREADS=1 $(PY) utils/machine.py
 	QUALITY_GATE_TESTS=all OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
 
 matrix: $(VENV)/.test ## gate and test every architecture of transformers, and write docs/architectures.md; MODEL=mistral: one

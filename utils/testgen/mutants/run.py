@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from testgen.mutants.values import Verdict
 
 
-LIMIT = 120  # seconds for one mutant: the classes of tests that run take less than 20
+LIMIT = 600  # seconds for one mutant: the classes of tests that run take less than 20, on a machine that has nothing else to do
 UNFINISHED = 9  # the exit status of a run that was stopped
 IMPORTED_BEFORE = ("pytest", "torch", "safetensors.torch", "tokenizers", "transformers", "transformers.pipelines")
 
