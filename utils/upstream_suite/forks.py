@@ -12,16 +12,13 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from multiprocessing import get_context
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 from facts.project import facts_of
+from processes.spread import spread
 from testgen.upstream import upstream_path
 
 from upstream_suite.outcomes import Outcome, read_outcomes
@@ -32,7 +29,6 @@ from upstream_suite.runner import OPTIONS, OUTCOMES, mark_inherited
 LOGS = "logs"
 # What tests import one by one otherwise, each model's anew.
 _SHARED = ("tests.causal_lm_tester", "transformers.modeling_utils", "torch._dynamo", "torch.export")
-_FORK = get_context("fork")
 
 
 def main() -> int:
@@ -47,40 +43,6 @@ def main() -> int:
     for name in spread(lambda name: _test(root, generated, name), asked["names"], asked["processes"], asked["limit"]):
         print(name, flush=True)
     return 0
-
-
-def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[str]:
-    """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children."""
-    waiting, running = list(reversed(names)), {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                process = _FORK.Process(target=_alone, args=(work, waiting[-1]))
-                process.start()
-                running[process.sentinel] = (waiting.pop(), process, time.monotonic() + limit)
-            left = min(deadline for *_, deadline in running.values()) - time.monotonic()
-            ended = wait(list(running), max(left, 0))
-            for sentinel in ended or [one for one, (*_, end) in running.items() if end <= time.monotonic()]:
-                name, process, _ = running.pop(sentinel)
-                _end(process)
-                yield name
-    finally:
-        for _, process, _ in running.values():
-            _end(process)
-
-
-def _alone(work: Callable[[str], None], name: str) -> None:
-    os.setsid()  # a group of its own, to be ended as one
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    work(name)
-
-
-def _end(process: BaseProcess) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it ended and left nothing, or has not come to lead a group
-        process.kill()
-    process.join()
 
 
 def _test(root: Path, generated: Path, name: str) -> None:

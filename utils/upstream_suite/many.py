@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from processes.served import EndedEarly, served
 
 from upstream_suite.outcomes import Outcome
 from upstream_suite.problems import SuiteError
@@ -37,28 +37,11 @@ def run_many(
     asked = {"generated": str(generated), "names": list(names), "processes": processes, "limit": limit}
     for name in names:
         _outcomes(root, name).unlink(missing_ok=True)
-    with (
-        open(root / _SERVED, "w", encoding="utf-8") as said,
-        subprocess.Popen(
-            [sys.executable, "-m", "upstream_suite.forks"],
-            cwd=root,
-            env=settings,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            encoding="utf-8",
-        ) as server,
-    ):
-        try:
-            server.stdin.write(json.dumps(asked))
-            server.stdin.close()
-            for line in server.stdout:
-                yield line.strip(), _read(_outcomes(root, line.strip()))
-        except BaseException:  # also that nobody asks for more
-            server.terminate()
-            raise
-    if server.returncode:
-        raise SuiteError("the process that runs transformers' tests ended early", f"see {root / _SERVED}")
+    try:
+        for line in served("upstream_suite.forks", asked, root, settings, root / _SERVED):
+            yield line, _read(_outcomes(root, line))
+    except EndedEarly as error:
+        raise SuiteError("the process that runs transformers' tests ended early", f"see {error}") from None
 
 
 def _outcomes(root: Path, name: str) -> Path:

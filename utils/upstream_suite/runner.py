@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from facts.values import GATED, ModelFacts, base_name
+from processes.served import quiet_environment
 from testgen.upstream import upstream_path
 
 from upstream_suite.outcomes import FAILED, INHERITED, Outcome, read_outcomes
@@ -63,13 +63,7 @@ def _run(command: Sequence[str], **how: Any) -> int:
 
 def environment(root: Path) -> dict[str, str]:
     """What processes of a workspace run with: its transformers first on the path, no network, one thread."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return kept | {
-        "PYTHONPATH": str(root / "src"),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    return quiet_environment([root / "src"])
 
 
 def mark_inherited(

@@ -27,6 +27,7 @@ DECISIVE = (
     ROUNDING,
     *sorted(STANDINS.rglob("*.py")),
     *(_HERE / f"{name}.py" for name in ("forks", "overlay", "runner")),
+    *sorted((_HERE.parent / "processes").glob("*.py")),
 )
 
 
