@@ -50,8 +50,8 @@ fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says, and tests/m
 	$(PY) utils/modular_converter.py --all --check
 	$(PY) utils/test_generator.py --all --check
 
-drift: $(VENV)/.convert ## AGAINST=5.24.0: what that transformers changes under the deltas, and whether each still applies
-	$(PY) utils/modular_converter.py --drift $(AGAINST:%=--against %)
+drift: $(VENV)/.torch ## AGAINST=5.24.0: what that transformers changes under the deltas, and what every converted model is worth there
+	$(PY) utils/modular_converter.py --drift --prove $(AGAINST:%=--against %) $(MODEL:%=--model %) $(if $(JSON),--json)
 
 demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, same text, gate scores
 	$(PY) utils/demo.py

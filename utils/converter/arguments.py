@@ -17,8 +17,9 @@ examples:
   %(prog)s x/modular_mine.py --output out    any modular file, against the installed transformers
   %(prog)s --tree src/transformers --check   every modular file of a transformers tree
   %(prog)s --drift --against 5.17.0          which bases differ there, and does each delta still apply?
+  %(prog)s --drift --prove --against 5.24.0  and does each converted model do what its base does there?
 
-exit status: 0 done or fresh, 1 --check or --drift found a difference, 2 refused
+exit status: 0 done or fresh, 1 --check or --drift found a difference, 2 refused or not right
 """
 
 
@@ -61,6 +62,8 @@ def _contradiction(args: argparse.Namespace) -> str | None:
             args.tree and is_release(str(args.tree)) and not (args.check or args.diff or args.stdout),
             "a release is compared, never changed: add --check, --diff or --stdout",
         ),
+        (args.prove and not args.drift, "--prove runs what --drift converts: add --drift"),
+        (args.json and not args.drift, "--json is a form of the report of --drift: add --drift"),
         (args.against and args.tree, "--tree converts a tree against itself: leave out --against"),
         (
             args.against and not (args.drift or args.expand or args.check or args.diff or args.stdout or args.paths),
@@ -100,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("--stdout", action="store_true", help="write nothing; print the files")
     mode.add_argument("--drift", action="store_true", help="write nothing; tell what changed under the deltas")
     mode.add_argument("--expand", action="store_true", help="write nothing; print short modular files written out")
+    mode.add_argument("--prove", action="store_true", help="with --drift: also run every model against its base")
+    mode.add_argument("--json", action="store_true", help="with --drift: the report for programs")
     mode.add_argument("--force", action="store_true", help="also replace files that were edited, or are not ours")
     how = parser.add_argument_group("how")
     how.add_argument(

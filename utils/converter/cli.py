@@ -8,17 +8,18 @@ import sys
 import threading
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from converter.arguments import parse
 from converter.batch import Setting, convert_family
 from converter.cache import Cache, default_folder
 from converter.casing import read_casing
-from converter.diagnostics import ConversionError
+from converter.diagnostics import ConversionError, Diagnostic
 from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
 from converter.library import Library, decode, installed, is_release, read_bytes, shown
@@ -41,8 +42,14 @@ from converter.workspace import (
 )
 
 
+if TYPE_CHECKING:
+    pass
+
 INTERRUPTED, TERMINATED = 130, 143  # what a shell reports of a process that a signal ended
 _NO_STAGE = Stage()
+
+# Converted models, what makes them one package, their transformers, how they were made, progress -> what they are worth.
+Prove = Callable[[Sequence[Outcome], Sequence[Outcome], Path, Setting, Callable[[Outcome], None]], "Proven"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,12 @@ def main(
     convert: Convert | None = None,
     project: Path = PROJECT,
     stage: Stage = _NO_STAGE,
+    prove: Prove | None = None,
 ) -> int:
     """Run one command line; the exit status. `convert` and `project` stand in for the real ones in tests.
 
     `stage` is what goes before the expansion: it may write modular files that are missing, and write out short ones.
+    `prove` runs the models of a `--drift` that asks for it.
     """
     try:
         args = parse(argv)
@@ -75,7 +84,7 @@ def main(
     try:
         with _terminable():
             _write_missing(args, report, project, stage)
-            return _run(args, report, replace(stage, convert=convert or stage.convert), project)
+            return _run(args, report, replace(stage, convert=convert or stage.convert), project, prove)
     except ConversionError as error:
         return report.refuse(error.diagnostics)
     except KeyboardInterrupt:
@@ -99,11 +108,11 @@ def _write_missing(args: Namespace, report: Report, project: Path, stage: Stage)
             report.result(told)
 
 
-def _run(args: Namespace, report: Report, stage: Stage, project: Path) -> int:
+def _run(args: Namespace, report: Report, stage: Stage, project: Path, prove: Prove | None) -> int:
     check_ruff()
     place = _tree(args) if args.tree else _package(args, project)
     if args.drift:
-        return _drift(args, report, place, stage, project)
+        return _drift(args, report, place, stage, project, prove)
     if args.expand:
         return _expand(report, place, stage, project)
     # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
@@ -130,9 +139,9 @@ def _expand(report: Report, place: Place, stage: Stage, project: Path) -> int:
     return report.status
 
 
-def _drift(args: Namespace, report: Report, place: Place, stage: Stage, project: Path) -> int:
+def _drift(args: Namespace, report: Report, place: Place, stage: Stage, project: Path, prove: Prove | None) -> int:
     """Compare what the lock knows with another release; the exit status."""
-    from converter.drift import find_drift, render_drift, status_of, unlocked
+    from converter.drift import drift_as_json, find_drift, render_drift, status_of, unlocked
 
     recorded = read_lock(project / "generated")
     family = gather(place.wanted, place.known, lambda job: True, stage.stands_on)
@@ -143,8 +152,18 @@ def _drift(args: Namespace, report: Report, place: Place, stage: Stage, project:
     for outcome in outcomes:
         report.tell(outcome.problems, "")
     report.tell(unlocked(drifts, shown(project / "generated")), "warning: ")
-    report.result(render_drift(drifts, read_release(place.package)))
-    return status_of(drifts)
+    proven = None
+    if args.prove:
+        if prove is None:
+            fix = "run it as utils/modular_converter.py"
+            raise ConversionError(Diagnostic("no-proof", "--prove", 1, 1, "nothing here can run models", fix))
+        with Progress(len(outcomes), not args.quiet) as progress:
+            proven = prove(outcomes, place.ready, place.package, setting, progress.advance)
+    status = max(status_of(drifts), proven.status if proven else 0)
+    release = read_release(place.package)
+    text = drift_as_json(drifts, release, proven, status) if args.json else render_drift(drifts, release)
+    report.result(f"{text}\n\n{proven.text}" if proven and not args.json else text)
+    return status
 
 
 def _mode(args: Namespace) -> Mode:

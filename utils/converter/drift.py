@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.index import index_module
@@ -31,6 +33,17 @@ class ModelDrift:
     verdict: str  # whether the delta still applies
     applies: bool
     edited: bool  # the modular file is not the one the lock knows
+
+
+class Proven(Protocol):
+    """What running the converted models against their bases came to."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 def find_drift(
@@ -118,10 +131,17 @@ def render_drift(drifts: Sequence[ModelDrift], release: str) -> str:
     pieces = []
     if touched:
         rows = [(key, word, listed(models)) for (key, word), models in sorted(touched.items())]
-        pieces.append(_table(("base definition", "change", "models"), rows))
+        pieces.append(aligned(("base definition", "change", "models"), rows))
     header = ("model", "made from", "changes", "files that change", "delta")
-    pieces.append(_table(header, [_row(one, release) for one in drifts]))
+    pieces.append(aligned(header, [_row(one, release) for one in drifts]))
     return "\n".join([*pieces, _conclusion(drifts, release)])
+
+
+def drift_as_json(drifts: Sequence[ModelDrift], release: str, proven: Proven | None, status: int) -> str:
+    """The same for programs: what became of each model and, where it was run against its base, what that showed."""
+    proofs = proven.rows if proven else {}
+    models = [asdict(one) | ({"proof": proofs[one.model]} if one.model in proofs else {}) for one in drifts]
+    return json.dumps({"transformers": release, "status": status, "models": models}, indent=1)
 
 
 def _row(one: ModelDrift, release: str) -> tuple[str, ...]:
@@ -140,7 +160,8 @@ def _conclusion(drifts: Sequence[ModelDrift], release: str) -> str:
     return f"no drift: what {len(drifts)} models are made from is the same in transformers {release}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with columns as wide as they need to be."""
     every = [header, *rows]
     widths = [max(len(row[column]) for row in every) for column in range(len(header))]
     ruled = [header, tuple("-" * width for width in widths), *rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from scaffold.missing import write_missing
 from weave.stage import weaving
@@ -15,4 +16,11 @@ from converter.workspace import PROJECT
 
 def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     """Run one command line; the exit status."""
-    return run(argv, project=project, stage=replace(weaving(project), write_missing=write_missing))
+    return run(argv, project=project, stage=replace(weaving(project), write_missing=write_missing), prove=prove)
+
+
+def prove(*args: Any) -> Any:
+    """`proof.command.prove`, which most runs do without."""
+    from proof.command import prove
+
+    return prove(*args)

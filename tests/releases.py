@@ -9,7 +9,7 @@ from pathlib import Path
 from converter.workspace import find_transformers
 
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 VERSION = "9.9.9"
 
 

@@ -1,0 +1,96 @@
+"""What `modular_converter.py --drift --prove` calls, and what tests of a few models call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from weave.stage import weaving
+
+from converter.batch import Setting as Conversion
+from converter.batch import convert_family
+from converter.cache import Cache, default_folder
+from converter.casing import read_casing
+from converter.entrance import entrance
+from converter.jobs import Outcome
+from converter.library import Library
+from converter.order import gather
+from converter.tools import SHIPPED_CONFIG, fingerprint
+from converter.workspace import PROJECT, find_transformers, project_jobs, read_release, select
+from proof.judge import judge, judge_unconverted
+from proof.report import Proven
+from proof.running import Release, Setting, try_all
+from proof.values import Proof
+
+
+# Few models that differ much: plain, with pictures, with experts and sinks, recurrent, a decoder of two, an encoder.
+SAMPLE = ("llama", "gemma3", "gpt_oss", "bamba", "bart", "bert")
+
+
+def prove(
+    outcomes: Sequence[Outcome],
+    ready: Sequence[Outcome],
+    package: Path,
+    setting: Conversion,
+    advance: Callable[[Outcome], None],
+) -> Proven:
+    """Run every converted model against its base.
+
+    Args:
+        outcomes: conversions against a transformers, with their texts.
+        ready: what makes them one package, where there is anything.
+        package: the folder of that transformers.
+        setting: how they were converted: as many processes, and the same cache, are used.
+        advance: called with the outcome of each model as it is proven, `cached` where an earlier run has proven it.
+
+    Raises:
+        ConversionError: `cannot-fetch` where what the release needs is not to be had, `no-proof` where it cannot be imported.
+    """
+    by_name = {one.job.name: one for one in outcomes}
+    proofs: list[Proof] = [judge_unconverted(one) for one in outcomes if one.failed]
+    for one in outcomes:
+        if one.failed:
+            advance(one)
+    texts = {name: one.texts for name, one in by_name.items() if not one.failed}
+    above = next((text for one in ready for text in one.texts.values()), "")
+    trials = try_all(list(texts), texts, above, Release.at(package), Setting(setting.processes, setting.cache))
+    for name, trial, kept in trials:
+        proofs.append(judge(name, trial, kept))
+        advance(replace(by_name[name], cached=kept))
+    return Proven(sorted(proofs, key=lambda one: one.model), read_release(package))
+
+
+def prove_models(
+    models: Iterable[str], against: Path | None = None, processes: int = 2, project: Path = PROJECT
+) -> Proven:
+    """Convert a few models of a project in memory and run them against their bases.
+
+    Args:
+        models: their names, as for `--model`; what they are built on is converted, and proven, along with them.
+        against: the folder of a transformers (`converter.releases.find_release` gives that of a version); the installed one
+            where it is None.
+        processes: at most so many at a time.
+        project: what holds modular/.
+
+    Raises:
+        ConversionError: a name means nothing, or nothing can be proven.
+    """
+    package, stage = against or find_transformers(), weaving(project)
+    release = read_release(package)
+    known = project_jobs(release, strict=True, project=project)
+    family = gather(select(known, models, project / "modular"), known, lambda job: True, stage.stands_on)
+    casing = read_casing(package) or read_casing(find_transformers())
+    folder = default_folder()
+    setting = Conversion(
+        library=Library({**stage.roots, "transformers": package, "generated": project / "generated"}),
+        casing=casing,
+        ruff_config=SHIPPED_CONFIG,
+        fingerprint=fingerprint(casing, SHIPPED_CONFIG, stage.code),
+        cache=Cache(folder) if folder else None,
+        processes=processes,
+        keep_texts=True,
+        convert=stage.convert,
+    )
+    outcomes = convert_family(family, setting, lambda outcome: None)
+    return prove(outcomes, entrance(project), package, setting, lambda outcome: None)

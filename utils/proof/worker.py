@@ -1,0 +1,67 @@
+"""The process that has the other release of transformers: it loads torch and that once, and tries each model in a fork.
+
+It runs as `python -m proof.worker` (`proof.running`). In: a JSON object on standard input. Out: the name of each model that
+is done, a line each; trials lie in files.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from facts.read import package_files, read_facts
+from processes.spread import spread
+
+from proof.trial import try_model
+from proof.values import IMPORT, Finding, Kind, Trial
+
+
+# What models import one by one otherwise, each anew.
+_SHARED = (
+    "transformers.modeling_utils",
+    "transformers.generation.utils",
+    "transformers.masking_utils",
+    "transformers.modeling_layers",
+    "transformers.models.auto.modeling_auto",
+    "torch._dynamo",
+)
+
+
+def main() -> int:
+    """Serve one request; the exit status."""
+    asked = json.load(sys.stdin)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of us; whoever asked decides what it means
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for module in _SHARED:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # a collection in a fork would otherwise copy every shared page
+    generated, trials = Path(asked["generated"]), Path(asked["trials"])
+    for name in spread(lambda name: _try(generated, trials, name), asked["names"], asked["processes"], asked["limit"]):
+        print(name, flush=True)
+    return 0
+
+
+def _try(generated: Path, trials: Path, name: str) -> None:
+    """Try one model, and leave what was found in a file."""
+    log = os.open(trials / f"{name}.txt", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    folder = generated / name
+    try:
+        trial = try_model(read_facts(name, package_files(folder)), folder)
+    except (LookupError, SyntaxError) as error:  # no text of a model that anything could be found in
+        what = f"{type(error).__name__}: {error}"
+        trial = Trial({IMPORT: Kind.RAISES.value}, (Finding(IMPORT, Kind.RAISES, name, what),))
+    written = trials / f"{name}.tmp"
+    written.write_text(json.dumps(trial.to_json()), encoding="utf-8")
+    os.replace(written, trials / f"{name}.json")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
