@@ -100,7 +100,7 @@ def test_both_go_with_drift_alone(argv: list[str], capsys: pytest.CaptureFixture
 
 
 def test_a_converter_alone_says_that_it_cannot_prove(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--drift", "--prove"], project=project) == 2
+    assert main(["--drift", "--prove"], project=project, prove=None) == 2
     assert "no-proof" in capsys.readouterr().err
 
 
@@ -161,6 +161,6 @@ def test_an_interrupted_run_is_quiet_and_the_next_goes_on(tmp_path: Path) -> Non
 
 
 def test_nothing_in_proof_is_imported_by_a_run_that_proves_nothing() -> None:
-    code = "import sys, modular_converter as m; m.main(['--drift', '--model', 'llama'], prove=m.prove); print(sorted(n for n in sys.modules if n in ('proof', 'torch', 'transformers')))"
+    code = "import sys; from gating.cli import main; main(['--drift', '--model', 'llama']); print(sorted(n for n in sys.modules if n in ('proof', 'torch', 'transformers')))"
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

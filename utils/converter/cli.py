@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from converter.arguments import parse
 from converter.batch import Setting, convert_family
@@ -42,14 +42,11 @@ from converter.workspace import (
 )
 
 
-if TYPE_CHECKING:
-    pass
-
 INTERRUPTED, TERMINATED = 130, 143  # what a shell reports of a process that a signal ended
 _NO_STAGE = Stage()
 
 # Converted models, what makes them one package, their transformers, how they were made, progress -> what they are worth.
-Prove = Callable[[Sequence[Outcome], Sequence[Outcome], Path, Setting, Callable[[Outcome], None]], "Proven"]
+Prove = Callable[[Sequence[Outcome], Sequence[Outcome], Path, Setting, Callable[[Outcome], None]], Any]
 
 
 @dataclass(frozen=True, slots=True)

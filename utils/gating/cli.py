@@ -10,13 +10,9 @@ from typing import Any
 from scaffold.missing import write_missing
 from weave.stage import weaving
 
+from converter.cli import Prove
 from converter.cli import main as run
 from converter.workspace import PROJECT
-
-
-def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
-    """Run one command line; the exit status."""
-    return run(argv, project=project, stage=replace(weaving(project), write_missing=write_missing), prove=prove)
 
 
 def prove(*args: Any) -> Any:
@@ -24,3 +20,8 @@ def prove(*args: Any) -> Any:
     from proof.command import prove
 
     return prove(*args)
+
+
+def main(argv: Sequence[str] | None = None, project: Path = PROJECT, prove: Prove | None = prove) -> int:
+    """Run one command line; the exit status. `project` and `prove` stand in for the real ones in tests."""
+    return run(argv, project=project, stage=replace(weaving(project), write_missing=write_missing), prove=prove)
