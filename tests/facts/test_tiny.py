@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from facts.project import facts_of
-from facts.tiny import LAYERS, PARTICULAR, TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
+from facts.tiny import TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
 
 
 def test_a_configuration_takes_the_fields_it_has() -> None:
@@ -16,7 +16,6 @@ def test_some_fields_and_some_bases_change_others() -> None:
     assert tiny_fields(["num_key_value_heads", "kv_lora_rank"]) == {"num_key_value_heads": 4, "kv_lora_rank": 16}
     assert tiny_fields(["num_experts_per_tok"], "zaya") == {"num_experts_per_tok": 1}
     assert tiny_fields(["num_experts_per_tok"], "zebra") == {"num_experts_per_tok": 2}
-    assert {len(values["layer_types"]) for values in PARTICULAR.values() if "layer_types" in values} == {LAYERS}
 
 
 def emptied(value: object) -> None:

@@ -114,6 +114,8 @@ def test_examples_are_complete_and_of_the_right_checkpoint() -> None:
     assert '    >>> model = ToyModel.from_pretrained("a/whole")\n' in completed
     assert completed.count(">>> inputs = tokenizer(") == 2 and "ToyInner.from" not in completed
     assert complete_examples(completed) == completed
+    told = complete_examples(text, "b/text")
+    assert told == completed.replace("a/text", "b/text", 3).replace('checkpoint="b/text"', 'checkpoint="a/text"')
 
 
 def test_nothing_saves_gates_alone() -> None:

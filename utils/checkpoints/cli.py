@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from facts.entries import PeculiarError
+
 from checkpoints.comparing import Comparison, compare_models
 from checkpoints.errors import CheckpointError
 from checkpoints.experts import FUSED, KEEP, SEPARATE
@@ -41,7 +43,7 @@ def ungate(argv: Sequence[str] | None = None) -> int:
 def _guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     try:
         return command(args)
-    except CheckpointError as error:
+    except (CheckpointError, PeculiarError) as error:
         print(error, file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from facts.peculiar import peculiarities
+
 from checkpoints.errors import CheckpointError
 from checkpoints.headers import BITS, Tensor
 
@@ -21,7 +23,6 @@ from checkpoints.headers import BITS, Tensor
 KEEP, FUSED, SEPARATE = "keep", "fused", "separate"
 # gate, up and down of one expert: Qwen's names and Mixtral's
 _QWEN, _MIXTRAL = ("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2")
-_LIKE_MIXTRAL = ("mixtral", "minimax", "minimax_m2")  # model types
 _SEPARATE = re.compile(r"^(.+\.experts)\.(\d+)\.(gate_proj|up_proj|down_proj|w1|w2|w3)\.weight$")
 _FUSED = re.compile(r"^(.+\.experts)\.(gate_up_proj|down_proj)$")
 
@@ -45,6 +46,7 @@ def regroup(
 
     Raises:
         CheckpointError: the experts of a layer are incomplete, differ in shape, or are laid out in another way.
+        PeculiarError: the file that says how they are called on disk is refused.
     """
     if experts == KEEP:
         return dict(tensors)
@@ -84,7 +86,7 @@ def _fuse(folder: Path, tensors: Planned) -> dict[str, tuple[Tensor, tuple[Part,
 
 def _separate(folder: Path, tensors: Planned, model_type: str) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
     separate: dict[str, tuple[Tensor, tuple[Part, ...]]] = {}
-    gate, up, down = _MIXTRAL if model_type in _LIKE_MIXTRAL else _QWEN
+    gate, up, down = peculiarities(model_type).experts or _QWEN
     for name, planned in tensors.items():
         match = _FUSED.match(name)
         if match is None:

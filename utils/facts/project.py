@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from facts.peculiar import peculiarities
 from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
 
@@ -18,6 +19,10 @@ def generated_models(generated: Path = GENERATED) -> list[str]:
 
 
 def facts_of(name: str, generated: Path = GENERATED) -> ModelFacts:
-    """Facts of the generated model of one base. Raises LookupError where there is none."""
+    """Facts of the generated model of one base.
+
+    Raises LookupError where there is none, and PeculiarError where the file of what is peculiar about it is refused.
+    """
     name = name.removeprefix(PREFIX)
+    peculiarities(name)  # names of classes are spelled as it says
     return read_facts(name, package_files(generated / (PREFIX + name)))

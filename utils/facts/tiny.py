@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from facts.peculiar import peculiarities
+
 
 VOCABULARY = 128
 LAYERS = 4
@@ -118,72 +120,6 @@ TOGETHER: Mapping[str, Mapping[str, Any]] = {
     "type_vocab_size": {"is_decoder": True},  # encoders that can also decode
     "kv_lora_rank": {"num_key_value_heads": 4},  # keys come out of the latent once for every head
 }
-# What one base needs beyond that, by its folder in transformers. With the usual pattern of a few of them, no layer of
-# so few would attend to everything.
-PARTICULAR: Mapping[str, Mapping[str, Any]] = {
-    "bailing_hybrid": {"layer_group_size": 2},
-    "bamba": {"attn_layer_indices": [1, 3]},
-    "cohere_compass": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}},
-    "dbrx": {
-        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8},
-        "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 48, "moe_num_experts": 4},
-    },
-    "blenderbot": {"encoder_no_repeat_ngram_size": 0},
-    "dots3_note": {"num_key_value_heads": 4},
-    "gemma3": {"layer_types": ["sliding_attention", "full_attention"] * 2},
-    "gemma3n": {"layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 0},
-    "gemma4": {"enable_moe_block": True},
-    "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
-    "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2},
-    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
-    "kimi_linear": {"layer_types": ["linear_attention", "full_attention"] * 2},
-    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
-    "moshi": {
-        "audio_vocab_size": VOCABULARY,
-        "depth_decoder_config": {"input_size": 32, "vocab_size": VOCABULARY},
-    },
-    "mpt": {"use_cache": True},
-    "mllama": {"cross_attention_layers": []},  # those are left out where there is no image
-    "nemotron_h": {"layers_block_type": ["linear_attention", "mlp", "full_attention", "moe"]},
-    "phi4_multimodal": {
-        "vision_config": {
-            "hidden_size": 16,
-            "intermediate_size": 24,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 2,
-            "image_size": 16,
-            "crop_size": 16,
-            "patch_size": 4,
-            "image_token_id": 124,
-        },
-        "audio_config": {
-            "hidden_size": 16,
-            "intermediate_size": 24,
-            "num_blocks": 3,
-            "num_attention_heads": 2,
-            "ext_pw_out_channel": 16,
-            "depthwise_separable_out_channel": 16,
-            "nemo_conv_channels": 16,
-            "input_size": 16,
-            "audio_token_id": 125,
-        },
-    },
-    # Language adapters stand between a feed-forward part and the end of its layer: here they are linear maps
-    "xmod": {
-        "default_language": "en_XX",
-        "hidden_act": "linear",
-        "adapter_reuse_layer_norm": False,
-        "adapter_reduction_factor": 4,
-    },
-    "zamba": {"layers_block_type": ["mamba", "hybrid"] * 2, "n_mamba_heads": 2},
-    "zamba2": {  # the last layer shares the block of the second
-        "layers_block_type": ["linear_attention", "hybrid", "hybrid", "hybrid"],
-        "num_mem_blocks": 2,
-        "adapter_rank": 4,
-        "num_key_value_heads": 4,
-    },
-    "zaya": {"num_experts_per_tok": 1},
-}
 # Of the configuration of an image encoder, inside that of an image-text model.
 TINY_VISION: Mapping[str, Any] = {
     "hidden_size": 16,
@@ -207,12 +143,13 @@ def tiny_fields(names: Iterable[str], base: str = "") -> dict[str, Any]:
     """The tiny value of every text field in `names` that has one, in the order of the table.
 
     `names` are a configuration's: `dir(config_class)`, or the `fields` of its facts. `base` is the base's folder in
-    transformers ("gemma3"), for what that one needs beyond its sizes. The values are the caller's own: configurations
-    such as Moshi's write into the dicts that they are given.
+    transformers ("gemma3"), for what that one needs beyond its sizes: those fields it gets whether named or not.
+    The values are the caller's own: configurations such as Moshi's write into the dicts that they are given.
+    Raises PeculiarError where the file that says so is refused.
     """
     known = set(names)
     fields = {name: value for name, value in TINY.items() if name in known}
     for name, values in TOGETHER.items():
         if name in known:
             fields |= values
-    return deepcopy(fields | PARTICULAR.get(base, {}))
+    return deepcopy(fields | dict(peculiarities(base).tiny))

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from facts.peculiar import spellings
 
-# A class is called as its base with this in front, but for names that transformers spells in no other place so.
+
+# A class is called as its base with this in front, but for names that `modular/peculiar/` has.
 GATED = "QualityGate"
-SPELLED: Mapping[str, str] = {
-    "BertForCausalLM": "BertLMHeadModel",
-    "GPT2ForCausalLM": "GPT2LMHeadModel",
-    "Kosmos25": "Kosmos2_5",
-}
 
 
 def base_name(name: str) -> str:
     """The class of transformers that a gated one is made from: "QualityGateLlamaModel" -> "LlamaModel"."""
     name = name.removeprefix(GATED)
-    return next((base + name[len(ours) :] for ours, base in SPELLED.items() if name.startswith(ours)), name)
+    return next((base + name[len(ours) :] for ours, base in spellings().items() if name.startswith(ours)), name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from facts.peculiar import peculiarities
 from facts.tiny import LAYERS, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
-
-from testgen.unlike import NO_FLEX, NO_STATIC_CACHE
 
 
 TEMPLATE = "tests/local.j2"
@@ -39,9 +38,12 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
 
     Raises:
         LookupError: the model has no causal language model, which most tests are about.
+        PeculiarError: what is peculiar about it is refused, or names fields that its configuration has not.
     """
     if facts.causal_lm is None:
         raise LookupError(f"{facts.package} has no ...ForCausalLM, which tests are rendered for")
+    peculiar = peculiarities(facts.name)
+    peculiar.check("tiny", peculiar.tiny, facts.text_config.fields, f"field of {facts.text_config.name}")
     tiny = tiny_fields(facts.text_config.fields, facts.name)
     hidden = next((tiny[name] for name in HIDDEN if name in tiny), None)
     sizes = {"hidden": hidden, "layers": LAYERS, "vocabulary": tiny["vocab_size"]}
@@ -102,7 +104,7 @@ def _submodule(by_class: dict[str, str]) -> str:
 def _no_static_cache(facts: ModelFacts) -> str:
     if facts.abilities.has_recurrent_state:
         return "layers with a recurrent state have no static cache"
-    return NO_STATIC_CACHE.get(facts.name, "")
+    return peculiarities(facts.name).lacks.get("static_cache", "")
 
 
 def _no_flex(facts: ModelFacts) -> str:
@@ -110,7 +112,7 @@ def _no_flex(facts: ModelFacts) -> str:
         return f"the attention sinks of {facts.base_prefix} have no flex attention on CPU"
     if not facts.abilities.flex:
         return f"{facts.base_prefix} declares no support for flex attention"
-    return NO_FLEX.get(facts.name, "")
+    return peculiarities(facts.name).lacks.get("flex_attention", "")
 
 
 def _takes_images(facts: ModelFacts, field: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
+from facts.peculiar import peculiarities
 from facts.values import ModelFacts
 from jinja2 import UndefinedError
 from rendering.render import render
@@ -14,7 +15,7 @@ from converter.banner import seal
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.style import Styled, style
 from testgen.local import ORIGIN, TEMPLATE, local_values
-from testgen.unlike import skip_what_the_base_lacks
+from testgen.skips import mark_skips
 from testgen.upstream import upstream_test
 
 
@@ -54,7 +55,7 @@ def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = 
     Raises:
         LookupError: the upstream flavour lacks what it is about.
         ConversionError: `no-facts`, the model lacks what every suite is about; `broken-template`, a template asks for
-            what it is not given, or its text is no Python.
+            what it is not given, or its text is no Python; or what is peculiar about it is refused.
     """
     if flavour is Flavour.UPSTREAM:
         return upstream_test(facts, files)
@@ -67,7 +68,10 @@ def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = 
 def _draft(facts: ModelFacts) -> str | ConversionError:
     """The unformatted text."""
     try:
-        return skip_what_the_base_lacks(render(TEMPLATE, banner=_banner(facts), **local_values(facts)), facts.name)
+        text = render(TEMPLATE, banner=_banner(facts), **local_values(facts))
+        return mark_skips(text, peculiarities(facts.name))
+    except ConversionError as error:
+        return error
     except LookupError as error:
         fix = "convert the model again, or correct its modular file"
         return ConversionError(Diagnostic("no-facts", f"generated/{facts.package}", 1, 1, str(error), fix))

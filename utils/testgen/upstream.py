@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from facts.tiny import PARTICULAR as NEEDED
-from facts.tiny import TINY, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.peculiar import Peculiarities, peculiarities
+from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 from rendering.render import render
 
@@ -37,43 +37,6 @@ SPELLINGS = {
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
     "max_window_layers": LAYERS // 2,
 }
-# What one base needs beside that, and what so few layers have to be for there to be one of each kind.
-PARTICULAR: Mapping[str, Mapping[str, Any]] = {
-    "bamba": {"attn_layer_indices": [1]},
-    "codegen": {"n_head": 4, "num_attention_heads": 4},  # its heads lie in four groups
-    "deepseek_v4": {"mlp_layer_types": ["hash_moe", "moe"]},
-    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1},
-    "flint": {"mlp_only_layers": [0]},
-    "gemma4": {"enable_moe_block": True, "top_k_experts": 2},
-    "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
-    "helium": {"head_dim": 16},  # all heads together are as wide as the model
-    "lfm3": {"num_hidden_layers": 3, "layer_types": ["full_attention", "sliding_attention", "conv"]},
-    "mimo_v2_flash": {"num_attention_heads": 4},  # sliding layers have twice the heads of keys
-    "nemotron_h": {"num_hidden_layers": 4},  # each is one half of a usual one
-    "qwen4_exp": {name: TINY[name] for name in TINY if name.startswith("indexer_")},
-    "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
-    "roc_bert": {"shape_vocab_size": 99, "pronunciation_vocab_size": 99},
-    "zamba": {"num_hidden_layers": 4},
-    "zamba2": {"num_hidden_layers": 4},
-    "zaya": {"num_experts_per_tok": 1},
-}
-# Steps of training until losses and gradients have fallen by nine tenths; 400 elsewhere.
-STEPS = {"glm4_moe_lite": 800}
-_UNLISTED = "The base keeps more in float32, too, but lists nothing, so that nobody asks"
-# Tests that transformers excepts a base from, by naming it in them or since it lists nothing.
-EXEMPT: Mapping[str, Mapping[str, str]] = {
-    "clvp": {"test_gradient_checkpointing_enable_disable": "The base, too, is excepted: it has its own checkpointing"},
-    "hunyuan_v1_moe": {"test_keep_in_fp32_modules": _UNLISTED},
-    "lfm3": {"test_num_layers_is_small": "The base, too, may have a layer of each kind"},
-    "olmo_hybrid": {"test_keep_in_fp32_modules": _UNLISTED},
-    "phimoe": {"test_reverse_loading_mapping": "The base renames gates: what takes that back is in no checkpoint"},
-    "trocr": {"test_causal_lm_loss_honors_shift_labels": "The base, too, is excepted: it shifts no labels"},
-    "zamba": {
-        "test_keep_in_fp32_modules": _UNLISTED,
-        "test_num_layers_is_small": "The base, too, may have more layers: two of them share their weights",
-    },
-    "zaya": {"test_keep_in_fp32_modules": _UNLISTED},
-}
 HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
 ROLES = {
@@ -85,7 +48,7 @@ ROLES = {
 # Its weights are named differently in the heads that answer questions of some bases.
 NOT_COMPARED = "ForQuestionAnswering"
 # Halves of models that transformers exports as a whole alone: its own tests import these from their file.
-INTERNAL = re.compile(r"(?<!Clvp)Decoder$|^Kosmos2(_5)?Text(Model|ForCausalLM)$")
+INTERNAL = "Decoder"
 
 
 @dataclass(frozen=True)
@@ -124,20 +87,25 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
 
     Raises:
         LookupError: the configuration names no year or no checkpoint.
+        PeculiarError: what is peculiar about it is refused, or names fields that its configuration has not.
     """
+    peculiar = peculiarities(facts.name)
+    peculiar.check("pull_request.tiny", peculiar.upstream_tiny, _known_sizes(facts), "size of the tester")
     configuration = files[f"configuration_{facts.package}.py"]
-    text, image = _text_part(facts, configuration), _image_part(facts, configuration)
+    text, image = _text_part(facts, configuration, peculiar), _image_part(facts, configuration, peculiar)
     part = image or text
     imported = _imported(facts, [part for part in (text, image) if part])
+    peculiar.check("pull_request.exported", peculiar.exported, imported, "class that the tests of it import")
+    internal = [name for name in imported if _is_internal(name, facts, peculiar)]
     base, gated = next(pair for pair in part.pairs if pair[1] == part.generative)
     raw = render(
         TEMPLATE,
         facts=facts,
         text=text,
         image=image,
-        steps=STEPS.get(facts.name, 400),
-        imported=[name for name in imported if not INTERNAL.search(name) or name.startswith(facts.prefix)],
-        internal=[name for name in imported if INTERNAL.search(name) and not name.startswith(facts.prefix)],
+        steps=peculiar.training_steps,
+        imported=[name for name in imported if name not in internal],
+        internal=internal,
         year=_find(r"^# Copyright (\d{4})", configuration, "year"),
         checkpoint=_find(r'checkpoint="([^"]+)"', configuration, "checkpoint"),
         holder=holder,
@@ -160,7 +128,17 @@ def _imported(facts: ModelFacts, parts: list[Part]) -> list[str]:
     return sorted(names | {part.config for part in parts if part.is_image})
 
 
-def _text_part(facts: ModelFacts, configuration: str) -> Part | None:
+def _is_internal(name: str, facts: ModelFacts, peculiar: Peculiarities) -> bool:
+    """Whether a class of the base has to be imported from its file. What is ours is exported."""
+    return not name.startswith(facts.prefix) and not peculiar.exported.get(name, not name.endswith(INTERNAL))
+
+
+def _known_sizes(facts: ModelFacts) -> set[str]:
+    """What the tester's attributes may be called: as fields of the configuration, or as transformers' tester has it."""
+    return {*facts.text_config.fields, *TESTER_SIZES}
+
+
+def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> Part | None:
     if facts.causal_lm is None or facts.causal_lm.config != facts.text_config.name:
         return None
     prefix = facts.text_model.name.removesuffix("Model")
@@ -174,23 +152,23 @@ def _text_part(facts: ModelFacts, configuration: str) -> Part | None:
         generative=facts.causal_lm.name,
         models=(facts.text_model.name,),
         pairs=_pairs(facts.text_models),
-        sizes={name: repr(value) for name, value in _own_sizes(facts, configuration).items()},
+        sizes={name: repr(value) for name, value in _own_sizes(facts, configuration, peculiar).items()},
         model=facts.text_model.name,
         roles=roles,
-        skips=_skips(facts),
+        skips=_skips(facts, peculiar),
     )
 
 
-def _skips(facts: ModelFacts) -> dict[str, str]:
+def _skips(facts: ModelFacts, peculiar: Peculiarities) -> dict[str, str]:
     """Tests of transformers that say nothing of this model, with the reason."""
-    skips = dict(EXEMPT.get(facts.name, {}))
+    skips = dict(peculiar.upstream_skip)
     if facts.text_config.ep_plan and not facts.text_config.tp_plan:
         why = "Like its base, the model has an expert parallel plan, and no tensor parallel one to check"
         skips["test_moe_parallel_plans_shard_experts"] = why
     return skips
 
 
-def _image_part(facts: ModelFacts, configuration: str) -> Part | None:
+def _image_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> Part | None:
     config = facts.image_config
     generative = next((each.name for each in facts.image_models if each.role == "ForConditionalGeneration"), "")
     if config is None or not generative:
@@ -209,7 +187,7 @@ def _image_part(facts: ModelFacts, configuration: str) -> Part | None:
         pairs=_pairs(facts.image_models),
         sizes={**image_sizes, **image_tokens},
         is_image=True,
-        text_sizes={**sizes, "num_hidden_layers": LAYERS, **_own_sizes(facts, configuration)},
+        text_sizes={**sizes, "num_hidden_layers": LAYERS, **_own_sizes(facts, configuration, peculiar)},
         vision_sizes={**TINY_VISION, "vision_use_head": False},  # a head on top of the patches, which nothing reads
         special=SPECIAL_TOKENS + len(image_tokens),
     )
@@ -219,12 +197,12 @@ def _pairs(models: Any) -> tuple[tuple[str, str], ...]:
     return tuple((each.base_name, each.name) for each in models if each.role != NOT_COMPARED)
 
 
-def _own_sizes(facts: ModelFacts, configuration: str) -> dict[str, Any]:
+def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> dict[str, Any]:
     """Sizes of the text model that transformers' tester does not know, and that are not derived from those it knows."""
     fields = facts.text_config.fields
     derived = {name for name, field in fields.items() if field.default == "None"} - {
         *LISTS,
-        *NEEDED.get(facts.name, ()),
+        *peculiar.tiny,
     }
     if "self.head_dim = " not in configuration:
         derived.discard("head_dim")  # left to the modeling file, which not every caller of it does
@@ -235,4 +213,4 @@ def _own_sizes(facts: ModelFacts, configuration: str) -> dict[str, Any]:
     }
     if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
-    return sizes | PARTICULAR.get(facts.name, {})
+    return sizes | peculiar.upstream_tiny

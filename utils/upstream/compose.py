@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from facts.peculiar import peculiarities
 from facts.read import read_facts
 from facts.values import ModelFacts
 from rendering.render import render
@@ -85,7 +86,8 @@ def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[st
     path, written = modular_path(model.name), modeling_path(model.name)
     modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
     modular = document_forwards(spell_out_heads(modular, tree), parents(modular, tree))
-    modular = formatted(path, complete_examples(modular), setting)
+    modular = complete_examples(modular, peculiarities(model.base).text_checkpoint)
+    modular = formatted(path, modular, setting)
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
     settled = settle(modular, generated[written])
     settled = settle_configs(settled, generated[written], generated[configuration_path(model.name)], exported(modular))

@@ -20,13 +20,16 @@ SETTING = """\
 """
 
 
-def complete_examples(modular: str) -> str:
-    """The modular file with what goes before the call of a model: the imports, the model and its inputs."""
+def complete_examples(modular: str, text_checkpoint: str = "") -> str:
+    """The modular file with what goes before the call of a model: the imports, the model and its inputs.
+
+    `text_checkpoint` is that of the language model, where its configuration names another.
+    """
     tree = ast.parse(modular)
     named = checkpoints(modular)
     lines = modular.splitlines()
     for node in reversed([each for each in tree.body if isinstance(each, ast.ClassDef)]):
-        checkpoint = _checkpoint(node.name, named)
+        checkpoint = _checkpoint(node.name, named, text_checkpoint)
         for number in reversed(list(_beginnings(lines, node))):
             if checkpoint and node.name in _exported(tree):
                 indent = " " * (len(lines[number - 1]) - len(lines[number - 1].lstrip()))
@@ -35,11 +38,11 @@ def complete_examples(modular: str) -> str:
     return modular
 
 
-def _checkpoint(model: str, named: Mapping[str, str]) -> str:
+def _checkpoint(model: str, named: Mapping[str, str], text_checkpoint: str) -> str:
     """That of the configuration of text for a language model, else that of the whole model."""
     texts = [name for name in named if name.endswith(("TextConfig", "DecoderConfig"))]
     if model.endswith("ForCausalLM") and texts:
-        return named[texts[0]]
+        return text_checkpoint or named[texts[0]]
     return named[min(named, key=len)] if named else ""
 
 

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from datetime import date
 
+from facts.peculiar import peculiarities
 from facts.values import ModelFacts
 from rendering.render import render
 
@@ -16,10 +17,6 @@ BADGES = {
     "sdpa": ("SDPA", f"{_BADGES}SDPA-DE3412?style=flat&logo=pytorch&logoColor=white"),
     "tensor_parallelism": ("Tensor parallelism", f"{_BADGES}Tensor%20parallelism-06b6d4?style=flat&logoColor=white"),
 }
-
-
-# Where a configuration of text alone names a checkpoint of images and text.
-TEXT_CHECKPOINTS = {"QualityGateGemma3TextConfig": "google/gemma-3-1b-it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +43,17 @@ def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -
         has_gates_everywhere=all(each.has_gate and not each.gate_is_conditional for each in facts.layers),
         today=today,
         badges=badges(facts),
-        text=Usage(facts.causal_lm.name, named[facts.causal_lm.config]) if facts.causal_lm else None,
+        text=_text_usage(facts, named) if facts.causal_lm else None,
         image=Usage(image.name, named[image.config]) if image else None,
         classes=[*facts.configs, *(model.name for model in facts.models)],
         configs=list(facts.configs),
     )
+
+
+def _text_usage(facts: ModelFacts, named: dict[str, str]) -> Usage:
+    """Use of the language model, whose configuration may name a checkpoint that holds more than text."""
+    checkpoint = peculiarities(facts.name).text_checkpoint or named[facts.causal_lm.config]
+    return Usage(facts.causal_lm.name, checkpoint)
 
 
 def checkpoints(configuration: str) -> dict[str, str]:
@@ -60,7 +63,7 @@ def checkpoints(configuration: str) -> dict[str, str]:
         for decorator in getattr(node, "decorator_list", []):
             keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
             found |= {node.name: ast.literal_eval(each.value) for each in keywords if each.arg == "checkpoint"}
-    return {name: TEXT_CHECKPOINTS.get(name, named) for name, named in found.items()}
+    return found
 
 
 def badges(facts: ModelFacts) -> list[tuple[str, str]]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from facts.entries import PeculiarError
+from facts.peculiar import peculiarities
 from facts.read import package_files
 from facts.values import GATED, ModelFacts, base_name
 from testgen.upstream import upstream_path, upstream_test
@@ -21,6 +23,7 @@ STANDINS = Path(__file__).with_name("standins")
 ROUNDING = Path(__file__).parents[1] / "rounding" / "comparing.py"  # the stand-ins compare as our own tests do
 MARK = ".upstream-tests"  # this folder is ours to replace
 _BASE = "base_of_"
+_TEST = re.compile(r"^ +def (test_\w+)\(", re.MULTILINE)
 _HERE = Path(__file__).parent
 # Files of ours, beside a model's own, that have a say in what becomes of its tests.
 DECISIVE = (
@@ -62,11 +65,12 @@ def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[P
     lay_over(installed, packages, root / "src" / "transformers")
     shipped = unpack_tests(archive, tests)
     stood_in = _stand_in(tests)
-    unwritten = {}
+    unwritten, known = {}, _shared_tests(tests)
     for folder, facts in packages:
         try:
+            _check_skips(facts.name, known)
             add_test(root, upstream_path(facts), upstream_test(facts, package_files(folder)))
-        except LookupError as error:
+        except (LookupError, PeculiarError) as error:
             unwritten[facts.package] = str(error)
     for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:
         (folder / "__init__.py").touch()
@@ -91,6 +95,17 @@ def _stand_in(tests: Path) -> list[str]:
             added.append(path.as_posix())
     shutil.copyfile(ROUNDING, tests / "rounding.py")
     return [path for path in added if not path.endswith("__init__.py")]
+
+
+def _shared_tests(tests: Path) -> set[str]:
+    """The names of the tests that transformers has for all of its models, stand-ins included."""
+    return {name for path in tests.rglob("*.py") for name in _TEST.findall(path.read_text(encoding="utf-8"))}
+
+
+def _check_skips(name: str, known: set[str]) -> None:
+    """Raises PeculiarError where a model's file leaves out a test that there is not, or no longer."""
+    peculiar = peculiarities(name)
+    peculiar.check("pull_request.skip", peculiar.upstream_skip, known, "test that transformers has for all models")
 
 
 def add_test(root: Path, path: str, text: str) -> None:
