@@ -28,9 +28,9 @@ MODELING = """
 class QualityGateToyScorer(nn.Module):
     pass
 
-class QualityGateToyMambaLayer(nn.Module):
-    def __init__(self, config):
-        self.mixer = Mixer(config)
+class QualityGateToyMixer(nn.Module):
+    def forward(self, x, cache):
+        return cache.update_conv_state(x)
 
 class QualityGateToyPlainDecoderLayer(nn.Module):
     def __init__(self, config):
@@ -62,7 +62,9 @@ class QualityGateToyPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": QualityGateToyDecoderLayer}
 
 class QualityGateToyModel(QualityGateToyPreTrainedModel):
-    pass
+    def __init__(self, config):
+        self.layers = [QualityGateToyDecoderLayer(config, 0), QualityGateToyPlainDecoderLayer(config)]
+        self.mixer = QualityGateToyMixer()
 
 class QualityGateToyForCausalLM(QualityGateToyPreTrainedModel):
     _tied_weights_keys = ["lm_head.weight"]
@@ -165,7 +167,7 @@ def test_what_a_head_does_is_read_off_its_forward(labels: str, shifts: bool) -> 
     can = facts.abilities
     assert facts.causal_lm.arguments == ("input_ids", "labels")
     assert (can.shifts_labels, can.returns_router_logits, can.returns_cache) == (shifts, True, False)
-    assert can.counts_padding and not can.names_whole_layers
+    assert not can.counts_padding and not can.names_whole_layers
 
 
 def test_bases_without_positions_count_padding_but_for_alibi() -> None:

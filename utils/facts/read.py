@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+from facts.abilities import abilities
 from facts.layers import gate_class, layer_classes
-from facts.text import Module, base_name, members, method, read_module, says_true, strings
-from facts.values import Abilities, ConfigFacts, FieldFacts, ModelClass, ModelFacts
+from facts.text import ABSTRACT, Module, read_module, strings
+from facts.values import ConfigFacts, FieldFacts, ModelClass, ModelFacts
 
 
 PREFIX = "quality_gate_"
 GATED = "QualityGate"
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
-EXPERTS_WANTED = ("is_moe",)  # without it there are none
-SLIDING = ("sliding_window", "sliding_window_size", "window_size", "attention_chunk_size")
-RECURRENT = ("Mamba", "GatedDelta", "LinearAttention", "Lightning", "Recurrent", "ShortConv")  # in names of classes
-RECURRENT_FIELDS = ("mamba_d_state", "mamba_n_heads", "mamba_num_heads", "ssm_state_size", "lru_width", "conv_L_cache")
 
 
 def package_files(folder: Path) -> dict[str, str]:
@@ -58,7 +54,7 @@ def read_facts(name: str, files: Mapping[str, str]) -> ModelFacts:
         causal_lm=next((each for each in models if each.role == "ForCausalLM"), None),
         layers=layers,
         gate=gate_class(modeling),
-        abilities=_abilities(modeling, configs, text_config, models),
+        abilities=abilities(modeling, configs, text_config, models, text_model),
     )
 
 
@@ -70,7 +66,7 @@ def _file(files: Mapping[str, str], name: str) -> str:
 
 def _prefix(modeling: Module) -> str:
     """What the names of the models begin with, said by the abstract one: "QualityGateLlama"."""
-    return next(name for name in modeling.exported if name.endswith("PreTrainedModel")).removesuffix("PreTrainedModel")
+    return modeling.abstract.removesuffix(ABSTRACT)
 
 
 def _configs(configuration: Module) -> dict[str, ConfigFacts]:
@@ -91,7 +87,7 @@ def _config(module: Module, name: str) -> ConfigFacts:
 
 
 def _models(modeling: Module, package: str) -> tuple[ModelClass, ...]:
-    names = [name for name in modeling.exported if name in modeling.classes and not name.endswith("PreTrainedModel")]
+    names = [name for name in modeling.exported if name in modeling.classes and not name.endswith(ABSTRACT)]
     models = tuple(_model(modeling, name) for name in names if _role(name))
     if not models:
         raise LookupError(f"modeling_{package}.py exports no model: {', '.join(modeling.exported) or 'nothing'}")
@@ -121,60 +117,3 @@ def _text_model(
     if not plain:
         raise LookupError(f"modeling_{package}.py exports no base model that configuration_{package}.py configures")
     return plain[-1]
-
-
-def _abilities(
-    modeling: Module, configs: Mapping[str, ConfigFacts], text: ConfigFacts, models: tuple[ModelClass, ...]
-) -> Abilities:
-    abstract = _prefix(modeling) + "PreTrainedModel"
-
-    def says(attribute: str) -> bool:
-        return says_true(modeling.attribute(abstract, attribute))
-
-    recorded = strings(modeling.attribute(abstract, "_can_record_outputs"))
-    heads = [each for each in models if each.role == "ForCausalLM"]
-    return Abilities(
-        sdpa=says("_supports_sdpa"),
-        flash=says("_supports_flash_attn"),
-        flex=says("_supports_flex_attn"),
-        full_graph=says("_can_compile_fullgraph"),
-        records_outputs="capture_outputs" in modeling.names and "hidden_states" in recorded,
-        has_experts=any(field in text.fields for field in EXPERTS)
-        or any(name.endswith("Experts") for name in modeling.classes),
-        has_fused_experts="use_experts_implementation" in modeling.names,
-        has_router_loss={"router_aux_loss_coef", "load_balancing_loss_func"} <= modeling.names
-        and not any(text.fields[name].default == "False" for name in EXPERTS_WANTED if name in text.fields),
-        has_sliding_window=any(field in text.fields for field in SLIDING),
-        has_recurrent_state=any(mark in name for mark in RECURRENT for name in modeling.classes)
-        or any(field in text.fields for field in RECURRENT_FIELDS)
-        or any(says_true(modeling.attribute(each.name, "_is_stateful")) for each in heads),
-        has_sinks="sinks" in modeling.names,
-        has_images=any("vision_config" in each.sub_configs for each in configs.values()),
-        ties_embeddings="tie_word_embeddings" in text.fields and any(each.tied_weights for each in models),
-        checkpoints_gradients=says("supports_gradient_checkpointing"),
-        returns_router_logits=_returns("router_logits", modeling, heads),
-        returns_cache=_returns("past_key_values", modeling, heads),
-        shifts_labels=not any(_takes_labels_as_they_are(modeling.classes[each.name]) for each in heads),
-        counts_padding="alibi" not in modeling.names and not any("position_ids" in each.arguments for each in heads),
-        names_whole_layers=any(strings(members(each).get("_no_split_modules")) for each in modeling.classes.values()),
-    )
-
-
-def _returns(field: str, modeling: Module, heads: Sequence[ModelClass]) -> bool:
-    """Whether the language model hands `field=` on to an output."""
-    calls = [
-        node
-        for model in heads
-        for node in ast.walk(modeling.classes[model.name])
-        if isinstance(node, ast.Call) and base_name(node.func).rpartition("Output")[1]
-    ]
-    return any(word.arg == field for call in calls for word in call.keywords)
-
-
-def _takes_labels_as_they_are(head: ast.ClassDef) -> bool:
-    """Whether a `forward` works out the cross entropy of `labels` by itself, and cuts neither end off: `labels[..., 1:]`."""
-    forward = method(head, "forward")
-    nodes = list(ast.walk(forward)) if forward else []
-    called = {base_name(node.func) for node in nodes if isinstance(node, ast.Call)}
-    cut = any(isinstance(node, ast.Subscript) and ast.unparse(node.value) == "labels" for node in nodes)
-    return bool(called & {"CrossEntropyLoss", "cross_entropy"}) and not cut

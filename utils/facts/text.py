@@ -5,15 +5,27 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+
+ABSTRACT = "PreTrainedModel"  # how the name of that class ends
 
 
 @dataclass(frozen=True)
 class Module:
-    """A file's classes and exported names."""
+    """A file's definitions and exported names."""
 
-    classes: Mapping[str, ast.ClassDef]
+    definitions: Mapping[str, ast.stmt]  # classes, functions and what is assigned, outside of any of them
     exported: tuple[str, ...]
-    names: frozenset[str]  # every name and attribute that the file mentions
+
+    @cached_property
+    def classes(self) -> dict[str, ast.ClassDef]:
+        return {name: node for name, node in self.definitions.items() if isinstance(node, ast.ClassDef)}
+
+    @property
+    def abstract(self) -> str:
+        """The class that all models of the file inherit from."""
+        return next(name for name in self.exported if name.endswith(ABSTRACT))
 
     def lineage(self, name: str) -> Iterator[ast.ClassDef]:
         """A class and those of its bases that the file defines, nearest first."""
@@ -38,17 +50,35 @@ class Module:
                     return ast.unparse(statement.annotation).strip("'\"")
         return ""
 
-    def arguments(self, name: str, function: str) -> tuple[str, ...]:
-        """What the method of a class, or of the nearest base that has it, takes beside `self` and `**kwargs`."""
+    def method(self, name: str, function: str) -> ast.FunctionDef | None:
+        """The method of a class, or of the nearest base of this file that has it."""
         found = (method(each, function) for each in self.lineage(name))
-        own = next((each.args for each in found if each), None)
-        return tuple(each.arg for each in (*own.posonlyargs, *own.args, *own.kwonlyargs)[1:]) if own else ()
+        return next((each for each in found if each), None)
+
+    def arguments(self, name: str, function: str) -> tuple[str, ...]:
+        """What that method takes beside `self` and `**kwargs`."""
+        found = self.method(name, function)
+        return tuple(each.arg for each in parameters(found)) if found else ()
+
+    def reached(self, name: str) -> list[ast.stmt]:
+        """A definition and all that it refers to, directly or not, nearest first.
+
+        What only an abstract model refers to is left out: it initialises the weights of all models of a file.
+        """
+        waiting, found = [name], dict[str, ast.stmt]()
+        while waiting:
+            current = waiting.pop(0)
+            node = self.definitions.get(current)
+            if node is None or current in found or current.endswith(ABSTRACT):
+                continue
+            found[current] = node
+            waiting += [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+        return list(found.values())
 
 
 def read_module(text: str) -> Module:
     """Raises SyntaxError where the text is no Python."""
     tree = ast.parse(text)
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     exported = next(
         (
             node.value
@@ -57,9 +87,13 @@ def read_module(text: str) -> Module:
         ),
         None,
     )
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    return Module(classes, strings(exported), frozenset(names))
+    return Module({name: node for node in tree.body for name in _defined(node)}, strings(exported))
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    return [ast.unparse(each) for each in node.targets] if isinstance(node, ast.Assign) else []
 
 
 def base_name(base: ast.expr) -> str:
@@ -80,6 +114,17 @@ def members(node: ast.ClassDef) -> dict[str, ast.expr]:
 
 def method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
     return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
+
+
+def parameters(function: ast.FunctionDef) -> tuple[ast.arg, ...]:
+    """What a method takes beside `self` and `**kwargs`."""
+    own = function.args
+    return (*own.posonlyargs, *own.args, *own.kwonlyargs)[1:]
+
+
+def decorators(node: ast.ClassDef | ast.FunctionDef) -> list[str]:
+    """The names of decorators, called or not: `@nn.once` and `@once(x)` are both "once"."""
+    return [base_name(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
 
 
 def says_true(value: ast.expr | None) -> bool:
