@@ -10,12 +10,15 @@ from pathlib import Path
 from testgen.render import Flavour
 
 
+ALL = "all"  # instead of a model's name
+_SHORTEST_REASON = 10  # letters
 PROJECT = Path(__file__).resolve().parents[2]
 _EXAMPLES = """\
 examples:
   %(prog)s --model llama                                generated/quality_gate_llama/ -> tests/models/
   %(prog)s --all --check                                are the suites what the templates say?
   %(prog)s --all --manifest                             also list, beside each suite, what pytest collects in it
+  %(prog)s --model llama --manifest --allow-fewer llama="no cache since 6.0"    where tests have to go
   %(prog)s --model llama --matrix                       run suites, and write docs/test_matrix.md
   %(prog)s --model llama --flavour upstream --stdout    the test file of a pull request to transformers
 
@@ -42,9 +45,13 @@ def _rules(args: argparse.Namespace) -> tuple[tuple[bool, str], ...]:
             "--check writes and prints no files: leave out --stdout, --force",
         ),
         (args.stdout and args.force, "--force is for writing, and nothing is written"),
+        (
+            bool(args.allow_fewer) and args.stdout,
+            "--allow-fewer is for writing and comparing suites: leave out --stdout",
+        ),
         (args.manifest and args.stdout, "--manifest lists what lies on disk: leave out --stdout"),
         (
-            args.matrix and (args.check or args.stdout or args.force or args.manifest),
+            args.matrix and (args.check or args.stdout or args.force or args.manifest or bool(args.allow_fewer)),
             "--matrix runs the suites that are there: leave out what is about writing them",
         ),
         (
@@ -52,6 +59,14 @@ def _rules(args: argparse.Namespace) -> tuple[tuple[bool, str], ...]:
             "the upstream flavour runs in a checkout of transformers, not here: add --stdout",
         ),
     )
+
+
+def _permission(text: str) -> tuple[str, str]:
+    """ "llama=it has no cache any more" -> ("llama", "it has no cache any more")."""
+    name, _, reason = text.partition("=")
+    if not name or len(reason.strip()) < _SHORTEST_REASON:
+        raise argparse.ArgumentTypeError(f'{text!r} gives no model and reason: write NAME="it has no cache any more"')
+    return name, reason.strip()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stdout", action="store_true", help="write nothing; print the suites")
     parser.add_argument("--force", action="store_true", help="also replace suites that were edited, or are not ours")
     parser.add_argument("--manifest", action="store_true", help="list the tests of each suite in expected_tests.txt")
+    parser.add_argument(
+        "--allow-fewer",
+        action="append",
+        default=[],
+        type=_permission,
+        metavar="NAME=REASON",
+        help="let the suite of a model (or of all) leave out tests that the committed one runs; repeatable",
+    )
     parser.add_argument("--matrix", action="store_true", help="run the suites instead; write docs/test_matrix.md")
     parser.add_argument(
         "--flavour",

@@ -15,7 +15,7 @@ from converter.library import shown
 from converter.outputs import write_all
 from converter.report import DIFFERENT, FRESH, Mode, Report, count_identical, texts, unified_diff
 from converter.tools import check_ruff
-from testgen.arguments import PROJECT, parse
+from testgen.arguments import ALL, PROJECT, parse
 from testgen.manifest import NAME, manifests, stale, write
 from testgen.matrix import matrix
 from testgen.stock import collect, run
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
         if args.matrix:
             return _run(folders, args.jobs, page)
         check_ruff()
-        outcomes = suites(models, args.generated, args.output, args.flavour)
+        allowed = None if report.mode is Mode.PRINT else _allowed(args, models)
+        outcomes = suites(models, args.generated, args.output, args.flavour, allowed)
         if report.mode is Mode.WRITE:
             outcomes = write_all(outcomes, {}, args.force)
         _tell(report, outcomes)
@@ -47,6 +48,14 @@ def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
     except ConversionError as error:
         return report.refuse(error.diagnostics)
     return report.status
+
+
+def _allowed(args: argparse.Namespace, models: Sequence[str]) -> dict[str, str]:
+    """Model -> why its suite may run fewer tests. Raises ConversionError (`unknown-model`) for a name that means none."""
+    reasons = {name: reason for name, reason in args.allow_fewer if name != ALL}
+    wanted_models(reasons, args.generated)
+    everywhere = dict.fromkeys(models, next((reason for name, reason in args.allow_fewer if name == ALL), ""))
+    return everywhere | {name.removeprefix(PREFIX): reason for name, reason in reasons.items()}
 
 
 def _mode(args: argparse.Namespace) -> Mode:

@@ -27,9 +27,15 @@ def manifests(rows: Iterable[Row]) -> dict[str, str]:
     return {suite: manifest(some) for suite, some in groupby(ordered, key=lambda each: each.suite)}
 
 
+def running(text: str) -> dict[str, int]:
+    """The tests that a manifest says are run, not skipped: each with its line, counted from 1."""
+    lines = enumerate(text.splitlines(), 1)
+    return {line: number for number, line in lines if line and SKIPPED not in line and not line.startswith("#")}
+
+
 def stale(texts: dict[str, str], folder: Path) -> list[str]:
     """The suites whose manifest in `folder`/<suite>/ says something else, sorted."""
-    return sorted(suite for suite, text in texts.items() if _read(folder / suite / NAME) != text)
+    return sorted(suite for suite, text in texts.items() if read(folder / suite) != text)
 
 
 def write(texts: dict[str, str], folder: Path) -> list[str]:
@@ -40,5 +46,7 @@ def write(texts: dict[str, str], folder: Path) -> list[str]:
     return changed
 
 
-def _read(path: Path) -> str:
+def read(suite: Path) -> str:
+    """The text of the manifest in a suite's folder; "" where there is none."""
+    path = suite / NAME
     return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -40,12 +40,12 @@ def render_tests(models: Sequence[tuple[ModelFacts, Mapping[str, str]]]) -> list
     Args:
         models: facts of a generated package, and the texts of its files by name.
     """
-    drafts = [_draft(facts) for facts, _ in models]
-    texts = {suite_path(facts): draft for (facts, _), draft in zip(models, drafts) if isinstance(draft, str)}
+    drafts = [draft(facts) for facts, _ in models]
+    texts = {suite_path(facts): text for (facts, _), text in zip(models, drafts) if isinstance(text, str)}
     styled = style(texts, CONFIG)
     return [
-        draft if isinstance(draft, ConversionError) else _sealed(facts, styled)
-        for (facts, _), draft in zip(models, drafts)
+        text if isinstance(text, ConversionError) else _sealed(facts, styled)
+        for (facts, _), text in zip(models, drafts)
     ]
 
 
@@ -65,8 +65,8 @@ def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = 
     return rendered
 
 
-def _draft(facts: ModelFacts) -> str | ConversionError:
-    """The unformatted text."""
+def draft(facts: ModelFacts) -> str | ConversionError:
+    """The unformatted text of a model's test file, or what is wrong with it."""
     try:
         text = render(TEMPLATE, banner=_banner(facts), **local_values(facts))
         return mark_skips(text, peculiarities(facts.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from converter.jobs import Job, Outcome, refused
 from converter.library import digest, shown
 from converter.outputs import survey
 from converter.values import Layout, Target
+from testgen.fewer import fewer_tests
 from testgen.local import ORIGIN
+from testgen.manifest import NAME, read
 from testgen.render import Flavour, render_test, render_tests, suite_path
 
 
@@ -37,8 +39,18 @@ def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
     return sorted(set(wanted)) or known
 
 
-def suites(names: Iterable[str], generated: Path, tests: Path, flavour: Flavour = Flavour.LOCAL) -> list[Outcome]:
-    """What is rendered for each model, compared with what lies in its folder under `tests`."""
+def suites(
+    names: Iterable[str],
+    generated: Path,
+    tests: Path,
+    flavour: Flavour = Flavour.LOCAL,
+    allowed: Mapping[str, str] | None = None,
+) -> list[Outcome]:
+    """What is rendered for each model, compared with what lies in its folder under `tests`.
+
+    A suite that would not run a test that the committed one ran is refused (`fewer-tests`), but for the models that
+    `allowed` has a reason for: they are warned about. Without `allowed` nobody looks.
+    """
     outcomes: dict[str, Outcome] = {}
     found: dict[str, tuple[ModelFacts, dict[str, str]]] = {}
     for name in names:
@@ -52,7 +64,8 @@ def suites(names: Iterable[str], generated: Path, tests: Path, flavour: Flavour 
             outcomes[name] = refused(Outcome(job, {}), [_problem("no-facts", job.delta, str(error), fix)])
     rendered = _rendered(list(found.values()), flavour)
     for name, text in zip(found, rendered, strict=True):
-        outcomes[name] = _outcome(outcomes[name], found[name][0], text)
+        outcome = _outcome(outcomes[name], found[name][0], text)
+        outcomes[name] = outcome if allowed is None else _guarded(outcome, found[name][0], allowed.get(name, ""))
     return list(outcomes.values())
 
 
@@ -72,6 +85,18 @@ def _outcome(bare: Outcome, facts: ModelFacts, text: str | ConversionError) -> O
         return refused(bare, text.diagnostics)
     file = Path(suite_path(facts)).name
     return replace(bare, states=survey(bare.job, {file: digest(text.encode())}), texts={file: text})
+
+
+def _guarded(outcome: Outcome, facts: ModelFacts, reason: str) -> Outcome:
+    """The outcome, refused where tests that were run would not be, for no reason."""
+    committed = read(outcome.job.folder)
+    for text in outcome.texts.values() if committed else ():
+        fewer = fewer_tests(facts, text, committed, shown(outcome.job.folder / NAME))
+        if fewer and not reason:
+            return refused(outcome, fewer)
+        told = tuple(replace(each, message=f"{each.message}; allowed: {reason}") for each in fewer)
+        outcome = replace(outcome, warnings=(*outcome.warnings, *told))
+    return outcome
 
 
 def _job(name: str, generated: Path, tests: Path) -> Job:
