@@ -16,8 +16,10 @@ from converter.scan import map_prose
 from converter.scope import Scope
 
 
-def check_outputs(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
+def check_outputs(scope: Scope, drafts: Mapping[str, Draft], in_tree: bool) -> Iterator[Finding]:
     """Everything that only shows once the classes are merged and the files planned."""
+    if in_tree:
+        yield from _check_lost(scope, drafts)
     for name, pair in scope.pairs.items():
         delta, theirs, base = pair.delta, pair.parent, pair.parent_name
         yield from _check_stubs(scope, delta, theirs, base)
@@ -133,6 +135,18 @@ def _check_conflicts(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Find
             fix = f"define or import `{name}` in this file, so that all classes mean the same"
             node = scope.delta.definitions[class_name].node
             yield place_of(scope.delta, node, "conflicting-definition", message, fix, Level.SILENT)
+
+
+def _check_lost(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
+    """What only transformers' own converter leaves out."""
+    for draft in drafts.values():
+        for name, class_name in sorted(draft.lost.items()):
+            message = (
+                f"transformers' own converter loses `{name}`: `{class_name}` has it in a decorator's arguments alone"
+            )
+            fix = f"define `{name}` in this file, or use it in a body too"
+            node = scope.delta.definitions[class_name].node
+            yield place_of(scope.delta, node, "reference-loses", message, fix, Level.WARNING)
 
 
 def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:

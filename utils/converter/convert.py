@@ -26,8 +26,10 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     parents = find_parents(index, model, load, table)
     warnings = settle(by_place(check_delta(index, parents, table, load)), target.strict)
     scope = Scope(index, parents, model, table)
-    drafts = plan_files(scope)
-    warnings += settle(by_place(check_outputs(scope, drafts)), target.strict)
+    # Inside a tree, files are what the reference makes of them, unless nothing doubtful is to pass.
+    in_tree = target.layout is Layout.TREE
+    drafts = plan_files(scope, as_reference=in_tree and not target.strict)
+    warnings += settle(by_place(check_outputs(scope, drafts, in_tree)), target.strict)
     exported = exported_names(index.definitions["__all__"]) or []
     files = {
         f"{kind}_{target.model}.py": emit_file(

@@ -39,7 +39,7 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
         item.binds for source in sources for each in source if isinstance(each, Guard) for item in each.items
     }
     siblings = sibling_imports(drafts, draft, target.model, used - guarded_names)
-    provided = draft.body.keys() | {item.binds for line in siblings for item in line.items}
+    provided = draft.body.keys() | draft.lost.keys() | {item.binds for line in siblings for item in line.items}
     plain, guards = choose_imports(sources, body, used, provided)
     plain += siblings
     if kind in OPTIONAL_TORCH:

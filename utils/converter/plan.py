@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ast
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from converter.import_time import sort_for_import
 from converter.merge import deprecations_of
 from converter.parents import Parent
 from converter.scan import is_definition, local_functions, mentions
@@ -22,10 +25,11 @@ class Draft:
     body: dict[str, str] = field(default_factory=dict)  # definition -> its text, in the order of the file
     origins: dict[str, Parent | None] = field(default_factory=dict)  # definition -> where it is from
     conflicts: dict[str, tuple[str, Parent]] = field(default_factory=dict)  # definition -> a class that meant another
+    lost: dict[str, str] = field(default_factory=dict)  # constant that the reference loses -> a class that needs it
 
 
-def plan_files(scope: Scope) -> Mapping[str, Draft]:
-    """All output files of a delta, by kind."""
+def plan_files(scope: Scope, as_reference: bool = False) -> Mapping[str, Draft]:
+    """All output files of a delta, by kind; `as_reference` leaves out what the reference loses."""
     drafts: dict[str, Draft] = {}
     for name in dict.fromkeys(name for each in scope.delta.of_kind("class") for name in each.names):
         kind = scope.kind(name)
@@ -36,11 +40,14 @@ def plan_files(scope: Scope) -> Mapping[str, Draft]:
         needed = mentions(text) - {name}
         if parent:
             _note_conflicts(scope, draft, parent, name, needed)
+            lost = needed & _lost(scope, parent, text)
+            draft.lost |= dict.fromkeys(lost, name)
+            needed = needed - lost if as_reference else needed
         place(scope, draft, parent, needed)
         draft.body[name] = text
     for draft in drafts.values():
         first = {name: draft.body[name] for name in _FIRST if name in draft.body}
-        draft.body = first | draft.body
+        draft.body = sort_for_import(first | draft.body, draft.lost if as_reference else ())
     _split_deprecations(scope, drafts)
     if "image_processing" in drafts and "image_processing_pil" in drafts:
         copy_definitions(drafts["image_processing"], drafts["image_processing_pil"])
@@ -50,7 +57,8 @@ def plan_files(scope: Scope) -> Mapping[str, Draft]:
 def place(scope: Scope, draft: Draft, parent: Parent | None, needed: Iterable[str]) -> None:
     """Put into `draft` whatever the `needed` names mean: class by class, each below its own needs; then the rest."""
     names = closure(scope, parent, needed, draft.kind)
-    classes = [name for name in in_order(scope, parent, names) if scope.is_class(name, parent)]
+    own = {name for name in names if parent and name in parent.names and scope.is_class(name, parent)}
+    classes = in_order(scope, parent, own)
     for name in classes:
         direct = closure(scope, parent, scope.uses(name, parent), draft.kind, through_classes=False)
         _put(scope, draft, parent, direct - {name})
@@ -59,14 +67,32 @@ def place(scope: Scope, draft: Draft, parent: Parent | None, needed: Iterable[st
 
 
 def _put(scope: Scope, draft: Draft, parent: Parent | None, names: Iterable[str]) -> None:
-    for name in in_order(scope, parent, names):
-        if name in draft.body:
-            continue
+    for name in in_order(scope, parent, [name for name in names if name not in draft.body]):
         source = scope.origin(name, parent)
         together = {each for each in scope.bound_with(name, parent) if draft.origins.get(each, parent) is source}
         # `a, b = 1, 2` defines two names but is one statement
         draft.body[name] = "" if draft.body.keys() & together else scope.text(name, parent)
         draft.origins[name] = source
+
+
+def _lost(scope: Scope, parent: Parent, text: str) -> set[str]:
+    """The constants imported by name that the reference does not carry: a class has them in decorators' arguments alone.
+
+    Those of the parent's own file come along with it.
+    """
+    constants = scope.imported_constants - parent.names.keys()
+    if not any(name in text for name in constants):
+        return set()
+    tree = ast.parse(text)
+    decorators = [one for node in ast.walk(tree) for one in getattr(node, "decorator_list", ())]
+    calls = [one for one in decorators if isinstance(one, ast.Call)]
+    inside = Counter(_names(part for one in calls for part in (*one.args, *one.keywords)))
+    everywhere = Counter(_names([tree]))
+    return {name for name in constants if name in inside and inside[name] == everywhere[name]}
+
+
+def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    return (each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name))
 
 
 def _note_conflicts(scope: Scope, draft: Draft, parent: Parent, class_name: str, needed: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,17 +36,38 @@ class Scope:
     def imported_functions(self) -> Mapping[str, Parent]:
         """Functions and assignments imported by name, and what those need, under their new names."""
         found: dict[str, Parent] = {}
+        for needed, parent in self._brought:
+            found.setdefault(needed, parent)
+        return found
+
+    @cached_property
+    def imported_constants(self) -> frozenset[str]:
+        """The assignments imported by name, under their new names."""
+        found = ((self.parents[module], name) for name, module in self.imported.items())
+        renamed = ((parent, parent.rename.word(name)) for parent, name in found)
+        return frozenset(
+            name for parent, name in renamed if name in parent.names and parent.definition(name).kind == "assignment"
+        )
+
+    @cached_property
+    def homes(self) -> Mapping[str, Parent]:
+        """The same names -> the last file that brings each, which is where the reference looks for its place."""
+        return dict(self._brought)
+
+    @cached_property
+    def _brought(self) -> Sequence[tuple[str, Parent]]:
+        found: dict[tuple[str, str], Parent] = {}
         for name, module in self.imported.items():
             parent = self.parents[module]
             asked = parent.rename.word(name)
             pending = [] if parent.is_class(asked) else [asked]
             while pending:
                 needed = pending.pop()
-                if needed in found or needed not in parent.names or needed in self.classes:
+                if (needed, module) in found or needed not in parent.names or needed in self.classes:
                     continue
-                found[needed] = parent
+                found[needed, module] = parent
                 pending += sorted(parent.mentions(needed) & parent.names.keys())
-        return found
+        return [(name, parent) for (name, _), parent in found.items()]
 
     @cached_property
     def classes(self) -> frozenset[str]:
@@ -138,16 +159,14 @@ class Scope:
             return frozenset(self.delta.definitions[name].names) - {name}
         return frozenset(map(source.rename.word, source.definition(name).names)) - {name}
 
-    def position(self, name: str, parent: Parent | None) -> tuple[int, int, int]:
+    def position(self, name: str, parent: Parent | None) -> tuple[int, int]:
         """Sorting key: what the parent's file has, in its order; then what other files have; then the delta's own."""
         source = self.origin(name, parent)
         if source is None:
-            return 2, 0, self.delta.definitions[name].order
+            return 2, self.delta.definitions[name].order
         if parent:
-            return (0, 0, parent.definition(name).order) if name in parent.names else (1, 0, 0)
-        files = list(dict.fromkeys(self.imported_functions.values()))
-        number, first = next((i, file) for i, file in enumerate(files) if name in file.names)
-        return 1, number, first.definition(name).order
+            return (0, parent.definition(name).order) if name in parent.names else (1, 0)
+        return 1, self.homes[name].definition(name).order
 
     def kind(self, class_name: str) -> str:
         """The kind of output file that a class belongs to."""
@@ -193,7 +212,20 @@ def closure(
     return found
 
 
-def in_order(scope: Scope, parent: Parent | None, names: Iterable[str]) -> Iterator[str]:
-    """Names by position. Ties, which only names have that the parent's file lacks, come in reverse alphabetical order,
-    as in the reference."""
-    yield from sorted(sorted(names, reverse=True), key=lambda name: scope.position(name, parent))
+def in_order(scope: Scope, parent: Parent | None, names: Collection[str]) -> list[str]:
+    """Names by position, as the reference has them.
+
+    Names that the parent's file lacks come in reverse alphabetical order. Without a parent, names of one file stand
+    together: the file of the alphabetically first of them leads.
+    """
+    ranks: dict[str, int] = {}
+    if parent is None:
+        files = dict.fromkeys(scope.homes[name] for name in sorted(names) if scope.origin(name, None))
+        places = {id(file): rank for rank, file in enumerate(files)}
+        ranks = {name: places[id(scope.homes[name])] for name in names if scope.origin(name, None)}
+
+    def key(name: str) -> tuple[int, int, int]:
+        group, place = scope.position(name, parent)
+        return group, ranks.get(name, 0), place
+
+    return sorted(sorted(names, reverse=True), key=key)

@@ -44,15 +44,17 @@ def merge_method(parent_text: str, delta_text: str, bases: Sequence[str], carrie
     holds what earlier methods of the class have assigned (see `unroll_super`).
     """
     parent, delta = take_method_apart(parent_text), take_method_apart(delta_text)
-    merged = MethodParts(
+    woven = unroll_super(delta.name, parent.body, delta.body, carried)
+    theirs = set(map(id, parent.body))
+    calls = explicit_calls(bases)
+    return MethodParts(
         name=delta.name,
         decorators=merge_decorators(parent.decorators, delta.decorators),
         header=merge_headers(parent.header, delta.header),
         docstring=delta.docstring or parent.docstring,
-        body=tuple(unroll_super(delta.name, parent.body, delta.body, carried)),
+        body=tuple(each if id(each) in theirs else _with_super_call(each, calls) for each in woven),
         footer=delta.footer,
-    )
-    return _with_super_calls(merged, bases).render()
+    ).render()
 
 
 def clean_method(text: str, bases: Sequence[str]) -> str:
@@ -64,7 +66,11 @@ def clean_method(text: str, bases: Sequence[str]) -> str:
 
 def _with_super_calls(method: MethodParts, bases: Sequence[str]) -> MethodParts:
     calls = explicit_calls(bases)
-    return replace(method, body=tuple(replace(each, text=call_super(each.text, calls)) for each in method.body))
+    return replace(method, body=tuple(_with_super_call(each, calls) for each in method.body))
+
+
+def _with_super_call(statement: Statement, calls: re.Pattern[str]) -> Statement:
+    return replace(statement, text=call_super(statement.text, calls))
 
 
 def take_method_apart(text: str) -> MethodParts:

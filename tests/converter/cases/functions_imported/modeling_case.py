@@ -4,11 +4,6 @@
 #             the file from the modular. If any change should be done, please apply the change to the
 #                          modular_case.py file directly. One of our CI enforces this.
 #                🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨
-BASE = 2
-
-
-class CaseTable:
-    base = BASE
 
 
 def rounded(x):
@@ -17,6 +12,13 @@ def rounded(x):
 
 def scaled(x):
     return rounded(x) * CaseTable.base
+
+
+BASE = 2
+
+
+class CaseTable:
+    base = BASE
 
 
 class CaseModel:

@@ -4,15 +4,15 @@
 #             the file from the modular. If any change should be done, please apply the change to the
 #                          modular_case.py file directly. One of our CI enforces this.
 #                🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨🚨
-def beta(x):
-    return x
-
-
 def gamma(x):
     return x
 
 
 def alpha(x):
+    return x
+
+
+def beta(x):
     return x
 
 

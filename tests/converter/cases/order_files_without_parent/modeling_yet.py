@@ -1,0 +1,6 @@
+def second(x):
+    return x
+
+
+def apply(x):
+    return second(x)
