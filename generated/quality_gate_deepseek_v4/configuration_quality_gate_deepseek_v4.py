@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 0edded9a0ef69c5dfedcc23b3d8c8c90361450790420e0caf54b7639c2241efe
+# Seal: sha256 49a2e482b9d9d5eabe7426222e4e2be784ea4bf89a90422c67b08d3ed95938ff
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -330,7 +330,7 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
         legacy_compress_rate_hca = kwargs.pop("compress_rate_hca", None)
         legacy_num_hash_layers = kwargs.pop("num_hash_layers", None)
         legacy_qk_rope_head_dim = kwargs.pop("qk_rope_head_dim", None)
-        super().__post_init__(**kwargs)
+        PreTrainedConfig.__post_init__(self, **kwargs)
         n = self.num_hidden_layers
 
         # V4.1 ships `expert_dtype` in the quantization config, so V4's moves there too

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 f99bef052c9ca7045d05fea4285bd94b1b51e6b6c59be161d5db6f87eac90787
+# Seal: sha256 7e92b72e693d8fca6a7ab973466a7fb9192b8afc947f6977789378086e97e410
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -654,23 +654,6 @@ class QualityGateErnie4_5_MoeRotaryEmbedding(nn.Module):
         return cos, sin
 
 
-class QualityGateErnie4_5_MoeIdle(torch.autograd.Function):
-    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
-
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
-    the state that a weight has only once it got one.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(*weights)
-        return hidden_states.view_as(hidden_states)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
-
-
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -964,6 +947,23 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateErnie4_5_MoeIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granite.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite`.
-# Seal: sha256 fe9e8040cfa1f1a6f4812d1ff09be46667d6e929f00822012389d013be27de7c
+# Seal: sha256 bf7a23c58efd77798c30a2fab1816085f3bd966b63e1383ed5c7bf117d46dc36
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -522,23 +522,6 @@ class QualityGateGraniteRotaryEmbedding(nn.Module):
         return cos.to(dtype=x.dtype), sin.to(dtype=x.dtype)
 
 
-class QualityGateGraniteIdle(torch.autograd.Function):
-    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
-
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
-    the state that a weight has only once it got one.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(*weights)
-        return hidden_states.view_as(hidden_states)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
-
-
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -832,6 +815,23 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateGraniteIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 7eb5df978671b4397a1341dee050ca6b44ad0c301407bccb3186ba53d1ca98c6
+# Seal: sha256 00f5aebc4372a0bedeb276c7b654e10a8ee8794e386ac5be6f6e5a465ff12ce0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -549,23 +549,6 @@ class QualityGateHunYuanDenseV1RotaryEmbedding(nn.Module):
         return inv_freq, attention_factor
 
 
-class QualityGateHunYuanDenseV1Idle(torch.autograd.Function):
-    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
-
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
-    the state that a weight has only once it got one.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(*weights)
-        return hidden_states.view_as(hidden_states)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
-
-
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -859,6 +842,23 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateHunYuanDenseV1Idle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
-# Seal: sha256 329ba98195459044fc91eb86ff9db791926575745a9d682d9fa0dbfe2cb0c1cc
+# Seal: sha256 21300b3b82bda419fbb7d7e29a97939bbe9c8646c9e8b12180ed9098be1a5dab
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -625,23 +625,6 @@ class QualityGateMellumPreTrainedModel(PreTrainedModel):
         super().__init__(config, *inputs, **kwargs)
 
 
-class QualityGateMellumIdle(torch.autograd.Function):
-    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
-
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
-    the state that a weight has only once it got one.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(*weights)
-        return hidden_states.view_as(hidden_states)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
-
-
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -935,6 +918,23 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateMellumIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments

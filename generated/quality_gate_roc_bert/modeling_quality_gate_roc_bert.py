@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
-# Seal: sha256 48a70d5bb8bd27d8ffb5f5d19ea35cf3eef4308d93d46c66c31b53662941cdf6
+# Seal: sha256 2fd486ea0273732523e33d76997ff71d9d4cb83301e18de3493be1bfc8554629
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -810,23 +810,6 @@ class QualityGateRoCBertPooler(nn.Module):
         return pooled_output
 
 
-class QualityGateRoCBertIdle(torch.autograd.Function):
-    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
-
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
-    the state that a weight has only once it got one.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(*weights)
-        return hidden_states.view_as(hidden_states)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
-
-
 def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
@@ -1120,6 +1103,23 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateRoCBertIdle(torch.autograd.Function):
+    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
+
+    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
+    the state that a weight has only once it got one.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(*weights)
+        return hidden_states.view_as(hidden_states)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from facts.peculiar import described_bases
 from facts.project import facts_of
 from facts.tiny import TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
 
@@ -26,7 +27,7 @@ def emptied(value: object) -> None:
         value.clear()
 
 
-@pytest.mark.parametrize("base", PARTICULAR)
+@pytest.mark.parametrize("base", described_bases())
 def test_what_is_done_to_the_values_changes_none_of_the_next_call(base: str) -> None:
     before = repr(tiny_fields(TINY, base))
     emptied(tiny_fields(TINY, base))
