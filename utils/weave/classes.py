@@ -47,5 +47,10 @@ def annotated_config(module: Module, node: ast.ClassDef) -> str | None:
 
 
 def _class_annotation(node: ast.ClassDef) -> ast.expr | None:
-    annotated = (each for each in node.body if isinstance(each, ast.AnnAssign))
-    return next((each.annotation for each in annotated if ast.unparse(each.target) == "config"), None)
+    """What a class says of itself: `config: BertConfig`, or as older ones do, `config_class = BertConfig`."""
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "config":
+            return each.annotation
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "config_class":
+            return each.value
+    return None
