@@ -44,12 +44,20 @@ def test_what_methods_do_not_take_is_said_by_name() -> None:
         Lack("QualityGateToyLayer.forward", "cache"),
         Lack("QualityGateToyModel.forward", "cache"),
     )
-    remedy = judge("quality_gate_toy", Trial(findings=(ERROR,), lacks=lacks)).findings[0].remedy
+    error = Finding("padded generate", Kind.RAISES, "check (x.py:9)", "ValueError: not without a cache")
+    remedy = judge("quality_gate_toy", Trial(findings=(error,), lacks=lacks)).findings[0].remedy
     assert remedy == (
         "in modular/modular_quality_gate_toy.py, let QualityGateToyLayer.forward, QualityGateToyModel.forward take "
         "`cache`; let QualityGateToyModel.forward accept the old name `past_key_values` by the base's decorator, as the "
         "base does"
     )
+
+
+@pytest.mark.parametrize(("check", "is_named"), [("cached step", True), ("padded generate", False)])
+def test_what_methods_do_not_take_is_said_where_a_finding_speaks_of_it(check: str, is_named: bool) -> None:
+    finding = Finding(check, Kind.DIFFERS, "QualityGateToyModel.forward", "logits differs in 1 of 8 values")
+    trial = Trial(findings=(finding,), lacks=(Lack("QualityGateToyLayer.forward", "cache"),))
+    assert ("QualityGateToyLayer" in judge("quality_gate_toy", trial).findings[0].remedy) is is_named
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,11 @@ def test_a_process_that_dies_is_one_models_own(proofs: dict[str, Proof]) -> None
     assert seen(proofs["granite"]) == {PROCESS: Kind.RAISES}
 
 
+def test_a_model_that_is_too_big_takes_nothing_else_down(proofs: dict[str, Proof]) -> None:
+    assert proofs["smollm3"].verdict is Verdict.REFUSED
+    assert "memory" in proofs["smollm3"].findings[0].what
+
+
 def test_other_gradients_differ(proofs: dict[str, Proof]) -> None:
     assert seen(proofs["starcoder2"]) == {"backward": Kind.DIFFERS}
 

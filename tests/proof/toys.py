@@ -43,6 +43,7 @@ TOYS: Mapping[str, Edit | None] = {
     "starcoder2": Edit(HEAD, f"{HEAD}        logits = logits + (logits - logits.detach())\n"),
     "exaone4": Edit(SCORES, f"{SCORES}            hidden_states = hidden_states * 2\n"),
     "olmo": Edit("self.quality_gate = QualityGateOlmoGate(config)", "self.extra = nn.Linear(2, 2); \\g<0>"),
+    "smollm3": Edit(OUTPUTS, f"        torch.empty(2**36, dtype=torch.uint8)\n{OUTPUTS}"),
     "cohere": None,  # its base accepts an old keyword
     "glm": None,  # its base gives no numbers
 }

@@ -70,8 +70,8 @@ def build_converted(facts: ModelFacts, modules: Modules, model: ModelClass, base
 
 def _config(facts: ModelFacts, configs: ModuleType, model: ModelClass, named: Callable[[str], str] = str) -> Any:
     """A tiny configuration of a model. `named` says what the module calls a configuration of the converted model."""
-    own = facts.configs[model.config]
-    if "vision_config" not in own.sub_configs:
+    own = facts.configs.get(model.config, facts.text_config)
+    if own == facts.text_config or "vision_config" not in own.sub_configs:
         return getattr(configs, named(own.name))(**tiny_fields(own.fields, facts.name))
     text = getattr(configs, named(facts.text_config.name))(**tiny_fields(facts.text_config.fields, facts.name))
     config_class = getattr(configs, named(own.name))

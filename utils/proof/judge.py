@@ -16,7 +16,6 @@ from proof.values import BASE, CONVERSION, IMPORT, PROCESS, Finding, Kind, Lack,
 _VERDICTS = {Kind.WARNS: Verdict.WARNS, Kind.DIFFERS: Verdict.DIFFERS, Kind.RAISES: Verdict.REFUSED}
 _WORST = list(Verdict)
 _STATUS = {Verdict.RIGHT: 0, Verdict.WARNS: 1, Verdict.DIFFERS: 2, Verdict.REFUSED: 2}
-_METHOD = re.compile(r"(\w+)\.(\w+)")
 
 
 def judge(model: str, trial: Trial, kept: bool = False) -> Proof:
@@ -55,14 +54,19 @@ def _remedy(finding: Finding, lacks: Sequence[Lack], model: str) -> str:
         return "run it again, with a smaller --jobs where memory may be short"
     if finding.where == BASE:
         return f"give {delta} a base that is there, or the base tiny sizes that it takes (utils/facts)"
-    if lacks:
+    if any(_concerns(lack, finding) for lack in lacks):
         return f"in {delta}, {_carried_over(lacks)}"
     if finding.check == IMPORT and finding.what.startswith(("ImportError", "ModuleNotFoundError", "NameError")):
         return f"import in {delta} from where the base does"
-    method = _METHOD.search(finding.where)
-    theirs = f"{base_name(method[1])}.{method[2]}" if method else "the base"
+    place = finding.where.split(" ")[0]
+    theirs = base_name(place) if place.replace(".", "").isidentifier() else "the base"
     doing = "say in" if finding.kind is Kind.WARNS else "carry over into"
     return f"{doing} {delta} what {theirs} does in this release"
+
+
+def _concerns(lack: Lack, finding: Finding) -> bool:
+    """Whether a finding speaks of a parameter: "cached step" does of `cache`."""
+    return bool(re.search(rf"\b{re.escape(lack.parameter)}d?\b", f"{finding.check} {finding.what}"))
 
 
 def _carried_over(lacks: Sequence[Lack]) -> str:

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ _SHARED = (
     "torch._dynamo",
 )
 
+# Bytes for one model, which at a tiny size needs one GB: a base that is big by default must not take the machine down.
+_MEMORY = 6 * 2**30
+
 
 def main() -> int:
     """Serve one request; the exit status."""
@@ -49,6 +53,7 @@ def main() -> int:
 
 def _try(generated: Path, trials: Path, name: str) -> None:
     """Try one model, and leave what was found in a file."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     log = os.open(trials / f"{name}.txt", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
