@@ -15,11 +15,24 @@ import pytest
 from bases import HIDDEN, contents, llama_tensors, make_base, make_sharded_base, read_index, refused, write_index
 from checkpoints import gate_checkpoint
 from checkpoints.cli import compare, gate, ungate
+from facts import peculiar
 from safetensors.numpy import load_file, save_file
 
 
 SHARD = "model-00002-of-00003.safetensors"
 INDEX = "model.safetensors.index.json"
+
+
+def test_a_file_of_peculiarities_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = make_base(tmp_path / "base", llama_tensors())
+    (tmp_path / "llama.toml").write_text("[[checkpoint]]\nexperts = []\n")
+    monkeypatch.setattr(peculiar, "FOLDER", tmp_path)
+    assert gate(["--base", str(base), "--output", str(tmp_path / "gated")]) == 2
+    said = capsys.readouterr().err
+    assert "modular/peculiar/llama.toml:2:1: no-reason" in said and "fix: " in said
+    assert not (tmp_path / "gated").exists()
 
 
 def change_config(base: Path, **fields: object) -> None:

@@ -41,7 +41,12 @@ CHANGES = [
     ("mixtral", "has_router_loss", r"aux_loss = load_balancing_loss_func\([^)]*\)", "aux_loss = 0"),
     ("mixtral", "has_router_loss", r"            aux_loss=aux_loss,\n", ""),
     ("mixtral", "returns_router_logits", r"router_logits=outputs\.router_logits", "router_logits=None"),
-    ("qwen3_next", "has_recurrent_state", r"(?<=_is_stateful = )True|(?<=update_)(conv|recurrent)(?=_state\()", "None"),
+    (
+        "qwen3_next",
+        "has_recurrent_state",
+        r"(?<=_is_stateful = )True|(?<=update_)(conv|recurrent)(?=_state\()",
+        "None",
+    ),
     ("llama", "has_recurrent_state", r"past_key_values\.update\(", "past_key_values.update_recurrent_state("),
     ("llama", "has_recurrent_state", r"(class QualityGateLlamaForCausalLM\(.*\n)", r"\1    _is_stateful = True\n"),
     ("gpt_oss", "has_sinks", r"(?<=s_aux)(?==)|(?<=\[\.\.\., :-1)(?=\])", "2"),

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from facts import peculiar
 from facts.project import GENERATED, facts_of
 from test_sdist import archive
 from upstream_suite.overlay import lay_over
@@ -84,6 +85,21 @@ def test_a_package_without_a_test_file_is_told(installed: Path, tmp_path: Path) 
     configuration.write_text(configuration.read_text().replace("checkpoint=", "point="))
     workspace = build(tmp_path / "work", installed, sdist, [(tmp_path / facts.package, facts)])
     assert list(workspace.unwritten) == [facts.package] and "checkpoint" in workspace.unwritten[facts.package]
+
+
+def test_a_test_that_transformers_no_longer_has_is_told(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = "class ModelTesterMixin:\n    def test_models_are_small(self):\n        pass\n"
+    sdist = archive(tmp_path / "any.tar.gz", {"tests/test_modeling_common.py": common})
+    monkeypatch.setattr(peculiar, "FOLDER", tmp_path)
+    for name, unwritten in (("test_models_are_small", []), ("test_model_are_small", ["quality_gate_gemma3"])):
+        entry = f'[[pull_request.skip]]\nwhy = "The base is large, too"\ntests = ["{name}"]\n'
+        (tmp_path / "gemma3.toml").write_text(entry)
+        told = build(tmp_path / "work", installed, sdist, [gemma3()]).unwritten
+        assert list(told) == unwritten
+    assert "gemma3.toml:3:11: stale-peculiarity: `test_model_are_small` is no test" in told["quality_gate_gemma3"]
+    assert "did you mean `test_models_are_small`?" in told["quality_gate_gemma3"]
 
 
 def test_a_folder_of_somebody_else_is_left_alone(installed: Path, tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
+from facts import peculiar
+from facts.entries import PeculiarError
 from facts.peculiar import described_bases, peculiarities
 from facts.project import GENERATED, facts_of, generated_models
 from facts.read import package_files, read_facts
@@ -113,6 +116,24 @@ def test_what_a_base_is_excepted_from_its_gated_model_is_too() -> None:
         text = rendered(name)[1]
         assert re.search(rf'@unittest\.skip\(\s*reason="The base.+"\s*\)\n    def {test}\(self\)', text), (name, test)
     assert ("clvp", "test_gradient_checkpointing_enable_disable") in exempt
+
+
+def test_a_test_file_follows_what_is_peculiar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peculiar, "FOLDER", tmp_path)
+    why = 'why = "it is like that"\n'
+    (tmp_path / "llama.toml").write_text(
+        f"[[pull_request.tiny]]\n{why}fields.num_hidden_layers = 3\n[[pull_request.training]]\n{why}steps = 900\n"
+        f'[[pull_request.skip]]\n{why}tests = ["test_it"]\n'
+        f"[[pull_request.exported]]\n{why}classes.LlamaModel = false\n"
+    )
+    _, text = rendered("llama")
+    assert "        self.num_hidden_layers = 3\n" in text and "    training_overfit_steps = 900  #" in text
+    assert '    @unittest.skip(reason="it is like that")\n    def test_it(self):' in text
+    assert "from transformers.models.llama.modeling_llama import LlamaModel\n" in text
+    for section, entry in (("tiny", "fields.hiden_size = 3"), ("exported", "classes.LlamaModell = true")):
+        (tmp_path / "llama.toml").write_text(f"[[pull_request.{section}]]\n{why}{entry}\n")
+        with pytest.raises(PeculiarError, match="llama.toml:3:.*: stale-peculiarity: .*\n.*did you mean `"):
+            rendered("llama")
 
 
 def test_a_configuration_without_a_checkpoint_is_refused() -> None:
