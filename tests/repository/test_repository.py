@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-CHECKS = ("lint", "fresh", "mutants", "upstream-tests", "test")
+CHECKS = ("lint", "fresh", "mutants", "test-portability", "upstream-tests", "test")
 LARGEST_FILE = 512 * 1024
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 
@@ -119,3 +119,10 @@ def test_test_files_have_names_of_their_own() -> None:
     tests = [path for path in tracked_files() if ROOT / "tests" in path.parents and path.match("test_*.py")]
     names = Counter(path.name for path in tests)
     assert {name: count for name, count in names.items() if count > 1} == {}
+
+
+@pytest.mark.parametrize("target", ["test", "test-all"])
+def test_runs_of_tests_begin_with_the_machine(target: str) -> None:
+    """A report from elsewhere says what it is of."""
+    plan = dry_run(target)
+    assert 0 < plan.index("utils/machine.py") < plan.index("-m pytest")
