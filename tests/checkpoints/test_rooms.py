@@ -20,8 +20,9 @@ UTILS = Path(__file__).parents[2] / "utils"
 PACKAGE = UTILS / "checkpoints"
 LAYERS = (  # lowest first
     ("errors", "casting", "progress"),
-    ("paths", "headers", "hub"),
-    ("forms",),
+    ("paths", "hub"),
+    ("documents", "forms", "gguf_headers"),
+    ("headers",),
     ("layout", "experts"),
     ("architectures", "tensors"),
     ("configs", "writing", "pickles", "ggufs"),

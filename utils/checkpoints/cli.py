@@ -46,9 +46,23 @@ def _guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namesp
     except (CheckpointError, PeculiarError) as error:
         print(error, file=sys.stderr)
         return REFUSED
+    except Exception as error:
+        if args.verbose:
+            raise
+        fix = "run it again with --verbose, and report what it prints"
+        print(
+            CheckpointError(_place(args), f"{type(error).__name__}: {error}", fix, code="internal-error"),
+            file=sys.stderr,
+        )
+        return REFUSED
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
+
+
+def _place(args: argparse.Namespace) -> str:
+    """What a command was run on."""
+    return str(getattr(args, "gated", None) or args.base)
 
 
 def _gate(args: argparse.Namespace) -> int:
@@ -175,4 +189,6 @@ def _ungate_parser() -> argparse.ArgumentParser:
 
 
 def _parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
+    parser = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
+    parser.add_argument("--verbose", action="store_true", help="print the traceback of a fault of this project")
+    return parser

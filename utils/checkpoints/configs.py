@@ -52,7 +52,7 @@ def gated_config(
     config.pop("auto_map", None)  # names code of the base
     text = config
     if architecture.config.is_composite:
-        text = config.setdefault(_TEXT, {})
+        text = config[_TEXT] = config.get(_TEXT) or {}
         text["model_type"] = architecture.facts.text_config.model_type
         text.pop("architectures", None)
     text |= architecture.gate_defaults | fields

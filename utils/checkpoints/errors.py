@@ -29,8 +29,8 @@ _LONGEST = 4000  # characters of a message: names from files can be of any lengt
 
 def _one_line(text: str) -> str:
     """A text that may hold a stranger's names: nothing in it moves a terminal's cursor, and it has an end."""
-    text = "".join(each if each.isprintable() else " " if each.isspace() else ascii(each)[1:-1] for each in text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 80]} ... {text[-60:]}"
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 80]} ... {text[-60:]}"
+    return "".join(each if each.isprintable() else " " if each.isspace() else ascii(each)[1:-1] for each in text)
 
 
 _FIXES = {

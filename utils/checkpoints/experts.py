@@ -23,7 +23,7 @@ from checkpoints.headers import BITS, Tensor
 KEEP, FUSED, SEPARATE = "keep", "fused", "separate"
 # gate, up and down of one expert: Qwen's names and Mixtral's
 _QWEN, _MIXTRAL = ("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2")
-_SEPARATE = re.compile(r"^(.+\.experts)\.(\d+)\.(gate_proj|up_proj|down_proj|w1|w2|w3)\.weight$")
+_SEPARATE = re.compile(r"^(.+\.experts)\.([0-9]{1,9})\.(gate_proj|up_proj|down_proj|w1|w2|w3)\.weight$")
 _FUSED = re.compile(r"^(.+\.experts)\.(gate_up_proj|down_proj)$")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,10 +12,25 @@ from checkpoints.errors import CheckpointError
 from checkpoints.paths import file_inside, is_plain
 
 
-BAD_MANIFEST = "bad-manifest"
+BAD_MANIFEST, BAD_CONFIG = "bad-manifest", "bad-config"
 _SHARD = re.compile(r"[\w.\-]+\.safetensors")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HOWS = ("hard", "symlink", "copy")
+
+_TEXT = "text_config"
+# What a configuration says of how many or how large, and what a gate is drawn with
+_COUNTS = (
+    "num_hidden_layers",
+    "n_layer",
+    "num_layers",
+    "n_layers",
+    "decoder_layers",
+    "hidden_size",
+    "d_model",
+    "n_embd",
+)
+_NUMBERS = ("quality_gate_init_mean", "quality_gate_init_std")
+_MODULES = re.compile(r"(num|n|encoder|decoder)_(\w+_)?(layers?|experts|blocks)")  # of which a model makes so many
 
 Form = Callable[[Any], bool]  # whether a value is what it should be
 
@@ -27,6 +43,30 @@ def is_count(value: Any) -> bool:
 def is_shard_name(value: Any) -> bool:
     """The name of a file of weights, as this project names and links them."""
     return is_plain(value) and bool(_SHARD.fullmatch(value))
+
+
+def check_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Hold the fields of a configuration that are read here to their kinds; they may be missing.
+
+    Raises CheckpointError (`bad-config`).
+    """
+    for part, place in ((config, ""), (config.get(_TEXT), f"{_TEXT}.")):
+        if part is None:
+            continue
+        problem = next(_wrong(part, _CONFIG, place), None)
+        if problem is not None:
+            value = part.get(problem.removeprefix(place)) if isinstance(part, Mapping) else part
+            message = f"`{problem}` is {repr(value)[:200]}"
+            raise CheckpointError(path, message, "fetch the file again, or correct it", code=BAD_CONFIG)
+
+
+def check_promises(path: Path, config: Mapping[str, Any], weights: int) -> None:
+    """Raise CheckpointError (`bad-config`) where a model would be built of more modules than there are weights."""
+    parts = (config, *(part for part in config.values() if isinstance(part, Mapping)))
+    for name, value in ((name, value) for part in parts for name, value in part.items()):
+        if isinstance(value, int) and value > max(weights, 1000) and _MODULES.fullmatch(name):
+            message = f"`{name}` is {value:,}, and there are {weights:,} weights"
+            raise CheckpointError(path, message, "fetch configuration and weights of one model", code=BAD_CONFIG)
 
 
 def check_manifest(folder: Path, path: Path, found: Mapping[str, Any]) -> None:
@@ -112,7 +152,28 @@ def _is_part(value: Any) -> bool:
     return value[2] is None or is_count(value[2])
 
 
+def _or_none(form: Form) -> Form:
+    return lambda value: value is None or form(value)
+
+
+def _is_no_wild_number(value: Any) -> bool:
+    """Other kinds are told about where they are used: some configurations have lists there."""
+    if isinstance(value, bool):
+        return False
+    return not isinstance(value, int | float) or is_count(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value) or isinstance(value, int) and abs(value) < 1 << 63
+
+
 # field -> what it must be, and whether it must be there
+_CONFIG: dict[str, tuple[Form, bool]] = {
+    "architectures": (_or_none(_are_texts), False),
+    "quantization_config": (_or_none(_is_object), False),
+    **dict.fromkeys(_COUNTS, (_is_no_wild_number, False)),
+    **dict.fromkeys(_NUMBERS, (_or_none(_is_finite), False)),
+}
 _MANIFEST: dict[str, tuple[Form, bool]] = {
     **dict.fromkeys(("fingerprint", "method", "model_type", "dtype", "experts"), (_is_text, True)),
     **dict.fromkeys(("base", "gates", "files", "tensors"), (_is_object, True)),

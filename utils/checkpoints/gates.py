@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from checkpoints.layout import CONFIG
 
 MARK = ".quality_gate."
 _GATE = "quality_gate.gate.weight"
-_LAYER = re.compile(r"^(.+)\.(\d+)\.(\w+)\.")
+_LAYER = re.compile(r"^(.+)\.([0-9]{1,9})\.(\w+)\.")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers")
+_DRAWN = 1 << 20  # numbers that are drawn at a time
 _HIDDEN = ("hidden_size", "d_model", "n_embd")
 
 
@@ -49,11 +51,7 @@ def gate_tensors(
         message = f"`{stack}.*` are not the names of the gated model's layers, which begin with `model.`"
         raise CheckpointError(folder, message, "gate the language model, and train the head on it")
     norm = _norm(architecture)
-    for number in sorted(layers):
-        weight = names.get(f"{stack}.{number}.{norm}.weight")
-        if weight is not None and weight.shape != (hidden,):
-            message = f"`{weight.name}` has the shape {list(weight.shape)}, but the gates read {hidden} numbers"
-            raise CheckpointError(folder / CONFIG, message, "fetch configuration and weights of one model")
+    _check_width(folder, names, stack, [f"{stack}.{number}.{norm}.weight" for number in sorted(layers)], hidden)
     if not architecture.facts.every_layer_has_a_gate:
         layers = {number for number in layers if f"{stack}.{number}.{norm}.weight" in names}
     if not layers:
@@ -64,10 +62,32 @@ def gate_tensors(
     return [Tensor(f"{stack}.{number}.{_GATE}", "F32", (1, hidden)) for number in sorted(layers)]
 
 
-def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> list[bytes]:
-    """The bytes of new gates: normal numbers, the same for one seed on every machine and in every numpy."""
+def _check_width(folder: Path, names: Mapping[str, Tensor], stack: str, norms: list[str], hidden: int) -> None:
+    """Raise CheckpointError where layers are not as wide as the gates that they would get."""
+    problem = None
+    for norm in norms:
+        weight = names.get(norm)
+        if weight is not None and weight.shape != (hidden,):
+            problem = f"`{norm}` has the shape {list(weight.shape)}, but the gates read {hidden} numbers"
+            break
+    wide = (weight for name, weight in names.items() if name.startswith(f"{stack}."))
+    if problem is None and not any(hidden in weight.shape and weight.size for weight in wide):
+        problem = f"says that gates read {hidden} numbers, and no weight in `{stack}` has that many"
+    if problem is not None:
+        raise CheckpointError(folder / CONFIG, problem, "fetch configuration and weights of one model")
+
+
+def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> Iterator[Iterator[bytes]]:
+    """The bytes of new gates, one after the other: normal numbers, the same for one seed on every machine and in every
+    numpy, however many are drawn at a time. Each has to be taken before the next."""
     random = np.random.RandomState(seed)  # the one generator whose stream numpy promises never to change
-    return [random.normal(mean, std, tensor.shape).astype("<f4").tobytes() for tensor in tensors]
+    for tensor in tensors:
+        yield _draw(random, mean, std, math.prod(tensor.shape))
+
+
+def _draw(random: np.random.RandomState, mean: float, std: float, count: int) -> Iterator[bytes]:
+    for start in range(0, count, _DRAWN):
+        yield random.normal(mean, std, min(_DRAWN, count - start)).astype("<f4").tobytes()
 
 
 def _find_stack(
@@ -85,19 +105,34 @@ def _find_stack(
     likeness = {
         stack: len(wanted & set.union(*layers.values()))
         for stack, layers in parts.items()
-        if set(range(len(layers) if count is None else count)) <= layers.keys()
+        if _are_all_there(layers, len(layers) if count is None else count)
     }
-    outer = [stack for stack in likeness if not any(stack.startswith(f"{each}.") for each in likeness)]
+    outer, most = _outermost(likeness), max(likeness.values(), default=0)
     # Some bases have names of their own on disk for every part of a layer: then the outermost list it is.
-    best = [
-        stack for stack, score in likeness.items() if score == max(likeness.values()) and (score or stack in outer)
-    ]
+    best = [stack for stack, score in likeness.items() if score == most and (score or stack in outer)]
     if len(best) != 1:
         number = "" if count is None else f"{count} "
-        found = f"{len(best)} lists of {number}layers ({', '.join(sorted(best))})" if best else f"no {number}layers"
+        some = ", ".join(sorted(best)[:9])
+        found = f"{len(best):,} lists of {number}layers ({some})" if best else f"no {number}layers"
         message = f"holds {found} like those of the gated {architecture.facts.name}, which {CONFIG} promises"
         raise CheckpointError(folder, message, "fetch configuration and weights of one model")
     return best[0], set(parts[best[0]])
+
+
+def _are_all_there(layers: Mapping[int, object], count: int) -> bool:
+    """Whether layers 0 to `count` - 1 are among these. A configuration may promise any number of them."""
+    return count <= len(layers) and all(number in layers for number in range(count))
+
+
+def _outermost(stacks: Iterable[str]) -> set[str]:
+    """Those of some lists of modules that are in none of the others."""
+    found: set[str] = set()
+    last = None
+    for stack in sorted(stacks, key=lambda name: name.replace(".", "\0")):  # what is in a list comes right behind it
+        if last is None or not stack.startswith(f"{last}."):
+            found.add(stack)
+            last = stack
+    return found
 
 
 def _norm(architecture: Architecture) -> str:

@@ -150,6 +150,7 @@ def _write(plan: Plan, hashes: str, progress: Progress) -> tuple[str, float]:
         # Last, because without it nothing takes the folder for a model
         write_file(staging.folder / CONFIG, [config])
         open_checkpoint(staging.folder)
+        read_manifest(staging.folder)
         staging.publish()
     hows = {entry["how"] for entry in files.values() if "how" in entry}
     return (COPY if COPY in hows else next(iter(hows), "")), spent
@@ -191,8 +192,8 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     """Gates, index, tokenizer, code. They are quick to make, and made anew by every run."""
     gates, folder = list(plan.gates), staging.folder
     options = plan.options
-    drawn = dict(zip(gates, draw_gates(gates, options.init_mean, options.init_std, options.seed), strict=True))
-    write_tensors(folder / GATES_FILE, gates, lambda gate: [drawn[gate]])
+    drawn = draw_gates(gates, options.init_mean, options.init_std, options.seed)
+    write_tensors(folder / GATES_FILE, gates, lambda _: next(drawn))
     write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
     for name, source in copied.items():

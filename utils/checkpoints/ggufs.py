@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from checkpoints.errors import CheckpointError
+from checkpoints.forms import check_promises
 from checkpoints.headers import Tensor
 from checkpoints.layout import Checkpoint
 from checkpoints.tensors import CHUNK, span
@@ -44,6 +45,7 @@ class GgufTensors:
             message = f"holds the architecture {architecture}, which is not read from GGUF (read: {', '.join(_DENSE)})"
             raise CheckpointError(self._file, message, _FIX)
         config = _config(self._place)
+        check_promises(self._file, config.to_dict(), len(self._reader.tensors))
         self.config = {key: value for key, value in config.to_dict().items() if key not in _NOT_INHERITED}
         self._processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config=config.to_dict())
         names = _names(config, self._processor)
@@ -77,14 +79,16 @@ class GgufTensors:
 def _open(path: Path) -> gguf.GGUFReader:
     try:
         return gguf.GGUFReader(path)
-    except (ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # the library checks little, and fails on what it did not check
         raise CheckpointError(path, f"is no GGUF file: {error}", "fetch the file again") from error
 
 
 def _config(place: dict[str, Any]) -> Any:
     try:
         config = AutoConfig.from_pretrained(**place, trust_remote_code=False)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # of a field that is missing or of another kind
         raise CheckpointError(place["gguf_file"], f"cannot be read: {error}", _FIX) from error
     config.architectures = config.architectures or [_causal_lm(config).__name__]
     config.dtype = torch.float32

@@ -10,7 +10,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from checkpoints.documents import LARGEST, parse
 from checkpoints.errors import CheckpointError
+from checkpoints.forms import is_count
+from checkpoints.paths import TOO_LARGE
 
 
 BITS = {
@@ -22,7 +25,7 @@ BITS = {
     "F4": 4,
 }
 _LENGTH = struct.Struct("<Q")
-_LONGEST = 100_000_000  # what the format allows a header to take
+LONGEST_NAME = 4096
 _AGAIN = "fetch the file again"
 
 
@@ -55,8 +58,11 @@ def read_header(path: Path) -> Header:
     with open(path, "rb") as file:
         head = file.read(_LENGTH.size) if total else b""  # files of /proc have no size, and some have no end
         length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
-        if not 2 <= length <= min(_LONGEST, max(0, total - _LENGTH.size)):
+        if not 2 <= length <= max(0, total - _LENGTH.size):
             raise CheckpointError(path, "is no safetensors file, or is truncated in its header", _AGAIN)
+        if length > LARGEST:
+            message = f"has a header of {length:,} bytes, and {LARGEST:,} are the most that is read"
+            raise CheckpointError(path, message, _AGAIN, code=TOO_LARGE)
         text = file.read(length)
     entries = _parse(path, text)
     metadata = entries.pop("__metadata__", {})
@@ -91,40 +97,41 @@ def encode_header(tensors: Iterable[Tensor], metadata: Mapping[str, str]) -> byt
     return _LENGTH.pack(len(text)) + text
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An `object_pairs_hook` for json: ValueError where a key is there twice, which json alone lets pass."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"`{next(name for name in names if names.count(name) > 1)}` is there twice")
-    return found
-
-
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(text, object_pairs_hook=unique_keys)
-    except (ValueError, RecursionError) as error:  # of Unicode as well as of json
+        _, entries = parse(text)
+    except ValueError as error:  # of Unicode as well as of json
         raise CheckpointError(path, f"has a header that cannot be read: {error}", _AGAIN) from error
+    except OverflowError as error:
+        raise CheckpointError(path, f"has a header that {error}", _AGAIN, code=TOO_LARGE) from error
     if not isinstance(entries, dict) or not isinstance(entries.get("__metadata__", {}), dict):
         raise CheckpointError(path, "has a header that lists no tensors", _AGAIN)
+    if any(not isinstance(value, str) for value in entries.get("__metadata__", {}).values()):
+        raise CheckpointError(path, "has notes in its header that are no text", _AGAIN)
+    if any(len(name) > LONGEST_NAME for name in entries):
+        raise CheckpointError(path, f"names a tensor in more than {LONGEST_NAME:,} characters", _AGAIN)
     return entries
 
 
 def _span(path: Path, name: str, entry: Any) -> tuple[int, int]:
     span = entry.get("data_offsets") if isinstance(entry, dict) else None
-    if not (isinstance(span, list) and len(span) == 2 and all(_is_size(each) for each in span)):
+    if not (isinstance(span, list) and len(span) == 2 and all(is_count(each) for each in span)):
         raise CheckpointError(path, f"does not say where `{name}` is", _AGAIN)
     return span[0], span[1]
 
 
 def _tensor(path: Path, name: str, entry: Mapping[str, Any]) -> Tensor:
     dtype, shape = entry.get("dtype"), entry.get("shape")
-    if dtype not in BITS:
+    if not isinstance(dtype, str) or dtype not in BITS:
         raise CheckpointError(path, f"`{name}` is of the unknown type {dtype!r}", "update this project, or convert it")
-    if not isinstance(shape, list) or not all(_is_size(each) for each in shape):
+    if not isinstance(shape, list) or not all(is_count(each) for each in shape):
         raise CheckpointError(path, f"`{name}` has no shape, but {shape!r}", _AGAIN)
+    if not _fits(shape):
+        raise CheckpointError(path, f"`{name}` has more elements than any file: {shape!r}", _AGAIN)
     return Tensor(name, dtype, tuple(shape))
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _fits(shape: list[int]) -> bool:
+    """Whether a tensor of this shape, were it not empty, has less than 2^63 elements; large numbers are not multiplied."""
+    elements = 1
+    return all((elements := elements * (size or 1)) < 1 << 63 for size in shape)

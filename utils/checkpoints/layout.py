@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from checkpoints.documents import read_document
 from checkpoints.errors import CheckpointError
-from checkpoints.headers import Header, Tensor, read_header, unique_keys
-from checkpoints.paths import OUTSIDE, file_inside, is_plain, is_there, own_file, read_small, regular_file, resolve
+from checkpoints.forms import check_config
+from checkpoints.gguf_headers import check_gguf
+from checkpoints.headers import Header, Tensor, read_header
+from checkpoints.paths import OUTSIDE, file_inside, is_plain, is_there, own_file, regular_file, resolve
 
 
 CONFIG = "config.json"
@@ -25,7 +27,6 @@ _NOT_COPIED = re.compile(
     r"|readme\.md|quality_gate_(manifest|progress)\.json|\..*)\Z"
 )
 _COPIED_FOLDERS = ("additional_chat_templates",)
-_LARGEST_TEXT = 64 << 20  # bytes of a configuration or an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +76,13 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not resolve(folder).is_dir():
         raise CheckpointError(folder, "is no folder", "give the folder of a checkpoint")
     kind, names, index_text, weight_map = _weights(folder)
-    shards = tuple(_shard(folder, name, kind) for name in names)
+    shards = _shards(folder, names, kind, weight_map)
     if kind == SAFETENSORS:
         _check_tensors(folder, shards, weight_map)
-    config_text = "" if kind == GGUF else _read_text(folder / CONFIG)
-    config = {} if kind == GGUF else _parse(folder / CONFIG, config_text)
+    config_text, config = ("", {}) if kind == GGUF else read_document(folder / CONFIG)
+    check_config(folder / CONFIG, config)
     extras, left_out = _other_files(folder, set(names))
     return Checkpoint(folder, kind, config, config_text, index_text, shards, extras, left_out)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of JSON; CheckpointError where there is none."""
-    return _parse(path, _read_text(path))
 
 
 def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] | None]:
@@ -95,8 +91,8 @@ def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] |
         if is_there(folder / single):
             return kind, [single], None, None
         if is_there(folder / index):
-            text = _read_text(folder / index)
-            weight_map = _weight_map(folder / index, text)
+            text, document = read_document(folder / index)
+            weight_map = _weight_map(folder / index, document)
             return kind, sorted(set(weight_map.values())), text, weight_map
     ggufs = sorted(path.name for path in folder.glob("*.gguf"))
     if len(ggufs) == 1:
@@ -112,8 +108,8 @@ def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] |
     raise CheckpointError(folder, f"holds no weights: no {SINGLE}, {INDEX}, {PICKLE} or .gguf", "check the path")
 
 
-def _weight_map(path: Path, text: str) -> dict[str, str]:
-    weight_map = _parse(path, text).get("weight_map")
+def _weight_map(path: Path, document: Mapping[str, Any]) -> dict[str, str]:
+    weight_map = document.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(path, "has no `weight_map`", "fetch the index again")
     for tensor, name in weight_map.items():
@@ -124,11 +120,24 @@ def _weight_map(path: Path, text: str) -> dict[str, str]:
     return weight_map
 
 
+def _shards(folder: Path, names: list[str], kind: str, weight_map: Mapping[str, str] | None) -> tuple[Shard, ...]:
+    """The files of weights; no further ones where they hold more tensors than the index lists already."""
+    shards, count = [], 0
+    for name in names:
+        shards.append(_shard(folder, name, kind))
+        count += len(shards[-1].header.tensors) if shards[-1].header else 0
+        if weight_map is not None and count > len(weight_map):
+            break
+    return tuple(shards)
+
+
 def _shard(folder: Path, name: str, kind: str) -> Shard:
     path = folder / name
     if not is_there(path):
         raise CheckpointError(path, "is missing, but the index names it", "fetch the shard, or the whole checkpoint")
     real = regular_file(path)
+    if kind == GGUF:
+        check_gguf(real)
     return Shard(name, real, real.stat().st_size, read_header(real) if kind == SAFETENSORS else None)
 
 
@@ -144,13 +153,12 @@ def _check_tensors(folder: Path, shards: tuple[Shard, ...], weight_map: Mapping[
     if weight_map is None or weight_map == places:
         return
     index = folder / INDEX
-    for name, shard in sorted(weight_map.items()):
-        if places.get(name) != shard:
-            found = f"it is in {places[name]}" if name in places else "it is in none"
-            raise CheckpointError(index, f"places `{name}` in {shard}, but {found}", "fetch index and shards again")
-    missing = sorted(places.keys() - weight_map.keys())[0]
-    message = f"does not list `{missing}`, which {places[missing]} holds"
-    raise CheckpointError(index, message, "fetch index and shards again")
+    if missing := sorted(places.keys() - weight_map.keys()):
+        message = f"does not list `{missing[0]}`, which {places[missing[0]]} holds"
+        raise CheckpointError(index, message, "fetch index and shards again")
+    name, shard = next((name, shard) for name, shard in sorted(weight_map.items()) if places.get(name) != shard)
+    found = f"it is in {places[name]}" if name in places else "it is in none"
+    raise CheckpointError(index, f"places `{name}` in {shard}, but {found}", "fetch index and shards again")
 
 
 def _other_files(folder: Path, weights: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -187,22 +195,3 @@ def _names(folder: Path, paths: list[Path]) -> tuple[str, ...]:
     """Relative paths as text: a name on disk may be any bytes."""
     names = (path.relative_to(folder).as_posix() for path in paths)
     return tuple(name.encode("utf-8", "backslashreplace").decode() for name in names)
-
-
-def _read_text(path: Path) -> str:
-    if not is_there(path):
-        raise CheckpointError(path, "is missing", "fetch the file, or the whole checkpoint")
-    try:
-        return read_small(path.parent, path, _LARGEST_TEXT).decode()  # as text, ends of lines would be made alike
-    except UnicodeDecodeError as error:
-        raise CheckpointError(path, "is no text", "fetch the file again") from error
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text, object_pairs_hook=unique_keys)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(path, f"is no JSON: {error}", "fetch the file again") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(path, "is no JSON object", "fetch the file again")
-    return found

@@ -9,9 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from checkpoints.documents import read_document
 from checkpoints.errors import CheckpointError
 from checkpoints.forms import BAD_MANIFEST, check_manifest, is_shard_name
-from checkpoints.layout import CONFIG, INDEX, PICKLE_INDEX, PICKLES, read_json
+from checkpoints.layout import CONFIG, INDEX, PICKLE_INDEX, PICKLES
 from checkpoints.paths import file_inside, is_there, own_file, regular_file
 from checkpoints.plan import GATES_FILE, Plan
 
@@ -66,7 +67,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     path = folder / MANIFEST
     if not is_there(path):
         return None
-    found = read_json(path)
+    _, found = read_document(path)
     if found.get("manifest") != _FORM:
         fix = "remove it, or gate the base again"
         raise CheckpointError(path, "is no manifest of this version", fix, code=BAD_MANIFEST)

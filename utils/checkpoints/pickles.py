@@ -5,12 +5,15 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
+from checkpoints.documents import LARGEST, read_document
 from checkpoints.errors import CheckpointError
-from checkpoints.headers import Tensor
-from checkpoints.layout import PICKLE_INDEX, Checkpoint, Shard, read_json
+from checkpoints.headers import LONGEST_NAME, Tensor
+from checkpoints.layout import PICKLE_INDEX, Checkpoint, Shard
+from checkpoints.paths import TOO_LARGE
 from checkpoints.tensors import CHUNK, span
 
 
@@ -28,6 +31,7 @@ _NAMES = {
     torch.float8_e4m3fn: "F8_E4M3",
     torch.float8_e5m2: "F8_E5M2",
 }
+_AGAIN = "fetch the file again"
 _MAPPED = 256 << 20  # bytes of a file that are read before it is mapped anew, which costs milliseconds
 
 
@@ -39,7 +43,7 @@ class PickledTensors:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._shards: dict[str, Shard] = {}
-        self._open: tuple[str, dict[str, torch.Tensor]] = ("", {})
+        self._open: tuple[str, dict[Any, Any]] = ("", {})
         self._touched = 0  # bytes of the open file that were read, and so stay in memory while it is mapped
         self.known: dict[str, Tensor] = {}
         self.left_out: dict[str, str] = {}
@@ -56,10 +60,17 @@ class PickledTensors:
             yield flat[begin : min(begin + CHUNK, last)].tobytes()
         self._touched += last - first
 
-    def _add(self, checkpoint: Checkpoint, shard: Shard, name: str, value: object) -> None:
-        if not isinstance(value, torch.Tensor):
-            self.left_out[name] = f"is no tensor, but of type {type(value).__name__}"
+    def _add(self, checkpoint: Checkpoint, shard: Shard, name: object, value: object) -> None:
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            kind = f"is no tensor, but of type {type(value).__name__}"
+            why = kind if isinstance(name, str) else f"is not called by a name, but by {type(name).__name__}"
+            self.left_out[_written(name)] = why
             return
+        if _written(name) != name or len(name) > LONGEST_NAME:
+            raise CheckpointError(checkpoint.folder / shard.name, f"`{name}` is no name of a tensor", _AGAIN)
+        if value.is_meta or value.numel() * value.element_size() > max(shard.size, 1 << 20):
+            message = f"`{name}` has the shape {list(value.shape)}, for which there are no bytes"
+            raise CheckpointError(checkpoint.folder / shard.name, message, "save it again, with all of its weights")
         if value.dtype not in _NAMES or value.is_sparse or value.is_quantized:
             message = f"`{name}` is of a kind that safetensors does not hold: {value.dtype}"
             raise CheckpointError(checkpoint.folder / shard.name, message, "convert it first")
@@ -73,13 +84,13 @@ class PickledTensors:
         if checkpoint.index_text is None:
             return
         places = {name: shard.name for name, shard in self._shards.items()}
-        listed = read_json(checkpoint.folder / PICKLE_INDEX)["weight_map"]
+        listed = read_document(checkpoint.folder / PICKLE_INDEX)[1]["weight_map"]
         wrong = sorted(name for name in listed.keys() | places.keys() if listed.get(name) != places.get(name))
         if wrong:
             message = f"does not say where `{wrong[0]}` is, or says it wrongly"
             raise CheckpointError(checkpoint.folder / PICKLE_INDEX, message, "fetch index and shards again")
 
-    def _load(self, shard: Shard) -> dict[str, torch.Tensor]:
+    def _load(self, shard: Shard) -> dict[Any, Any]:
         if self._open[0] != shard.name or (self._touched > _MAPPED and _can_be_mapped(shard)):
             self._open = ("", {})  # the file before is let go of first
             self._open, self._touched = (shard.name, _read(shard)), 0
@@ -87,21 +98,44 @@ class PickledTensors:
 
 
 def _can_be_mapped(shard: Shard) -> bool:
-    return zipfile.is_zipfile(shard.path)
+    try:
+        return zipfile.is_zipfile(shard.path)
+    except zipfile.BadZipFile:  # one that says so, and something impossible besides
+        return False
 
 
-def _read(shard: Shard) -> dict[str, torch.Tensor]:
+def _written(name: object) -> str:
+    """A key of a pickle as text that can be written down: pickles hold keys of any kind, and halves of characters."""
+    return str(name)[:LONGEST_NAME].encode("utf-8", "backslashreplace").decode()
+
+
+def _check_archive(shard: Shard) -> None:
+    """Raise CheckpointError where reading a file would unpack more than it holds: torch packs nothing."""
+    try:
+        with zipfile.ZipFile(shard.path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise CheckpointError(shard.path, f"cannot be read: {error}", _AGAIN) from error
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise CheckpointError(shard.path, "is packed, as no file of torch's is", _AGAIN)
+    if any(entry.filename.endswith("data.pkl") and entry.file_size > LARGEST for entry in entries):
+        raise CheckpointError(shard.path, "lists more than any model's tensors", _AGAIN, code=TOO_LARGE)
+
+
+def _read(shard: Shard) -> dict[Any, Any]:
     """The entries of a file. The format of torch before 1.6 cannot be mapped, and is read whole."""
+    if _can_be_mapped(shard):
+        _check_archive(shard)
     try:
         found = torch.load(shard.path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(shard))
     except pickle.UnpicklingError as error:
         message = "holds more than tensors: reading it would run code from the file, or it is no file of torch's"
         raise CheckpointError(shard.path, message, "take the safetensors version, or fetch the file again") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever an interpreter of a stranger's instructions meets
         message = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        raise CheckpointError(shard.path, message, "fetch the file again") from error
+        raise CheckpointError(shard.path, message, _AGAIN) from error
     if not isinstance(found, dict):
-        raise CheckpointError(
-            shard.path, f"holds a {type(found).__name__}, no tensors by name", "fetch the file again"
-        )
+        raise CheckpointError(shard.path, f"holds a {type(found).__name__}, no tensors by name", _AGAIN)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,7 @@ import transformers
 from checkpoints.architectures import architecture_of
 from checkpoints.configs import text_config
 from checkpoints.errors import CheckpointError
+from checkpoints.forms import is_count
 from checkpoints.layout import CONFIG, GGUF, Checkpoint
 from checkpoints.manifest import read_manifest
 from checkpoints.weights import Check
@@ -69,7 +71,7 @@ def _tokens(gated: Checkpoint, text: str | None, trust_remote_code: bool) -> tor
     if text is None:
         size = text_config(gated.config).get("vocab_size")
         generator = torch.Generator().manual_seed(0)
-        return torch.randint(0, size if isinstance(size, int) else 1000, _SHAPE, generator=generator)
+        return torch.randint(0, size if is_count(size) and size else 1000, _SHAPE, generator=generator)
     try:
         tokenizer = AutoTokenizer.from_pretrained(gated.folder, trust_remote_code=trust_remote_code)
     except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build
@@ -88,7 +90,25 @@ def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
 
 
 def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str, trust_remote_code: bool) -> Run:
-    model, unloaded = _load(checkpoint, dtype, rounded, trust_remote_code)
+    with _refusing_what_cannot_run(checkpoint):
+        return _run_loaded(checkpoint, tokens, *_load(checkpoint, dtype, rounded, trust_remote_code))
+
+
+@contextmanager
+def _refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
+    """A configuration may say anything: what models raise on it is told in a line."""
+    try:
+        yield
+    except (CheckpointError, OSError):
+        raise
+    except Exception as error:
+        _refuse_code(checkpoint, error)
+        said = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        message = f"transformers cannot load or run it: {type(error).__name__}: {said}"
+        raise CheckpointError(checkpoint.folder, message, "correct its configuration, or fetch it again") from error
+
+
+def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedModel, unloaded: list[str]) -> Run:
     is_gated = str(checkpoint.config.get("model_type", "")).startswith("quality_gate")
     mask = torch.ones_like(tokens)
     with torch.inference_mode():
@@ -117,13 +137,8 @@ def _load(
         more["gguf_file"] = checkpoint.shards[0].name
     if str(checkpoint.config.get("model_type", "")).startswith("quality_gate"):
         more["quality_gate_mode"] = "observe"  # gates that scale are meant to change what comes out
-    try:
-        model, info = _class_of(checkpoint).from_pretrained(
-            checkpoint.folder, trust_remote_code=trust_remote_code, **more
-        )
-    except ValueError as error:
-        _refuse_code(checkpoint, error)
-        raise
+    load = _class_of(checkpoint).from_pretrained
+    model, info = load(checkpoint.folder, trust_remote_code=trust_remote_code, **more)
     unloaded = [f"{kind.removesuffix('_keys')}: {name}" for kind in _NOT_LOADED for name in sorted(info[kind])]
     model = model.to(getattr(torch, dtype)) if rounded != "keep" else model
     return lay_out_anew(model.eval()), unloaded
@@ -146,10 +161,11 @@ def _class_of(checkpoint: Checkpoint) -> Any:
         default = next(iter(architecture.heads.values()))
         default = next((name for name in architecture.heads.values() if name.endswith("ForCausalLM")), default)
     name = next(iter(checkpoint.config.get("architectures") or ()), default)
-    if not hasattr(module, name):
+    found = getattr(module, name, None)
+    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
         message = f"names the class {name}, which {module.__name__} does not have"
         raise CheckpointError(checkpoint.folder / CONFIG, message, "update transformers, or correct `architectures`")
-    return getattr(module, name)
+    return found
 
 
 def _check_outputs(theirs: Run, ours: Run, dtype: str) -> Check:

@@ -39,6 +39,7 @@ class Staging:
         self._handle: int | None = None
 
     def __enter__(self) -> Staging:
+        _refuse_current_folder(self.output)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock()
         found = _fingerprint(self.folder)
@@ -100,7 +101,19 @@ class Staging:
 
 def partial_folder(output: Path) -> Path:
     """Where the files of an output are until it is complete."""
-    return output.with_name(output.name + _SUFFIX)
+    place = Path(os.path.abspath(output))  # "." has no name of its own
+    return place.with_name(place.name + _SUFFIX)
+
+
+def _refuse_current_folder(output: Path) -> None:
+    """The folder is replaced by the complete one, and whoever is in it would be left in one that is nowhere."""
+    try:
+        here = os.path.samefile(output, os.curdir)
+    except OSError:  # one of them is not there
+        return
+    if here:
+        fix = "name a new folder as --output, or run the command from elsewhere"
+        raise CheckpointError(output, "is the current folder, which would be replaced", fix)
 
 
 def forget_progress(folder: Path) -> None:

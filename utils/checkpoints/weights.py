@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from checkpoints.casting import FLOATS
 from checkpoints.configs import text_config
 from checkpoints.errors import CheckpointError
 from checkpoints.experts import KEEP, Part
+from checkpoints.forms import check_promises
 from checkpoints.gates import MARK
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import Tensor
-from checkpoints.layout import Checkpoint
+from checkpoints.layout import CONFIG, Checkpoint
 from checkpoints.manifest import listed_file, read_manifest
 from checkpoints.progress import Progress
 from checkpoints.tensors import Tensors, cast_chunks, open_tensors
@@ -44,6 +46,8 @@ def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress
         progress: who is told about bytes that were compared.
     """
     ours, theirs = open_tensors(gated), open_tensors(base)
+    check_promises(base.folder / CONFIG, base.config, len(theirs.known))
+    check_promises(gated.folder / CONFIG, gated.config, len(ours.known))
     manifest = read_manifest(gated.folder)
     yield _check_files(gated, manifest, progress)
     parts = _parts(ours, theirs, manifest)
@@ -129,6 +133,8 @@ def _difference(
     """How a tensor differs from what it should consist of, each bit counting; None where it does not."""
     if any(part.name not in theirs.known for part in sources):
         return "is made of tensors that the base has not"
+    if not _fit(tensor, sources, theirs):
+        return "is made of parts that have not its size"
     source = theirs.known[sources[0].name]
     if sources == (Part(tensor.name),) and source.shape != tensor.shape:
         return f"shape {list(tensor.shape)}, not {list(source.shape)}"
@@ -142,6 +148,19 @@ def _difference(
         if one != other:
             return "values"
     return None
+
+
+def _fit(tensor: Tensor, sources: tuple[Part, ...], theirs: Tensors) -> bool:
+    """Whether parts lie in the tensors that they are of, and have as many elements together as they should.
+
+    Only more than a name is looked at: a tensor of another shape than its base's is told as such.
+    """
+    if sources == (Part(tensor.name),):
+        return True
+    sizes = [prod(theirs.known[part.name].shape) for part in sources]
+    ends = [size if part.stop is None else part.stop for part, size in zip(sources, sizes, strict=True)]
+    inside = all(part.start <= end <= size for part, end, size in zip(sources, ends, sizes, strict=True))
+    return inside and sum(end - part.start for part, end in zip(sources, ends, strict=True)) == prod(tensor.shape)
 
 
 def _side_by_side(ours: Iterator[bytes], theirs: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -162,7 +181,8 @@ def _check_gate_count(gated: Checkpoint, gates: list[Tensor]) -> Check:
     manifest = read_manifest(gated.folder)
     wanted = len(manifest["gates"]["tensors"]) if manifest else layers
     shapes = sorted({tuple(gate.shape) for gate in gates})
-    passed = len(gates) == wanted and all(shape == (1, hidden or shape[-1]) for shape in shapes)
+    passed = len(gates) == wanted and all(shape == (1, hidden or shape[-1]) for shape in shapes if shape)
+    passed &= () not in shapes
     said = f"{len(gates)} of {wanted}, of shape {', '.join(str(list(shape)) for shape in shapes) or 'none'}"
     return Check("a gate in every layer", passed and bool(gates), said)
 
@@ -172,6 +192,8 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     name = "gates are as they were drawn"
     if not gates:
         return Check(name, False, "there are no gates")
+    if other := sorted({gate.dtype for gate in gates} - set(FLOATS)):
+        return Check(name, False, f"they are of the type {', '.join(other)}")
     values = gate_values(tensors, gates)
     if not np.isfinite(values).all():
         return Check(name, False, f"{np.count_nonzero(~np.isfinite(values))} weights are no numbers")
