@@ -188,6 +188,7 @@ _FILE: dict[str, tuple[Form, bool]] = {
     "size": (is_count, True),
     "sha256": (_is_digest, True),
     "from": (is_shard_name, False),
+    "modified": (is_count, False),
     "how": (lambda value: value in _HOWS, False),
 }
 _TENSOR: dict[str, tuple[Form, bool]] = {

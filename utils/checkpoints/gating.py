@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from facts.project import GENERATED
@@ -26,6 +27,7 @@ from checkpoints.writing import COPY, copy_file, free_space, is_same_file, link_
 
 
 NOW, LATER = "now", "later"  # when files are hashed
+CHANGED = "changed-since"
 _ROOM = 1 << 20  # bytes that stay free beside what is written
 
 
@@ -125,7 +127,7 @@ def _what_is_there(plan: Plan) -> str:
         raise CheckpointError(output, message, "choose another --output, or remove it")
     if changed := changed_files(output, manifest):
         message = f"is not what was written: {', '.join(changed)} changed since"
-        raise CheckpointError(output, message, "choose another --output, or remove it")
+        raise CheckpointError(output, message, "choose another --output, or remove it", code=CHANGED)
     forget_progress(output)
     return "hashed" if all(entry["sha256"] for entry in manifest["files"].values()) else "unhashed"
 
@@ -138,12 +140,14 @@ def _write(plan: Plan, hashes: str, progress: Progress) -> tuple[str, float]:
     if need - done > free:
         message = f"needs {need - done:,} bytes, but {free:,} are free"
         raise CheckpointError(plan.output, message, "free disk space, or choose an --output on another disk")
-    with Staging(plan.output, plan.fingerprint) as staging:
+    with Staging(plan.output, plan.fingerprint, _names(plan)) as staging:
         files = {shard.name: _put_shard(plan, shard, staging, progress) for shard in plan.shards}
         files |= _put_small_files(plan, staging)
         spent = 0.0
         if hashes == NOW:
             spent = _hash(plan, staging.folder, files, progress)
+        else:
+            _note(plan, staging.folder, files)
         config = encode(plan.config)
         files[CONFIG] = {"size": len(config), "sha256": sha256(config).hexdigest()}
         write_file(staging.folder / MANIFEST, [encode(make_manifest(plan, files))])
@@ -154,6 +158,12 @@ def _write(plan: Plan, hashes: str, progress: Progress) -> tuple[str, float]:
         staging.publish()
     hows = {entry["how"] for entry in files.values() if "how" in entry}
     return (COPY if COPY in hows else next(iter(hows), "")), spent
+
+
+def _names(plan: Plan) -> list[str]:
+    """What a plan puts into its folder, but for what only a GGUF file knows."""
+    shards = [shard.name for shard in plan.shards]
+    return [*shards, GATES_FILE, INDEX, MANIFEST, CONFIG, *plan.base.extras, *(path.name for path in plan.code)]
 
 
 def _put_shard(plan: Plan, shard: PlannedShard, staging: Staging, progress: Progress) -> dict[str, Any]:
@@ -196,12 +206,26 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     write_tensors(folder / GATES_FILE, gates, lambda _: next(drawn))
     write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
-    for name, source in copied.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copy_file(source, folder / name)
-    made = plan.tensors.write_extras(folder) if hasattr(plan.tensors, "write_extras") else []
-    names = (GATES_FILE, INDEX, *copied, *made)
+    with TemporaryDirectory() as made:  # by a tokenizer, in files that it names itself
+        if hasattr(plan.tensors, "write_extras"):
+            copied |= {name: Path(made, name) for name in plan.tensors.write_extras(Path(made))}
+            staging.claim(copied)
+        for name, source in copied.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            copy_file(source, folder / name)
+    names = (GATES_FILE, INDEX, *copied)
     return {name: {"size": (folder / name).stat().st_size, "sha256": None} for name in names}
+
+
+def _note(plan: Plan, folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    """Put into `files` what tells later whether something else is there: when weights were written, digests of the rest."""
+    weights = {shard.name for shard in plan.shards}
+    small = sha256_of_all({name: folder / name for name in files if name not in weights})
+    for name, entry in files.items():
+        if name in weights:
+            entry["modified"] = (folder / name).stat().st_mtime_ns
+        else:
+            entry["sha256"] = small[name]
 
 
 def _hash(plan: Plan, folder: Path, files: dict[str, dict[str, Any]], progress: Progress) -> float:
@@ -220,6 +244,14 @@ def _hash(plan: Plan, folder: Path, files: dict[str, dict[str, Any]], progress: 
 
 def _fill_in_hashes(plan: Plan, progress: Progress) -> float:
     manifest = read_manifest(plan.output) or {}
-    spent = _hash(plan, plan.output, manifest["files"], progress)
+    files = manifest["files"]
+    known = {name: entry["sha256"] for name, entry in files.items() if entry["sha256"]}
+    found = sha256_of_all({name: plan.output / name for name in known})
+    if changed := sorted(name for name in known if found[name] != known[name]):
+        message = f"is not what was written: {', '.join(changed)} changed since"
+        raise CheckpointError(plan.output, message, "choose another --output, or remove it", code=CHANGED)
+    spent = _hash(plan, plan.output, files, progress)
+    for entry in files.values():
+        entry.pop("modified", None)
     write_file(plan.output / MANIFEST, [encode(manifest)])
     return spent

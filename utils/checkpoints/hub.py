@@ -7,7 +7,8 @@ from pathlib import Path
 from checkpoints.errors import CheckpointError
 
 
-# Other formats of the same weights. What is in folders is copied by nothing here either.
+# Other formats of the same weights. Of what is in folders, templates are copied along and nothing else.
+_TEMPLATES = ["additional_chat_templates/*"]  # and folders in it
 _OTHERS = ["*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.pt", "*.pth", "*.gguf", "*/*"]
 
 
@@ -28,9 +29,9 @@ def _fetch(name: str) -> Path:
 
     try:
         folder = Path(snapshot_download(name, ignore_patterns=[*_OTHERS, "*.bin", "*.bin.index.json"]))
-        if any(folder.glob("*.safetensors")):
-            return folder
-        return Path(snapshot_download(name, ignore_patterns=_OTHERS))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(name, ignore_patterns=_OTHERS))
+        return Path(snapshot_download(name, allow_patterns=_TEMPLATES, revision=folder.name))
     except HFValidationError as error:
         raise CheckpointError(name, "is no folder, and no name on the Hub", "check the path") from error
     except Exception as error:  # of the network, of access, of the cache: the Hub's client has a class for each

@@ -20,6 +20,7 @@ from checkpoints.paths import OUTSIDE, file_inside, is_plain, is_there, own_file
 CONFIG = "config.json"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+ADAPTER = "adapter_config.json"
 SAFETENSORS, PICKLES, GGUF = "safetensors", "pickle", "gguf"
 # Weights in any format, what lists them, and what a gated model brings itself: none of them is copied along.
 _NOT_COPIED = re.compile(
@@ -76,6 +77,10 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not resolve(folder).is_dir():
         raise CheckpointError(folder, "is no folder", "give the folder of a checkpoint")
     kind, names, index_text, weight_map = _weights(folder)
+    if is_there(folder / ADAPTER):
+        message = "lies beside full weights: what is loaded here is the base that it names, and the adapter"
+        fix = "merge it into its base (merge_and_unload), or move adapter_config.json and adapter_model.* away"
+        raise CheckpointError(folder / ADAPTER, message, fix, code="adapter-beside-weights")
     shards = _shards(folder, names, kind, weight_map)
     if kind == SAFETENSORS:
         _check_tensors(folder, shards, weight_map)
@@ -100,7 +105,7 @@ def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] |
     if ggufs:
         fix = f"move the one to use into a folder of its own: {', '.join(ggufs)}"
         raise CheckpointError(folder, f"holds {len(ggufs)} GGUF files", fix)
-    if is_there(folder / "adapter_config.json"):
+    if is_there(folder / ADAPTER):
         raise CheckpointError(folder, "holds an adapter, no model", "merge it into its base first (merge_and_unload)")
     shards = sorted(path.name for path in folder.glob("model-*-of-*.safetensors"))
     if shards:

@@ -27,7 +27,8 @@ def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[st
 
     Args:
         plan: what was written.
-        files: name of every other file -> "size" and "sha256" (None: not computed yet), "from" and "how".
+        files: name of every other file -> "size" and "sha256", "from" and "how". Where the digest is not computed yet, it
+            is None, and "modified" says when the file was written, in nanoseconds.
     """
     options = plan.options
     return {
@@ -81,9 +82,9 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """The files that are not there any more, or not as long as they were."""
+    """The files that are not there any more, not as long as they were, or written again before they were hashed."""
     files = {name: listed_file(folder, name) for name in manifest["files"]}
-    return [name for name, path in files.items() if path is None or path.stat().st_size != _size(manifest, name)]
+    return [name for name, path in files.items() if path is None or _is_changed(path, manifest["files"][name])]
 
 
 def listed_file(folder: Path, name: str) -> Path | None:
@@ -98,8 +99,9 @@ def listed_file(folder: Path, name: str) -> Path | None:
         return None
 
 
-def _size(manifest: Mapping[str, Any], name: str) -> int:
-    return manifest["files"][name]["size"]
+def _is_changed(path: Path, entry: Mapping[str, Any]) -> bool:
+    state = path.stat()
+    return state.st_size != entry["size"] or state.st_mtime_ns != entry.get("modified", state.st_mtime_ns)
 
 
 def _texts(plan: Plan) -> dict[str, str]:

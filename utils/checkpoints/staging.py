@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from checkpoints.errors import CheckpointError
-from checkpoints.paths import is_there, read_small
-from checkpoints.writing import sync_folder, write_file
+from checkpoints.paths import file_inside, is_there, read_small
+from checkpoints.writing import PART, sync_folder, write_file
 
 
 try:
@@ -21,6 +23,7 @@ except ImportError:  # a system without file locks: whoever runs twice at once i
 
 
 PROGRESS = "quality_gate_progress.json"
+FOREIGN = "foreign-partial"
 _SUFFIX = ".partial"
 _LARGEST = 64 << 20  # bytes of PROGRESS
 
@@ -28,38 +31,49 @@ _LARGEST = 64 << 20  # bytes of PROGRESS
 class Staging:
     """`OUTPUT.partial`, from its first file to its renaming.
 
-    It holds PROGRESS from the beginning to the end, with the fingerprint of the run that it belongs to: a run with the
-    same one goes on in it, another one starts over. A folder of that name without PROGRESS is not ours, and is refused.
-    One process at a time may have it.
+    It holds PROGRESS from the beginning to the end, with the fingerprint of the run that it belongs to and the names of
+    all files that may be in it: a run with the same fingerprint goes on in it, another one starts over. Whatever else is
+    there is not ours: the folder is refused, and nothing in it is touched. One process at a time may have it.
     """
 
-    def __init__(self, output: Path, fingerprint: str) -> None:
+    def __init__(self, output: Path, fingerprint: str, names: Iterable[str]) -> None:
         self.output, self.fingerprint = output, fingerprint
         self.folder = partial_folder(output)
+        self._names = set(names)
         self._handle: int | None = None
 
     def __enter__(self) -> Staging:
         _refuse_current_folder(self.output)
+        if self.folder.is_symlink():
+            raise CheckpointError(self.folder, "is a symbolic link", "move or remove it", code=FOREIGN)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock()
-        found = _fingerprint(self.folder)
-        if found is None and any(not name.endswith(".part") for name in os.listdir(self.folder)):
-            raise CheckpointError(self.folder, "is no partial checkpoint of this command", "move or remove it")
-        if found != self.fingerprint:
-            self._empty()
-            text = json.dumps({"partial": True, "fingerprint": self.fingerprint})
-            write_file(self.folder / PROGRESS, [text.encode()])
+        try:
+            found = _record(self.folder)
+            _refuse_foreign(self.folder, found)
+            if found is None or found.fingerprint != self.fingerprint:
+                _empty(self.folder, found)
+            self.claim(found.names if found and found.fingerprint == self.fingerprint else ())
+        except BaseException:
+            self._unlock()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """A refusal takes the folder away; whatever else stops a run leaves it, to go on from."""
+        """A refusal takes away what was put there; whatever else stops a run leaves it, to go on from."""
         if isinstance(error, CheckpointError) and not error.resumable and self._handle is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+            _empty(self.folder, _record(self.folder))
+            with suppress(OSError):  # it is not empty: somebody has put something in
+                self.folder.rmdir()
+        self._unlock()
+
+    def claim(self, names: Iterable[str]) -> None:
+        """Note that these files are ours as well, before they come into being."""
+        self._names |= set(names)
+        record = {"partial": True, "fingerprint": self.fingerprint, "files": sorted(self._names)}
+        write_file(self.folder / PROGRESS, [json.dumps(record).encode()])
 
     def has(self, name: str, size: int) -> bool:
         """Whether an earlier run finished this file: files get their names when they are complete."""
@@ -91,12 +105,47 @@ class Staging:
             self._handle = None
             raise CheckpointError(self.folder, "another process is writing it", "wait for it to finish") from error
 
-    def _empty(self) -> None:
-        for path in self.folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    def _unlock(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What PROGRESS says."""
+
+    fingerprint: str
+    names: frozenset[str]
+
+
+def _refuse_foreign(folder: Path, record: _Record | None) -> None:
+    """Raise CheckpointError (`foreign-partial`) where a folder holds what no run of ours has put there."""
+    known = {PROGRESS, *(record.names if record else ())}
+    known |= {f"{name}{PART}" for name in known}
+    known -= set() if record else {PROGRESS}
+    foreign = sorted(name for name in _files(folder) if name not in known)
+    if foreign:
+        reason = f"holds `{foreign[0]}`, which is not of it" if record else "is no partial checkpoint of this command"
+        raise CheckpointError(folder, reason, "move or remove it", code=FOREIGN)
+
+
+def _empty(folder: Path, record: _Record | None) -> None:
+    """Remove what is ours: that it is, PROGRESS says, and so it goes last."""
+    names = [*(record.names if record else ()), PROGRESS]
+    for name in (each for name in names for each in (f"{name}{PART}", name)):
+        (folder / name).unlink(missing_ok=True)
+    for place, _, _ in os.walk(folder, topdown=False):
+        if Path(place) != folder:
+            with suppress(OSError):  # something of somebody else's is in it
+                os.rmdir(place)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Everything below a folder that is no folder itself, by relative path."""
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        yield from (Path(place, name).relative_to(folder).as_posix() for name in (*files, *links))
 
 
 def partial_folder(output: Path) -> Path:
@@ -123,18 +172,21 @@ def forget_progress(folder: Path) -> None:
 
 def was_just_published(output: Path, fingerprint: str) -> bool:
     """Whether a run with this fingerprint was killed between its last two steps: the output is complete then."""
-    if _fingerprint(output) != fingerprint:
+    record = _record(output)
+    if record is None or record.fingerprint != fingerprint:
         return False
     forget_progress(output)
     return True
 
 
-def _fingerprint(folder: Path) -> str | None:
-    """Of the run that a partial folder belongs to; "" where that cannot be read, None where nothing says it is ours."""
+def _record(folder: Path) -> _Record | None:
+    """What PROGRESS says of a folder; an empty record where it cannot be read, None where nothing says it is ours."""
     path = folder / PROGRESS
     if not is_there(path):
         return None
     try:
-        return str(json.loads(read_small(folder, path, _LARGEST))["fingerprint"])
-    except (ValueError, KeyError, TypeError, RecursionError, CheckpointError):
-        return ""
+        found = json.loads(read_small(folder, path, _LARGEST))
+        names = [name for name in found.get("files", ()) if file_inside(folder, name, path)]
+        return _Record(str(found["fingerprint"]), frozenset(names))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, CheckpointError):
+        return _Record("", frozenset())

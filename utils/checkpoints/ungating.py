@@ -152,7 +152,8 @@ def _write(work: _Work, progress: Progress) -> None:
         raise CheckpointError(work.output, message, "free disk space, or choose an --output on another disk")
     names = work.names
     _check_names(work.source, names)
-    with Staging(work.output, work.fingerprint) as staging:
+    small = (*work.source.extras, *work.texts, INDEX, CONFIG)
+    with Staging(work.output, work.fingerprint, [*names.values(), *small]) as staging:
         for shard in work.clean:
             target = staging.folder / names[shard.name]
             if link_file(shard.path, target, work.link) == COPY:

@@ -20,7 +20,7 @@ from checkpoints.gates import MARK
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG, Checkpoint
-from checkpoints.manifest import listed_file, read_manifest
+from checkpoints.manifest import changed_files, listed_file, read_manifest
 from checkpoints.progress import Progress
 from checkpoints.tensors import Tensors, cast_chunks, open_tensors
 
@@ -77,8 +77,10 @@ def _check_files(gated: Checkpoint, manifest: Mapping[str, Any] | None, progress
     progress.start("hashing", sum(path.stat().st_size for path in known.values()))
     digests = sha256_of_all(known, progress.advance) if known else {}
     wrong = sorted(file for file, digest in digests.items() if digest != manifest["files"][file]["sha256"])
-    if lost or wrong:
+    stale = sorted({*changed_files(gated.folder, manifest)} - {*lost, *wrong})
+    if lost or wrong or stale:
         said = [f"missing: {_some(lost)}"] * bool(lost) + [f"another SHA-256: {_some(wrong)}"] * bool(wrong)
+        said += [f"changed before they were hashed: {_some(stale)}"] * bool(stale)
         return Check(name, False, "; ".join(said))
     pending = len(paths) - len(known)
     return Check(name, True, f"{len(known)} hashes equal" + (f", {pending} not computed yet" if pending else ""))

@@ -13,7 +13,7 @@ from checkpoints.tensors import CHUNK
 
 
 HARD, SYMLINK, COPY = "hard", "symlink", "copy"
-_PART = ".part"  # a name that ends so is of a file that is not finished
+PART = ".part"  # a name that ends so is of a file that is not finished
 # What systems answer when they cannot make this hard link, rather than none at all.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -22,7 +22,7 @@ Tell = Callable[[int], None]  # called with the number of bytes that were dealt 
 
 def write_file(path: Path, chunks: Iterable[bytes], tell: Tell = lambda _: None) -> None:
     """Write a file under a temporary name, and give it its own when every byte is on the disk."""
-    part = path.with_name(path.name + _PART)
+    part = path.with_name(path.name + PART)
     with open(part, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
@@ -60,7 +60,7 @@ def link_file(source: Path, target: Path, how: str) -> str:
     """Link a file, in place of whatever has its name; returns how it was done: COPY means that nothing was."""
     if how == COPY:
         return COPY
-    temporary = target.with_name(target.name + _PART)
+    temporary = target.with_name(target.name + PART)
     temporary.unlink(missing_ok=True)
     try:
         if how == SYMLINK:
