@@ -13,6 +13,7 @@ from pathlib import Path
 
 
 SECONDS, MEBIBYTES = 2, 300
+TRIES = 3  # a machine that is busy with other work counts some of it as ours; what takes long does so every time
 
 
 def limited(work: Callable[[], int], place: Path, seconds: float = SECONDS) -> tuple[int, str]:
@@ -21,10 +22,13 @@ def limited(work: Callable[[], int], place: Path, seconds: float = SECONDS) -> t
     Raises AssertionError where it takes more of either, or is ended by anything else. Prints nothing.
     """
     said, peak = place / "said", place / "peak"
-    child = os.fork()
-    if not child:
-        _live(work, said, peak, seconds)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for _ in range(TRIES):
+        child = os.fork()
+        if not child:
+            _live(work, said, peak, seconds)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status != -signal.SIGPROF:
+            break
     text = said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
     assert status != -signal.SIGPROF, f"takes more than {seconds} s"
     assert status in (0, 1, 2), f"ended with {status}: {text[-2000:]}"
