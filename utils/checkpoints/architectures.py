@@ -12,6 +12,7 @@ from typing import Any
 from facts.project import GENERATED, facts_of, generated_models
 from facts.read import PREFIX
 from facts.values import ConfigFacts, ModelFacts
+from naming.kinds import MEANT
 
 from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
@@ -20,9 +21,9 @@ from checkpoints.layout import CONFIG
 # The fields that gates add to a text configuration; a base that has one of them (routers' `output_router_logits`)
 # keeps its value.
 GATE_FIELDS = (
-    "quality_gate_init_mean",
-    "quality_gate_init_std",
-    "quality_gate_mode",
+    MEANT.field("init_mean"),
+    MEANT.field("init_std"),
+    MEANT.field("mode"),
     "quality_loss_weight",
     "quality_loss_type",
     "quality_loss_balance",
@@ -83,7 +84,7 @@ def find_architecture(
     base_type = config.get("model_type")
     if not isinstance(base_type, str):
         raise CheckpointError(place, "has no `model_type`", "fetch the file again, or add the field")
-    if base_type.startswith("quality_gate"):
+    if base_type.startswith(MEANT.attribute):
         raise CheckpointError(place, f"the base is gated already ({base_type})", "give the base it was made from")
     name = known.get(PREFIX + base_type)
     wanted = model.removeprefix(PREFIX)

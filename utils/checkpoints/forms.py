@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from naming.kinds import MEANT
+
 from checkpoints.errors import CheckpointError
 from checkpoints.paths import file_inside, is_plain
 
@@ -29,7 +31,7 @@ _COUNTS = (
     "d_model",
     "n_embd",
 )
-_NUMBERS = ("quality_gate_init_mean", "quality_gate_init_std")
+_NUMBERS = (MEANT.field("init_mean"), MEANT.field("init_std"))
 _MODULES = re.compile(r"(num|n|encoder|decoder)_(\w+_)?(layers?|experts|blocks)")  # of which a model makes so many
 
 Form = Callable[[Any], bool]  # whether a value is what it should be

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from naming.kinds import MEANT
 
 from checkpoints.architectures import Architecture
 from checkpoints.configs import text_config
@@ -18,8 +19,8 @@ from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG
 
 
-MARK = ".quality_gate."
-_GATE = "quality_gate.gate.weight"
+MARK = MEANT.mark
+_GATE = MEANT.weight
 _LAYER = re.compile(r"^(.+)\.([0-9]{1,9})\.(\w+)\.")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers")
 _DRAWN = 1 << 20  # numbers that are drawn at a time

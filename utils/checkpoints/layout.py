@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from naming.kinds import MEANT
+
 from checkpoints.documents import read_document
 from checkpoints.errors import CheckpointError
 from checkpoints.forms import check_config
@@ -25,7 +27,7 @@ SAFETENSORS, PICKLES, GGUF = "safetensors", "pickle", "gguf"
 # Weights in any format, what lists them, and what a gated model brings itself: none of them is copied along.
 _NOT_COPIED = re.compile(
     r"(?is)^(config\.json|.*\.(safetensors|bin|gguf|pt|pth|ckpt|h5|msgpack|onnx|onnx_data|py|lock)|.*\.index\.json"
-    r"|readme\.md|quality_gate_(manifest|progress)\.json|\..*)\Z"
+    rf"|readme\.md|{MEANT.attribute}_(manifest|progress)\.json|\..*)\Z"
 )
 _COPIED_FOLDERS = ("additional_chat_templates",)
 

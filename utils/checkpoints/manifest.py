@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from naming.kinds import MEANT
+
 from checkpoints.documents import read_document
 from checkpoints.errors import CheckpointError
 from checkpoints.forms import BAD_MANIFEST, check_manifest, is_shard_name
@@ -17,7 +19,7 @@ from checkpoints.paths import file_inside, is_there, own_file, regular_file
 from checkpoints.plan import GATES_FILE, Plan
 
 
-MANIFEST = "quality_gate_manifest.json"
+MANIFEST = f"{MEANT.attribute}_manifest.json"
 _FORM = 1  # of the manifest itself
 _PACKAGES = ("quality-gate", "numpy", "safetensors", "transformers")
 
@@ -37,7 +39,7 @@ def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[st
         "method": plan.method,
         "base": {
             "source": plan.source,
-            "model_type": plan.config["model_type"].removeprefix("quality_gate_"),
+            "model_type": plan.config["model_type"].removeprefix(MEANT.family),
             "format": plan.base.kind,
             "files": _texts(plan),
             "left_out": dict.fromkeys(plan.base.left_out, "not part of the model") | dict(plan.tensors.left_out),

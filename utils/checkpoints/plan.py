@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from facts.project import GENERATED
+from naming.kinds import MEANT
 
 from checkpoints.architectures import Architecture, find_architecture
 from checkpoints.casting import DTYPES, target_dtype
@@ -132,7 +133,7 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, gen
     if not config_of_base:
         config_of_base = tensors.config  # a GGUF file says in its own terms what the model is
     architecture = find_architecture(base.folder, config_of_base, options.model, generated)
-    fields = {"quality_gate_init_mean": options.init_mean, "quality_gate_init_std": options.init_std}
+    fields = {MEANT.field("init_mean"): options.init_mean, MEANT.field("init_std"): options.init_std}
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
     gates = gate_tensors(base.folder, tensors.known, config, architecture)
     code: tuple[Path, ...] = ()
@@ -207,5 +208,5 @@ def check_output(output: Path, base: Path) -> None:
         raise CheckpointError(output, "is the base itself, or one lies in the other", "choose another --output")
     if output.exists() and not output.is_dir():
         raise CheckpointError(output, "is a file", "choose another --output")
-    if (output / CONFIG).exists() and not any(output.glob("quality_gate_*.json")):
+    if (output / CONFIG).exists() and not any(output.glob(f"{MEANT.family}*.json")):
         raise CheckpointError(output, "holds a checkpoint already", "choose another --output, or remove it")

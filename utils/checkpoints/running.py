@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from naming.kinds import MEANT
 from rounding.comparing import rounding_bound
 from rounding.layout import lay_out_anew
 
@@ -109,7 +110,7 @@ def _refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedModel, unloaded: list[str]) -> Run:
-    is_gated = str(checkpoint.config.get("model_type", "")).startswith("quality_gate")
+    is_gated = str(checkpoint.config.get("model_type", "")).startswith(MEANT.attribute)
     mask = torch.ones_like(tokens)
     with torch.inference_mode():
         outputs = model(tokens, attention_mask=mask)
@@ -118,7 +119,7 @@ def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedM
         generated = None
         if model.can_generate():
             generated = model.generate(tokens, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False)
-    width = max((each.shape[-1] for name, each in model.named_parameters() if ".quality_gate." in name), default=0)
+    width = max((each.shape[-1] for name, each in model.named_parameters() if MEANT.mark in name), default=0)
     del model, outputs
     gc.collect()
     return Run(kept, generated, scores, unloaded, width)
@@ -135,8 +136,8 @@ def _load(
     more: dict[str, Any] = {"dtype": first, "output_loading_info": True}
     if checkpoint.kind == GGUF:
         more["gguf_file"] = checkpoint.shards[0].name
-    if str(checkpoint.config.get("model_type", "")).startswith("quality_gate"):
-        more["quality_gate_mode"] = "observe"  # gates that scale are meant to change what comes out
+    if str(checkpoint.config.get("model_type", "")).startswith(MEANT.attribute):
+        more[MEANT.field("mode")] = "observe"  # gates that scale are meant to change what comes out
     load = _class_of(checkpoint).from_pretrained
     model, info = load(checkpoint.folder, trust_remote_code=trust_remote_code, **more)
     unloaded = [f"{kind.removesuffix('_keys')}: {name}" for kind in _NOT_LOADED for name in sorted(info[kind])]
@@ -151,7 +152,7 @@ def _class_of(checkpoint: Checkpoint) -> Any:
     """The class that the configuration names, from transformers or from the generated models."""
     model_type = str(checkpoint.config.get("model_type", ""))
     module, default = transformers, "AutoModelForCausalLM"
-    if model_type.startswith("quality_gate"):
+    if model_type.startswith(MEANT.attribute):
         try:
             architecture = architecture_of(model_type)
             module = import_module(f"generated.{architecture.facts.package}")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from naming.kinds import MEANT
+
 from checkpoints.errors import CheckpointError
 from checkpoints.paths import file_inside, is_there, read_small
 from checkpoints.writing import PART, sync_folder, write_file
@@ -22,7 +24,7 @@ except ImportError:  # a system without file locks: whoever runs twice at once i
     fcntl = None
 
 
-PROGRESS = "quality_gate_progress.json"
+PROGRESS = f"{MEANT.attribute}_progress.json"
 FOREIGN = "foreign-partial"
 _SUFFIX = ".partial"
 _LARGEST = 64 << 20  # bytes of PROGRESS

@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from naming.kinds import MEANT
 
 from checkpoints.casting import FLOATS
 from checkpoints.configs import text_config
@@ -204,7 +205,7 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     if trained:
         return Check(name, None, f"{said}: trained since")
     text = text_config(gated.config)
-    wanted_mean, wanted_std = text.get("quality_gate_init_mean"), text.get("quality_gate_init_std")
+    wanted_mean, wanted_std = (text.get(MEANT.field(name)) for name in ("init_mean", "init_std"))
     if not isinstance(wanted_mean, int | float) or not isinstance(wanted_std, int | float):
         raise CheckpointError(gated.folder, "does not say how its gates were drawn", "give --trained")
     error = max(wanted_std, 1e-7) * SIGMAS / math.sqrt(values.size)

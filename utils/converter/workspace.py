@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from naming.kinds import MEANT
+
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.jobs import Job
 from converter.library import installed, shown
@@ -13,8 +15,8 @@ from converter.values import Layout, Target
 
 
 PROJECT = Path(__file__).resolve().parents[2]
-GATE = "quality"  # the kind of gate that is meant where none is named
-FAMILY = f"{GATE}_gate_"  # `--model llama` means this project's gated Llama
+GATE = MEANT.kind
+FAMILY = MEANT.family  # `--model llama` means this project's gated Llama
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLUTTER = re.compile(r"^(?:.*[/\\])?(?:modular_)?|\.py$|[^\w]")  # around the name in "modular/modular_llama.py"
 _VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 
+from naming.kinds import MEANT
+
 from facts.text import Module, assigned, base_name, method
 from facts.values import LayerFacts
 
 
-GATE = "quality_gate"
+GATE = MEANT.attribute
 
 
 def layer_classes(modeling: Module) -> tuple[LayerFacts, ...]:
     """The classes of decoder layers: those with a gate, and those beside them in the same list of layers."""
     gated = [name for name, node in modeling.classes.items() if GATE in _attributes(node)]
     if not gated:
-        raise LookupError("no class of the modeling file has a `quality_gate`")
+        raise LookupError(f"no class of the modeling file has a `{GATE}`")
     beside = [
         name
         for name, node in modeling.classes.items()
@@ -31,7 +33,7 @@ def gate_class(modeling: Module) -> str:
         for call in ast.walk(value) if value else ():
             if isinstance(call, ast.Call) and base_name(call.func) in modeling.classes:
                 return base_name(call.func)
-    raise LookupError("no layer constructs its `quality_gate` from a class of the modeling file")
+    raise LookupError(f"no layer constructs its `{GATE}` from a class of the modeling file")
 
 
 def _attributes(node: ast.ClassDef) -> dict[str, tuple[ast.expr, bool]]:

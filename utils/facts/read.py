@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from naming.kinds import MEANT
+
 from facts.abilities import abilities
 from facts.layers import gate_class, layer_classes
 from facts.text import ABSTRACT, Module, read_module, strings
 from facts.values import ConfigFacts, FieldFacts, ModelClass, ModelFacts
 
 
-PREFIX = "quality_gate_"
-GATED = "QualityGate"
+PREFIX = MEANT.family
+GATED = MEANT.prefix
 
 
 def package_files(folder: Path) -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from naming.kinds import MEANT
+
 from facts.peculiar import spellings
 
 
 # A class is called as its base with this in front, but for names that `modular/peculiar/` has.
-GATED = "QualityGate"
+GATED = MEANT.prefix
 
 
 def base_name(name: str) -> str:

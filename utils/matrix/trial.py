@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 import torch
 from facts.values import ModelFacts
+from naming.kinds import MEANT
 
 import transformers.modeling_utils  # noqa: F401  so that forked processes need not import them
 from matrix.values import Subset, Tally
 
 
 BROKEN = "the process"  # named instead of a test where it was not the model that failed
-_GATE = "quality_gate.gate.weight"
+_GATE = MEANT.weight
 _OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", "addopts=", "--tb=short")
 
 

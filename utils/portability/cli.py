@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from naming.kinds import MEANT
+
 from portability.plan import kernels, machines
 from portability.processor import cores, described, this_processor
 from portability.run import run
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
     folder = args.project / "tests" / "models"
-    suites = [folder / f"quality_gate_{name.removeprefix('quality_gate_')}" for name in args.model or FAMILIES]
+    suites = [folder / f"{MEANT.family}{name.removeprefix(MEANT.family)}" for name in args.model or FAMILIES]
     if missing := [suite.name for suite in suites if not suite.is_dir()]:
         print(f"there is no {', '.join(missing)} in {folder}: render it with `python utils/test_generator.py`")
         return 2

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from naming.kinds import MEANT
+
 from converter.drift import aligned
 from converter.lock import listed
 from proof.judge import status_of
@@ -72,7 +74,7 @@ def _gist(finding: Finding) -> str:
     """A finding without what belongs to one model: names of its own, numbers."""
     if finding.kind is Kind.DIFFERS:
         return f"{finding.what.split()[0]} {Kind.DIFFERS.value}"
-    text = re.sub(r"(QualityGate|quality_gate_)\w+", "...", finding.what)
+    text = re.sub(rf"({MEANT.prefix}|{MEANT.family})\w+", "...", finding.what)
     text = re.sub(r"\b\d[\d.e-]*", "n", text)
     text = re.sub(r"=\w+\([^`]*", "=...", text)  # a value may be long, and is no news
     return f"{finding.kind.value} {text}"[:_GIST]

@@ -10,6 +10,7 @@ from inspect import signature
 
 import torch
 from facts.tiny import tiny_fields
+from naming.kinds import MEANT
 from rich.console import Console
 
 import generated
@@ -17,7 +18,7 @@ from showcase.scores import good_ratios, score_table
 from transformers import PreTrainedModel, logging
 
 
-PREFIX = "quality_gate_"
+PREFIX = MEANT.family
 NEW_TOKENS = 8
 
 

@@ -11,6 +11,7 @@ from functools import cache
 
 from facts.peculiar import Peculiarities, peculiarities
 from facts.values import ModelFacts
+from naming.kinds import MEANT
 from rendering.render import TEMPLATES
 
 from converter.diagnostics import Diagnostic
@@ -18,7 +19,7 @@ from testgen.manifest import running
 from testgen.render import draft
 
 
-_CLASS = re.compile(r"QualityGate\w+")  # in the values of a parametrized test
+_CLASS = re.compile(rf"{MEANT.prefix}\w+")  # in the values of a parametrized test
 _DEFINED = re.compile(r"^    def (test_(?:\w|\{\{.*?\}\})*)\(", re.MULTILINE)
 GROUPS = TEMPLATES / "tests" / "groups"
 _GONE = "the suite no longer has it"

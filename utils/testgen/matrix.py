@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from naming.kinds import MEANT
+
 from testgen.local import GROUPS
 from testgen.stock import Row
 
@@ -30,7 +32,7 @@ def matrix(rows: Sequence[Row]) -> str:
     for suite in sorted(cells):
         counts = [_count(cells[suite][group]) for group in groups]
         everything = [row for some in cells[suite].values() for row in some]
-        lines.append(_line([f"`{suite.removeprefix('quality_gate_')}`", *counts, _count(everything)]))
+        lines.append(_line([f"`{suite.removeprefix(MEANT.family)}`", *counts, _count(everything)]))
     return HEAD + "\n".join([*lines, "", *_reasons(rows)]) + "\n"
 
 
@@ -41,7 +43,7 @@ def _reasons(rows: Iterable[Row]) -> list[str]:
         return ["Nothing was skipped."]
     lines = [_line(["architecture", "test", "outcome", "reason"]), _line(["---"] * 4)]
     for row in sorted(told, key=lambda each: (each.suite, each.test)):
-        suite = row.suite.removeprefix("quality_gate_")
+        suite = row.suite.removeprefix(MEANT.family)
         lines.append(_line([f"`{suite}`", f"`{row.test}`", row.outcome, row.reason or "no reason given"]))
     return lines
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from facts.project import facts_of, generated_models
 from facts.values import ModelFacts
+from naming.kinds import MEANT
 
 from converter.cache import default_folder
 from converter.diagnostics import ConversionError, nearest
@@ -84,7 +85,7 @@ def wanted(args: argparse.Namespace) -> list[str]:
 def find_models(names: Sequence[str], generated: Path) -> list[tuple[Path, ModelFacts]]:
     """The folder and the facts of each model. Raises SuiteError where one is not there."""
     there = generated_models(generated)
-    names = [name.removeprefix("quality_gate_") for name in names]
+    names = [name.removeprefix(MEANT.family) for name in names]
     if missing := [name for name in names if name not in there]:
         near = [found for name in missing if (found := nearest(name, there))]
         fix = f"convert it first{f', or did you mean {chr(44).join(near)}?' if near else ''}"

@@ -12,9 +12,10 @@ from pathlib import Path
 from pprint import pformat
 
 from facts.values import ModelFacts
+from naming.kinds import MEANT
 
 
-GATED, PREFIX = "QualityGate", "quality_gate_"
+GATED, PREFIX = MEANT.prefix, MEANT.family
 _CONFIGS = """
 
 # Gated models: model type -> configuration, and model type -> package where the two differ.
@@ -26,9 +27,9 @@ _MODELS = """
 # Gated models: the classes of each, and an entry wherever transformers has one of the base for such a class.
 for _names in [value for key, value in globals().items() if key.endswith("_NAMES") and isinstance(value, dict)]:
     for _model_type, _classes in {classes}.items():
-        _base = _names.get(_model_type.removeprefix("quality_gate_"))
+        _base = _names.get(_model_type.removeprefix({prefix!r}))
         _bases = _base if isinstance(_base, tuple | list) else (_base,)
-        _found = [f"QualityGate{{each}}" for each in _bases if f"QualityGate{{each}}" in _classes]
+        _found = [{gated!r} + each for each in _bases if {gated!r} + str(each) in _classes]
         if _found:
             _names[_model_type] = _found[0] if len(_found) == 1 else tuple(_found)
 """
@@ -79,4 +80,4 @@ def _model_lines(models: Iterable[ModelFacts]) -> str:
         for facts in models
         for config in facts.configs.values()
     }
-    return _MODELS.format(classes=pformat(classes))
+    return _MODELS.format(classes=pformat(classes), prefix=PREFIX, gated=GATED)

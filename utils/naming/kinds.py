@@ -1,0 +1,44 @@
+"""The names that follow from a kind of gate: of models, classes, attributes, weights and fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GateNames:
+    """A kind of gate by its folder in `modular/gates/`, and what everything of it is called."""
+
+    kind: str  # "quality"
+
+    @property
+    def attribute(self) -> str:
+        """The attribute of a gated layer: "quality_gate"."""
+        return f"{self.kind}_gate"
+
+    @property
+    def family(self) -> str:
+        """What the names of gated models begin with: "quality_gate_" of "quality_gate_llama"."""
+        return f"{self.attribute}_"
+
+    @property
+    def prefix(self) -> str:
+        """What the names of gated classes begin with: "QualityGate" of "QualityGateLlamaModel"."""
+        return f"{self.kind.title()}Gate"
+
+    @property
+    def mark(self) -> str:
+        """What the names of a gate's weights contain, and no other's: ".quality_gate."."""
+        return f".{self.attribute}."
+
+    @property
+    def weight(self) -> str:
+        """The weight of a layer's gate, below the layer: "quality_gate.gate.weight"."""
+        return f"{self.attribute}.gate.weight"
+
+    def field(self, name: str) -> str:
+        """A field of gated configurations that is called after the gate: "init_mean" is "quality_gate_init_mean"."""
+        return f"{self.family}{name}"
+
+
+MEANT = GateNames("quality")  # where no kind is named
