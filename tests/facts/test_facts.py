@@ -84,7 +84,7 @@ def test_llama() -> None:
     assert facts.text_config.model_type == "quality_gate_llama" and facts.text_config.base_name == "LlamaConfig"
     assert facts.text_config.fields["quality_loss_weight"].default == "0.5"
     assert facts.text_config.fields["quality_loss_weight"].annotation == "float | int"
-    heads = ["SequenceClassification", "TokenClassification", "QuestionAnswering"]
+    heads = ["SequenceClassification", "QuestionAnswering", "TokenClassification"]
     assert [each.role for each in facts.models] == ["Model", "ForCausalLM", *(f"For{head}" for head in heads)]
     assert facts.causal_lm.base_name == "LlamaForCausalLM" and facts.causal_lm.tied_weights == ("lm_head.weight",)
     assert facts.gate == "QualityGateLlamaGate" and facts.every_layer_has_a_gate
