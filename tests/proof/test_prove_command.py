@@ -23,6 +23,7 @@ from releases import ROOT, VERSION, make_project, make_release
 
 from converter.diagnostics import ConversionError
 from converter.jobs import Outcome
+from converter.releases import find_release
 
 
 SCRIPT = ROOT / "utils" / "modular_converter.py"
@@ -122,6 +123,13 @@ def test_a_model_that_is_not_converted_is_refused_with_the_converters_words(
 
 def test_a_sample_of_models_is_right_in_the_installed_release() -> None:
     proven = prove_models(SAMPLE)
+    assert {one.model for one in proven.proofs} == {f"quality_gate_{name}" for name in SAMPLE}
+    assert proven.status == 0, proven.text
+
+
+@pytest.mark.parametrize("release", ["5.21.0", "5.24.0"])
+def test_a_sample_of_models_is_right_in_the_oldest_and_the_newest_release(release: str) -> None:
+    proven = prove_models(SAMPLE, find_release(release))
     assert {one.model for one in proven.proofs} == {f"quality_gate_{name}" for name in SAMPLE}
     assert proven.status == 0, proven.text
 
