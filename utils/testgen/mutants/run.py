@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -15,7 +16,8 @@ from tempfile import TemporaryDirectory
 from testgen.mutants.values import Verdict
 
 
-LIMIT = 600  # seconds for one mutant: the classes of tests that run take less than 20, on a machine that has nothing else to do
+LIMIT = 120  # seconds of a processor for one mutant, however many share it: the classes of tests that run take less than 20
+PATIENCE = 3600  # seconds for a mutant that waits for something
 UNFINISHED = 9  # the exit status of a run that was stopped
 IMPORTED_BEFORE = ("pytest", "torch", "safetensors.torch", "tokenizers", "transformers", "transformers.pipelines")
 
@@ -79,7 +81,8 @@ def _start(folder: Path, tests: str, files: Mapping[str, str], package: str, sui
         return child
     status = UNFINISHED
     try:
-        signal.alarm(LIMIT)
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+        signal.alarm(PATIENCE)
         status = _run_tests(folder, tests, package, suite)
     finally:
         os._exit(status)
