@@ -14,6 +14,7 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping, r
 from transformers.models.auto import AutoModel
 from transformers.models.gemma3 import modeling_gemma3 as base
 from transformers.utils import auto_docstring
+from weave.form import home
 
 
 QUALITY_GATE_FIELDS = {
@@ -85,6 +86,7 @@ class QualityGateGemma3DecoderLayer(base.Gemma3DecoderLayer):
 
 
 class QualityGateGemma3PreTrainedModel(base.Gemma3PreTrainedModel):
+    @home
     def __init__(self, config: QualityGateGemma3Config, *inputs, **kwargs):
         text_config = config.get_text_config()
         check_quality_gate_config(text_config)
@@ -98,6 +100,7 @@ class QualityGateGemma3PreTrainedModel(base.Gemma3PreTrainedModel):
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
         base.PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
+    @home  # elsewhere a gate is known by its class
     @torch.no_grad()
     def _init_weights(self, module):
         base.Gemma3PreTrainedModel._init_weights(self, module)

@@ -9,6 +9,7 @@ from functools import cached_property
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.names import Casing, Rename
 from converter.values import Loader
+from weave.form import Form
 from weave.kinds import Kind
 from weave.modules import Module, read_module
 
@@ -16,6 +17,7 @@ from weave.modules import Module, read_module
 # How the names of causal language models end; of older ones (GPT-2) with the second
 CAUSAL, OLDER = "ForCausalLM", "LMHeadModel"
 CONVERSIONS = "transformers.conversion_mapping"
+GENERIC = "transformers.modeling_layers"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Base:
     modeling: Module
     configuration: Module
     conversions: Module | None  # of checkpoints: transformers.conversion_mapping
+    generic: Module | None = None  # the heads that all models share, where they are written out
 
     @cached_property
     def renaming(self) -> Rename:
@@ -64,6 +67,7 @@ def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader,
         raise LookupError(next(module for module, source in zip(modules, sources) if source is None))
     modeling, configuration = (read_module(source) for source in sources if source is not None)
     conversions = load(CONVERSIONS)
+    generic = load(GENERIC) if kind.form is Form.UPSTREAM else None
     return Base(
         name,
         gated_name,
@@ -72,6 +76,7 @@ def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader,
         modeling,
         configuration,
         read_module(conversions) if conversions is not None else None,
+        read_module(generic) if generic is not None else None,
     )
 
 

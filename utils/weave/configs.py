@@ -25,6 +25,7 @@ class Config:
     documentation: str  # of the base's own fields, at the left margin
     ignored: tuple[str, ...]  # `keys_to_ignore_at_inference`, with what the gates add to outputs
     returns: bool  # whether `__post_init__` ends in a return, behind which nothing can be added
+    initializes: bool  # whether it has one
 
 
 def read_config(base: Base, name: str, model: ast.ClassDef) -> Config:
@@ -44,6 +45,7 @@ def read_config(base: Base, name: str, model: ast.ClassDef) -> Config:
         _documentation(node),
         tuple(dict.fromkeys([*(ignored or [_cache(base, model)]), *base.kind.output_fields])),
         bool(post_init) and isinstance(post_init.body[-1], ast.Return),
+        post_init is not None,
     )
 
 

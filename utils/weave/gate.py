@@ -31,6 +31,11 @@ class Argument:
     default: str
     doc: str
 
+    @property
+    def entry(self) -> str:
+        """What documentation says of it, at the left margin."""
+        return f"{self.name} (`{self.type}`, *optional*, defaults to `{self.default}`):\n    {self.doc}"
+
 
 @dataclass(frozen=True, slots=True)
 class Splice:
@@ -41,6 +46,21 @@ class Splice:
 
     site: Site
     function: Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What a kind of gate says otherwise in a pull request to transformers.
+
+    There nobody needs what a model has for its life outside of it, and a reviewer would ask for its removal.
+    """
+
+    without: tuple[str, ...] = ()  # definitions, fields, attributes and parameters that are of the home form alone
+    module: str = (
+        ""  # the module whose definitions are put in place of those of the same name; of classes, the members
+    )
+    inputs: str = ""  # the constant in it that documents what callers of a model may give besides the base's arguments
+    loss: str = ""  # what the documentation of a loss adds: "with the weighted quality loss where scores are returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +77,4 @@ class Gate:
     exports: tuple[str, ...] = ()  # functions that generated packages export beside their classes
     balanced: str | None = None  # the decorator of heads that compute a load balancing loss
     sample: str = ""  # an argument of the configuration, for its example
+    upstream: Upstream = Upstream()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weave.base import Base
+from weave.documented import documented
+from weave.form import Form
+from weave.gate import Argument
 from weave.modules import Function, Module
 from weave.plumbing import (
     add_argument,
@@ -42,6 +45,7 @@ class Part:
     prefix: str | None  # the name of the base model in it, where that is not what checkpoints say
     plan: str = ""  # the base model's `_tp_plan`, where it has one
     members: str = ""  # other members written out, since the base model's name in them would be renamed
+    example: str = ""  # at the end of the docstring of a head's forward
     coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
 
 
@@ -50,25 +54,50 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
     module, node = base.modeling, stack.model
     forward = _forward(module, node)
     decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
-    if stack.container is None:
-        text = handing_on(base, forward, {ast.unparse(call.func) for call in stack.layer_calls})
-    else:
-        text = handing_on(base, forward, {f"self.{stack.container_name}"})
+    callees = {ast.unparse(call.func) for call in stack.layer_calls}
+    if stack.container is not None:
+        callees = {f"self.{stack.container_name}"}
+    text = handing_on(base, forward, callees)
     if not any("capture_outputs" in each for each in decorators):
         decorators = ("capture_outputs", *decorators)
         text = text or dedent_function(module, forward)
     text = _without_tuples(text)
-    return Part(
+    part = Part(
         base.gated(node.name),
         node.name,
         output,
         None,
         outermost(base.kind.decorators("Model", output), decorators),
         "",
-        indent_function(text) if text else "",
+        text,
         None,
         plan=_plan(base, stack),
     )
+    if base.kind.form is Form.UPSTREAM:
+        part = _documented_model(base, part, _own_documentation(module, node))
+    return replace(part, text=indent_function(part.text) if part.text else "")
+
+
+def _documented_model(base: Base, part: Part, said: str) -> Part:
+    """The base model with a docstring where its base's has entries, or where it names what only the gates add."""
+    asked: list[Argument] = []
+    if part.text:
+        [function] = ast.parse(part.text).body
+        assert isinstance(function, Function)
+        names = [each.arg for each in function.args.args]
+        asked = [each for each in base.kind.gate.asks if each.name in names]
+        said = ast.get_docstring(function) or said
+    decorators, documentation = documented(part.decorators, said, base.kind, asked)
+    documentation = documentation if documentation != said else ""
+    end = "" if documentation.endswith("```") else "\n"
+    text = with_docstring(part.text, documentation + end) if part.text and documentation else part.text
+    return replace(part, decorators=tuple(decorators), documentation=documentation, text=text)
+
+
+def _own_documentation(module: Module, node: ast.ClassDef) -> str:
+    """The docstring of the forward that a class itself defines."""
+    own = module.own_method(node, "forward")
+    return ast.get_docstring(own) or "" if own else ""
 
 
 def _without_tuples(text: str) -> str:
@@ -122,13 +151,24 @@ def _plan(base: Base, stack: Stack) -> str:
     return "{" + ", ".join(entries) + "}"
 
 
-def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
-    """A head, which hands on what it is asked to the base model."""
+def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -> Part:
+    """A head, which hands on what it is asked to the base model. `example` ends the docstring of its forward."""
+    part = _head(base, stack, head, output)
+    if base.kind.form is Form.UPSTREAM:
+        decorators, documentation = documented(part.decorators, part.documentation, base.kind)
+        part = replace(part, decorators=tuple(decorators), documentation=documentation)
+    if not part.text or part.generic:
+        return replace(part, example=example)
+    said = "\n\n".join(filter(None, [part.documentation, example]))
+    return replace(part, text=indent_function(with_docstring(part.text, said)), example=example)
+
+
+def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     module, node = base.modeling, head.node
     name, ours = base.gated(node.name), base.kind.decorators("ForCausalLM", output)
     if head.generic:
-        prefix = _prefix(base, stack, node)
-        return Part(name, node.name, output, head.generic, tuple(ours), "", "", prefix)
+        prefix, text = _prefix(base, stack, node), _generic(base, head.generic)
+        return Part(name, node.name, output, head.generic, tuple(ours), "", text, prefix)
     forward = _forward(module, node)
     decorators = [ast.unparse(each) for each in forward.decorator_list]
     if head.inner is None:  # a model around the language model, which hands on what it does not know
@@ -145,9 +185,6 @@ def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
     if balances and base.kind.gate.balanced:
         ours.append(base.kind.gate.balanced)
     text = _without_tuples(text)
-    documentation = _documentation(forward)
-    if text:
-        text = indent_function(with_docstring(text, "\n\n".join(filter(None, [documentation, base.kind.example]))))
     coefficient = _WEIGHED.search(ast.unparse(forward))
     return Part(
         name,
@@ -155,12 +192,39 @@ def head_part(base: Base, stack: Stack, head: Head, output: str) -> Part:
         output,
         None,
         outermost(ours, kept),
-        documentation,
+        _documentation(forward),
         text,
         None,
         members=_written_out(base, stack, node, inner) if renamed else "",
         coefficient=coefficient[1] if coefficient and coefficient[1] != "router_aux_loss_coef" else "",
     )
+
+
+def _generic(base: Base, name: str) -> str:
+    """The forward of a generic head as a method with the same inputs, which it hands on; "" where it is one line."""
+    owner = base.generic.classes.get(name) if base.generic else None
+    forward = base.generic.own_method(owner, "forward") if base.generic and owner else None
+    if forward is None:
+        return ""
+    parameters = [*_parameters(forward.args), *([f"**{_parameter(rest)}"] if (rest := forward.args.kwarg) else [])]
+    passed = ["self", *(f"{each.arg}={each.arg}" for each in [*forward.args.args[1:], *forward.args.kwonlyargs])]
+    passed += [f"**{rest.arg}"] if rest else []
+    returned = f" -> {ast.unparse(forward.returns)}" if forward.returns else ""
+    signature = "".join(f"        {each},\n" for each in parameters)
+    call = "".join(f"            {each},\n" for each in passed)
+    return f"    def forward(\n{signature}    ){returned}:\n        return {name}.forward(\n{call}        )"
+
+
+def _parameters(own: ast.arguments) -> list[str]:
+    defaults = [*[None] * (len(own.args) - len(own.defaults)), *own.defaults]
+    found = [_parameter(each, default) for each, default in zip(own.args, defaults)]
+    only = [_parameter(each, default) for each, default in zip(own.kwonlyargs, own.kw_defaults)]
+    return [*found, *(["*", *only] if only else [])]
+
+
+def _parameter(each: ast.arg, default: ast.expr | None = None) -> str:
+    annotation = f": {ast.unparse(each.annotation)}" if each.annotation else ""
+    return each.arg + annotation + (f" = {ast.unparse(default)}" if default else "")
 
 
 def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> Part:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from weave.base import Base
+from weave.form import Form
 from weave.modules import names_in
 
 
@@ -45,21 +46,48 @@ _OURS = ("generated", "transformers")
 Origins = Mapping[str, tuple[str, str | None]]
 
 
-def import_block(body: str, base: Base, own: str = "") -> str:
+def import_block(tree: ast.Module, base: Base, own: str = "") -> str:
     """The import statements that a woven delta's body needs, one for each name.
 
     `own` are those of the short delta, as text: what they import, no other statement does.
     """
-    tree = ast.parse(body)
     home = _home(base)
     bound = _bound(tree, {*_COMMON, *home}) | {
         alias.asname or alias.name for node in ast.parse(own).body for alias in node.names
     }
-    used = (names_in(tree) | _exported(tree)) - bound - set(dir(builtins))
+    used = (names_in(tree) | set(exported(tree))) - bound - set(dir(builtins))
     found = {name: origin for name in sorted(used) if (origin := _origin(name, base, home))}
     lines = [*(_statement(name, module, original) for name, (module, original) in found.items()), *own.split("\n")]
     ranked = sorted(filter(None, lines), key=_rank)
+    if base.kind.form is Form.UPSTREAM:
+        return "\n".join(_relative(line, base.gated_name) for line in ranked)
     return "\n\n".join("\n".join(section) for _, section in groupby(ranked, key=lambda line: _rank(line)[0]))
+
+
+def _relative(line: str, package: str) -> str:
+    """An import statement as a file in the folder of a model has it."""
+    keyword, module, *rest = line.split(" ")
+    if keyword != "from" or module.split(".")[0] not in _OURS:
+        return line
+    return " ".join([keyword, relative_module(module, package), *rest])
+
+
+def relative_module(module: str, package: str) -> str:
+    """How a module is named from the folder of a model of transformers.
+
+    transformers                        -> ...
+    transformers.utils                  -> ...utils
+    transformers.models.llama.m         -> ..llama.m
+    generated.quality_gate_llama.m      -> ..quality_gate_llama.m
+    """
+    top, *rest = module.split(".")
+    if top == "generated":
+        rest = ["models", *rest]
+    if rest[:2] == ["models", package]:
+        return "." + ".".join(rest[2:])
+    if rest[:1] == ["models"] and len(rest) > 1:
+        return ".." + ".".join(rest[1:])
+    return "..." + ".".join(rest)
 
 
 def _rank(line: str) -> tuple[int, bool, str]:
@@ -79,7 +107,7 @@ def _origin(name: str, base: Base, home: Origins) -> tuple[str, str | None] | No
             return module.source.module, name
         if name in module.imports:
             return module.imports[name]
-    return base.kind.imports.get(name)
+    return base.kind.imports.get(name) or (base.generic.imports.get(name) if base.generic else None)
 
 
 def _home(base: Base) -> dict[str, tuple[str, str | None]]:
@@ -97,9 +125,12 @@ def _home(base: Base) -> dict[str, tuple[str, str | None]]:
     return found
 
 
-def _exported(tree: ast.Module) -> set[str]:
-    listed = tree.body[-1].value if tree.body and isinstance(tree.body[-1], ast.Assign) else None
-    return {each.value for each in getattr(listed, "elts", ()) if isinstance(each, ast.Constant)}
+def exported(tree: ast.Module) -> list[str]:
+    """The names in `__all__`."""
+    for node in reversed(tree.body):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return [str(each.value) for each in getattr(node.value, "elts", ()) if isinstance(each, ast.Constant)]
+    return []
 
 
 def _bound(tree: ast.Module, known: set[str]) -> set[str]:

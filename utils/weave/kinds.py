@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from converter.diagnostics import nearest
 from converter.source import Source
 from converter.values import Loader
-from weave.gate import Argument, Gate, Site, Splice
+from weave.form import Form
+from weave.gate import Argument, Gate, Site, Splice, Upstream
 from weave.modules import Module, names_in, read_module
 
 
 PACKAGE = "gates"
-_VALUES = {each.__name__: each for each in (Gate, Argument, Splice)}
+_VALUES = {each.__name__: each for each in (Gate, Argument, Splice, Upstream)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Kind:
     declaration: Module
     modules: tuple[Module, ...]
     words: Mapping[str, str]  # what deltas may declare: the word, and the class of weave.place that it means
+    form: Form = Form.HOME  # that its definitions are read in
 
     @cached_property
     def splices(self) -> Mapping[Site, Spliced]:
@@ -139,8 +141,8 @@ class Kind:
         return re.sub(rf"\b{own}\b", module, text)
 
 
-def read_kind(name: str, load: Loader, kinds: Iterable[str] = ()) -> Kind:
-    """The kind of gate that `gates/<name>/` declares.
+def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = Form.HOME) -> Kind:
+    """The kind of gate that `gates/<name>/` declares, with its definitions as they are in a form.
 
     Raises LookupError where there is no such folder, with the nearest of `kinds`; ConversionError (`bad-gate`) where
     its declaration is no value of `weave.gate`.
@@ -155,16 +157,34 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = ()) -> Kind:
     gate = _Reader(declaration).value(value.value)
     if not isinstance(gate, Gate):
         raise declaration.refuse(value, "bad-gate", "`GATE` is no Gate", "write `GATE = Gate(...)`")
-    return Kind(name, gate, declaration, _modules(name, gate, source, load), _words(declaration))
+    sources = [_source(name, each, source, load) for each in gate.modules]
+    if form is Form.UPSTREAM:
+        own = _source(name, gate.upstream.module, source, load) if gate.upstream.module else None
+        sources = _upstream(sources, own, gate.upstream.without)
+    modules = tuple(map(read_module, sources))
+    return Kind(name, gate, declaration, modules, _words(declaration), form)
 
 
-def _modules(name: str, gate: Gate, source: Source, load: Loader) -> tuple[Module, ...]:
-    sources = {each: load(f"{PACKAGE}.{name}.{each}") for each in gate.modules}
-    for each, found in sources.items():
-        if found is None:
-            message = f"there is no module `{each}` beside this declaration"
-            raise source.refuse(1, 1, "bad-gate", message, "correct `modules`, or write that file")
-    return tuple(read_module(each) for each in sources.values() if each is not None)
+def _source(name: str, module: str, declaration: Source, load: Loader) -> Source:
+    found = load(f"{PACKAGE}.{name}.{module}")
+    if found is None:
+        message = f"there is no module `{module}` beside this declaration"
+        raise declaration.refuse(1, 1, "bad-gate", message, "correct the name, or write that file")
+    return found
+
+
+def _upstream(sources: Iterable[Source], own: Source | None, names: tuple[str, ...]) -> list[Source]:
+    """The modules of a kind without what is of the home form alone, and with what upstream's has instead or besides."""
+    from weave.without import instead, left_over, without
+
+    found = [replace(each, text=without(each.text, names)) for each in sources]
+    if own is not None:
+        found = [*(replace(each, text=instead(each.text, own.text)) for each in found), own]
+    for each in found:
+        if left := left_over(each.text, names):
+            message = f"`{min(left)}` is of the home form alone, and what is left here still asks for it"
+            raise each.refuse(1, 1, "bad-gate", message, "write this definition in the module for upstream")
+    return found
 
 
 def _words(declaration: Module) -> dict[str, str]:

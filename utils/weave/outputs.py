@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weave.base import Base
+from weave.documented import base_fields
+from weave.form import Form
 from weave.names import Names
 from weave.stack import Stack
 
@@ -24,7 +26,7 @@ class Output:
     parent: str
     kind: str  # "mixed": what the gates say is mixed in; "fields": it is added to the base's own class
     what: str  # "the base model"
-    documentation: str  # of the fields of the base's own class
+    documentation: str  # of the fields: of the base's own class, or of those that a pull request describes anew
     decorates: bool = False  # whether the base's own class is no dataclass, having no fields of its own
 
 
@@ -53,7 +55,8 @@ def _output(base: Base, stack: Stack, names: Names, name: str, what: str) -> Out
     around = [base.gated(head.output) for head in stack.heads if head.output in base.modeling.classes]
     if gated in around:  # of a model around this one
         gated = f"{base.gated(stack.model.name).removesuffix('Model')}{short}"
-    return Output(gated, name, "mixed", what, "")
+    said = base_fields(name, base.kind) if base.kind.form is Form.UPSTREAM else ""
+    return Output(gated, name, "mixed", what, said)
 
 
 def _documentation(own: ast.ClassDef) -> str:

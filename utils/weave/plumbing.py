@@ -89,12 +89,7 @@ def asks(text: str, asked: Sequence[Argument], documents: bool = False) -> str:
         return text
     [function] = ast.parse(text).body
     own, example = split_example(ast.get_docstring(function) or "")
-    lines = [
-        line
-        for each in asked
-        for line in (f"{each.name} (`{each.type}`, *optional*, defaults to `{each.default}`):", f"    {each.doc}")
-    ]
-    described = "\n".join(filter(None, [own, *lines]))
+    described = "\n".join(filter(None, [own, *(each.entry for each in asked)]))
     return with_docstring(text, f"{described}\n\n{example}" if example else f"{described}\n")
 
 

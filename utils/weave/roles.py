@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from weave.base import Base
+from weave.configs import Config
+from weave.documented import intro
+from weave.form import Form
 from weave.modules import Module, is_super_call, names_in
 from weave.names import Names
 
@@ -23,7 +26,6 @@ class GateTexts:
     output_docs: str
     output_fields: str
     module_class: str
-    example: str
     sample: str  # an argument for the configuration of the example
     exports: tuple[str, ...]
 
@@ -47,13 +49,14 @@ class Roles:
 
     def __init__(self, base: Base, names: Names) -> None:
         self.base, self.kind, self.names = base, base.kind, names
+        self.is_upstream = base.kind.form is Form.UPSTREAM
         self.is_home = base.gated_name == f"{self.kind.family}{self.kind.gate.home}"
 
     def named(self, text: str) -> str:
         """A text of the definitions with the names of this model."""
         return self.kind.named(text, self.names.prefix, self.names.module)
 
-    def texts(self, ends_in_return: bool, mixes: bool) -> GateTexts:
+    def texts(self, base_config: Config, mixes: bool) -> GateTexts:
         """The gate's own parts. `mixes`: whether an output of this model takes what the gate adds by a class."""
         module, config = self.kind.role("Config")
         fields = [each for each in config.body if isinstance(each, ast.AnnAssign)]
@@ -62,20 +65,20 @@ class Roles:
         return GateTexts(
             field_docs=docs.strip("\n"),
             fields="\n".join(_text(module, each) for each in fields),
-            post_init=self._post_init(module, config, ends_in_return),
+            post_init=self._post_init(module, config, base_config),
             output_class=output if mixes else "",
             output_docs=output_docs,
             output_fields=output_fields,
             module_class=self._class(self.kind.gate.prefix, self.names.module),
-            example=self.kind.example,
             sample=self.kind.gate.sample,
-            exports=self.kind.gate.exports,
+            exports=() if self.is_upstream else self.kind.gate.exports,
         )
 
     def definitions(self, text: str) -> tuple[list[str], list[str], list[str]]:
         """The definitions that a woven text needs and holds itself: of the configuration, of the model, of heads.
 
-        The home of the gate holds all that its roles name; what only some models need, each of these holds.
+        The home of the gate holds all that its roles name; what only some models need, each of these holds. So does each
+        with the constant that documents inputs: transformers' own converter takes none over that only decorators name.
         """
         held = self._at_home()
         used = self.kind.reached(names_in(ast.parse(text)) & set(self.kind.definitions))
@@ -83,10 +86,13 @@ class Roles:
         alone = [name for name in self.kind.definitions if name in used and name not in held]
         heads = [self._definition(name) for name in alone if name not in written]
         if not self.is_home:
-            return [], [], heads
+            return [self._definition(name) for name in self._inputs() if name in used], [], heads
         ordered = [name for name in self.kind.definitions if name in held and name not in written]
         early = [name for name in ordered if name in self.kind.of_configurations or self._is_constant(name)]
         return self._grouped(early), self._grouped([name for name in ordered if name not in early]), heads
+
+    def _inputs(self) -> list[str]:
+        return [self.kind.gate.upstream.inputs] if self.is_upstream and self.kind.gate.upstream.inputs else []
 
     def _grouped(self, names: Iterable[str]) -> list[str]:
         """The texts of definitions, those in one that stand on neighbouring lines."""
@@ -102,7 +108,7 @@ class Roles:
         return found
 
     def _at_home(self) -> set[str]:
-        return set(self.kind.reached([*self.kind.roles, *self.kind.gate.exports]))
+        return set(self.kind.reached([*self.kind.roles, *self.kind.gate.exports, *self._inputs()]))
 
     def _is_constant(self, name: str) -> bool:
         return isinstance(self.kind.definitions[name][1], ast.Assign)
@@ -127,15 +133,31 @@ class Roles:
         docs = ast.get_docstring(node) or ""
         start = re.search(r"^\w+ \(", docs, re.MULTILINE)
         fields = "\n".join(_text(module, each) for each in node.body if isinstance(each, ast.AnnAssign))
-        return self._class(name, self.names.output), docs[start.start() :] if start else "", fields
+        entries = docs[start.start() :] if start else ""
+        text = self._class(name, self.names.output)
+        if self.is_home and self.is_upstream:
+            text = self._documented(node, docs[: start.start()] if start else docs, entries, fields)
+        return text, entries, fields
 
-    def _post_init(self, module: Module, config: ast.ClassDef, ends_in_return: bool) -> str:
-        """`__post_init__`; behind a base's that ends in a return nothing can be added, so all of it goes before."""
+    def _documented(self, node: ast.ClassDef, said: str, entries: str, fields: str) -> str:
+        """A class of outputs whose docstring has nothing but its fields, as transformers keeps them."""
+        decorators = [intro(said), *map(ast.unparse, node.decorator_list)]
+        bases = ", ".join(map(ast.unparse, node.bases))
+        head = "".join(f"@{each}\n" for each in decorators) + f"class {node.name}({bases}):\n"
+        return self.named(f'{head}    r"""\n{_indented(entries)}\n    """\n\n{fields}')
+
+    def _post_init(self, module: Module, config: ast.ClassDef, base_config: Config) -> str:
+        """`__post_init__`; behind a base's that ends in a return nothing can be added, so all of it goes before.
+
+        transformers' own converter knows `super()` only where the base has the method.
+        """
         method = module.own_method(config, "__post_init__")
         if method is None:
             return ""
         text = _text(module, method)
-        if not ends_in_return:
+        if self.is_upstream and not base_config.initializes:
+            text = text.replace(f"super().{method.name}(", f"PreTrainedConfig.{method.name}(self, ")
+        if not base_config.returns:
             return self.named(text)
         place = next(number for number, each in enumerate(method.body) if is_super_call(each, method.name))
         call, behind = method.body[place], method.body[place + 1 :]
@@ -199,9 +221,8 @@ class Roles:
         return text
 
 
-def used_by(texts: Iterable[str]) -> set[str]:
-    """The words of some texts."""
-    return {word for text in texts for word in re.findall(r"\w+", text)}
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" if line else "" for line in text.split("\n"))
 
 
 def _quoted(key: ast.expr) -> str:

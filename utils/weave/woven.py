@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rendering.render import render
@@ -14,25 +14,31 @@ from converter.names import Casing
 from converter.source import Source
 from converter.values import Loader
 from weave.base import Base, load_base
+from weave.checkpoints import checkpoint_of, checkpoints, complete, named_checkpoint
 from weave.closure import circular, other_configs, reached
 from weave.configs import read_config
 from weave.declaration import Declaration, gate_of, read_declaration
+from weave.form import Form, in_form
 from weave.heads import Part, container_text, head_part, model_part
-from weave.imports import import_block
+from weave.imports import exported, import_block
 from weave.kinds import Kind, read_kind
 from weave.layers import Layer, gated_layers
 from weave.limits import check_imports
 from weave.mappings import gate_restored, mapped_names
 from weave.modules import Module, names_in, read_module
 from weave.names import names_of
+from weave.notes import noted
 from weave.outputs import needs_mixin, output_classes
 from weave.overrides import Overrides
 from weave.plumbing import rename_members
 from weave.roles import Pretrained, Roles
 from weave.stack import Stack, is_head, read_stack, with_heads
+from weave.without import without
 
 
 TEMPLATE = "woven_delta.py.j2"
+_COPYRIGHT = re.compile(r"\A# Copyright \d{4} [^\n]*")
+ConfigStub = tuple[str, str, list[str]]  # gated name, base's name, decorators
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,15 @@ class Woven:
     )  # the base's methods that the short delta has its own of: "LlamaMLP.forward"
 
 
-def weave(delta: Source, gated_name: str, load: Loader, casing: Mapping[str, str]) -> Woven:
+def weave(
+    delta: Source,
+    gated_name: str,
+    load: Loader,
+    casing: Mapping[str, str],
+    form: Form = Form.HOME,
+    copyright: str | None = None,
+    text_checkpoint: str = "",
+) -> Woven:
     """Write out a short delta: the modular file that the converter expands. Opens no file.
 
     Args:
@@ -55,12 +69,18 @@ def weave(delta: Source, gated_name: str, load: Loader, casing: Mapping[str, str
         gated_name: the name of the model in snake case, "quality_gate_mistral".
         load: finds modules as text: those of the base, and of the kind of gate.
         casing: model name -> CamelCase, as the release has it.
+        form: what it is written for. In the upstream form `load` finds the bases of the repository that it is for.
+        copyright: whose it is, in the first line of the licence; without one, as the delta says.
+        text_checkpoint: of the language model, for examples, where its configuration names another.
 
     Raises:
         ConversionError: with the line of the delta, or of the base, that the weave cannot follow.
     """
-    kind = _kind(delta, load)
+    kind = _kind(delta, load, form)
+    delta = _in_form(delta, gated_name, kind)
     declaration = read_declaration(delta, kind)
+    if form is Form.UPSTREAM:
+        _check_imports(declaration)
     table = Casing(casing)
     try:
         base = load_base(declaration.model, declaration.folder, gated_name, kind, load, table)
@@ -69,9 +89,13 @@ def weave(delta: Source, gated_name: str, load: Loader, casing: Mapping[str, str
     stack = _declared_heads(base, read_stack(base), declaration)
     overrides = Overrides(declaration, base)
     layers = gated_layers(base, stack, declaration)
-    body = overrides.merge(_Values(base, stack, layers, overrides.configs).rendered())
-    imports = import_block(body, base, overrides.imports)
-    text = "\n".join([overrides.header, overrides.docstring, "", imports, "", "", body.lstrip("\n")])
+    body = overrides.merge(_Values(base, stack, layers, declaration, overrides.configs, text_checkpoint).rendered())
+    tree = ast.parse(body)
+    imports = import_block(tree, base, overrides.imports)
+    if form is Form.UPSTREAM:
+        body = noted(body, tree)
+    header = overrides.header if copyright is None else _COPYRIGHT.sub(f"# Copyright {copyright}", overrides.header)
+    text = "\n".join([header, overrides.docstring, "", imports, "", "", body.lstrip("\n")])
     gated = {each.parent for each in layers}
     ungated = tuple(each.name for each in stack.layers if each.name not in gated and not names_in(each) & gated)
     return Woven(replace(delta, text=text), layers, ungated, frozenset(declaration.restated))
@@ -84,10 +108,29 @@ def _declared_heads(base: Base, stack: Stack, declaration: Declaration) -> Stack
     )
 
 
-def _kind(delta: Source, load: Loader) -> Kind:
+def _in_form(delta: Source, gated_name: str, kind: Kind) -> Source:
+    """A delta as it is in the form of a kind: without what is of the other one alone, its package named as there."""
+    delta = in_form(delta, kind.form)
+    if kind.form is Form.HOME:
+        return delta
+    text = without(delta.text, kind.gate.upstream.without)
+    return replace(delta, text=text.replace(f">>> from generated.{gated_name} import", ">>> from transformers import"))
+
+
+def _check_imports(declaration: Declaration) -> None:
+    """Refuse an import that a file within transformers cannot have."""
+    for node in declaration.imports:
+        names = node.names if isinstance(node, ast.Import) else ()
+        if any(each.name.split(".")[0] == "transformers" for each in names):
+            message = f"`{ast.unparse(node)}` has no relative form, which a file within transformers needs"
+            fix = "import names from the module: `from transformers.x import y`"
+            raise declaration.refuse(node, "absolute-import", message, fix)
+
+
+def _kind(delta: Source, load: Loader, form: Form) -> Kind:
     statement, name = gate_of(read_module(delta))
     try:
-        return read_kind(name, load)
+        return read_kind(name, load, form=form)
     except LookupError:
         message = f"there is no kind of gate called {name!r}"
         raise delta.refuse(
@@ -105,8 +148,18 @@ def _unknown_base(declaration: Declaration, module: str, casing: Casing) -> Conv
 class _Values:
     """What the template says of a base."""
 
-    def __init__(self, base: Base, stack: Stack, layers: tuple[Layer, ...], configs: list[str]) -> None:
+    def __init__(
+        self,
+        base: Base,
+        stack: Stack,
+        layers: tuple[Layer, ...],
+        declaration: Declaration,
+        configs: list[str],
+        text_checkpoint: str,
+    ) -> None:
         self.base, self.stack, self.layers, self.written_configs = base, stack, layers, configs
+        self.declaration, self.text_checkpoint = declaration, text_checkpoint
+        self.is_upstream = base.kind.form is Form.UPSTREAM
         self.gated = base.gated_names
         self.names = names_of(base, stack)
         self.roles = Roles(base, self.names)
@@ -125,6 +178,7 @@ class _Values:
         """Every value of the template but the definitions, which are what these need."""
         base, stack, names = self.base, self.stack, self.gated
         model, heads = self._model(), self._heads()
+        others_exported = [name for name in self.written_configs if name != base.gated(self.config.name)]
         recorded, in_model = self._recorded()
         pretrained = self._pretrained()
         inside = rename_members(container_text(base, stack), names)
@@ -133,14 +187,15 @@ class _Values:
         stubs, later = self._stubs(texts, {pretrained.name, model.name, *(head.name for head in heads)}, bool(inside))
         earlier, others = self._configs(later)
         mappings = self._mappings((model, *heads))
-        gate = self.roles.texts(self.config.returns, needs_mixin(tuple(self.outputs.values())))
+        gate = self.roles.texts(self.config, needs_mixin(tuple(self.outputs.values())))
         return {
             "names": self.names,
-            "package": base.gated_name,
+            "is_upstream": self.is_upstream,
+            "package": "transformers" if self.is_upstream else f"generated.{base.gated_name}",
             "family": base.kind.family,
             "gate": gate,
             "gated_config": base.gated(self.config.name),
-            "exported_configs": [name for name in self.written_configs if name != base.gated(self.config.name)],
+            "exported": [base.gated(self.config.name), *others_exported, *self._exported((pretrained, model, *heads))],
             "config": self.config,
             "outputs": tuple(self.outputs.values()),
             "configuration_definitions": [],
@@ -172,8 +227,41 @@ class _Values:
         return _renamed(part, members)
 
     def _heads(self) -> tuple[Part, ...]:
-        heads = (head_part(self.base, self.stack, head, self.outputs[head.output].name) for head in self.stack.heads)
+        heads = [
+            head_part(self.base, self.stack, head, self.outputs[head.output].name, self._example(head.node))
+            for head in self.stack.heads
+        ]
         return tuple(_renamed(head, self.gated) for head in heads)
+
+    def _example(self, node: ast.ClassDef) -> str:
+        """What ends the docstring of a head; upstream it runs from its first line on."""
+        example = self.base.kind.example
+        if not self.is_upstream:
+            return example
+        named = checkpoints(self.base, self._written_configs(), self.declaration.classes)
+        return complete(example, self.base.gated(node.name), checkpoint_of(node.name, named, self.text_checkpoint))
+
+    def _written_configs(self) -> list[str]:
+        """What the base calls the configurations that are written, in its order."""
+        outputs = [each.parent for each in self.outputs.values()]
+        others = other_configs(self.base, [*self._roots(), self.stack.pretrained.name, *outputs], self.config.name)
+        written = {self.config.name, *others, *(each.parent for each in self.declaration.classes)}
+        return [name for name in self.base.configuration.classes if name in written]
+
+    def _exported(self, parts: Sequence[Part | Pretrained]) -> list[str]:
+        """The models of `__all__`; upstream without a network within another model, and a decoder that the base hides."""
+        if not self.is_upstream:
+            return [each.name for each in parts]
+        theirs = exported(self.base.modeling.tree)
+        names = [each.name for each in parts]
+        hidden = {
+            each.name
+            for each in parts
+            if each.name.endswith("Decoder")
+            and each.parent not in theirs
+            and each.name.removesuffix("Decoder") + "Model" in names
+        }
+        return [name for name in names if name not in hidden and not name.endswith("Transformer")]
 
     def _recorded(self) -> tuple[dict[str, str], bool]:
         """`_can_record_outputs` of the base and of the gate, and whether the base model has it."""
@@ -210,14 +298,31 @@ class _Values:
         heads = (head.node.name for head in self.stack.heads)
         return [self.stack.model.name, *heads, *(each.parent for each in self.layers)]
 
-    def _configs(self, later: list[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    def _configs(self, later: list[str]) -> tuple[list[ConfigStub], list[ConfigStub]]:
         """Other configurations that come along: those that the gated one names itself, and the rest."""
         base, names = self.base, self.gated
         known = [*self._roots(), self.stack.pretrained.name, *(each.parent for each in self.outputs.values()), *later]
         found = [each for each in other_configs(base, known, self.config.name) if each in names]
         inner = reached(base.configuration, [self.config.name])
-        earlier = [(names[name], name) for name in found if name in inner]
-        return earlier, [(names[name], name) for name in found if name not in inner]
+        found += self._parts(found) if self.is_upstream else []
+        stubs = [(names[name], name, self._decorators(name)) for name in found]
+        return [each for each in stubs if each[1] in inner], [each for each in stubs if each[1] not in inner]
+
+    def _parts(self, found: Collection[str]) -> list[str]:
+        """Configurations that those written are made of and whose checkpoints would be renamed, came they along."""
+        classes = self.base.configuration.classes
+        written = {self.config.name, *found, *(each.parent or "" for each in self.declaration.classes)}
+        named = {name for each in written & set(classes) for name in names_in(classes[each])}
+        return [
+            name
+            for name, node in classes.items()
+            if name in named - written and name in self.gated and named_checkpoint(node.decorator_list)
+        ]
+
+    def _decorators(self, name: str) -> list[str]:
+        """The decorators of a configuration that names a checkpoint: inherited, the names in it would be replaced."""
+        own = self.base.configuration.classes[name].decorator_list
+        return [ast.unparse(each) for each in own] if self.is_upstream and named_checkpoint(own) else []
 
     def _mappings(self, parts: Iterable[Part]) -> list[tuple[str, str]]:
         """The gated names that need the checkpoint conversions of the base, each with the base's name."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quality gate: scores how good the text up to each token is, on the input of every feed-forward network."""
 
-from weave.gate import Argument, Gate, Site, Splice
+from weave.gate import Argument, Gate, Site, Splice, Upstream
 from weave.place import Place, Scaled
 
 
@@ -64,6 +64,19 @@ GATE = Gate(
         Splice(Site.FEED_FORWARD_NORM, scale_norm),
         Splice(Site.RESIDUAL_INSIDE, scale_inside),
         Splice(Site.HANDED_OUTPUT, scale_handed),
+    ),
+    upstream=Upstream(
+        without=(
+            "save_quality_gates",  # there: `save_pretrained`, and a script for other formats
+            "load_quality_gates",
+            "print_quality_scores",  # there no model prints: its outputs hold every score
+            "quality_loss_debug",
+            "debug",
+            "scores_quality",  # there `_init_weights` sees the gate, and need not know its weight
+        ),
+        module="upstream",
+        inputs="QUALITY_GATE_INPUTS",
+        loss="with the weighted quality loss where scores are returned",
     ),
 )
 

@@ -1,0 +1,248 @@
+# Copyright 2031 Somebody.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Toy with a quality gate on the input of every feed-forward network."""
+
+from dataclasses import dataclass
+
+import torch
+from huggingface_hub.dataclasses import strict
+
+from ... import initialization as init
+from ...configuration_utils import PreTrainedConfig
+from ...modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from ...utils import auto_docstring
+from ...utils.output_capturing import OutputRecorder, capture_outputs
+from ..quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
+from ..quality_gate_llama.modeling_quality_gate_llama import (
+    QualityGateLlamaGate,
+    QualityGateLlamaOutput,
+    quality_layers,
+    records_quality_scores,
+    returns_quality_scores,
+)
+from ..toy.configuration_toy import ToyConfig
+from ..toy.modeling_toy import ToyBlock, ToyForCausalLM, ToyModel, ToyPreTrainedModel, add_dropped
+
+
+QUALITY_GATE_INPUTS = r"""
+    quality_labels (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
+        not known.
+    output_router_logits (`bool`, *optional*):
+        Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
+        is not given, `config.output_router_logits` decides; in training they are returned.
+"""
+
+
+@auto_docstring(checkpoint="toys/toy")
+@strict
+class QualityGateToyConfig(ToyConfig):
+    r"""
+    toy_scale (`float`, *optional*, defaults to 1.0):
+        What embeddings are multiplied by.
+    quality_gate_init_mean (`float`, *optional*, defaults to 0.0):
+        Mean of the normal distribution that new gate weights are drawn from.
+    quality_gate_init_std (`float`, *optional*, defaults to 0.02):
+        Standard deviation of that distribution.
+    quality_gate_mode (`str`, *optional*, defaults to `"observe"`):
+        `"observe"` leaves the logits as the base computes them, `"scale_ffn"` multiplies the output of every
+        feed-forward network by its good ratio.
+    quality_loss_weight (`float`, *optional*, defaults to 0.5):
+        Weight of the quality loss in the loss.
+    quality_loss_type (`str`, *optional*, defaults to `"linear"`):
+        `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
+    quality_loss_balance (`float`, *optional*, defaults to 1.0):
+        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+    sample_wise_averaging (`bool`, *optional*, defaults to `True`):
+        Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
+    beta_target_mean (`float`, *optional*, defaults to 0.5):
+        Mean that `"beta_moment_matching"` pulls the good ratios to.
+    beta_target_var (`float`, *optional*, defaults to 0.05):
+        Variance that `"beta_moment_matching"` pulls the good ratios to.
+    w_mean (`float`, *optional*, defaults to 1.0):
+        Weight of the mean in `"beta_moment_matching"`.
+    w_var (`float`, *optional*, defaults to 1.0):
+        Weight of the variance in `"beta_moment_matching"`.
+    lambda_var (`float`, *optional*, defaults to 0.1):
+        Reward for variance in `"mean_variance_regularization"`.
+
+    ```python
+    >>> from transformers import QualityGateToyConfig, QualityGateToyForCausalLM
+
+    >>> model = QualityGateToyForCausalLM(QualityGateToyConfig(quality_loss_weight=1.0))
+    ```"""
+
+    model_type = "quality_gate_toy"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
+
+    quality_gate_init_mean: float | int = 0.0
+    quality_gate_init_std: float | int = 0.02
+    quality_gate_mode: str = "observe"
+    quality_loss_weight: float | int = 0.5
+    quality_loss_type: str = "linear"
+    quality_loss_balance: float | int = 1.0
+    sample_wise_averaging: bool = True
+    beta_target_mean: float | int = 0.5
+    beta_target_var: float | int = 0.05
+    w_mean: float | int = 1.0
+    w_var: float | int = 1.0
+    lambda_var: float | int = 0.1
+    output_router_logits: bool = False
+
+    def __post_init__(self, **kwargs):
+        kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        PreTrainedConfig.__post_init__(self, **kwargs)
+        check_quality_gate_config(self)
+
+
+class QualityGateToyOutput(QualityGateLlamaOutput):
+    pass
+
+
+@auto_docstring(custom_intro="The output of the base model with what its gates say.")
+@dataclass
+class QualityGateToyModelOutputWithPast(QualityGateToyOutput, BaseModelOutputWithPast):
+    pass
+
+
+@auto_docstring(custom_intro="The output of a language model with what its gates say.")
+@dataclass
+class QualityGateToyCausalLMOutputWithPast(QualityGateToyOutput, CausalLMOutputWithPast):
+    r"""
+    loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
+        The loss of the head, with the weighted quality loss where scores are returned.
+    logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, config.vocab_size)`):
+        Prediction scores of the language modeling head for each vocabulary token before SoftMax.
+    """
+
+
+class QualityGateToyGate(QualityGateLlamaGate):
+    pass
+
+
+class QualityGateToyBlock(ToyBlock):
+    def __init__(self, config: QualityGateToyConfig, layer_idx=None):
+        super().__init__(config, layer_idx)
+        self.quality_gate = QualityGateToyGate(config)
+        self.scale_ffn = config.quality_gate_mode == "scale_ffn"
+
+    def forward(
+        self, hidden_states, attention_mask=None, output_attentions=False, output_quality_logits: bool = False
+    ):
+        hidden_states, weights = self.attn(hidden_states, attention_mask)
+        feed_forward_input = self.ln_2(hidden_states)
+        if output_quality_logits or self.scale_ffn:
+            _, good_ratio = self.quality_gate(feed_forward_input)
+        output = self.feed_forward(feed_forward_input)
+        if self.scale_ffn:
+            output = good_ratio.to(output.dtype) * output
+        return add_dropped(output, hidden_states, 0.1), weights
+
+
+class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
+    _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
+    base_model_prefix = "toy"  # as in checkpoints of the base
+    _can_record_outputs = {
+        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
+    }
+    quality_layers = quality_layers
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, QualityGateToyGate):
+            mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+            init.normal_(module.gate.weight, mean=mean, std=std)
+
+
+class QualityGateToyModel(ToyModel):
+    @auto_docstring
+    @returns_quality_scores(QualityGateToyModelOutputWithPast)
+    @records_quality_scores
+    @capture_outputs
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        output_attentions=None,
+        return_dict=None,
+        output_quality_logits: bool = False,
+        **kwargs,
+    ):
+        r"""
+        output_quality_logits (`bool`, *optional*, defaults to `False`):
+            Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
+        quality_labels (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
+            not known.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
+            is not given, `config.output_router_logits` decides; in training they are returned.
+        """
+        return_dict = True  # the decorators make tuples
+        hidden_states, weights = self.embed(input_ids), ()
+        for block in self.h:
+            outputs = block(
+                hidden_states,
+                attention_mask,
+                output_attentions=output_attentions,
+                output_quality_logits=output_quality_logits,
+            )
+            hidden_states, weights = outputs[0], (*weights, outputs[1])
+        if not return_dict:
+            return hidden_states, weights
+        return BaseModelOutputWithPast(last_hidden_state=hidden_states, attentions=weights)
+
+
+class QualityGateToyForCausalLM(ToyForCausalLM):
+    _tied_weights_keys = {"lm_head.weight": "toy.wte.weight"}
+
+    def __init__(self, config: QualityGateToyConfig):
+        QualityGateToyPreTrainedModel.__init__(self, config)
+        self.toy = QualityGateToyModel(config)
+
+    @auto_docstring(custom_args=QUALITY_GATE_INPUTS)
+    @returns_quality_scores(QualityGateToyCausalLMOutputWithPast)
+    def forward(self, input_ids=None, labels=None, return_dict=None, **kwargs) -> CausalLMOutputWithPast:
+        r"""
+        Example:
+
+        ```python
+        >>> import torch
+        >>> from transformers import AutoTokenizer, QualityGateToyForCausalLM
+
+        >>> model = QualityGateToyForCausalLM.from_pretrained("toys/toy")
+        >>> tokenizer = AutoTokenizer.from_pretrained("toys/toy")
+        >>> inputs = tokenizer("Plants create energy through a process known as", return_tensors="pt")
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        outputs = self.toy(input_ids, return_dict=return_dict, **kwargs)
+        return CausalLMOutputWithPast(logits=self.lm_head(outputs[0]))
+
+
+__all__ = [
+    "QualityGateToyConfig",
+    "QualityGateToyPreTrainedModel",
+    "QualityGateToyModel",
+    "QualityGateToyForCausalLM",
+]

@@ -1,0 +1,119 @@
+"""What the upstream form documents: forwards with what the gates add to a call, outputs with every field."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterable
+
+from weave.gate import Argument
+from weave.kinds import Kind
+
+
+DOCUMENTED = "auto_docstring"
+_ENTRY = re.compile(r"^ *(\w+) \((?:`|.*\): *$)", re.MULTILINE)
+_END = re.compile(r"^ *(Example|Return|```)")
+
+# Fields of transformers' outputs that its linter asks to be documented anew wherever another class stands before them.
+_LOSS = """\
+loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when {labels}):
+    The loss of the head, {more}."""
+_LABELS = "`labels` is provided"
+_WORDS = """\
+logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, config.vocab_size)`):
+    Prediction scores of the language modeling head for each vocabulary token before SoftMax."""
+_FIELDS = {
+    "CausalLMOutput": (_LABELS, _WORDS),
+    "MaskedLMOutput": (_LABELS, _WORDS),
+    "NextSentencePredictorOutput": (
+        _LABELS,
+        "logits (`torch.FloatTensor` of shape `(batch_size, 2)`):\n"
+        "    Scores of a sequence following the one before, or not, before SoftMax.",
+    ),
+    "SequenceClassifierOutput": (
+        _LABELS,
+        "logits (`torch.FloatTensor` of shape `(batch_size, config.num_labels)`):\n"
+        "    Scores of each class before SoftMax.",
+    ),
+    "TokenClassifierOutput": (
+        _LABELS,
+        "logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, config.num_labels)`):\n"
+        "    Scores of each class for each token before SoftMax.",
+    ),
+    "QuestionAnsweringModelOutput": ("`start_positions` and `end_positions` are provided", ""),
+}
+
+
+def base_fields(output: str, kind: Kind) -> str:
+    """The lines that describe the fields of an output class of transformers, for a class that adds to it; "" for none."""
+    name = output.removeprefix("Moe")
+    labels, rest = next((said for each, said in _FIELDS.items() if name.startswith(each)), ("", ""))
+    loss = _LOSS.format(labels=labels, more=kind.gate.upstream.loss) if labels else ""
+    return "\n".join(filter(None, [loss.replace(", .", "."), rest]))
+
+
+def intro(text: str) -> str:
+    """What introduces a class in its documentation, as a decorator: `auto_docstring(custom_intro="It.")`."""
+    said = " ".join(text.split()).replace('"', '\\"')
+    return f'{DOCUMENTED}(custom_intro="{said}")' if said else DOCUMENTED
+
+
+def documented(
+    decorators: Iterable[str], said: str, kind: Kind, asked: Iterable[Argument] = ()
+) -> tuple[list[str], str]:
+    """The decorators of a forward that takes what the gates add, and its documentation.
+
+    transformers' decorator goes outermost, where it sees the inputs and what is returned. It reads the entries of a docstring
+    or those of a constant, not both: the inputs stand in the docstring where that has entries.
+
+    Args:
+        decorators: the forward's own, without "@".
+        said: its documentation, at the left margin: the entries of arguments.
+        asked: the arguments among the gates' own that the forward names itself.
+    """
+    own = [each for each in decorators if _name(each) == DOCUMENTED]
+    keywords = [part for each in reversed(own) for part in _keywords(each)]
+    inputs = kind.gate.upstream.inputs
+    within = bool(set(asked)) or _ENTRY.search(said) is not None
+    if inputs and not within:
+        keywords.append(f"custom_args={inputs}")
+    outermost = f"{DOCUMENTED}({', '.join(keywords)})" if keywords else DOCUMENTED
+    rest = [each for each in decorators if each not in own]
+    if not within:
+        return [outermost, *rest], said
+    known = _ENTRY.findall(said)
+    internal = [each.entry for each in asked if each.name not in known]
+    return [outermost, *rest], described(said, "\n".join([*internal, _added(kind)]))
+
+
+def described(said: str, added: str) -> str:
+    """A documentation with more entries behind its own, as far in as they are."""
+    lines = said.split("\n")
+    first = next((line for line in lines if _ENTRY.match(line)), "")
+    indent = first[: len(first) - len(first.lstrip())]
+    end = next((number for number, line in enumerate(lines) if _END.match(line)), len(lines))
+    above = "\n".join(lines[:end]).rstrip()
+    parts = [above, *(f"{indent}{line}" for line in added.split("\n"))] if above else added.split("\n")
+    return "\n".join([*parts, *["", *lines[end:]]] if lines[end:] else parts)
+
+
+def entries(kind: Kind) -> list[str]:
+    """The names of the inputs that a kind of gate documents."""
+    return _ENTRY.findall(_added(kind))
+
+
+def _added(kind: Kind) -> str:
+    """What the gate's constant says of its inputs, at the left margin."""
+    found = kind.definitions.get(kind.gate.upstream.inputs)
+    value = found[1].value if found and isinstance(found[1], ast.Assign) else None
+    return inspect.cleandoc(str(value.value)) if isinstance(value, ast.Constant) else ""
+
+
+def _name(decorator: str) -> str:
+    return decorator.partition("(")[0].rpartition(".")[2]
+
+
+def _keywords(decorator: str) -> list[str]:
+    _, opened, inside = decorator.partition("(")
+    return [inside.removesuffix(")")] if opened and inside != ")" else []
