@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -28,7 +29,7 @@ def sort_for_import(body: Mapping[str, str], apart: Collection[str] = ()) -> dic
     """
     if not _looks_ahead(body):  # nearly always: then nothing has to be parsed
         return dict(body)
-    needs = {name: read_needs(text) for name, text in body.items() if text}
+    needs = needs_of({name: text for name, text in body.items() if text})
     places = {name: place for place, name in enumerate(body)}
     done: dict[str, str] = {}
     pending: set[str] = set()
@@ -76,16 +77,36 @@ def needed_at_import(name: str, needs: Mapping[str, Needs]) -> set[str]:
     return found - {name}
 
 
+def needs_of(texts: Mapping[str, str]) -> dict[str, Needs]:
+    """What each of some definitions needs. They are parsed at once, one by one only where one of them is no Python."""
+    try:
+        tree = ast.parse("\n".join(texts.values()))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {name: read_needs(text) for name, text in texts.items()}
+    found, first, waiting = {}, 1, deque(tree.body)
+    for name, text in texts.items():
+        first += text.count("\n") + 1
+        own = []
+        while waiting and waiting[0].lineno < first:
+            own.append(waiting.popleft())
+        found[name] = _needs(own)
+    return found
+
+
 def read_needs(text: str) -> Needs:
     """What the statements of one definition need; nothing where they are no Python."""
     try:
-        tree = ast.parse(text)
+        return _needs(ast.parse(text).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Needs(frozenset(), frozenset(), frozenset())
-    nodes = [node for statement in tree.body for node in early_nodes(statement)]
+        return _needs([])
+
+
+def _needs(statements: Sequence[ast.stmt]) -> Needs:
+    nodes = [node for statement in statements for node in early_nodes(statement)]
     called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     called |= {one.id for node in nodes for one in getattr(node, "decorator_list", ()) if isinstance(one, ast.Name)}
-    return Needs(_loads(nodes), frozenset(called), _loads(ast.walk(tree)))
+    every = [node for statement in statements for node in ast.walk(statement)]
+    return Needs(_loads(nodes), frozenset(called), _loads(every))
 
 
 def early_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -99,5 +120,5 @@ def early_nodes(node: ast.AST) -> Iterator[ast.AST]:
                 yield from early_nodes(child)
 
 
-def _loads(nodes: Iterator[ast.AST] | list[ast.AST]) -> frozenset[str]:
+def _loads(nodes: Iterable[ast.AST]) -> frozenset[str]:
     return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))

@@ -148,8 +148,9 @@ def _is_computed(value: ast.expr, forward: ast.FunctionDef) -> bool:
 
 def _is_cache(annotation: ast.expr | None) -> bool:
     """`Cache | None`, `"EncoderDecoderCache"`, `Optional[Cache]`; not what merely holds one."""
-    text = ast.unparse(annotation).strip("'\"") if annotation else ""
-    names = (node for node in ast.walk(ast.parse(text or "None")) if isinstance(node, ast.Name | ast.Attribute))
+    is_quoted = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+    said = ast.parse(annotation.value.strip() or "None") if is_quoted else annotation
+    names = (node for node in (ast.walk(said) if said else ()) if isinstance(node, ast.Name | ast.Attribute))
     return any(base_name(name).endswith("Cache") for name in names)
 
 
