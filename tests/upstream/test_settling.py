@@ -6,7 +6,7 @@ import ast
 
 import pytest
 from upstream.liveness import dead_classes
-from upstream.settling import settle, settle_configs, without_branches, without_unused
+from upstream.settling import export_configs, settle, settle_configs, settle_models, without_branches, without_unused
 
 
 MODELING = """\
@@ -80,7 +80,6 @@ class QualityGateToyModel(ToyModel):
 __all__ = ["QualityGateToyTextConfig", "QualityGateToyPreTrainedModel", "QualityGateToyModel"]
 """
 CONFIGURATION = "class QualityGateToyTextConfig(PreTrainedConfig):\n    pass\n"
-EXPORTED = ["QualityGateToyTextConfig", "QualityGateToyPreTrainedModel", "QualityGateToyModel"]
 
 
 def test_what_initialisation_alone_names_is_dead() -> None:
@@ -88,7 +87,7 @@ def test_what_initialisation_alone_names_is_dead() -> None:
 
 
 def test_initialisation_is_written_out_without_the_dead() -> None:
-    settled = settle(MODULAR, MODELING)
+    settled = settle_models(MODULAR, MODELING)
     assert (
         "        PreTrainedModel._init_weights(self, module)\n        if isinstance(module, QualityGateToyExperts):\n"
         "            # kept\n            init.ones_(module.b)\n"
@@ -106,11 +105,11 @@ def test_initialisation_is_written_out_without_the_dead() -> None:
 def test_a_model_without_dead_classes_stays_as_it_is() -> None:
     alive = MODELING.replace("self.experts =", "self.tower = QualityGateToyTower()\n        self.experts =")
     alive = alive.replace(', "QualityGateToyAudio"', "")
-    assert settle(MODULAR, alive) == MODULAR
+    assert settle_models(MODULAR, alive) == MODULAR
 
 
 def test_configurations_of_parts_without_a_model_go() -> None:
-    settled = settle_configs(MODULAR, MODELING, CONFIGURATION, EXPORTED)
+    settled = settle_configs(MODULAR, MODELING, CONFIGURATION)
     assert "VisionConfig" not in settled
     assert (
         "class QualityGateToyPreTrainedModel(ToyPreTrainedModel):\n    config: QualityGateToyTextConfig\n" in settled
@@ -122,7 +121,7 @@ def test_configurations_that_something_names_stay(place: str) -> None:
     part = "\n    sub_configs = {'vision': QualityGateToyVisionConfig}\n"
     modeling = MODELING.replace("config: QualityGateToyTextConfig", "config: QualityGateToyVisionConfig")
     texts = (modeling, CONFIGURATION) if place == "modeling" else (MODELING, CONFIGURATION + part)
-    assert settle_configs(MODULAR, *texts, EXPORTED) == MODULAR
+    assert settle_configs(MODULAR, *texts) == MODULAR
 
 
 METHOD = """\
@@ -162,3 +161,19 @@ def test_what_nothing_reads_any_more_goes() -> None:
     )
     kept = "    def f(self, module):\n        std = 3\n        module.x = 4\n        use(std)\n"
     assert without_unused(method) == kept
+
+
+def test_every_configuration_that_is_left_is_exported() -> None:
+    text = "class AVisionConfig:\n    pass\n\n\nclass A:\n    pass\n\n\n__all__ = ['A']\n"
+    assert export_configs(text).endswith('__all__ = [\n    "AVisionConfig",\n    "A",\n]\n')
+    assert export_configs(export_configs(text)) == export_configs(text)
+
+
+def test_all_of_it_in_one() -> None:
+    settled = settle(MODULAR, MODELING, CONFIGURATION)
+    assert (
+        "VisionConfig" not in settled and "Tower(" not in settled and settled.count('"QualityGateToyTextConfig"') == 1
+    )
+    part = "class QualityGateToyVisionConfig(PreTrainedConfig):\n    pass\n\n\n"
+    naming = CONFIGURATION.replace("pass", "sub_configs = {'vision': QualityGateToyVisionConfig}")
+    assert '__all__ = [\n    "QualityGateToyVisionConfig",\n' in settle(MODULAR, MODELING, part + naming)

@@ -54,7 +54,7 @@ def test_the_page_begins_with_its_date_and_ends_with_a_newline() -> None:
     facts = export().facts
     page = render_page(facts, exported_tree().read(configuration_path(facts.package)) or "", TODAY, "llama")
     assert f"\n-->\n*This model was contributed to Hugging Face Transformers on {TODAY}.*\n" in page
-    assert page.endswith("[[autodoc]] QualityGateLlamaForQuestionAnswering\n    - forward\n")
+    assert page.endswith(f"[[autodoc]] {facts.models[-1].name}\n    - forward\n")
     assert '.from_pretrained("HuggingFaceTB/SmolLM2-135M"' in page
 
 

@@ -13,7 +13,7 @@ from upstream.compose import Export
 from upstream.difference import Change, changes, lines_saved
 from upstream.evidence import Run
 from upstream.parity import Parity
-from upstream.values import Tree
+from upstream.values import Tree, kind_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,16 @@ class ModelStory:
 
 
 def title_of(exports: Sequence[Export]) -> str:
-    """ "Add QualityGateLlama and QualityGateQwen3"."""
+    """The title of a pull request: "Add", and the prefixes of its models."""
     names = [export.facts.prefix for export in exports]
     return "Add " + (" and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0])
 
 
 def commit_message(exports: Sequence[Export]) -> str:
     """The message of the commit."""
-    said = "".join(f"\n* {each.facts.prefix}: {each.facts.base_prefix} with a quality gate" for each in exports)
+    said = "".join(
+        f"\n* {each.facts.prefix}: {each.facts.base_prefix} with a {kind_in(each.model.name)} gate" for each in exports
+    )
     return (
         f"{title_of(exports)}\n{said} in every decoder layer\n"
         if len(exports) == 1

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facts.peculiar import peculiarities
 from facts.read import read_facts
 from facts.values import ModelFacts
 from rendering.render import render
 from testgen.upstream import upstream_test
 
 from converter.diagnostics import Diagnostic
-from upstream.adapting import adapt, changed_parents, parents
 from upstream.conversion import formatted, generate
-from upstream.examples import complete_examples
-from upstream.forwards import document_forwards
-from upstream.heads import spell_out_heads
 from upstream.layout import (
-    MODELS,
     configuration_path,
     init_path,
     modeling_path,
@@ -27,10 +21,10 @@ from upstream.layout import (
     tests_path,
 )
 from upstream.page import checkpoints, render_page
-from upstream.rewriting import HOLDERS, export_configs, exported, hide_decoders, rewrite
-from upstream.settling import settle, settle_configs
+from upstream.settling import settle
 from upstream.shared import page_of, page_of_base, shared_files
-from upstream.values import PACKAGE, Model, Setting, Tree, refuse
+from upstream.values import HOLDERS, PACKAGE, Model, Setting, Tree, refuse
+from upstream.weaving import changed_parents, woven
 
 
 MODELING_UTILS = f"{PACKAGE}/modeling_utils.py"
@@ -74,7 +68,7 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
         tests_path(model.name): formatted(tests_path(model.name), _tests(facts, generated, tree), setting),
     }
     shared = shared_files(facts, tree.with_changes(files))
-    changed = changed_parents(modular, tree, setting.home, path)
+    changed = changed_parents(model, tree, setting.home)
     return Export(model, facts, files, shared, (*warnings, *changed))
 
 
@@ -83,17 +77,12 @@ def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[st
 
     It is converted as the delta has it, and again without what the first conversion shows to be dead.
     """
-    path, written = modular_path(model.name), modeling_path(model.name)
-    modular = adapt(rewrite(model, setting.today.year), tree, setting.home)
-    modular = document_forwards(spell_out_heads(modular, tree), parents(modular, tree))
-    modular = complete_examples(modular, peculiarities(model.base).text_checkpoint)
-    modular = formatted(path, modular, setting)
+    path = modular_path(model.name)
+    modular = formatted(path, woven(model, tree, setting.today.year), setting)
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
-    settled = settle(modular, generated[written])
-    settled = settle_configs(settled, generated[written], generated[configuration_path(model.name)], exported(modular))
-    base = tree.read(f"{MODELS}/{model.base}/modeling_{model.base}.py") or ""
-    settled = formatted(path, hide_decoders(export_configs(settled), base), setting)
+    settled = settle(modular, generated[modeling_path(model.name)], generated[configuration_path(model.name)])
     if settled != modular:
+        settled = formatted(path, settled, setting)
         generated, warnings = generate(model.name, settled, tree, setting, strict=True)
     return settled, generated, warnings
 

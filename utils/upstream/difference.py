@@ -14,8 +14,8 @@ from upstream.layout import MODELS, configuration_path, modeling_path, modular_p
 from upstream.values import Tree
 
 
-_GATED = re.compile(r"^from \.\.(quality_gate_\w+)\.", re.MULTILINE)
-_ABSTRACT = re.compile(r"^class (QualityGate\w*PreTrainedModel)\(", re.MULTILINE)
+_GATED = re.compile(r"^from \.\.(\w+_gate_\w+)\.", re.MULTILINE)
+_ABSTRACT = re.compile(r"^class (\w+PreTrainedModel)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

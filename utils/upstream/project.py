@@ -6,16 +6,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from weave.stage import expanded, gates_of
+from weave.stage import weaving
 
-from converter.casing import read_casing
 from converter.jobs import Job
 from converter.library import decode, read_bytes, shown
-from converter.workspace import PROJECT, find_transformers, project_jobs, select
+from converter.workspace import PROJECT, project_jobs, select
 from upstream.values import Model
 
 
-_PARENT = re.compile(r"^from generated\.(quality_gate_\w+)", re.MULTILINE)
+_PARENT = re.compile(r"^from generated\.(\w+)", re.MULTILINE)
 
 
 def find_models(names: Iterable[str], project: Path = PROJECT) -> list[Model]:
@@ -45,9 +44,9 @@ def _add(job: Job, known: dict[str, Job], found: dict[str, Model], project: Path
 
 
 def read_model(job: Job, project: Path = PROJECT) -> Model:
-    """A model's delta from disk; a short one written out."""
-    content, package = read_bytes(job.delta), find_transformers()
-    roots = {"transformers": package, "generated": project / "generated", "gates": gates_of(project)}
-    text = expanded(job, content, roots, read_casing(package)) or decode(content, job.delta)
-    parents = sorted(set(_PARENT.findall(text)) - {job.name})
-    return Model(job.name, text, shown(job.delta), tuple(parents))
+    """A model's delta from disk, and the gated models that it needs: the home of its gate, and those that it names."""
+    content = read_bytes(job.delta)
+    text = decode(content, job.delta)
+    stands_on = (module.rpartition(".")[2] for module in weaving(project).stands_on(content))
+    parents = {*stands_on, *_PARENT.findall(text)} - {job.name}
+    return Model(job.name, text, shown(job.delta), tuple(sorted(parents)), project)

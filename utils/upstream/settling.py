@@ -9,16 +9,29 @@ from dataclasses import dataclass
 
 from facts.text import method
 from facts.values import base_name
+from weave.imports import exported
 
 from upstream.liveness import INIT, SPLIT, dead_classes
 from upstream.spans import Span, drop, insert_above, statement_span, substitute, with_imports
+from upstream.values import kind_in
 
 
 CALL, PAST = "super()._init_weights(module)", "PreTrainedModel._init_weights(self, module)"
 PRE_TRAINED = "from ...modeling_utils import PreTrainedModel\n"
 
 
-def settle(modular: str, modeling: str) -> str:
+def settle(modular: str, modeling: str, configuration: str) -> str:
+    """The modular file without what its first conversion shows to be dead; every configuration that is left is exported.
+
+    Args:
+        modular: as it was converted.
+        modeling: the modeling file that came of it; `configuration`: the other one.
+    """
+    settled = settle_models(modular, modeling)
+    return export_configs(settle_configs(settled, modeling, configuration))
+
+
+def settle_models(modular: str, modeling: str) -> str:
     """The modular file whose models are initialised, and split among devices, by what they are made of.
 
     A text model of several parts inherits from their abstract model an `_init_weights` that asks for modules of the
@@ -36,7 +49,7 @@ def settle(modular: str, modeling: str) -> str:
         if node.name in owned and node.name.endswith("PreTrainedModel"):
             modular = _initialised(modular, modeling, node, dead)
             modular = _split(modular, made, node, dead)
-    return _without_classes(modular, dead)
+    return _without_classes(modular, dead) if dead else modular
 
 
 def _without_classes(modular: str, dead: set[str]) -> str:
@@ -165,7 +178,7 @@ def _needs(method: str, modular: str, made: ast.Module) -> _Needs | None:
 
 def _imports_model(node: ast.stmt) -> bool:
     """Whether a statement imports the abstract model of the base."""
-    if not isinstance(node, ast.ImportFrom) or "quality_gate" in (node.module or ""):
+    if not isinstance(node, ast.ImportFrom) or kind_in((node.module or "").rpartition(".")[2].partition("_")[2]):
         return False
     return node.level == 2 and any(alias.name.endswith("PreTrainedModel") for alias in node.names)
 
@@ -206,25 +219,23 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
 
 
-def settle_configs(modular: str, modeling: str, configuration: str, exported: Iterable[str]) -> str:
+def settle_configs(modular: str, modeling: str, configuration: str) -> str:
     """The modular file without configurations of parts that have no model here, where no live class names one.
 
     The abstract model, whose configuration is that of all parts, gets the one that is exported.
-
-    Args:
-        modeling: the modeling file that came of it; `configuration`: the other one.
-        exported: the configurations that the delta exports.
     """
-    named = [name for name in exported if name.endswith("Config")]
-    tree, made = ast.parse(modular), ast.parse(modeling)
+    tree = ast.parse(modular)
+    named = [name for name in exported(tree) if name.endswith("Config")]
+    shells = [node for node in _classes(tree) if node.name.endswith("Config") and node.name not in named]
+    if not shells or len(named) != 1:
+        return modular
+    made = ast.parse(modeling)
     dead = dead_classes(made)
     parts = [each for node in made.body if getattr(node, "name", None) not in dead for each in _but_its_config(node)]
     parts += [node for node in _classes(ast.parse(configuration)) if node.name in named]
     needed = {name for each in parts for name in _used(each)}
-    shells = [node for node in _classes(tree) if node.name.endswith("Config") and node.name not in named]
-    is_named = any(node.name in needed for node in shells)
     abstract = [node for node in _classes(tree) if node.name.endswith("PreTrainedModel")]
-    if is_named or not shells or len(named) != 1 or not abstract:
+    if any(node.name in needed for node in shells) or not abstract:
         return modular
     modular = drop(modular, [statement_span(modular, node) for node in shells])
     for name in [node.name for node in abstract]:
@@ -240,3 +251,15 @@ def _but_its_config(node: ast.stmt) -> list[ast.AST]:
     if not isinstance(node, ast.ClassDef) or not node.name.endswith("PreTrainedModel"):
         return [node] if not isinstance(node, ast.Assign) else []
     return [each for each in node.body if not ast.unparse(each).startswith("config: ")]
+
+
+def export_configs(modular: str) -> str:
+    """`__all__` names all configurations: the repository's table has one of each model type, exported or not."""
+    tree = ast.parse(modular)
+    listed = exported(tree)
+    added = [node.name for node in _classes(tree) if node.name.endswith("Config") and node.name not in listed]
+    if not added:
+        return modular
+    statement = tree.body[-1]
+    lines = "".join(f'    "{name}",\n' for name in [*added, *listed])
+    return substitute(modular, Span(statement.lineno, statement.end_lineno or 1), f"__all__ = [\n{lines}]\n")

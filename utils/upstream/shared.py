@@ -20,7 +20,7 @@ from upstream.layout import (
     modeling_path,
     page_name,
 )
-from upstream.values import PREFIX, Tree
+from upstream.values import Tree, base_in
 
 
 # Where a head goes whose base is in no table, by what its name ends in.
@@ -100,12 +100,12 @@ def with_models(text: str, facts: ModelFacts) -> str:
 
 
 def _has_base(table: mappings.Table, model: ModelClass, keys: Mapping[str, str]) -> bool:
-    return table.values.get(keys[model.name].removeprefix(PREFIX)) == model.base_name
+    return table.values.get(base_in(keys[model.name])) == model.base_name
 
 
 def tables_of(model: ModelClass, key: str, tables: Iterable[mappings.Table]) -> set[str]:
     """The tables that a model belongs to: those of its base, or else the one of its task."""
-    base = key.removeprefix(PREFIX)
+    base = base_in(key)
     found = {table.name for table in tables if table.values.get(base) == model.base_name}
     return found or {TABLES[model.role]} if model.role in TABLES else found
 
@@ -133,6 +133,6 @@ def _bases(facts: ModelFacts) -> dict[str, str]:
 
 def _renamed(facts: ModelFacts) -> Iterable[tuple[str, str]]:
     for config in facts.configs.values():
-        yield config.model_type.removeprefix(PREFIX), config.model_type
+        yield base_in(config.model_type), config.model_type
     for model in facts.models:
         yield model.base_name, model.name

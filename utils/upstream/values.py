@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from converter.diagnostics import ConversionError, Diagnostic
+from converter.workspace import PROJECT
 
 
-PREFIX = "quality_gate_"  # of model types and folders
+PREFIX = "quality_gate_"  # of the folders that branches are named after
+HOLDERS = "The Quality Gate team and the HuggingFace Inc. team"
+_GATED = re.compile(r"(?P<kind>[a-z]+)_gate_(?P<base>\w+)")
 PACKAGE = "src/transformers"  # where a repository keeps the package
 
 
@@ -19,14 +23,15 @@ class Model:
     """One gated model of this project."""
 
     name: str  # "quality_gate_llama"
-    delta: str  # the text of its modular file, as this project has it
+    delta: str  # the text of its short delta, as this project has it
     path: str  # of that file, as messages print it
     parents: tuple[str, ...]  # the gated models that the delta inherits from, sorted
+    project: Path = PROJECT  # where its kind of gate is described
 
     @property
     def base(self) -> str:
         """The folder of the model it is a gated version of: "llama"."""
-        return self.name.removeprefix(PREFIX)
+        return base_in(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,18 @@ class Setting:
     today: date
     ruff_config: Path
     home: Tree  # the version that the deltas were written against
+
+
+def kind_in(name: str) -> str:
+    """The kind of gate in the name of a gated model, or in its model type: "quality"; "" where there is none."""
+    found = _GATED.fullmatch(name)
+    return found["kind"] if found else ""
+
+
+def base_in(name: str) -> str:
+    """The base in the name of a gated model: "llama" of "quality_gate_llama". Another name is its own."""
+    found = _GATED.fullmatch(name)
+    return found["base"] if found else name
 
 
 def refuse(code: str, path: str, message: str, fix: str, line: int = 1) -> ConversionError:

@@ -97,7 +97,7 @@ def checkpoints(subject: Subject) -> Iterator[Diagnostic]:
 
 def _inherited(subject: Subject, checkpoint: str) -> bool:
     """Whether another gated model, which this one inherits from, names the checkpoint."""
-    parents = set(re.findall(r"^from \.\.(quality_gate_\w+)\.", subject.modular.text, re.MULTILINE))
+    parents = set(re.findall(r"^from \.\.(\w+_gate_\w+)\.", subject.modular.text, re.MULTILINE))
     texts = (Subject(name, subject.tree, subject.setting).modular.text for name in sorted(parents))
     return any(checkpoint in text for text in texts)
 

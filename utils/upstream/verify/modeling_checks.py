@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from weave.documented import entries
 
 from converter.diagnostics import Diagnostic
 from upstream.decorators import DOCUMENTED
-from upstream.forwards import INPUTS, RETURNS, decorator
+from upstream.gates import decorated
 from upstream.verify.subject import File, Subject, finding, names_of
 
 
-_PROJECT = re.compile(r"\bgenerated\.quality_gate_|^\s*(?:from|import) transformers\b", re.MULTILINE)
+_PROJECT = re.compile(r"\bgenerated\.\w+_gate_|^\s*(?:from|import) transformers\b", re.MULTILINE)
 # What `init.normal_` and in-place operations on new tensors, `torch.empty(3).uniform_()`, begin with.
 FRESH = ("init", "nn", "torch")
 
@@ -21,7 +23,7 @@ def prefixed(subject: Subject) -> Iterator[Diagnostic]:
     """One prefix for every class of the files, helpers included; what the base calls otherwise is the base's."""
     prefix = subject.prefix
     of_base = {node.name for kind in ("configuration", "modeling") for node in subject.of_base(kind).classes()}
-    of_base |= {f"QualityGate{name}" for name in of_base}
+    of_base |= {f"{subject.gate.prefix}{name}" for name in of_base}
     for file in (subject.modular, subject.configuration, subject.modeling):
         for node in file.classes():
             if prefix and not node.name.startswith(prefix) and node.name not in of_base:
@@ -34,7 +36,7 @@ def exported(subject: Subject) -> Iterator[Diagnostic]:
     """Every model whose base is exported is exported, and nothing but classes."""
     file, base = subject.modeling, subject.of_base("modeling")
     names = set(file.exported)
-    hidden = {f"QualityGate{node.name}" for node in _models(base) if node.name not in base.exported}
+    hidden = {f"{subject.gate.prefix}{node.name}" for node in _models(base) if node.name not in base.exported}
     for node in _models(file):
         if node.name not in names | hidden and not node.name.startswith("_"):
             message = f"`{node.name}` is not in `__all__`"
@@ -58,25 +60,29 @@ def keyword_arguments(subject: Subject) -> Iterator[Diagnostic]:
 
 def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
     """Every `forward` that takes the gates' inputs describes them: outermost, where the decorator sees them."""
-    file = subject.modeling
+    file, inputs, returns = subject.modeling, subject.gate.upstream.inputs, decorated(subject.kind)
+    if not inputs or not returns:
+        return
+    wanted = f"@{DOCUMENTED}(custom_args={inputs})"
+    names = entries(subject.kind)
     for node in file.classes():
         for each in node.body:
             decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
-            if isinstance(each, ast.Assign) and ast.unparse(each).startswith(f"forward = {RETURNS}("):
-                fix = f"write the method out, with `{decorator()}` on top"
-            elif any(one.startswith(f"{RETURNS}(") for one in decorators) and not _describes(each):
-                fix = f"put `{decorator()}` on top of its decorators"
+            if isinstance(each, ast.Assign) and ast.unparse(each).startswith(f"forward = {returns}("):
+                fix = f"write the method out, with `{wanted}` on top"
+            elif any(one.startswith(f"{returns}(") for one in decorators) and not _describes(each, inputs, names):
+                fix = f"put `{wanted}` on top of its decorators"
             else:
                 continue
-            message = f"`{node.name}.forward` does not describe `quality_labels` and `output_router_logits`"
+            message = f"`{node.name}.forward` does not describe {' and '.join(f'`{name}`' for name in names)}"
             yield finding(file, each.lineno, "undocumented-input", message, fix)
 
 
-def _describes(method: ast.stmt) -> bool:
+def _describes(method: ast.stmt, inputs: str, names: Iterable[str]) -> bool:
     assert isinstance(method, ast.FunctionDef)
     outermost = ast.unparse(method.decorator_list[0])
     said = ast.get_docstring(method) or ""
-    return outermost.startswith(DOCUMENTED) and (INPUTS in outermost or "quality_labels (`" in said)
+    return outermost.startswith(DOCUMENTED) and (inputs in outermost or all(f"{name} (`" in said for name in names))
 
 
 def initialisation(subject: Subject) -> Iterator[Diagnostic]:
@@ -115,7 +121,7 @@ def base_prefixes(subject: Subject) -> Iterator[Diagnostic]:
     file = subject.modeling
     prefixes = {node.name: each for node in file.classes() for each in node.body if _sets_prefix(each)}
     bases = {node.name: [ast.unparse(each) for each in node.bases] for node in file.classes()}
-    theirs = {f"QualityGate{node.name}": node for node in subject.of_base("modeling").classes()}
+    theirs = {f"{subject.gate.prefix}{node.name}": node for node in subject.of_base("modeling").classes()}
     for name, each in prefixes.items():
         of_base = [ast.unparse(one) for one in theirs[name].body] if name in theirs else []
         if name.endswith(("Model", "ForCausalLM")) and ast.unparse(each) in of_base:

@@ -7,9 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from weave.gate import Gate
+from weave.kinds import Kind
+
 from converter.casing import read_casing
 from converter.diagnostics import Diagnostic
 from upstream.decorators import name_of
+from upstream.gates import kind_of
 from upstream.layout import (
     MODELS,
     configuration_path,
@@ -21,7 +25,7 @@ from upstream.layout import (
     tests_folder,
     tests_path,
 )
-from upstream.values import PREFIX, Setting, Tree
+from upstream.values import Setting, Tree, base_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,17 @@ class Subject:
         return self.file(tests_path(self.name))
 
     @property
+    def kind(self) -> Kind:
+        """The model's kind of gate."""
+        return kind_of(self.name)
+
+    @property
+    def gate(self) -> Gate:
+        return self.kind.gate
+
+    @property
     def base(self) -> str:
-        return self.name.removeprefix(PREFIX)
+        return base_in(self.name)
 
     def of_base(self, kind: str) -> File:
         """The base's "configuration" or "modeling" file."""
@@ -126,7 +139,7 @@ class Subject:
         """What the names of the model's classes begin with; "" where nothing says."""
         camel = read_casing(self.tree.package).get(self.base, "")
         abstract = (name.removesuffix("PreTrainedModel") for name in self.modeling.exported)
-        return f"QualityGate{camel}" if camel else min(abstract, key=len, default="")
+        return f"{self.gate.prefix}{camel}" if camel else min(abstract, key=len, default="")
 
     @property
     def models(self) -> list[str]:

@@ -83,13 +83,13 @@ def linted(subject: Subject) -> Iterator[Diagnostic]:
         fix = "pip install transformers-mlinter"
         yield finding(subject.modular, 1, "no-linter", "transformers-mlinter is not installed, so it was not run", fix)
         return
-    known = {_neutral(message) for _, _, message in _lint(subject, _base_files(subject))}
+    known = {_neutral(subject, message) for _, _, message in _lint(subject, _base_files(subject))}
     own = {
         path: text for path in subject.python_files if path.startswith(MODELS) and (text := subject.tree.read(path))
     }
     own |= {tests_path(subject.name): subject.tests.text}
     for path, line, message in _lint(subject, own):
-        if _neutral(message) not in known:
+        if _neutral(subject, message) not in known:
             shift = _banner_lines(own.get(path, ""))
             rule, _, said = message.partition(": ")
             yield finding(path, line + shift, "mlinter", f"{rule}: {said}", f"see `mlinter --rule {rule}`")
@@ -116,9 +116,10 @@ def _base_files(subject: Subject) -> dict[str, str]:
     return {path: text for path, text in texts.items() if text}
 
 
-def _neutral(message: str) -> str:
+def _neutral(subject: Subject, message: str) -> str:
     """A message without what tells a gated model from its base."""
-    return re.sub(r"QualityGate|quality_gate_|QUALITY_GATE_", "", message)
+    family = subject.kind.family
+    return re.sub(f"{subject.gate.prefix}|{family}|{family.upper()}", "", message)
 
 
 def _banner_lines(text: str) -> int:

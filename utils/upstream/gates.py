@@ -1,0 +1,31 @@
+"""The kind of gate that a model has, as its folder in modular/gates/ describes it for a pull request."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from weave.form import Form
+from weave.kinds import Kind, read_kind
+from weave.stage import gates_of
+
+from converter.library import Library
+from converter.workspace import PROJECT
+from upstream.values import kind_in, refuse
+
+
+@cache
+def kind_of(model: str, project: Path = PROJECT) -> Kind:
+    """The kind of gate of "quality_gate_llama". Raises ConversionError (`unknown-gate`) where there is none."""
+    name, gates = kind_in(model), gates_of(project)
+    try:
+        return read_kind(name, Library({"gates": gates}).load, form=Form.UPSTREAM)
+    except LookupError:
+        message = f"there is no kind of gate called {name!r}"
+        raise refuse("unknown-gate", str(gates), message, "write its folder, or correct the name") from None
+
+
+def decorated(kind: Kind) -> str:
+    """What the forward of a model that takes the gate's inputs is decorated with: "returns_quality_scores"; "" for none."""
+    found = kind.decorators("ForCausalLM", "")
+    return found[0].partition("(")[0] if found else ""
