@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.dataclasses import strict
+from weave.form import home
 
 from gates.quality import QualityGate
 from gates.quality.configuration import QUALITY_GATE_CHOICES, QUALITY_GATE_RANGES, check_quality_gate_config
@@ -14,7 +15,6 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping, r
 from transformers.models.auto import AutoModel
 from transformers.models.gemma3 import modeling_gemma3 as base
 from transformers.utils import auto_docstring
-from weave.form import home
 
 
 QUALITY_GATE_FIELDS = {
