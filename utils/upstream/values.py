@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
+from naming.kinds import MEANT
+
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.workspace import PROJECT
 
 
-PREFIX = "quality_gate_"  # of the folders that branches are named after
+PREFIX = MEANT.family  # of the folders that branches are named after
 HOLDERS = "The Quality Gate team and the HuggingFace Inc. team"
 _GATED = re.compile(r"(?P<kind>[a-z]+)_gate_(?P<base>\w+)")
 PACKAGE = "src/transformers"  # where a repository keeps the package
