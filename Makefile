@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -81,6 +81,9 @@ conformance: $(VENV)/.convert ## convert every modular file of the supported rel
 
 conformance-ends: ## that for the oldest and the newest of them
 	@$(MAKE) --no-print-directory conformance RELEASES="$(firstword $(RELEASES)) $(lastword $(RELEASES))"
+
+fuzz: $(VENV)/.test ## convert 700 mutated deltas: each is refused, or becomes files that can be imported and lack nothing
+	PYTHONPATH=utils OMP_NUM_THREADS=1 $(PY) tests/converter/fuzz.py
 
 bench: $(VENV)/.convert ## how long conversions take
 	$(PY) benchmarks/bench.py

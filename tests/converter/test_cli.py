@@ -571,3 +571,23 @@ def test_where_nothing_changed_nothing_slow_is_imported(project: Path, run: Run)
     code += f"print([name for name in {slow} if name in sys.modules])\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert (done.stdout, done.stderr) == ("5 of 5 files identical\n0\n[]\n", "")
+
+
+def test_what_a_killed_run_left_is_removed(project: Path, run: Run) -> None:
+    folder = generated(project, "llama").parent
+    left = put(folder / ".modeling_quality_gate_llama.py.0123abcd.tmp", "half")
+    others = [
+        put(folder / name, "")
+        for name in (".modeling_other.py.0123abcd.tmp", ".modeling_quality_gate_llama.py.tmp", "a.tmp")
+    ]
+    assert run("--model", "llama")[0] == 0
+    assert not left.exists() and all(other.exists() for other in others)
+
+
+def test_what_a_running_process_is_about_to_put_in_place_stays(project: Path, run: Run) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    held = put(generated(project, "llama").parent / ".modeling_quality_gate_llama.py.0123abcd.tmp", "whole")
+    with open(held) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run("--model", "llama")[0] == 0
+        assert held.exists()

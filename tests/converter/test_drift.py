@@ -27,7 +27,7 @@ CHANGED_LAYER = (
 )
 CHANGED_IMPORT = (
     "models/llama/modeling_llama.py",
-    ("from ...activations import ACT2FN", "from ...moved import ACT2FN"),
+    ("from ...activations import ACT2FN", "from transformers.activations import ACT2FN"),
 )
 CHANGED_METHOD = (
     "models/qwen3/modeling_qwen3.py",

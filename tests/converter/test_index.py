@@ -93,8 +93,15 @@ def test_the_last_definition_of_a_name_wins_and_updates_travel() -> None:
     assert found.definitions["A"].text == 'A = {}\nA["k"] = 2\n# why\nA.x = 4\n'
 
 
-def test_statements_on_one_line_are_one() -> None:
-    assert [each.text for each in index("a = 1; b = 2\nc = 3\n").statements] == ["a = 1; b = 2\n", "c = 3\n"]
+def test_statements_on_one_line_are_several() -> None:
+    statements = index("a = 1; b = 2\nc = 3\n").statements
+    assert [each.text for each in statements] == ["a = 1\n", "b = 2\n", "c = 3\n"]
+
+
+def test_lines_are_those_of_the_file_also_where_statements_shared_one() -> None:
+    found = index("a = 1; b = 2\n\nc = 3\n")
+    lines = [found.source.problem(each.node.lineno, 1, "", "", "").line for each in found.statements]
+    assert lines == [1, 1, 3]
 
 
 def test_mentions_of_a_definition() -> None:

@@ -161,10 +161,14 @@ def test_prose_is_comments_and_plain_strings() -> None:
         ('x: Unpack["Kwargs"]', {"Kwargs"}),
         ('name = "Cache"', set()),
         ('call("Cache", key="Cut")', set()),
+        ('names = ("Model", "Cache")', set()),
+        ('table = {"a": "Cache"}', set()),
     ],
 )
 def test_quoted_annotations_mention_names(text: str, found: set[str]) -> None:
-    assert mentions_with_annotations(text) - mentions(text) == found - mentions(text)
+    assert mentions_with_annotations(text, {"Cache", "Cut", "Kwargs", "Model", "list", "None"}) - mentions(
+        text
+    ) == found - mentions(text)
 
 
 @pytest.mark.parametrize(

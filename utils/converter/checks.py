@@ -10,7 +10,7 @@ from enum import Enum
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.imports import absolute_module, import_items
-from converter.index import ModuleIndex, Statement
+from converter.index import ModuleIndex
 from converter.kinds import kind_of_module, model_of_module
 from converter.names import Casing
 from converter.parents import FollowedImport, Parent, followed_imports
@@ -155,16 +155,19 @@ def _guarded_names(index: ModuleIndex) -> set[str]:
 def _check_all(index: ModuleIndex) -> Iterator[Finding]:
     statement = index.definitions.get("__all__")
     if statement is None:
-        message = "there is no `__all__`, which says what each output file exports"
+        message = "there is no `__all__`, which says what each output file exports: none of them has one"
         fix = '`__all__ = ["...Config", "...Model", ...]` as the last statement'
-        yield Finding(Level.ERROR, index.source.problem(1, 1, "missing-all", message, fix))
-    elif exported_names(statement) is None:
+        yield Finding(Level.WARNING, index.source.problem(1, 1, "missing-all", message, fix))
+    elif exported_names(index) is None:
         message, fix = "`__all__` is not a list of strings", "write the names out, as a list of strings"
         yield place_of(index, statement.node, "bad-all", message, fix, Level.ERROR)
 
 
-def exported_names(statement: Statement) -> list[str] | None:
-    """The names in `__all__ = [...]`, None where they are not plain strings."""
+def exported_names(index: ModuleIndex) -> list[str] | None:
+    """The names in `__all__ = [...]`: none without one, None where they are not plain strings."""
+    statement = index.definitions.get("__all__")
+    if statement is None:
+        return []
     value = getattr(statement.node, "value", None)
     elements = value.elts if isinstance(value, ast.List | ast.Tuple) else None
     if elements is None or not all(

@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterator, Mapping
 
 from converter.checks import Finding, Level, exported_names, place_of
 from converter.diagnostics import nearest
+from converter.dropped import check_dropped, check_overwritten
 from converter.index import ClassParts
 from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
 from converter.scan import map_prose
 from converter.scope import Scope
+from converter.super_checks import check_deletions, check_repeats, check_supers, methods_of
 
 
 def check_outputs(scope: Scope, drafts: Mapping[str, Draft], in_tree: bool) -> Iterator[Finding]:
@@ -24,41 +26,20 @@ def check_outputs(scope: Scope, drafts: Mapping[str, Draft], in_tree: bool) -> I
         delta, theirs, base = pair.delta, pair.parent, pair.parent_name
         yield from _check_stubs(scope, delta, theirs, base)
         yield from _check_members(scope, delta, theirs, base)
-        if "super()" in scope.delta.definitions[name].text:
-            yield from _check_supers(scope, delta, theirs, base)
+        yield from check_overwritten(scope.delta, name)
+        said = scope.delta.definitions[name].text
+        if "super" in said or "__class__" in said:
+            yield from check_supers(scope.delta, delta, theirs, base)
+            yield from check_deletions(scope.delta, delta, theirs, base)
+            yield from check_repeats(scope.delta, delta, theirs, base)
             yield from _check_leaks(scope, delta, theirs)
             yield from _check_unrolled(scope, delta, theirs, base)
             text = next(draft.body[name] for draft in drafts.values() if name in draft.body)
             yield from _check_deleted(scope, delta, text)
+    yield from check_dropped(scope, drafts)
     yield from _check_ignored_assignments(scope)
     yield from _check_conflicts(scope, drafts)
     yield from _check_exports(scope, {name for draft in drafts.values() for name in draft.body})
-
-
-def _methods(parts: ClassParts) -> Iterator[tuple[str, ast.FunctionDef]]:
-    return ((each.names[0], each.node) for each in parts.members if each.kind == "function")
-
-
-def _check_supers(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    """The parent is flattened away: any other `super().m` than a whole statement now reaches past it."""
-    inherited = {name for name, _ in _methods(parent)}
-    for name, method in _methods(delta):
-        for call in _super_calls(method, place_of_super(name, method.body)):
-            called = call.func.attr
-            if called in inherited:
-                message = f"`super().{called}()` would reach past `{base}.{called}`, which is merged into this class"
-                fix = f"make `super().{called}(...)` its own statement in `{called}`, or write out what it should do"
-                yield place_of(scope.delta, call, "nested-super", message, fix, Level.SILENT)
-
-
-def _super_calls(method: ast.FunctionDef, unrolled: int | None) -> Iterator[ast.Call]:
-    for position, statement in enumerate(method.body):
-        if position == unrolled:
-            continue
-        for node in ast.walk(statement):
-            match node:
-                case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")))):
-                    yield node
 
 
 def _check_stubs(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
@@ -94,8 +75,8 @@ def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: st
 
 def _check_unrolled(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     """A parent's body takes the place of the call: its own parameters must be in scope, and it must not return."""
-    theirs = dict(_methods(parent))
-    for name, method in _methods(delta):
+    theirs = dict(methods_of(parent))
+    for name, method in methods_of(delta):
         place = place_of_super(name, method.body)
         if place is None or name not in theirs:
             continue
@@ -151,9 +132,9 @@ def _check_lost(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
 
 def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:
     """What one method assigns below `super()` also replaces assignments in the methods woven after it."""
-    mine = dict(_methods(delta))
+    mine = dict(methods_of(delta))
     seen: dict[str, tuple[str, ast.stmt]] = {}
-    for name, method in _methods(parent):
+    for name, method in methods_of(parent):
         own = mine.get(name)
         place = place_of_super(name, own.body) if own else None
         if own is None or place is None:
@@ -168,7 +149,7 @@ def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterato
 
 
 def _check_deleted(scope: Scope, delta: ClassParts, merged: str) -> Iterator[Finding]:
-    for _, method in _methods(delta):
+    for _, method in methods_of(delta):
         for statement in method.body:
             target = deleted(statement)
             if target is None or not target.startswith("self."):
@@ -197,8 +178,9 @@ def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
 
 
 def _check_exports(scope: Scope, defined: Collection[str]) -> Iterator[Finding]:
-    statement = scope.delta.definitions["__all__"]
-    for element, name in zip(statement.node.value.elts, exported_names(statement) or (), strict=True):
+    names = exported_names(scope.delta) or []
+    elements = scope.delta.definitions["__all__"].node.value.elts if names else []
+    for element, name in zip(elements, names, strict=True):
         if name not in defined:
             guess = nearest(name, defined)
             fix = f"did you mean `{guess}`?" if guess else f"define `class {name}` or take it out of `__all__`"

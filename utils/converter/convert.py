@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from converter.banner import render_banner
 from converter.checks import by_place, check_delta, exported_names, settle
 from converter.class_checks import check_outputs
+from converter.compiling import check_compiles, too_deep
+from converter.dropped import check_guards
 from converter.emit import emit_file
 from converter.index import index_module
 from converter.names import Casing
@@ -15,12 +17,20 @@ from converter.plan import plan_files
 from converter.provenance import trace
 from converter.scope import Scope
 from converter.source import Source
+from converter.text_checks import check_texts
 from converter.values import Conversion, Layout, Loader, Provenance, Target
 
 
 def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, str]) -> Conversion:
     """Expand one delta. Raises ConversionError with everything that is wrong with it."""
-    table = Casing(casing)
+    try:
+        check_compiles(delta)
+        return _convert(delta, target, load, Casing(casing))
+    except RecursionError:  # Python's compiler takes more than its own tree walkers do
+        raise too_deep(delta) from None
+
+
+def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conversion:
     index = index_module(delta)
     model = table.of_model(target.model)
     parents = find_parents(index, model, load, table)
@@ -30,13 +40,15 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     in_tree = target.layout is Layout.TREE
     drafts = plan_files(scope, as_reference=in_tree and not target.strict)
     warnings += settle(by_place(check_outputs(scope, drafts, in_tree)), target.strict)
-    exported = exported_names(index.definitions["__all__"]) or []
+    exported = exported_names(index) or []
     files = {
         f"{kind}_{target.model}.py": emit_file(
             scope, drafts, kind, target, [name for name in exported if scope.kind(name) == kind]
         )
         for kind in drafts
     }
+    found = [*check_guards(index, files), *check_texts(files, delta, target, load)]
+    warnings += settle(by_place(found), target.strict)
     made_from = Provenance()
     if target.layout is Layout.PACKAGE:
         made_from = trace(scope, drafts)

@@ -32,9 +32,11 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
     """The unformatted text of one output file."""
     draft = drafts[kind]
     body = "".join(draft.body.values())
-    used = mentions_with_annotations(body)
     own, followed = split_imports(scope)
     sources = [own, *(parent.imports for parent in scope.parents.values()), followed]
+    beside = {name for other in drafts.values() for name in other.body}
+    lent = {item.binds for source in sources for each in source for item in each.items}
+    used = mentions_with_annotations(body, lent | beside)
     guarded_names = {
         item.binds for source in sources for each in source if isinstance(each, Guard) for item in each.items
     }
@@ -48,9 +50,11 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
     imports = "".join(each.render() for each in lines)
     if target.layout is Layout.PACKAGE:
         body = _INSIDE.sub(lambda found: found[1] + _absolute(len(found[2]), found[3]), body)
-    names = ", ".join(f'"{name}"' for name in exported)
-    lead = scope.delta.definitions["__all__"].lead
-    return f"{render_banner(target)}{scope.delta.header}{imports}{body}{lead}__all__ = [{names}]\n"
+    exports = ""
+    if exported:
+        names = ", ".join(f'"{name}"' for name in exported)
+        exports = f"{scope.delta.definitions['__all__'].lead}__all__ = [{names}]\n"
+    return f"{render_banner(target)}{scope.delta.header}{imports}{body}{exports}"
 
 
 def split_imports(scope: Scope) -> tuple[list[ImportLine | Guard], list[ImportLine]]:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
+from converter.compiling import parse
 from converter.scan import closing_colon, mentions
 from converter.source import Source
+from converter.tidy import tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,7 @@ class _Mentions(dict[str, frozenset[str]]):
 @lru_cache(maxsize=48)  # many deltas share a base; a tree of 50 KB of source takes about 2 MB
 def index_module(source: Source) -> ModuleIndex:
     """Read a module. Raises ConversionError where it is not Python."""
-    try:
-        tree = ast.parse(source.text)
-    except SyntaxError as error:
-        raise source.refuse(
-            error.lineno or 1, error.offset or 1, "syntax-error", f"not Python: {error.msg}", "correct the syntax"
-        ) from None
+    source, tree = tidy(source, parse(source))
     lines = split_lines(source.text)
     statements = tuple(split_statements(lines, tree.body, 0, len(lines), 0))
     if not statements:
@@ -165,7 +162,9 @@ def _kind_and_names(node: ast.stmt) -> tuple[str, tuple[str, ...]]:
             return "class", (node.name,)
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return "function", (node.name,)
-        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name)) | ast.Attribute(value=ast.Name(id=name))]):
+        case ast.Assign(targets=[ast.Subscript() | ast.Attribute() as target]) if name := _root(target):
+            return "update", (name,)
+        case ast.AugAssign(target=target) if name := _root(target):
             return "update", (name,)
         case ast.Assign(targets=targets):
             return "assignment", tuple(_target_names(targets))
@@ -178,12 +177,21 @@ def _kind_and_names(node: ast.stmt) -> tuple[str, tuple[str, ...]]:
     return "other", ()
 
 
+def _root(target: ast.expr) -> str | None:
+    """The variable that `x`, `x[key].y` and the like begin with."""
+    while isinstance(target, ast.Subscript | ast.Attribute):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else None
+
+
 def _target_names(targets: Sequence[ast.expr]) -> Iterator[str]:
     for target in targets:
         if isinstance(target, ast.Name):
             yield target.id
-        elif isinstance(target, ast.Tuple):
+        elif isinstance(target, ast.Tuple | ast.List):
             yield from _target_names(target.elts)
+        elif isinstance(target, ast.Starred):
+            yield from _target_names([target.value])
 
 
 @dataclass(frozen=True, slots=True)

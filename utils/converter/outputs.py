@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 from converter.banner import is_edited, is_sealed, render_banner
 from converter.diagnostics import ConversionError, Diagnostic
@@ -13,6 +16,11 @@ from converter.jobs import Job, Outcome, State, refused
 from converter.library import digest, shown
 from converter.values import Layout
 
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed anyway
+    fcntl = None
 
 _HEAD = 2048  # a banner ends well before this byte
 
@@ -106,6 +114,7 @@ def write(outcome: Outcome, force: bool = False) -> None:
         raise ConversionError(*problems)
     try:
         os.makedirs(folder, exist_ok=True)
+        sweep(folder, outcome.states)
         replace_files({folder / name: outcome.texts[name] for name in names if name in outcome.texts})
         for name in names:
             if outcome.states[name] is State.LEFTOVER:
@@ -131,28 +140,56 @@ def _objections(job: Job, path: Path) -> Iterable[Diagnostic]:
 
 
 def replace_files(texts: Mapping[Path, str]) -> None:
-    """Write every text beside its file first and only then put them all in place: a crash leaves whole files."""
+    """Write every text beside its file first and only then put them all in place: a crash leaves whole files.
+
+    What killed runs left beside these files is removed.
+    """
     ready: list[tuple[str, str]] = []
+    with ExitStack() as held:
+        try:
+            for path, text in texts.items():
+                final = os.path.realpath(path)
+                sweep(Path(final).parent, [os.path.basename(final)])
+                temporary = os.path.join(
+                    os.path.dirname(final), f".{os.path.basename(final)}.{os.urandom(4).hex()}.tmp"
+                )
+                ready.append((temporary, final))
+                _write(temporary, text, _mode(final), held)
+            for temporary, final in ready:
+                os.replace(temporary, final)
+        finally:
+            for temporary, _ in ready:
+                if os.path.exists(temporary):
+                    os.unlink(temporary)
+
+
+def sweep(folder: Path, names: Iterable[str]) -> None:
+    """Remove the temporary files that killed runs left of the files `names`: those that no running process holds."""
+    ours = re.compile(rf"\.(?:{'|'.join(map(re.escape, names))})\.[0-9a-f]{{8}}\.tmp")
     try:
-        for path, text in texts.items():
-            final = os.path.realpath(path)
-            temporary = os.path.join(os.path.dirname(final), f".{os.path.basename(final)}.{os.urandom(4).hex()}.tmp")
-            ready.append((temporary, final))
-            _write(temporary, text, _mode(final))
-        for temporary, final in ready:
-            os.replace(temporary, final)
-    finally:
-        for temporary, _ in ready:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        left = [name for name in os.listdir(folder) if ours.fullmatch(name)]
+    except OSError:
+        return
+    for name in left:
+        with suppress(OSError), open(folder / name, "rb+") as file:
+            _hold(file)  # fails where another run is about to put the file in place
+            os.unlink(folder / name)
+
+
+def _hold(file: IO[Any]) -> None:
+    """Take the lock of an open file, which ends with the process. Raises OSError where another process has it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _mode(path: str) -> int | None:
     return os.stat(path).st_mode & 0o7777 if os.path.exists(path) else None
 
 
-def _write(path: str, text: str, mode: int | None) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
+def _write(path: str, text: str, mode: int | None, held: ExitStack) -> None:
+    file = held.enter_context(open(path, "w", encoding="utf-8", newline=""))
+    _hold(file)
+    file.write(text)
+    file.flush()
     if mode is not None:
         os.chmod(path, mode)

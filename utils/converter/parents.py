@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from converter.imports import (
@@ -98,11 +98,17 @@ class FollowedImport:
 
 def followed_imports(index: ModuleIndex) -> Iterator[FollowedImport]:
     """What a delta imports from modules that are read and renamed. Its own package's files are imported as they are."""
-    for statement in index.of_kind("import"):
+    for statement in (*index.of_kind("import"), *_guarded_imports(index)):
         for item in import_items(statement.node):
             module = absolute_module(item, index.source.module)
             if item.level != 1 and item.name and model_of_module(module):
                 yield FollowedImport(item.binds, module, item, statement)
+
+
+def _guarded_imports(index: ModuleIndex) -> Iterator[Statement]:
+    for guard in index.of_kind("guard"):
+        inside = (node for node in ast.walk(guard.node) if isinstance(node, ast.ImportFrom))
+        yield from (replace(guard, node=node) for node in inside)
 
 
 def base_names(node: ast.ClassDef) -> list[str]:

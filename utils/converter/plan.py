@@ -38,8 +38,8 @@ def plan_files(scope: Scope, as_reference: bool = False) -> Mapping[str, Draft]:
         found = scope.parent_of(name)
         parent = found[0] if found else None
         needed = mentions(text) - {name}
+        _note_conflicts(scope, draft, parent, name, needed)
         if parent:
-            _note_conflicts(scope, draft, parent, name, needed)
             lost = needed & _lost(scope, parent, text)
             draft.lost |= dict.fromkeys(lost, name)
             needed = needed - lost if as_reference else needed
@@ -95,12 +95,14 @@ def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     return (each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name))
 
 
-def _note_conflicts(scope: Scope, draft: Draft, parent: Parent, class_name: str, needed: Iterable[str]) -> None:
+def _note_conflicts(scope: Scope, draft: Draft, parent: Parent | None, class_name: str, needed: Iterable[str]) -> None:
     """Where two parents give one name to different definitions, the file has room for one: the first."""
-    for name in sorted(closure(scope, parent, needed, draft.kind) & draft.origins.keys()):
-        first, second = draft.origins[name], scope.origin(name, parent)
-        if second and first is not second and draft.body[name].strip() != second.text(name).strip():
-            draft.conflicts.setdefault(name, (class_name, second))
+    for name in sorted(closure(scope, parent, needed, draft.kind)):
+        first = draft.origins.get(name, scope.origin(name, parent))
+        meant = [scope.origin(name, parent), *scope.brought.get(name, ())] if first else []
+        for second in meant:
+            if second and first is not second and first.text(name).strip() != second.text(name).strip():
+                draft.conflicts.setdefault(name, (class_name, second))
 
 
 def _split_deprecations(scope: Scope, drafts: Mapping[str, Draft]) -> None:

@@ -126,7 +126,8 @@ def _members(statement: Statement) -> dict[str, Statement]:
 def _lent_imports(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[tuple[str, str]]:
     """What the files import because a parent does; the first that provides a name provides it."""
     body = "".join(text for draft in drafts.values() for text in draft.body.values())
-    used = mentions_with_annotations(body)
+    lent = {item.binds for parent in scope.parents.values() for each in parent.imports for item in each.items}
+    used = mentions_with_annotations(body, lent)
     taken = {item.key for each in read_imports(scope.delta) for item in each.items}
     for module, parent in scope.parents.items():
         items = {item for each in parent.imports for item in each.items if item.is_used(used, body)}

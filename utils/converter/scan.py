@@ -6,8 +6,9 @@ twenty times as long to parse the same text.
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 
 _TOKEN = re.compile(
@@ -64,10 +65,24 @@ def _fields(literal: str) -> Iterator[tuple[int, int]]:
         position += 1
 
 
-def mentions_with_annotations(text: str) -> frozenset[str]:
-    """The words of `mentions`, and those inside quoted annotations."""
-    quoted = (_words(match[1] or match[2]) for match in _QUOTED_ANNOTATION.finditer(text))
-    return mentions(text).union(*quoted)
+def mentions_with_annotations(text: str, names: Set[str]) -> frozenset[str]:
+    """The words of `mentions`, and those of `names` that are inside quoted annotations."""
+    found = mentions(text)
+    quoted = {word for match in _QUOTED_ANNOTATION.finditer(text) for word in _words(match[1] or match[2])}
+    if quoted.isdisjoint(names - found):  # nearly always: then nothing has to be parsed
+        return found
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return found
+    annotations = (
+        note
+        for node in ast.walk(tree)
+        for note in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if note is not None
+    )
+    strings = (each.value for note in annotations for each in ast.walk(note) if isinstance(each, ast.Constant))
+    return found.union(*(_words(each) for each in strings if isinstance(each, str)))
 
 
 def local_functions(text: str) -> frozenset[str]:

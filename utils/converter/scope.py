@@ -55,6 +55,14 @@ class Scope:
         return dict(self._brought)
 
     @cached_property
+    def brought(self) -> Mapping[str, Sequence[Parent]]:
+        """The same names -> every file that brings one of that name."""
+        found: dict[str, list[Parent]] = {}
+        for name, parent in self._brought:
+            found.setdefault(name, []).append(parent)
+        return found
+
+    @cached_property
     def _brought(self) -> Sequence[tuple[str, Parent]]:
         found: dict[tuple[str, str], Parent] = {}
         for name, module in self.imported.items():

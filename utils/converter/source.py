@@ -18,9 +18,12 @@ class Source:
     path: str
     module: str
     text: str
+    lines: tuple[int, ...] = ()  # where the text is not the file's own: for each of its lines, the file's
 
     def problem(self, line: int, column: int, code: str, message: str, fix: str) -> Diagnostic:
         """A diagnostic at a place of this file; `line` and `column` count from 1."""
+        if self.lines:
+            line = self.lines[min(line, len(self.lines)) - 1]
         return Diagnostic(code, self.path, line, column, message, fix)
 
     def refuse(self, line: int, column: int, code: str, message: str, fix: str) -> ConversionError:

@@ -1,0 +1,2 @@
+class ToyConfig:
+    size = 1

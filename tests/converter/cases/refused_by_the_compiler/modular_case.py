@@ -1,0 +1,6 @@
+class CaseModel:
+    def forward(self, x):
+        continue
+
+
+__all__ = ["CaseModel"]

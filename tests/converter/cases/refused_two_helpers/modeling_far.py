@@ -1,0 +1,2 @@
+def turn(x):
+    return -x

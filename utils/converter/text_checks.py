@@ -1,0 +1,58 @@
+"""What is wrong with the outputs as Python: what does not compile, and imports that would fail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from converter.checks import Finding, Level
+from converter.compiling import compile_problem
+from converter.resolve import Missing, find_missing
+from converter.source import Source
+from converter.values import Loader, Target
+
+
+def check_texts(files: Mapping[str, str], delta: Source, target: Target, load: Loader) -> Iterator[Finding]:
+    """Everything that only shows in the text of the outputs (file name -> text)."""
+    whole = {}
+    for name, text in files.items():
+        problem = compile_problem(text)
+        if problem is None:
+            whole[name] = text
+        else:
+            yield Finding(Level.ERROR, _uncompilable(name, text, problem, delta))
+    for missing in find_missing(whole, delta.module, target, load) if whole == files else ():
+        line, column = _place(delta.text, missing.name or missing.module.rpartition(".")[2] or missing.module)
+        message, fix = _say(missing)
+        yield Finding(Level.SILENT, delta.problem(line, column, "unresolved-import", message, fix))
+
+
+def _uncompilable(name: str, text: str, problem: Exception, delta: Source):
+    line = getattr(problem, "lineno", None) or 1
+    lines = text.split("\n")
+    said = lines[min(line, len(lines)) - 1].strip()
+    here = next((i for i, each in enumerate(delta.text.split("\n"), 1) if said and each.strip() == said), 1)
+    why = getattr(problem, "msg", None) or "it is nested more deeply than Python can compile"
+    message = f"{name} would say `{said}`: {why}"
+    fix = "write the method or class out instead of merging it with its parent's"
+    return delta.problem(here, 1, "invalid-output", message, fix)
+
+
+def _say(missing: Missing) -> tuple[str, str]:
+    if not missing.is_sibling:
+        what = f"imports `{missing.name}` from {missing.module}, which defines no such name"
+        if not missing.name:
+            what = f"imports from {missing.module}, and there is no such module"
+        return f"{missing.file} {what}", "import it from where this transformers has it, or define it in this file"
+    if missing.name:
+        message = f"{missing.file} imports `{missing.name}` from {missing.module}, which does not define it"
+        return message, f"define `{missing.name}` in this file, spelled as the message has it"
+    message = f"{missing.file} imports from {missing.module}, which is not made: no class of that kind is defined here"
+    return message, "define the class that is missing (a configuration, say), derived from the base's"
+
+
+def _place(text: str, name: str) -> tuple[int, int]:
+    found = re.search(rf"\b{re.escape(name)}\b", text)
+    if found is None:
+        return 1, 1
+    return text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
