@@ -61,8 +61,7 @@ class Stack:
 def read_stack(base: Base) -> Stack:
     """Find the classes of a base. Raises ConversionError where one cannot be told from the text."""
     module = base.modeling
-    causal = next(filter(None, ([each for each in module.classes if each.endswith(end)] for end in (CAUSAL, OLDER))))
-    causal = module.classes[causal[-1]]
+    causal = _causal(module)
     model = _runner(module, causal)
     container_name, container = _container(module, model)
     keeper = container or model
@@ -85,6 +84,16 @@ def read_stack(base: Base) -> Stack:
         config=config,
         heads=tuple(_heads(module, causal, model, config)),
     )
+
+
+def _causal(module: Module) -> ast.ClassDef:
+    """The last causal language model of a base; one by an older name only where there is no other."""
+    for ending in (CAUSAL, OLDER):
+        found = [node for name, node in module.classes.items() if name.endswith(ending)]
+        if found:
+            return found[-1]
+    message = f"there is no causal language model here: no class is called `...{CAUSAL}`"
+    raise module.refuse(None, "no-language-model", message, "name a base that has one")
 
 
 def _runner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
