@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import Protocol
 
 from converter.checks import Finding, Level, exported_names, place_of
 from converter.diagnostics import nearest
 from converter.dropped import check_dropped, check_overwritten
-from converter.index import ClassParts
+from converter.index import ClassParts, ModuleIndex
 from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
@@ -42,7 +43,25 @@ def check_outputs(scope: Scope, drafts: Mapping[str, Draft], in_tree: bool) -> I
     yield from _check_exports(scope, {name for draft in drafts.values() for name in draft.body})
 
 
-def _check_stubs(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+class Merging(Protocol):
+    """What merges classes of a delta."""
+
+    @property
+    def delta(self) -> ModuleIndex:
+        """The delta's index, whose lines findings have."""
+
+
+def check_pair(merging: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+    """What goes wrong when a class is merged with what is written out of it already, whatever becomes of both then."""
+    yield from _check_stubs(merging, delta, parent, base)
+    yield from check_supers(merging.delta, delta, parent, base)
+    yield from check_deletions(merging.delta, delta, parent, base)
+    yield from check_repeats(merging.delta, delta, parent, base)
+    yield from _check_leaks(merging, delta, parent)
+    yield from _check_unrolled(merging, delta, parent, base)
+
+
+def _check_stubs(scope: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     inherited = {method_key(each) for each in parent.members if each.kind == "function"}
     for each in delta.members:
         if each.kind != "function" or method_key(each) not in inherited or not is_stub(each) or removes_method(each):
@@ -73,7 +92,7 @@ def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: st
             )
 
 
-def _check_unrolled(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+def _check_unrolled(scope: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     """A parent's body takes the place of the call: its own parameters must be in scope, and it must not return."""
     theirs = dict(methods_of(parent))
     for name, method in methods_of(delta):
@@ -130,7 +149,7 @@ def _check_lost(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
             yield place_of(scope.delta, node, "reference-loses", message, fix, Level.WARNING)
 
 
-def _check_leaks(scope: Scope, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:
+def _check_leaks(scope: Merging, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:
     """What one method assigns below `super()` also replaces assignments in the methods woven after it."""
     mine = dict(methods_of(delta))
     seen: dict[str, tuple[str, ast.stmt]] = {}

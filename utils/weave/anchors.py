@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 CHUNKS = "apply_chunking_to_forward"  # of transformers: calls the method it is given with its last argument
@@ -48,8 +49,10 @@ def follow(function: ast.FunctionDef, reads: str, scales: str, into: str | None)
     calls = fits(function, reads)
     if not calls:
         raise Misfit(f"no call of `{reads}` in it", function.lineno)
+    for call in calls:
+        _check_runs_once(function, call, reads)
     paths = {id(call): path_to(function, call) for call in calls}
-    if not _exclusive(list(paths.values())):
+    if not _exclusive(function, list(paths.values())):
         raise Misfit(f"`{reads}` fits {len(calls)} times, at lines {_lines(calls)}", calls[1].lineno)
     found: list[Found] = []
     for call in calls:
@@ -72,7 +75,7 @@ def _block(path: Path, call: ast.expr, reads: str, scales: str, into: str | None
             raise Misfit(
                 f"`{wanted}` fits {len(hits)} times behind `{reads}`, at lines {places}", block[more[0]].lineno
             )
-        if not _exclusive([path_to(block[first], each) for each in targets[first]]):
+        if not _exclusive(block[first], [path_to(block[first], each) for each in targets[first]]):
             raise Misfit(f"`{wanted}` fits {len(targets[first])} times in one statement", block[first].lineno)
         return Found(block, place, tuple(fits(block[place], reads)), first, targets[first][0])
     raise Misfit(f"no `{wanted}` behind `{reads}`", call.lineno)
@@ -101,12 +104,21 @@ def matcher(anchor: str) -> Fits:
     return lambda node: isinstance(node, ast.expr) and ast.dump(node) == wanted
 
 
+@lru_cache(maxsize=256)
 def parse(anchor: str) -> ast.expr:
-    """The expression that an anchor is. Raises Misfit."""
+    """The expression that an anchor is, however it is laid out: over several lines, with comments. Raises Misfit."""
     try:
         return ast.parse(anchor.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise Misfit(f"`{anchor}` is not one Python expression") from None
+        pass
+    try:  # in brackets lines may end anywhere; what closes them itself makes something else of them
+        found = ast.parse(f"f(\n{anchor}\n)", mode="eval").body
+    except (SyntaxError, ValueError):
+        found = None
+    match found:
+        case ast.Call(func=ast.Name(id="f"), args=[inner], keywords=[]) if not isinstance(inner, ast.Starred):
+            return inner
+    raise Misfit(f"`{' '.join(anchor.split())}` is not one Python expression")
 
 
 def first_argument(call: ast.expr) -> ast.expr:
@@ -135,15 +147,17 @@ def blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
         block = getattr(node, name, None)
         if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
             yield block
-    for handler in getattr(node, "handlers", ()):
-        yield handler.body
+    for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+        yield part.body
 
 
 def target_of(statement: ast.stmt) -> str | None:
     """The name that a statement assigns: of a tuple the first, of an `if` the one that all its branches assign last."""
-    if isinstance(statement, ast.If):
+    if isinstance(statement, ast.If | ast.Match):
         last = {target_of(block[-1]) for block in blocks(statement)}
         return last.pop() if len(last) == 1 else None
+    if isinstance(statement, ast.With):
+        return target_of(statement.body[-1])
     if isinstance(statement, ast.Assign):
         target = statement.targets[0]
     elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
@@ -155,17 +169,43 @@ def target_of(statement: ast.stmt) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
-def _exclusive(paths: Sequence[Path]) -> bool:
-    """Whether nodes with these paths stand in different branches of one statement, or in one statement."""
-    return all(_apart(first, second) for number, first in enumerate(paths) for second in paths[:number])
+def assigned_above(statement: ast.stmt, node: ast.expr, name: str) -> ast.Name | None:
+    """Where a compound statement gives a name another value above an expression in it: what the name means there."""
+    path = path_to(statement, node)
+    own = path[-1][0][path[-1][1]] if path else statement
+    above = (each for each in ast.walk(statement) if isinstance(each, ast.Name) and each.lineno < own.lineno)
+    return next((each for each in above if each.id == name and isinstance(each.ctx, ast.Store)), None)
 
 
-def _apart(first: Path, second: Path) -> bool:
+_REPEATING = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_ELSEWHERE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+
+def _check_runs_once(function: ast.FunctionDef, call: ast.expr, reads: str) -> None:
+    """A gate stands in the forward itself, and gives one score: its part is in no loop and in no function inside."""
+    outer: ast.AST = function
+    while outer is not call:
+        inner = next(each for each in ast.iter_child_nodes(outer) if any(one is call for one in ast.walk(each)))
+        first = outer.generators[0].iter if isinstance(outer, _REPEATING[3:]) else getattr(outer, "iter", None)
+        if isinstance(outer, _REPEATING) and inner is not first:
+            raise Misfit(f"`{reads}` stands in a loop: a layer would have several scores", call.lineno)
+        if isinstance(outer, _ELSEWHERE) and outer is not function:
+            raise Misfit(f"`{reads}` stands in a function of its own", call.lineno)
+        outer = inner
+
+
+def _exclusive(owner: ast.AST, paths: Sequence[Path]) -> bool:
+    """Whether nodes with these paths from an owner stand in different branches, or in one statement."""
+    return all(_apart(owner, first, second) for number, first in enumerate(paths) for second in paths[:number])
+
+
+def _apart(owner: ast.AST, first: Path, second: Path) -> bool:
     for (one, here), (other, there) in zip(first, second):
-        if one is not other:
-            return True
+        if one is not other:  # both blocks of a `try` or a loop may run
+            return isinstance(owner, ast.If | ast.Match)
         if here != there:
             return False
+        owner = one[here]
     return True
 
 

@@ -45,14 +45,14 @@ def indented(text: str, by: int) -> tuple[str, ...]:
 
 def source_of(text: str, node: ast.expr, changes: Mapping[ast.expr, str] | None = None) -> str:
     """The source of an expression, with other texts in place of some of those in it."""
-    return _changed(text, _span(text, node), changes or {})
+    return changed(text, _span(text, node), changes or {})
 
 
 def lines_of(text: str, statement: ast.stmt, changes: Mapping[ast.expr, str] | None = None) -> list[str]:
     """The lines of a statement, with other texts in place of some of its expressions."""
     starts = _line_starts(text)
     span = starts[statement.lineno - 1], starts[statement.end_lineno or statement.lineno] - 1
-    return _changed(text, span, changes or {}).split("\n")
+    return changed(text, span, changes or {}).split("\n")
 
 
 def spelled_out(body: str, meanings: Mapping[str, str], roots: Mapping[str, str]) -> str:
@@ -69,10 +69,10 @@ def spelled_out(body: str, meanings: Mapping[str, str], roots: Mapping[str, str]
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node not in changes and node.id in names:
             changes[node] = names[node.id] if isinstance(node.ctx, ast.Store) else meanings[node.id]
-    return _changed(body, (0, len(body.encode())), changes)
+    return changed(body, (0, len(body.encode())), changes)
 
 
-def _changed(text: str, span: tuple[int, int], changes: Mapping[ast.expr, str]) -> str:
+def changed(text: str, span: tuple[int, int], changes: Mapping[ast.expr, str]) -> str:
     """The part of a text between two of its bytes, with other texts in place of some expressions in it."""
     content, (start, end) = text.encode(), span
     pieces: list[bytes] = []

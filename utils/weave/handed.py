@@ -121,9 +121,18 @@ def _scaled_name(name: str) -> str:
 
 
 def _joined(statement: str) -> str:
-    """A statement on one line."""
-    text = re.sub(r"\s*\n\s*", " ", statement.strip())
-    return text.replace("( ", "(").replace(", )", ")").replace(" )", ")")
+    """A statement on one line, without the comments in it."""
+    statement = statement.strip()
+    text = re.sub(r"\s*\n\s*", " ", statement).replace("( ", "(").replace(", )", ")").replace(" )", ")")
+    whole = ast.parse(statement)
+    return text if _same(text, whole) else ast.unparse(whole)
+
+
+def _same(text: str, tree: ast.Module) -> bool:
+    try:
+        return ast.dump(ast.parse(text)) == ast.dump(tree)
+    except SyntaxError:  # a comment has swallowed what came behind it
+        return False
 
 
 def _dedented(text: str, statement: ast.stmt) -> list[str]:

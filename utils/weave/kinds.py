@@ -157,12 +157,17 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
     gate = _Reader(declaration).value(value.value)
     if not isinstance(gate, Gate):
         raise declaration.refuse(value, "bad-gate", "`GATE` is no Gate", "write `GATE = Gate(...)`")
+    for each in (*gate.modules, gate.home, gate.attribute, gate.prefix):
+        if not isinstance(each, str) or not each.isidentifier():
+            raise source.refuse(1, 1, "bad-gate", f"`{each}` is no name", "write a Python name")
     sources = [_source(name, each, source, load) for each in gate.modules]
     if form is Form.UPSTREAM:
         own = _source(name, gate.upstream.module, source, load) if gate.upstream.module else None
         sources = _upstream(sources, own, gate.upstream.without)
     modules = tuple(map(read_module, sources))
-    return Kind(name, gate, declaration, modules, _words(declaration), form)
+    found = Kind(name, gate, declaration, modules, _words(declaration), form)
+    _check_complete(found, value)
+    return found
 
 
 def _source(name: str, module: str, declaration: Source, load: Loader) -> Source:
@@ -185,6 +190,25 @@ def _upstream(sources: Iterable[Source], own: Source | None, names: tuple[str, .
             message = f"`{min(left)}` is of the home form alone, and what is left here still asks for it"
             raise each.refuse(1, 1, "bad-gate", message, "write this definition in the module for upstream")
     return found
+
+
+def _check_complete(kind: Kind, value: ast.stmt) -> None:
+    """Raise ConversionError (`bad-gate`) for a kind without what every model needs of it, or a splice too many."""
+    sites = [each.site for each in kind.gate.splices]
+    lacking = [name for name in sorted(kind.roles) if name not in kind.definitions]
+    problems = [
+        (f"no module of this kind defines `{each}`", "define it, or name its module in `modules`") for each in lacking
+    ]
+    if kind.gate.prefix not in kind.definitions:
+        problems.append((f"no module of this kind defines the gate itself, `{kind.gate.prefix}`", "define it"))
+    if Site.LAYER not in sites:
+        problems.append(("no splice goes to `Site.LAYER`, where a layer gets its gate", "add one"))
+    problems += [
+        (f"two splices go to `{site}`", "make one function of them") for site in Site if sites.count(site) > 1
+    ]
+    if problems:
+        message, fix = problems[0]
+        raise kind.declaration.refuse(value, "bad-gate", message, fix)
 
 
 def _words(declaration: Module) -> dict[str, str]:
@@ -231,9 +255,11 @@ class _Reader:
             raise self._refuse(node, f"`{make.__name__}`: {error}", "see utils/weave/gate.py") from None
 
     def _function(self, node: ast.FunctionDef) -> Spliced:
-        first, *parameters = (each.arg for each in node.args.args)
-        if first != "self":
-            raise self._refuse(node, f"`{node.name}` does not take `self` first", "a splice becomes part of a method")
+        taken = node.args
+        first, *parameters = (each.arg for each in taken.args) if taken.args else ("",)
+        if first != "self" or taken.vararg or taken.kwarg or taken.kwonlyargs or taken.posonlyargs or taken.defaults:
+            message = f"`{node.name}` does not take `self` first, and then the names of what its site offers"
+            raise self._refuse(node, message, "write `def name(self, first, second):`, without defaults")
         lines = self.module.lines[node.body[0].lineno - 1 : node.end_lineno]
         indent = node.body[0].col_offset
         text = "\n".join(line[indent:] for line in lines)

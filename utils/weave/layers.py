@@ -18,6 +18,7 @@ from weave.heads import is_documented
 from weave.modules import Function
 from weave.names import names_of
 from weave.place import Place, Scaled
+from weave.placing import check_places, check_words
 from weave.plumbing import asks, dedent_function, indent_function, rename
 from weave.splice import splice
 from weave.stack import Stack
@@ -41,6 +42,7 @@ class Layer:
 
 def gated_layers(base: Base, stack: Stack, declaration: Declaration) -> tuple[Layer, ...]:
     """The classes that a delta declares a place in, woven. Raises ConversionError at the delta's line."""
+    check_places(base, stack, declaration)
     weaver = _Weaver(base, stack, declaration)
     return tuple(weaver.layer(each) for each in declaration.places.values())
 
@@ -72,6 +74,7 @@ class _Weaver:
 
     def _forward(self, node: ast.ClassDef, text: str, place: Place) -> tuple[str, tuple[int, ...], str]:
         """The forward with the gate, the lines where it stands, and other methods that hand something on."""
+        check_words(self.module, node, place)
         if place.hands is None:
             woven = splice(text, place, self.kind.splices)
             return woven.text, woven.lines, ""
@@ -113,11 +116,12 @@ class _Weaver:
     def _misfit(self, declared: Declared, node: ast.ClassDef, forward: Function, problem: Misfit) -> ConversionError:
         line = forward.lineno + problem.line - 1
         place = f"{self.module.source.path}:{line}"
-        wanted = re.search(r"`([^`]+)`", str(problem))
-        close = nearest(wanted[1], _callees(forward)) if wanted else None
+        wanted = next(iter(re.findall(r"`([^`]+)`", str(problem))), None)
+        callees = _callees(forward)
+        close = nearest(wanted, callees) if wanted and wanted not in callees else None
         fix = f"did you mean `{close}`?" if close else "name the place in the base's own words, as its forward is now"
         message = f"{node.name}.forward ({place}): {problem}"
-        return self.declaration.refuse(declared.anchor, "anchor-misfit", message, fix)
+        return self.declaration.refuse(declared.said(wanted), "anchor-misfit", message, fix)
 
     def _refuse(self, declared: Declared, message: str, fix: str) -> ConversionError:
         return self.declaration.refuse(declared.anchor or declared.node, "no-place", message, fix)

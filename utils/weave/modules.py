@@ -89,9 +89,10 @@ def read_module(source: Source) -> Module:
     """Parse a module. Raises ConversionError (`unreadable-base`) where it is no Python of this version."""
     try:
         return Module(source, ast.parse(source.text))
-    except SyntaxError as error:
-        fix = "scaffold from a transformers that this Python can read"
-        raise source.refuse(error.lineno or 1, error.offset or 1, "unreadable-base", error.msg, fix) from None
+    except (SyntaxError, ValueError) as error:  # a ValueError says that the text holds null bytes
+        line, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
+        fix = "use a transformers that this Python can read"
+        raise source.refuse(line, column, "unreadable-base", getattr(error, "msg", str(error)), fix) from None
 
 
 def assigned_calls(function: Function | None) -> Iterator[tuple[str, ast.Call, ast.AST]]:
@@ -112,8 +113,10 @@ def names_in(node: ast.AST) -> set[str]:
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
     if isinstance(node, ast.Assign):
         return [target.id for target in node.targets if isinstance(target, ast.Name)]
     if isinstance(node, ast.If | ast.Try):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from converter.checks import by_place, exported_names, settle
+from converter.class_checks import check_pair
 from converter.diagnostics import nearest
 from converter.index import ClassParts, ModuleIndex, Statement, index_module, take_apart
 from converter.merge import ClassPair, merge_class
 from converter.source import Source
 from weave.base import Base
-from weave.declaration import Declaration, Declared
+from weave.declaration import Declaration
 from weave.docstrings import merge_entries
+from weave.names import Names
+from weave.plain import plain
 
 
 _LICENCE = """\
@@ -30,29 +34,31 @@ _LICENCE = """\
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License."""
+_DEFINITIONS = ("class", "function", "assignment")
 _SPDX = re.compile(r"^# SPDX-License-Identifier: Apache-2\.0$", re.MULTILINE)
 
 
 class Overrides:
-    """The classes, functions and constants of a short delta, checked against the base."""
+    """The classes, functions and constants of a short delta, in the words of the woven text."""
 
-    def __init__(self, declaration: Declaration, base: Base) -> None:
+    def __init__(self, declaration: Declaration, base: Base, names: Names) -> None:
         self.declaration, self.base = declaration, base
-        self.index = index_module(_without_alias(declaration))
-        for each in declaration.classes:
-            self._check(each)
+        self.delta = index_module(plain(declaration, base, names))
+        self.classes = {each.name: each for each in declaration.classes}
 
     @property
     def header(self) -> str:
         """The comments that open the file: an SPDX line stands for the whole licence."""
-        text = self.index.header.strip("\n")
+        text = self.delta.header.strip("\n")
         return _LICENCE if not text or _SPDX.fullmatch(text) else text
 
     @property
     def docstring(self) -> str:
-        """The delta's docstring, as code."""
-        found = ast.get_docstring(self.declaration.module.tree, clean=False)
-        return f'"""{found}"""' if found else f'"""{self.base.gated_name}."""'
+        """The delta's docstring, as it is written there."""
+        module = self.declaration.module
+        if ast.get_docstring(module.tree) is None:
+            return f'"""{self.base.gated_name}."""'
+        return ast.get_source_segment(module.source.text, module.tree.body[0]) or ""
 
     @property
     def configs(self) -> list[str]:
@@ -66,91 +72,95 @@ class Overrides:
         return "\n".join(ast.unparse(each) for each in self.declaration.imports)
 
     def merge(self, body: str) -> str:
-        """The woven text with everything that the delta says put over it, or beside it."""
+        """The woven text with everything that the delta says put over it, or beside it.
+
+        Raises ConversionError (`no-effect`) where a definition neither overrides anything nor is used.
+        """
         woven = index_module(Source(self.declaration.module.source.path, "woven", body))
-        texts = {each.names[0]: each for each in woven.statements if each.kind in ("class", "function", "assignment")}
-        ours = {name: each for name, each in self.index.definitions.items() if self._is_own(name)}
+        texts = {each.names[0]: each for each in woven.statements if each.kind in _DEFINITIONS}
+        ours = {name: each for name, each in self.delta.definitions.items() if self._is_own(name)}
+        self._check_used(ours, woven)
         merged = {name: self._merged(name, ours[name], texts[name]) for name in ours if name in texts}
-        placed = self._placed([name for name in ours if name not in texts], list(ours), list(texts))
+        placed = self._placed([name for name in ours if name not in texts], list(ours), set(texts))
         pieces: list[str] = []
         for each in woven.statements:
             name = each.names[0] if each.names else ""
-            pieces += ["\n\n\n" + ours[other].text.rstrip("\n") + "\n" for other in placed.get(f"<{name}", ())]
+            pieces += [_apart(ours[other]) for other in placed.get(f"<{name}", ())]
             pieces.append(merged.get(name, each.whole))
-            pieces += ["\n\n\n" + ours[other].text.rstrip("\n") + "\n" for other in placed.get(name, ())]
+            pieces += [_apart(ours[other]) for other in placed.get(name, ())]
         return "".join(pieces)
 
     def _is_own(self, name: str) -> bool:
         """Whether the delta says more of a class than where its gate goes."""
-        declared = next((each for each in self.declaration.classes if each.name == name), None)
+        declared = self.classes.get(name)
         return declared is None or declared.says_more or declared.place is None
+
+    def _check_used(self, ours: Mapping[str, Statement], woven: ModuleIndex) -> None:
+        """Every definition stands for one of the base or of the woven text, or is used by something."""
+        base, exported = self.base, exported_names(ours["__all__"]) if "__all__" in ours else None
+        known = {*woven.definitions, *base.modeling.definitions, *base.configuration.definitions}
+        known |= {*base.gated_names.values(), *(exported or ())}
+        for name, each in ours.items():
+            if name in known or (name in self.classes and self.classes[name].parent):
+                continue
+            users = [self.delta.mentions[other] for other in self.delta.definitions if other != name]
+            users += [woven.mentions[other] for other in woven.definitions]
+            if not any(name in words for words in users):
+                close = nearest(name, known)
+                fix = f"did you mean `{close}`?" if close else "use it, or leave it out"
+                message = f"`{name}` overrides nothing, and nothing uses it"
+                raise self.declaration.refuse(each.node, "no-effect", message, fix)
 
     def _merged(self, name: str, own: Statement, woven: Statement) -> str:
         if own.kind != "class" or woven.kind != "class":
             return woven.lead + own.text
+        self._check_parent(name, woven)
         delta, parent = self._members(name, take_apart(own)), take_apart(woven)
         if not delta.members and delta.bases[1:] == () and not delta.decorators:
             return woven.whole
+        settle(by_place(check_pair(self, delta, parent, name)), True)
         delta = replace(delta, members=tuple(_with_entries(delta, parent)))
         pair = ClassPair(parent, delta, delta.bases[0] if delta.bases else "", self.base.casing)
         return merge_class(pair)
 
+    def _check_parent(self, name: str, woven: Statement) -> None:
+        """A class that the weave makes from one of the base is not made from another."""
+        declared = self.classes[name]
+        made = next((old for old, new in self.base.gated_names.items() if new == name), None)
+        if made is not None and declared.parent is None:
+            message = f"`{name}` is made from the base's {made}"
+            fix = f"write `class {name}({self.declaration.alias}.{made}):`"
+            raise self.declaration.refuse(declared.node, "unknown-class", message, fix)
+
     def _members(self, name: str, parts: ClassParts) -> ClassParts:
         """A class of the delta without the place that it declares."""
-        anchors = {ast.dump(each.anchor) for each in self.declaration.classes if each.name == name and each.anchor}
+        anchor = self.classes[name].anchor
+        wanted = ast.dump(anchor) if anchor is not None else None
         kept = [
             each
             for each in parts.members
-            if ast.dump(each.node) not in anchors and not isinstance(each.node, ast.Pass)
+            if not isinstance(each.node, ast.Pass) and (wanted is None or ast.dump(each.node) != wanted)
         ]
         return replace(parts, members=tuple(kept))
 
-    def _placed(self, new: list[str], order: list[str], known: list[str]) -> dict[str, list[str]]:
+    def _placed(self, new: list[str], order: list[str], known: set[str]) -> dict[str, list[str]]:
         """Where definitions go that the woven text has not: each behind what stands above it in the delta.
 
         "<name" stands for the place before a definition: what stands at the top of the delta goes before the next
-        definition of it that the woven text has, or else before `__all__`.
+        definition of it that the woven text has, or else before `__all__`, which stays last.
         """
         found: dict[str, list[str]] = {}
         for name in new:
             place = order.index(name)
-            above = next((each for each in reversed(order[:place]) if each in known), None)
+            above = next((each for each in reversed(order[:place]) if each in known - {"__all__"}), None)
             below = next((each for each in order[place:] if each in known), "__all__")
             found.setdefault(above or f"<{below}", []).append(name)
         return found
 
-    def _check(self, declared: Declared) -> None:
-        """A class of the base is overridden under the name that its gated one has."""
-        if declared.parent is None:
-            return
-        module = self.base.modeling
-        known = {**module.classes, **self.base.configuration.classes}
-        if declared.parent not in known:
-            close = nearest(declared.parent, known)
-            fix = f"did you mean `{close}`?" if close else "name a class of the base"
-            message = f"the base has no class `{declared.parent}`"
-            raise self.declaration.refuse(declared.node.bases[0], "unknown-class", message, fix)
-        wanted = self.base.gated(declared.parent)
-        if declared.name != wanted:
-            message = f"the gated {declared.parent} is called `{wanted}`, so `{declared.name}` would change nothing"
-            raise self.declaration.refuse(declared.node, "unknown-class", message, f"did you mean `{wanted}`?")
 
-
-def _without_alias(declaration: Declaration) -> Source:
-    """The delta with the base's definitions named as in their own module: `base.X` is X."""
-    module = declaration.module
-    lines = [line.encode() for line in module.source.text.split("\n")]
-    found = [
-        node
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == declaration.alias
-    ]
-    for node in sorted(found, key=lambda each: (each.lineno, each.col_offset), reverse=True):
-        line = lines[node.lineno - 1]
-        assert node.end_col_offset is not None
-        if node.end_lineno == node.lineno:
-            lines[node.lineno - 1] = line[: node.col_offset] + node.attr.encode() + line[node.end_col_offset :]
-    return replace(module.source, text=b"\n".join(lines).decode())
+def _apart(statement: Statement) -> str:
+    """A definition with the comments above it, apart from others."""
+    return "\n\n\n" + statement.whole.strip("\n") + "\n"
 
 
 def _with_entries(delta: ClassParts, parent: ClassParts) -> Iterator[Statement]:
@@ -162,9 +172,3 @@ def _with_entries(delta: ClassParts, parent: ClassParts) -> Iterator[Statement]:
             yield replace(each, text=merged) if merged is not None else each
         else:
             yield each
-
-
-def members_of(index: ModuleIndex, name: str) -> ClassParts | None:
-    """A class of a module taken apart."""
-    found = index.definitions.get(name)
-    return take_apart(found) if found is not None and found.kind == "class" else None

@@ -18,6 +18,20 @@ class Place:
     tokens: str | None = None  # the name of the shape that the hidden states had before they were flattened
     when: str | None = None  # condition on `self` for having a gate
 
+    @property
+    def contradiction(self) -> tuple[str, str] | None:
+        """Why these words say no place together, and what to say instead; None where they say one."""
+        if self.hands is not None:
+            spare = [name for name in ("scales", "into", "adds", "tokens") if getattr(self, name) is not None]
+            if spare:
+                told = f"declare `Scaled(...)` in the class that `{self.hands}` is of, and leave out `{spare[0]}`"
+                return f"what `hands` says is scaled in another class, so `{spare[0]}` would change nothing", told
+        elif self.scales is None:
+            return "this place does not say what is scaled", 'add `scales="..."`: the call whose result it is'
+        elif self.adds is not None and (self.into is not None or self.scales != self.reads):
+            return "a call that adds the residual itself is scaled where it is", "say the same in `reads` and `scales`"
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Scaled:

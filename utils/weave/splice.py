@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from weave.anchors import Found, Misfit, first_argument, follow, parse, target_of
+from weave.anchors import (
+    Found,
+    Misfit,
+    assigned_above,
+    blocks,
+    first_argument,
+    fits,
+    follow,
+    parse,
+    path_to,
+    target_of,
+)
 from weave.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
 from weave.gate import Site
 from weave.kinds import Spliced
@@ -70,11 +81,19 @@ class _Block:
         if len({ast.dump(each) for each in given}) > 1:
             raise Misfit(f"the calls of `{self.place.reads}` are given different inputs", self.start.lineno)
         if isinstance(given[0], ast.Name):
+            self._check_same(self.start, self.found.calls, given[0].id)
             return given[0].id, [], {}
         if not isinstance(self.start, ast.Assign | ast.AugAssign | ast.Return | ast.Expr | ast.AnnAssign):
             raise Misfit("the input of the part has no name and stands inside a block", given[0].lineno)
         prepared = f"{INPUT} = {source_of(self.text, given[0])}"
         return INPUT, list(indented(prepared, self.indent)), dict.fromkeys(given, INPUT)
+
+    def _check_same(self, statement: ast.stmt, nodes: Iterable[ast.expr], name: str) -> None:
+        """What stands before a whole block means the same as inside it."""
+        for node in nodes:
+            changed = assigned_above(statement, node, name)
+            if changed is not None:
+                raise Misfit(f"`{name}` is assigned inside the block that the gate would stand before", changed.lineno)
 
     def _viewed(self, source: str) -> str:
         if self.place.normed:
@@ -98,10 +117,13 @@ class _Block:
 
     def _is_summand(self) -> bool:
         """Whether the call of `scales` is added to something in its own statement."""
-        if isinstance(self.end, ast.If):
-            return False
-        sums = (each for each in ast.walk(self.end) if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Add))
-        return any(self.found.target in ast.walk(each) for each in sums)
+        if next(blocks(self.end), None) is None:
+            return _is_added(self.end, self.found.target)
+        for each in fits(self.end, self.place.scales or ""):
+            block, place = path_to(self.end, each)[-1]
+            if isinstance(block[place], ast.AugAssign):  # of another sum in a block, all may be the part's own
+                raise Misfit(f"`{self.place.scales}` is added to what is there already", each.lineno)
+        return False
 
     def _hoisted(self, score: list[str], prepared: list[str], changes: Mapping[ast.expr, str]) -> list[Edit]:
         """`x = x + self.mlp(y)` as two statements: what is added gets a name."""
@@ -122,6 +144,7 @@ class _Block:
         wanted = ast.dump(scaled)
         if not any(ast.dump(each) == wanted for each in ast.walk(self.found.target)):
             raise Misfit(f"`{self.place.scales}` is not in `{self.place.into}`", self.found.target.lineno)
+        self._check_same(self.end, [self.found.target], _root(scaled))
         above = self.found.block[self.found.scales - 1]
         scale = self._scale(_root(scaled), ast.unparse(scaled), above if above is not self.start else None)
         place = lead(self.lines, self.end)
@@ -156,6 +179,12 @@ class _Block:
         known = {name: text for name, text in meanings.items() if text is not None}
         text = spelled_out(self.splices[site].text, known, _root or {})
         return list(indented(text, self.indent))
+
+
+def _is_added(statement: ast.stmt, call: ast.expr) -> bool:
+    """Whether a statement adds a call to something, or takes it away: `x + f(y)`, `x += f(y)`."""
+    sums = (each for each in ast.walk(statement) if isinstance(each, ast.BinOp | ast.AugAssign))
+    return any(call in ast.walk(each) for each in sums if isinstance(each.op, ast.Add | ast.Sub))
 
 
 def _root(expression: ast.expr) -> str:

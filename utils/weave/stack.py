@@ -87,13 +87,13 @@ def read_stack(base: Base) -> Stack:
 
 
 def _causal(module: Module) -> ast.ClassDef:
-    """The last causal language model of a base; one by an older name only where there is no other."""
-    for ending in (CAUSAL, OLDER):
-        found = [node for name, node in module.classes.items() if name.endswith(ending)]
+    """The causal language model, the last of several. Raises ConversionError (`no-language-model`)."""
+    for end in (CAUSAL, OLDER):
+        found = [each for each in module.classes if each.endswith(end)]
         if found:
-            return found[-1]
-    message = f"there is no causal language model here: no class is called `...{CAUSAL}`"
-    raise module.refuse(None, "no-language-model", message, "name a base that has one")
+            return module.classes[found[-1]]
+    message, fix = "this model has no causal language model", f"name a model with a ...{CAUSAL} or ...{OLDER} class"
+    raise module.refuse(None, "no-language-model", message, fix)
 
 
 def _runner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:

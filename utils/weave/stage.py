@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.jobs import Job
@@ -16,10 +17,15 @@ from converter.values import Conversion, Loader, Provenance, Target
 from converter.workspace import PROJECT
 
 
+if TYPE_CHECKING:
+    from weave.woven import Woven
+
 _HERE = Path(__file__).parent
 _TEMPLATE = PROJECT / "templates" / "woven_delta.py.j2"
 _STYLE = PROJECT / "pyproject.toml"
 _KIND = re.compile(rb"^[ \t]*from[ \t]+gates\.(\w+)(?:\.\w+)?[ \t]+import\b", re.MULTILINE)
+_TOP = re.compile(r"(?:async )?(?:class|def) (?P<defined>\w+)|(?P<assigned>\w+)(?:: [^=]+)? = ")
+_BASE = re.compile(r"^(?:from|import)\b.*\bmodeling_\w+ as \w+$")
 _HOME = re.compile(r"""^    home=["'](\w+)["']""", re.MULTILINE)
 
 
@@ -61,20 +67,46 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     from converter.convert import convert as expand
     from weave.declaration import is_short
 
-    if not is_short(delta.text.encode()):
+    if not is_short(delta):
         return expand(delta, target, load, casing)
+    woven = _woven(delta, target.model, load, casing)
+    try:
+        found = expand(woven.source, target, load, casing)
+        found = replace(found, made_from=_followed(found.made_from, woven.restated))
+        if not found.warnings:
+            return found
+    except ConversionError:
+        found = None
+    whole = replace(delta, text=styled(woven.source.text))
+    try:  # once more, for the lines that `--expand` prints
+        again = expand(whole, target, load, casing)
+    except ConversionError as error:
+        raise ConversionError(*(located(each, delta, whole) for each in error.diagnostics)) from None
+    again = replace(again, made_from=_followed(again.made_from, woven.restated))
+    return replace(found or again, warnings=tuple(located(each, delta, whole) for each in again.warnings))
+
+
+def _woven(delta: Source, model: str, load: Loader, casing: Mapping[str, str]) -> Woven:
+    """The weave; what its base does not say is a problem of the delta, at the import that names the base."""
     from weave.woven import weave
 
-    woven = weave(delta, target.model, load, casing)
     try:
-        conversion = expand(woven.source, target, load, casing)
-        return replace(conversion, made_from=_followed(conversion.made_from, woven.restated))
-    except ConversionError:
-        whole = replace(delta, text=styled(woven.source.text))
-    try:  # once more, for the lines that `--expand` prints
-        return expand(whole, target, load, casing)
+        return weave(delta, model, load, casing, kinds=_kinds())
     except ConversionError as error:
-        raise ConversionError(*(_located(each, delta, whole) for each in error.diagnostics)) from None
+        raise ConversionError(*(_of_delta(each, delta) for each in error.diagnostics)) from None
+
+
+def _of_delta(problem: Diagnostic, delta: Source) -> Diagnostic:
+    if problem.path == delta.path:
+        return problem
+    line, _ = _extent(delta.text.split("\n"), None)
+    message = f"{problem.message} ({problem.path}:{problem.line})"
+    return replace(problem, path=delta.path, line=line, column=1, message=message)
+
+
+def _kinds() -> list[str]:
+    """The kinds of gate that come with the tools, for a refusal to suggest one."""
+    return sorted(path.parent.name for path in gates_of(PROJECT).glob("*/__init__.py"))
 
 
 def _followed(made_from: Provenance, restated: Collection[str]) -> Provenance:
@@ -87,12 +119,11 @@ def _followed(made_from: Provenance, restated: Collection[str]) -> Provenance:
 def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[str, str]) -> str | None:
     """A short delta written out, formatted; None for any other modular file. Raises ConversionError."""
     from weave.declaration import is_short
-    from weave.woven import weave
 
-    if not is_short(delta):
-        return None
     source = Source(shown(job.delta), job.module, decode(delta, job.delta))
-    return styled(weave(source, job.target.model, Library(roots).load, casing).source.text)
+    if not is_short(source):
+        return None
+    return styled(_woven(source, job.target.model, Library(roots).load, casing).source.text)
 
 
 def styled(text: str) -> str:
@@ -103,15 +134,34 @@ def styled(text: str) -> str:
     return style({path: text}, _STYLE).texts.get(path, text)
 
 
-def _located(problem: Diagnostic, delta: Source, woven: Source) -> Diagnostic:
-    """A problem of the written-out delta at the line of the short one that it comes from."""
+def located(problem: Diagnostic, delta: Source, woven: Source) -> Diagnostic:
+    """A problem of the written-out delta at the line of the short one that it comes from.
+
+    That is the same line of the same definition, else the definition's first, else the import of the base, which all that
+    the weave writes follows from.
+    """
     if problem.path != delta.path:
         return problem
-    above = woven.text.split("\n")[: problem.line]
-    owner = next((found[1] for line in reversed(above) if (found := re.match(r"(?:class|def) (\w+)", line))), None)
-    lines = delta.text.split("\n")
-    line = next(
-        (number for number, each in enumerate(lines, 1) if owner and re.match(rf"(?:class|def) {owner}\b", each)), 1
-    )
+    whole, lines = woven.text.split("\n"), delta.text.split("\n")
     message = f"{problem.message} (line {problem.line} of what `--expand` prints)"
+    told = whole[problem.line - 1].strip() if problem.line <= len(whole) else ""
+    first, last = _extent(lines, _owner(whole[: problem.line]))
+    same = [number for number in range(first, last) if told and lines[number - 1].strip() == told]
+    line = same[0] if len(same) == 1 else first
     return replace(problem, line=line, column=1, message=message)
+
+
+def _owner(above: list[str]) -> str | None:
+    """The definition at the margin that the last of some lines belongs to."""
+    found = (match for line in reversed(above) if (match := _TOP.match(line)))
+    return next((match["defined"] or match["assigned"] for match in found), None)
+
+
+def _extent(lines: list[str], owner: str | None) -> tuple[int, int]:
+    """The lines of a definition of the delta, from 1, the last not included."""
+    starts = [(number, _owner([line])) for number, line in enumerate(lines, 1) if _TOP.match(line)]
+    for place, (number, name) in enumerate(starts):
+        if owner and name == owner:
+            return number, starts[place + 1][0] if place + 1 < len(starts) else len(lines) + 1
+    base = next((number for number, line in enumerate(lines, 1) if _BASE.search(line)), 1)
+    return base, base

@@ -79,7 +79,7 @@ class Values:
             "is_upstream": self.is_upstream,
             "marked": self._marked(),
             "package": "transformers" if self.is_upstream else f"generated.{base.gated_name}",
-            "family": base.kind.family,
+            "model_type": self._model_type(),
             "gate": gate,
             "gated_config": base.gated(self.config.name),
             "exported": [base.gated(self.config.name), *others_exported, *self._exported((pretrained, model, *heads))],
@@ -107,6 +107,12 @@ class Values:
             "mappings": mappings,
             "restored": self._restored(mappings),
         }
+
+    def _model_type(self) -> str:
+        """The gated `model_type`: the base's with the gate's name before it, or that of a file with a name of its own."""
+        base = self.base
+        usual = base.gated_name == f"{base.kind.family}{base.name}"
+        return f"{base.kind.family}{self.config.model_type}" if usual else base.gated_name
 
     def _model(self) -> Part:
         members = self.gated | self._renamed_methods(self.stack.model)
@@ -220,7 +226,7 @@ class Values:
         """The gated names that need the checkpoint conversions of the base, each with the base's name."""
         known = mapped_names(self.base.conversions)
         config = self.config
-        named = [(f"{self.base.kind.family}{config.model_type}", config.model_type)]
+        named = [(self._model_type(), config.model_type)]
         named += [(part.name, part.parent) for part in parts]
         return [(ours, theirs) for ours, theirs in named if theirs in known]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from converter.diagnostics import ConversionError, nearest
@@ -12,12 +12,14 @@ from converter.names import Casing
 from converter.source import Source
 from converter.values import Loader
 from weave.base import Base, load_base
-from weave.declaration import Declaration, gate_of, read_declaration
+from weave.checks import check_declaration
+from weave.declaration import Declaration, gate_of, read_declaration, read_delta
 from weave.form import Form, in_form
 from weave.imports import import_block
 from weave.kinds import Kind, read_kind
 from weave.layers import Layer, gated_layers
-from weave.modules import names_in, read_module
+from weave.modules import names_in
+from weave.names import names_of
 from weave.notes import noted
 from weave.overrides import Overrides
 from weave.stack import Stack, is_head, read_stack, with_heads
@@ -48,6 +50,7 @@ def weave(
     form: Form = Form.HOME,
     copyright: str | None = None,
     text_checkpoint: str = "",
+    kinds: Iterable[str] = (),
 ) -> Woven:
     """Write out a short delta: the modular file that the converter expands. Opens no file.
 
@@ -59,11 +62,12 @@ def weave(
         form: what it is written for. In the upstream form `load` finds the bases of the repository that it is for.
         copyright: whose it is, in the first line of the licence; without one, as the delta says.
         text_checkpoint: of the language model, for examples, where its configuration names another.
+        kinds: the names of all kinds of gate, to suggest the nearest of.
 
     Raises:
         ConversionError: with the line of the delta, or of the base, that the weave cannot follow.
     """
-    kind = _kind(delta, load, form)
+    kind = _kind(delta, load, form, kinds)
     delta = _in_form(delta, gated_name, kind)
     declaration = read_declaration(delta, kind)
     if form is Form.UPSTREAM:
@@ -72,9 +76,10 @@ def weave(
     try:
         base = load_base(declaration.model, declaration.folder, gated_name, kind, load, table)
     except LookupError as missing:
-        raise _unknown_base(declaration, str(missing), table) from None
+        raise _unknown_base(declaration, str(missing), table, load) from None
+    check_declaration(declaration, base)
     stack = _declared_heads(base, read_stack(base), declaration)
-    overrides = Overrides(declaration, base)
+    overrides = Overrides(declaration, base, names_of(base, stack))
     layers = gated_layers(base, stack, declaration)
     body = overrides.merge(Values(base, stack, layers, declaration, overrides.configs, text_checkpoint).rendered())
     tree = ast.parse(body)
@@ -114,19 +119,23 @@ def _check_imports(declaration: Declaration) -> None:
             raise declaration.refuse(node, "absolute-import", message, fix)
 
 
-def _kind(delta: Source, load: Loader, form: Form) -> Kind:
-    statement, name = gate_of(read_module(delta))
+def _kind(delta: Source, load: Loader, form: Form, kinds: Iterable[str]) -> Kind:
+    statement, name = gate_of(read_delta(delta))
     try:
-        return read_kind(name, load, form=form)
-    except LookupError:
-        message = f"there is no kind of gate called {name!r}"
+        return read_kind(name, load, kinds, form=form)
+    except LookupError as missing:
+        close = str(missing)
+        fix = f"did you mean `gates.{close}`?" if close else f"correct the name, or write modular/gates/{name}/"
         raise delta.refuse(
-            statement.lineno, 1, "unknown-gate", message, f"write gates/{name}/, or correct the name"
+            statement.lineno, 1, "unknown-gate", f"there is no kind of gate called {name!r}", fix
         ) from None
 
 
-def _unknown_base(declaration: Declaration, module: str, casing: Casing) -> ConversionError:
-    close = nearest(declaration.folder, casing.models)
-    fix = f"did you mean `{close}`?" if close else "name a model that this transformers has"
-    node = next(each for each in declaration.module.tree.body if declaration.folder in ast.unparse(each))
-    return declaration.refuse(node, "unknown-base", f"this transformers has no {module}", fix)
+def _unknown_base(declaration: Declaration, module: str, casing: Casing, load: Loader) -> ConversionError:
+    folder, usual = declaration.folder, f"modeling_{declaration.folder}"
+    if declaration.model != folder and load(f"transformers.models.{folder}.{usual}") is not None:
+        fix = f"did you mean `{usual}`?"
+    else:
+        close = nearest(folder, (name.replace("-", "_") for name in casing.models))
+        fix = f"did you mean `{close}`?" if close else "name a model that this transformers has"
+    return declaration.refuse(declaration.names_base, "unknown-base", f"this transformers has no {module}", fix)

@@ -1,0 +1,38 @@
+"""The fields of configurations that a short delta changes: a field is one only with its type and its default."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from converter.diagnostics import Diagnostic
+from weave.base import Base
+from weave.declaration import Declaration
+from weave.declared import Declared
+
+
+def check_fields(declaration: Declaration, base: Base, declared: Declared) -> Iterator[Diagnostic]:
+    """What is no field as it is written (`bad-field`): configurations are dataclasses, which take fields by their types."""
+    owner = base.configuration.classes.get(declared.parent or "")
+    if owner is None:
+        return
+    known = dict(_fields(base, owner))
+    for each in declared.node.body:
+        if isinstance(each, ast.AnnAssign) and each.value is None:
+            name = ast.unparse(each.target)
+            message, fix = f"`{name}` has no default", f"write `{ast.unparse(each)} = ...`"
+            yield from declaration.refuse(each, "bad-field", message, fix).diagnostics
+        name = each.targets[0].id if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name) else None
+        if isinstance(each, ast.Assign) and name in known:
+            message = f"`{name}` without its type is no field: nothing could be given for it"
+            fix = f"write `{name}: {known[name]} = {ast.unparse(each.value)}`"
+            yield from declaration.refuse(each, "bad-field", message, fix).diagnostics
+
+
+def _fields(base: Base, owner: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """The fields of a configuration of the base and of the gate, each with its type."""
+    gate = base.kind.definitions.get(f"{base.kind.gate.prefix}Config")
+    for node in (*reversed(base.configuration.lineage(owner)), gate[1] if gate else owner):
+        for each in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+                yield each.target.id, ast.unparse(each.annotation)
