@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,7 +53,7 @@ def follow(function: ast.FunctionDef, reads: str, scales: str, into: str | None)
         _check_runs_once(function, call, reads)
     paths = {id(call): path_to(function, call) for call in calls}
     if not _exclusive(function, list(paths.values())):
-        raise Misfit(f"`{reads}` fits {len(calls)} times, at lines {_lines(calls)}", calls[1].lineno)
+        raise Misfit(f"`{reads}` fits {len(calls)} times", calls[1].lineno)
     found: list[Found] = []
     for call in calls:
         if not any(call in each.calls for each in found):
@@ -71,10 +71,7 @@ def _block(path: Path, call: ast.expr, reads: str, scales: str, into: str | None
             continue
         [first, *more] = hits
         if more:
-            places = _lines([block[each] for each in hits])
-            raise Misfit(
-                f"`{wanted}` fits {len(hits)} times behind `{reads}`, at lines {places}", block[more[0]].lineno
-            )
+            raise Misfit(f"`{wanted}` fits {len(hits)} times behind `{reads}`", block[more[0]].lineno)
         if not _exclusive(block[first], [path_to(block[first], each) for each in targets[first]]):
             raise Misfit(f"`{wanted}` fits {len(targets[first])} times in one statement", block[first].lineno)
         return Found(block, place, tuple(fits(block[place], reads)), first, targets[first][0])
@@ -171,10 +168,9 @@ def target_of(statement: ast.stmt) -> str | None:
 
 def assigned_above(statement: ast.stmt, node: ast.expr, name: str) -> ast.Name | None:
     """Where a compound statement gives a name another value above an expression in it: what the name means there."""
-    path = path_to(statement, node)
-    own = path[-1][0][path[-1][1]] if path else statement
-    above = (each for each in ast.walk(statement) if isinstance(each, ast.Name) and each.lineno < own.lineno)
-    return next((each for each in above if each.id == name and isinstance(each.ctx, ast.Store)), None)
+    above = (each for block, place in path_to(statement, node) for each in block[:place])
+    names = (each for other in above for each in ast.walk(other) if isinstance(each, ast.Name))
+    return next((each for each in names if each.id == name and isinstance(each.ctx, ast.Store)), None)
 
 
 _REPEATING = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -207,7 +203,3 @@ def _apart(owner: ast.AST, first: Path, second: Path) -> bool:
             return False
         owner = one[here]
     return True
-
-
-def _lines(nodes: Iterable[ast.stmt | ast.expr]) -> str:
-    return ", ".join(str(each.lineno) for each in nodes)

@@ -16,7 +16,7 @@ from weave.modules import Module
 
 
 _CLOSE = 0.85  # how alike two names are of which one is taken for a slip of the other
-_DEFINITION = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
+_NUMBER = re.compile(r"_?\d+")
 
 
 def check_declaration(declaration: Declaration, base: Base) -> None:
@@ -37,7 +37,7 @@ def check_declaration(declaration: Declaration, base: Base) -> None:
 def slip(name: str, known: Iterable[str]) -> str | None:
     """The known name that another is most likely a slip of the pen for; None where it is a name of its own."""
     found = nearest(name, known)
-    if found is None or name[0] != found[0] or re.sub(r"\d", "", name) == re.sub(r"\d", "", found):
+    if found is None or name[0] != found[0] or _NUMBER.sub("", name) == _NUMBER.sub("", found):
         return None
     return found if SequenceMatcher(None, name, found).ratio() >= _CLOSE else None
 

@@ -22,14 +22,13 @@ def merge_entries(woven: str, own: str) -> str | None:
     old = _entries(theirs["inside"].split("\n"))
     if not changed or "" in changed or len(old) - ("" in old) < 1:
         return None
-    merged = old | changed
-    last = max((place for place, name in enumerate(merged) if name in old), default=0)
-    names = list(merged)
-    tail = _tail(merged[names[last]]) if len(names) > last + 1 else []
-    if tail:
-        merged[names[last]] = merged[names[last]][: -len(tail)]
-    lines = [line for name in names for line in merged[name]] + tail
-    return f"{theirs['open']}\n" + "\n".join(lines) + theirs["close"] + "\n"
+    last = list(old)[-1]  # what stands behind it, an example, stays last
+    tail = _tail(old[last])
+    entries = old | {last: old[last][: len(old[last]) - len(tail)]} | changed
+    lines = [line for name in entries for line in entries[name]]
+    if last in changed and _tail(changed[last]):
+        tail = []  # the delta has an example of its own
+    return f"{theirs['open']}\n" + "\n".join(lines + tail) + theirs["close"] + "\n"
 
 
 def _entries(lines: list[str]) -> dict[str, list[str]]:
@@ -47,6 +46,10 @@ def _entries(lines: list[str]) -> dict[str, list[str]]:
 
 
 def _tail(lines: list[str]) -> list[str]:
-    """What stands behind the last entry: a blank line and an example."""
-    place = next((number for number, line in enumerate(lines) if not line.strip()), None)
-    return lines[place:] if place is not None else []
+    """What stands behind the last entry: a blank line and what is indented no deeper than the entry's name."""
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    for number, line in enumerate(lines):
+        below = next((each for each in lines[number:] if each.strip()), "")
+        if not line.strip() and len(below) - len(below.lstrip()) <= indent:
+            return lines[number:]
+    return []

@@ -81,7 +81,7 @@ class Overrides:
         ours = {name: each for name, each in self.delta.definitions.items() if self._is_own(name)}
         self._check_used(ours, woven)
         merged = {name: self._merged(name, ours[name], texts[name]) for name in ours if name in texts}
-        placed = self._placed([name for name in ours if name not in texts], list(ours), set(texts))
+        placed = self._placed([name for name in ours if name not in texts], list(self.delta.definitions), set(texts))
         pieces: list[str] = []
         for each in woven.statements:
             name = each.names[0] if each.names else ""

@@ -6,7 +6,6 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-from converter.diagnostics import nearest
 from weave.anchors import Misfit, parse
 from weave.base import Base
 from weave.declaration import Declaration
@@ -71,7 +70,8 @@ def _made(module: Module, declared: Declared) -> dict[str, str]:
 
 
 def _layers(stack: Stack) -> str:
-    return f"its layers are {', '.join(each.name for each in stack.layers)}"
+    names = ", ".join(each.name for each in stack.layers)
+    return f"its layers are {names}" if names else "gate another base: no class of this one is a layer"
 
 
 def _refuse(declaration: Declaration, declared: Declared, message: str, fix: str) -> Exception:
@@ -87,8 +87,7 @@ def check_words(module: Module, owner: ast.ClassDef, place: Place) -> None:
     for anchor in filter(None, (place.normed, place.when)):
         for node in ast.walk(parse(anchor)):
             if is_self(node) and node.attr not in attributes:
-                close = nearest(node.attr, attributes)
-                raise Misfit(f"`{anchor}`: {owner.name} has no `{node.attr}`" + (f", but `{close}`" if close else ""))
+                raise Misfit(f"`{anchor}`: {owner.name} has no `{node.attr}`")
     forward, init = module.method(owner, "forward"), module.method(owner, "__init__")
     if place.when and init:
         known = {*(each.arg for each in (*init.args.args, *init.args.kwonlyargs)), *dir(builtins)}

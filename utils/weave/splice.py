@@ -191,7 +191,7 @@ def _root(expression: ast.expr) -> str:
     """The name that an expression is made of: `x` of `x.view(shape)`."""
     while not isinstance(expression, ast.Name):
         inner = expression.func if isinstance(expression, ast.Call) else getattr(expression, "value", None)
-        if inner is None:
+        if not isinstance(inner, ast.expr):
             raise Misfit(f"`{ast.unparse(expression)}` is not made of one name")
         expression = inner
     return expression.id
