@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toy_deltas import base, view, written
+from weave.configs import Config, read_config
 from weave.names import names_of
 from weave.roles import Roles
 from weave.stack import read_stack
@@ -13,30 +16,36 @@ def roles(model: str = "quality_gate_toy") -> Roles:
     return Roles(toy, names_of(toy, read_stack(toy)))
 
 
+def config() -> Config:
+    toy = base()
+    stack = read_stack(toy)
+    return read_config(toy, stack.config, stack.model)
+
+
 def test_fields_and_their_docs_are_the_gate_s() -> None:
-    found = roles().texts(ends_in_return=False, mixes=True)
+    found = roles().texts(config(), mixes=True)
     assert "    quality_loss_weight: float | int = 0.5" in found.fields
     assert found.field_docs.startswith("quality_gate_init_mean (`float`")
     assert found.post_init.index("super().__post_init__(") < found.post_init.index("check_quality_gate_config(self)")
 
 
 def test_behind_a_return_nothing_is_added_so_all_goes_before() -> None:
-    found = roles().texts(ends_in_return=True, mixes=True).post_init
+    found = roles().texts(replace(config(), returns=True), mixes=True).post_init
     assert found.index("check_quality_gate_config(self)") < found.index("super().__post_init__(")
     compile(f"class A:\n{found}", "post_init", "exec")
 
 
 def test_elsewhere_than_at_home_classes_are_made_from_those_there() -> None:
-    found = roles().texts(ends_in_return=False, mixes=True)
+    found = roles().texts(config(), mixes=True)
     assert found.module_class == "class QualityGateToyGate(QualityGateLlamaGate):\n    pass"
     assert found.output_class == "class QualityGateToyOutput(QualityGateLlamaOutput):\n    pass"
-    assert roles().texts(ends_in_return=False, mixes=False).output_class == ""
+    assert roles().texts(config(), mixes=False).output_class == ""
 
 
 def test_at_home_they_are_written_whole() -> None:
     home = roles("quality_gate_llama")
     assert home.is_home
-    found = home.texts(ends_in_return=False, mixes=True)
+    found = home.texts(config(), mixes=True)
     assert "nn.Linear(config.hidden_size, 1, bias=False)" in found.module_class
 
 

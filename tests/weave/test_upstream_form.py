@@ -70,7 +70,7 @@ def test_an_import_without_a_relative_form_is_refused_at_its_line(tmp_path: Path
 
 
 def test_what_a_delta_says_of_its_package_is_said_of_transformers(tmp_path: Path) -> None:
-    said = '.\n\n>>> from generated.quality_gate_toy import QualityGateToyConfig\n"""\n\nX = {"a", "debug"}\n'
+    said = '.\n\n>>> from generated.quality_gate_toy import QualityGateToyConfig\n"""\n\nX = {"a", "debug"}\n\n\nclass QualityGateToyMLP(base.ToyMLP):\n    x = X\n'
     text = toy("plain", tmp_path, ('."""\n', said))
     assert ">>> from transformers import QualityGateToyConfig" in text and 'X = {"a"}' in text
 

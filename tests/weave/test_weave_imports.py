@@ -9,7 +9,7 @@ from weave.imports import import_block
 
 
 def block(body: str, own: str = "") -> str:
-    return import_block(body, base(), own)
+    return import_block(ast.parse(body), base(), own)
 
 
 def test_names_come_from_where_base_and_gate_have_them() -> None:

@@ -24,8 +24,8 @@ FOREIGN_NAMES = (
     "mamba2_chunk_scan",
 )
 
-# This project's models are spelled like the bases they are named after: `quality_gate_gptj`, `QualityGateGPTJ`.
-_FAMILY, _FAMILY_CAMEL = "quality_gate_", "QualityGate"
+# Gated models are spelled like the bases they are named after: `<kind>_gate_gptj`, `<Kind>GateGPTJ`.
+_FAMILY, _FAMILY_CAMEL = re.compile(r"([a-z]+)_gate_(?=.)"), re.compile(r"([A-Z][a-z]+)Gate(?=[A-Z])")
 _PUNCTUATION = re.compile(r"[^a-z0-9]")
 _ABSOLUTE_IMPORT = re.compile(r"^([ \t]*from [A-Za-z_][\w.]* import (?:\([^)]*\)|[^\n]*))", re.MULTILINE)
 
@@ -54,16 +54,17 @@ class Casing:
     def of_model(self, snake: str) -> Spelling:
         """The spelling of a model given as `snake_case`."""
         camel = self._listed(snake)
-        if camel is None and snake.startswith(_FAMILY):
-            base = self._listed_under_its_folder(snake.removeprefix(_FAMILY))
-            camel = base and _FAMILY_CAMEL + base
+        if camel is None and (family := _FAMILY.match(snake)):
+            base = self._listed_under_its_folder(snake[family.end() :])
+            camel = base and f"{family[1].title()}Gate{base}"
         return Spelling(snake, camel or "".join(part.title() for part in snake.split("_")))
 
     def of_prefix(self, camel: str) -> Spelling:
         """The spelling of a class prefix given as `CamelCase`."""
         snake = self._snake.get(camel)
-        if snake is None and (base := self._snake.get(camel.removeprefix(_FAMILY_CAMEL))):
-            snake = _FAMILY + base
+        if snake is None and (family := _FAMILY_CAMEL.match(camel)):
+            base = self._snake.get(camel[family.end() :])
+            snake = base and f"{family[1].lower()}_gate_{base}"
         return self.of_model(snake or re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower())
 
     def _listed(self, snake: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from converter.checks import Finding, Level
 from converter.compiling import compile_problem
+from converter.diagnostics import Diagnostic
 from converter.resolve import Missing, find_missing
 from converter.source import Source
 from converter.values import Loader, Target
@@ -27,7 +28,7 @@ def check_texts(files: Mapping[str, str], delta: Source, target: Target, load: L
         yield Finding(Level.SILENT, delta.problem(line, column, "unresolved-import", message, fix))
 
 
-def _uncompilable(name: str, text: str, problem: Exception, delta: Source):
+def _uncompilable(name: str, text: str, problem: Exception, delta: Source) -> Diagnostic:
     line = getattr(problem, "lineno", None) or 1
     lines = text.split("\n")
     said = lines[min(line, len(lines)) - 1].strip()

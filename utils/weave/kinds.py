@@ -14,6 +14,7 @@ from converter.values import Loader
 from weave.form import Form
 from weave.gate import Argument, Gate, Site, Splice, Upstream
 from weave.modules import Module, names_in, read_module
+from weave.without import instead, left_over, without
 
 
 PACKAGE = "gates"
@@ -180,8 +181,6 @@ def _source(name: str, module: str, declaration: Source, load: Loader) -> Source
 
 def _upstream(sources: Iterable[Source], own: Source | None, names: tuple[str, ...]) -> list[Source]:
     """The modules of a kind without what is of the home form alone, and with what upstream's has instead or besides."""
-    from weave.without import instead, left_over, without
-
     found = [replace(each, text=without(each.text, names)) for each in sources]
     if own is not None:
         found = [*(replace(each, text=instead(each.text, own.text)) for each in found), own]

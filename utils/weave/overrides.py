@@ -97,7 +97,7 @@ class Overrides:
 
     def _check_used(self, ours: Mapping[str, Statement], woven: ModuleIndex) -> None:
         """Every definition stands for one of the base or of the woven text, or is used by something."""
-        base, exported = self.base, exported_names(ours["__all__"]) if "__all__" in ours else None
+        base, exported = self.base, exported_names(self.delta) if "__all__" in ours else None
         known = {*woven.definitions, *base.modeling.definitions, *base.configuration.definitions}
         known |= {*base.gated_names.values(), *(exported or ())}
         for name, each in ours.items():
