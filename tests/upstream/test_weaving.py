@@ -107,6 +107,7 @@ def test_models_bring_the_home_of_their_gate() -> None:
 def test_the_kind_of_a_gate_is_in_the_name_of_a_model() -> None:
     assert (kind_in(NAME), base_in(NAME)) == ("quality", "llama")
     assert (kind_in("llama"), base_in("gate_llama")) == ("", "gate_llama")
+    assert base_in("quality_gate_megatron-bert") == "megatron-bert"  # a model type
     assert decorated(kind_of(NAME)) == "returns_quality_scores" and kind_of(NAME).gate.prefix == "QualityGate"
     with pytest.raises(ConversionError) as refusal:
         kind_of("no_gate_llama")

@@ -16,7 +16,7 @@ from converter.workspace import PROJECT
 
 PREFIX = MEANT.family  # of the folders that branches are named after
 HOLDERS = "The Quality Gate team and the HuggingFace Inc. team"
-_GATED = re.compile(r"(?P<kind>[a-z]+)_gate_(?P<base>\w+)")
+_GATED = re.compile(r"(?P<kind>[a-z]+)_gate_(?P<base>.+)")
 PACKAGE = "src/transformers"  # where a repository keeps the package
 
 
