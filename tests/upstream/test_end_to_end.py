@@ -53,6 +53,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive.extractall(folder, filter="data")
     (root,) = folder.iterdir()
     shutil.copytree(workspace.STANDINS, root / "tests", dirs_exist_ok=True)
+    shutil.copyfile(workspace.ROUNDING, root / "tests" / "rounding.py")
     (root / "tests" / "models").mkdir(exist_ok=True)
     for package in {path.parent for path in (root / "tests").rglob("*.py")} | {root / "tests" / "models"}:
         (package / "__init__.py").touch()
