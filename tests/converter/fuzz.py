@@ -189,7 +189,9 @@ def expand(mutants: Sequence[Mutant]) -> list[Outcome]:
 def _task(mutant: Mutant) -> Task:
     name, package = f"modular_{mutant.model}", f"transformers.models.{mutant.model}"
     target = Target(mutant.model, Layout.PACKAGE, f"{name}.py", "5.23.0", mutant.strict)
-    job = Job(f"{mutant.model}_{mutant.seed}", Path(f"{name}.py"), f"{package}.{name}", package, Path("out"), target)
+    # A package of its own, since mutants of one model are styled side by side.
+    own = f"fuzzed.of_{mutant.seed}"
+    job = Job(f"{mutant.model}_{mutant.seed}", Path(f"{name}.py"), f"{package}.{name}", own, Path("out"), target)
     return Task(job, mutant.text.encode(), {})
 
 

@@ -97,12 +97,22 @@ class FollowedImport:
 
 
 def followed_imports(index: ModuleIndex) -> Iterator[FollowedImport]:
-    """What a delta imports from modules that are read and renamed. Its own package's files are imported as they are."""
-    for statement in (*index.of_kind("import"), *_guarded_imports(index)):
-        for item in import_items(statement.node):
-            module = absolute_module(item, index.source.module)
-            if item.level != 1 and item.name and model_of_module(module):
-                yield FollowedImport(item.binds, module, item, statement)
+    """What a delta imports from modules that are read and renamed. Its own package's files are imported as they are.
+
+    Under a guard that is what its classes inherit from; the rest stays an import under the guard.
+    """
+    for statement in index.of_kind("import"):
+        yield from _followed(index, statement)
+    guarded = list(_guarded_imports(index))
+    bases = {base for each in index.of_kind("class") for base in base_names(each.node)} if guarded else set()
+    yield from (each for statement in guarded for each in _followed(index, statement) if each.name in bases)
+
+
+def _followed(index: ModuleIndex, statement: Statement) -> Iterator[FollowedImport]:
+    for item in import_items(statement.node):
+        module = absolute_module(item, index.source.module)
+        if item.level != 1 and item.name and model_of_module(module):
+            yield FollowedImport(item.binds, module, item, statement)
 
 
 def _guarded_imports(index: ModuleIndex) -> Iterator[Statement]:

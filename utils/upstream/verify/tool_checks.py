@@ -31,7 +31,7 @@ def reconverted(subject: Subject) -> Iterator[Diagnostic]:
     if not modular.text or not modular.tree.body:
         return
     try:
-        files, _ = generate(subject.name, modular.text, subject.tree, subject.setting, strict=False)
+        files = _made_again(subject)
     except ConversionError as error:
         yield from error.diagnostics
         return
@@ -41,6 +41,15 @@ def reconverted(subject: Subject) -> Iterator[Diagnostic]:
             message = "this is not what the modular file makes"
             fix = f"change {modular.path.rpartition('/')[2]} and convert it again: generated files are never edited"
             yield finding(path, _first_difference(text, wanted), "stale-generated", message, fix)
+
+
+def _made_again(subject: Subject) -> Mapping[str, str]:
+    """The files as exporting makes them, or, where that refuses the modular file, as transformers' own converter does."""
+    arguments = (subject.name, subject.modular.text, subject.tree, subject.setting)
+    try:
+        return generate(*arguments, strict=True)[0]
+    except ConversionError:
+        return generate(*arguments, strict=False)[0]
 
 
 def ruff(subject: Subject) -> Iterator[Diagnostic]:
