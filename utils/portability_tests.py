@@ -1,7 +1,7 @@
 """The card families' suites as if on other machines: `python utils/portability_tests.py`."""
 
-from portability.cli import main
+from command import run
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run("portability.cli")

@@ -23,6 +23,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
     for name in ("modular", "tests/models"):
         (tmp_path / name).mkdir(parents=True)
+    shutil.copytree(ROOT / "modular" / "gates", tmp_path / "modular" / "gates", ignore=ignore)
     for name in ("modular/modular_quality_gate_llama.py", "tests/models/support.py", "tests/models/conftest.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("pyproject.toml", "tests/conftest.py"):

@@ -116,7 +116,7 @@ def test_a_model_that_is_not_converted_is_refused_with_the_converters_words(
     proven = prove_models(["qwen3"], package, project=project)
     found = {one.model: one for one in proven.proofs}["quality_gate_qwen3"]
     assert (found.verdict, proven.release) == (Verdict.REFUSED, VERSION)
-    assert found.findings[0].what.startswith("unknown-name: ")
+    assert found.findings[0].what.startswith("undefined-name: ")
     assert "modular_quality_gate_qwen3.py:" in found.findings[0].where
     assert found.findings[0].remedy
 

@@ -128,11 +128,11 @@ def test_the_base_model_hands_on_what_it_is_asked() -> None:
 def test_heads_hand_on_the_rest() -> None:
     toy = base()
     stack = read_stack(toy)
-    causal = head_part(toy, stack, stack.heads[0], "ToyOut")
+    causal = head_part(toy, stack, stack.heads[0], "ToyOut", "Example:")
     assert causal.decorators == ("returns_quality_scores(ToyOut)", "auto_docstring") and causal.text == ""
     older = changed(("outputs = self.model(input_ids, **kwargs)", "outputs = self.model(input_ids)"))
     stack = read_stack(older)
-    assert "self.model(input_ids, **kwargs)" in head_part(older, stack, stack.heads[0], "ToyOut").text
+    assert "self.model(input_ids, **kwargs)" in head_part(older, stack, stack.heads[0], "ToyOut", "Example:").text
     forward = older.modeling.method(older.modeling.classes["ToyMLP"], "forward")
     assert "def forward(self, x, output_quality_logits: bool = False, **kwargs)" in handing_on(
         older, forward, {"self.up_proj"}
@@ -161,12 +161,13 @@ def test_outputs_are_mixed_or_get_fields() -> None:
 
 
 def test_the_configuration_of_a_base() -> None:
-    config = read_config(base(), "ToyConfig")
+    model = read_stack(base()).model
+    config = read_config(base(), "ToyConfig", model)
     assert (config.model_type, config.decorators) == ("toy", ("auto_docstring(checkpoint='toys/toy')", "strict"))
     assert config.documentation.startswith("toy_scale (`float`") and "Example" not in config.documentation
     assert config.ignored[0] == "past_key_values" and not config.returns
     with pytest.raises(ConversionError, match="no-config-class"):
-        read_config(base(), "ToyVisionConfig")
+        read_config(base(), "ToyVisionConfig", model)
 
 
 def test_what_classes_return_and_are_made_from() -> None:

@@ -18,7 +18,7 @@ from checkpoints.paths import TOO_LARGE, is_there, read_small
 LARGEST = 48 << 20  # bytes of a document: what describes a model of 100,000 tensors has less
 _BUDGET = 230 << 20  # bytes of memory that the objects may take, and the text with them
 # Bytes of memory that a mark stands for, at most: an object, a list, one more element, an entry of an object
-_COSTS = ((b"{", 80), (b"[", 90), (b",", 68), (b":", 190))
+_COSTS = ((b"{", 80), (b"[", 180), (b",", 68), (b":", 190))
 _DEEPEST = 100  # objects and lists inside each other; beyond a thousand, Python's own json gives up
 _AGAIN = "fetch the file again"
 
