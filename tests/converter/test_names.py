@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converter.names import FOREIGN_NAMES, Casing, Rename, Spelling, common_suffix
+from converter.names import FOREIGN_NAMES, Casing, Rename, Spelling, as_classes_spell, common_suffix
 
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -135,3 +135,17 @@ def test_the_common_suffix_is_common_and_the_longest(one: str, other: str, end: 
     suffix = common_suffix(one, other)
     assert one.endswith(suffix) and other.endswith(suffix) and suffix.endswith(end)
     assert one[: -len(suffix) or None][-1:] != other[: -len(suffix) or None][-1:] or suffix in (one, other)
+
+
+@pytest.mark.parametrize(
+    ("classes", "camel"),
+    [
+        (["ExplicitLMQwen3Config", "ExplicitLMQwen3MLP"], "ExplicitLMQwen3"),
+        (["ExplicitLmQwen3Config", "ExplicitLMQwen3MLP"], "ExplicitLmQwen3"),  # what was assumed is among them
+        (["OtherConfig"], "ExplicitLmQwen3"),
+        ([], "ExplicitLmQwen3"),
+    ],
+)
+def test_classes_say_which_letters_of_an_unlisted_model_are_capitals(classes: list[str], camel: str) -> None:
+    spelling = Casing(TABLE).of_model("explicit_lm_qwen3")
+    assert as_classes_spell(spelling, classes) == Spelling("explicit_lm_qwen3", camel)

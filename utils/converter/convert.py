@@ -11,7 +11,7 @@ from converter.compiling import check_compiles, too_deep
 from converter.dropped import check_guards
 from converter.emit import emit_file
 from converter.index import index_module
-from converter.names import Casing
+from converter.names import Casing, as_classes_spell
 from converter.parents import find_parents
 from converter.plan import plan_files
 from converter.provenance import trace
@@ -33,6 +33,8 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
 def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conversion:
     index = index_module(delta)
     model = table.of_model(target.model)
+    if target.layout is Layout.PACKAGE:  # inside a tree the reference goes by its table alone
+        model = as_classes_spell(model, [name for each in index.of_kind("class") for name in each.names])
     parents = find_parents(index, model, load, table)
     warnings = settle(by_place(check_delta(index, parents, table, load)), target.strict)
     scope = Scope(index, parents, model, table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,6 +40,18 @@ class Spelling:
     @property
     def upper(self) -> str:
         return self.snake.upper()
+
+
+def as_classes_spell(model: Spelling, classes: Sequence[str]) -> Spelling:
+    """A model's spelling with the capitals of its classes, where none of them has those that were assumed.
+
+    `ExplicitLMQwen3Config` says of explicit_lm_qwen3 what no table knows.
+    """
+    bare = model.snake.replace("_", "")
+    heads = [name[: len(bare)] for name in classes if name.lower().startswith(bare)]
+    if not heads or model.camel in heads:
+        return model
+    return Spelling(model.snake, max(dict.fromkeys(heads), key=heads.count))
 
 
 class Casing:

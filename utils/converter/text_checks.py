@@ -47,7 +47,7 @@ def _say(missing: Missing) -> tuple[str, str]:
         return f"{missing.file} {what}", "import it from where this transformers has it, or define it in this file"
     if missing.name:
         message = f"{missing.file} imports `{missing.name}` from {missing.module}, which does not define it"
-        return message, f"define `{missing.name}` in this file, spelled as the message has it"
+        return message, f"define `{missing.name}` in this file; capitals count"
     message = f"{missing.file} imports from {missing.module}, which is not made: no class of that kind is defined here"
     return message, "define the class that is missing (a configuration, say), derived from the base's"
 

@@ -1,0 +1,5 @@
+from .configuration_toy import ToyConfig
+
+
+class ToyModel:
+    config: ToyConfig
