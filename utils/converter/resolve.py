@@ -52,13 +52,20 @@ def find_missing(files: Mapping[str, str], importer: str, target: Target, load: 
 
 
 def _items(text: str) -> Iterator[ImportItem]:
-    for found in _IMPORT.finditer(text):
-        try:
-            body = ast.parse(found.group().strip()).body
-        except SyntaxError:  # prose
-            continue
-        for node in body:
-            yield from import_items(node)
+    statements = [found.group().strip() for found in _IMPORT.finditer(text)]
+    try:
+        body = ast.parse("\n".join(statements)).body
+    except SyntaxError:  # prose is among them
+        body = [node for each in statements for node in _parsed(each)]
+    for node in body:
+        yield from import_items(node)
+
+
+def _parsed(statement: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(statement).body
+    except SyntaxError:
+        return []
 
 
 def _unguarded(text: str) -> set[ImportItem]:
