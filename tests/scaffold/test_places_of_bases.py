@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from scaffold.feedforward import feed_forward_names
 from scaffold.places import find_place
-from scaffold.sites.fit import fit, fits
+from scaffold.sites.fit import fit
 from scaffold.sites.layer_output import first_returned
-from scaffold.sites.syntax import path_to
 from scaffold.sites.table import ATTENTION_OUTPUT, LAYER_OUTPUT
 from scaffold.sites.values import NoPlace
+from weave.anchors import fits, path_to
 from weave.modules import Module, read_module
 from weave.place import Place
 

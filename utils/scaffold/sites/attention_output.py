@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
+from weave.anchors import fits
 from weave.modules import Function, Module, assigned_calls, names_in
 
-from scaffold.sites.fit import fits
 from scaffold.sites.syntax import given
 from scaffold.sites.values import Feeds, Found, NoPlace
 

@@ -13,12 +13,13 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from weave.anchors import fits, path_to
 from weave.modules import Function, Module, assigned_calls, is_self
 from weave.place import Place, Scaled
 
-from scaffold.sites.fit import called, fits
+from scaffold.sites.fit import called
 from scaffold.sites.joins import Joins
-from scaffold.sites.syntax import calls_in, given, part_of, path_to, sums
+from scaffold.sites.syntax import calls_in, given, part_of, sums
 from scaffold.sites.values import Found, NoPlace
 
 

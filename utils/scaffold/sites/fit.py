@@ -5,24 +5,13 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from weave.anchors import CHUNKS, fits, path_to
 from weave.place import Place
 
-from scaffold.sites.syntax import (
-    Block,
-    assigned_by,
-    calls_in,
-    contains,
-    exclusive,
-    given,
-    is_simple,
-    path_to,
-    same,
-    sums,
-)
+from scaffold.sites.syntax import Block, assigned_by, contains, exclusive, given, is_simple, same, sums
 from scaffold.sites.values import NoPlace
 
 
-CHUNKS = "apply_chunking_to_forward"
 Position = tuple[int, int]  # line and column of a statement
 
 
@@ -52,20 +41,6 @@ def fit(forward: ast.FunctionDef, place: Place) -> tuple[Spot, ...]:
     for call in found:
         spots[_spot(forward, call, place)] = None
     return tuple(spots)
-
-
-def fits(tree: ast.AST, anchor: str) -> list[ast.expr]:
-    """The expressions that an anchor fits, in the order of the text.
-
-    A callee fits its calls, whatever their arguments, and the calls in chunks that it is handed to; any other expression
-    fits those written alike.
-    """
-    wanted = ast.parse(anchor, mode="eval").body
-    if isinstance(wanted, ast.Name | ast.Attribute | ast.Subscript):
-        found = [call for call in calls_in(tree) if same(called(call), wanted)]
-    else:
-        found = [each for each in ast.walk(tree) if isinstance(each, ast.expr) and same(each, wanted)]
-    return sorted(found, key=position)
 
 
 def called(call: ast.Call) -> ast.expr:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from weave.anchors import blocks
 from weave.modules import Module, assigned_calls
 
-from scaffold.sites.syntax import blocks, calls_in, is_simple, part_of, simple_statements, sums
+from scaffold.sites.syntax import calls_in, is_simple, part_of, simple_statements, sums
 
 
 Sources = dict[str, frozenset[str]]  # the parameters that each name of a function comes from

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from weave.anchors import blocks
 from weave.modules import Module
 
 from scaffold.sites.fit import Spot, position
@@ -14,7 +15,6 @@ from scaffold.sites.joins import Joins
 from scaffold.sites.syntax import (
     Block,
     assigned_by,
-    blocks,
     calls_in,
     contains,
     first_calls,

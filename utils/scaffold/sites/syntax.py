@@ -5,22 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from weave.anchors import blocks, path_to
 from weave.modules import is_self
 
 
 Block = list[ast.stmt]
 Step = tuple[Block, int]  # a block of statements, and which of them
-_COMPOUND = ("body", "orelse", "finalbody")
-
-
-def blocks(node: ast.AST) -> Iterator[Block]:
-    """The blocks that stand directly in a function or a compound statement."""
-    for field in _COMPOUND:
-        block = getattr(node, field, None)
-        if isinstance(block, list) and block:
-            yield block
-    for part in [*getattr(node, "handlers", ()), *getattr(node, "cases", ())]:
-        yield part.body
 
 
 def is_simple(statement: ast.stmt) -> bool:
@@ -35,15 +25,6 @@ def simple_statements(node: ast.AST) -> Iterator[ast.stmt]:
         yield node
     for statement in inside:
         yield from simple_statements(statement)
-
-
-def path_to(function: ast.AST, node: ast.AST) -> list[Step]:
-    """The statements that a node stands in, each in its block, outermost first."""
-    for block in blocks(function):
-        for index, statement in enumerate(block):
-            if contains(statement, node):
-                return [(block, index), *path_to(statement, node)]
-    return []
 
 
 def exclusive(function: ast.AST, nodes: Iterable[ast.AST]) -> bool:
