@@ -229,7 +229,7 @@ def test_workers_end_with_the_block() -> None:
         pool.submit(60.0)
         processes = list(pool._processes.values())
         raise KeyboardInterrupt
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # of the 60 that the worker would sleep
     assert not any(process.is_alive() for process in processes)
 
 

@@ -532,7 +532,7 @@ def test_a_bar_is_shown_on_a_terminal_alone(project: Path) -> None:
     shown = b""
     while chunk := read_terminal(ours):
         shown += chunk
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and b"2/2" in shown
     assert out.decode().startswith("wrote   ") and b"\x1b" not in out
 
@@ -557,7 +557,7 @@ def test_a_closed_pipe_is_no_error(project: Path) -> None:
     process = subprocess.Popen(script(project, "--all", "--stdout"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert b"Traceback" not in err and b"Exception ignored" not in err
 
 

@@ -131,5 +131,5 @@ def test_runs_at_the_same_time_lose_no_entry(project: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.DEVNULL, env=os.environ.copy())
         for name in names
     ]
-    assert [one.wait(timeout=60) for one in runs] == [0] * len(names)
+    assert [one.wait(timeout=120) for one in runs] == [0] * len(names)
     assert sorted(read_lock(project / "generated")) == [f"quality_gate_{name}" for name in names]

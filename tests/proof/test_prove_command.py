@@ -156,7 +156,7 @@ def test_an_interrupted_run_is_quiet_and_the_next_goes_on(tmp_path: Path) -> Non
         assert started.poll() is None and time.monotonic() < until
         time.sleep(0.02)
     os.killpg(started.pid, signal.SIGINT)
-    assert started.communicate(timeout=60) == ("", "")
+    assert started.communicate(timeout=120) == ("", "")
     assert started.returncode == 130
     with pytest.raises(ProcessLookupError):  # nothing of its group is left
         os.killpg(started.pid, 0)

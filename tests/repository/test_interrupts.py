@@ -55,7 +55,7 @@ def test_an_interrupted_tool_ends_at_once(early: bool, tmp_path: Path) -> None:
     (tmp_path / "tool.py").write_text(TOOL.format(early=early))
     command = [sys.executable, "-c", "from command import run; run('tool')"]
     paths = {**os.environ, "PYTHONPATH": f"{UTILS}:{tmp_path}"}
-    done = subprocess.run(command, env=paths, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=paths, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, "")
     assert done.stdout == ("" if early else "begun\n")
 
@@ -86,7 +86,7 @@ def test_ctrl_c_is_quiet(script: str, wait: float, tmp_path: Path) -> None:
         time.sleep(wait)
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in said and "KeyboardInterrupt" not in said
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith("pymp-")]

@@ -249,7 +249,7 @@ def test_work_goes_on_while_an_export_runs(repo: Path, tmp_path: Path) -> None:
         before = files_and_index(repo)[:3]
         time.sleep(0.3)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "")
     assert files_and_index(repo)[:3] == before
     assert (

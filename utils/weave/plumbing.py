@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 import libcst as cst
-import libcst.matchers as m
 
 from weave.gate import Argument
 from weave.modules import Function, Module
@@ -156,7 +155,7 @@ class _Arguments(cst.CSTTransformer):
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
         code = cst.Module([]).code_for_node(updated_node.func)
-        if code not in self.callees or any(m.matches(arg, m.Arg(star="**")) for arg in updated_node.args):
+        if code not in self.callees or any(arg.star == "**" for arg in updated_node.args):
             return updated_node
         last = updated_node.args[-1]
         comma = last.comma
