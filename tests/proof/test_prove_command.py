@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,8 @@ def run(cache: Path, *models: str) -> subprocess.Popen[str]:
     argv += [word for name in models for word in ("--model", name)]
     environment = os.environ | {"QUALITY_GATE_CACHE_DIR": str(cache)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *argv], env=environment, start_new_session=True, **pipes)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in a background ignores it
+    return subprocess.Popen([sys.executable, *argv], env=environment, start_new_session=True, preexec_fn=heed, **pipes)
 
 
 def test_an_interrupted_run_is_quiet_and_the_next_goes_on(tmp_path: Path) -> None:
