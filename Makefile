@@ -15,6 +15,8 @@ PYTHON ?= $(shell for candidate in python3.11 python3 python3.12 python3.13 pyth
 
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
+# Hundreds of processes of the tests would compile the same files, and pytest rewrite the same asserts, where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
