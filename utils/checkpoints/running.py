@@ -91,12 +91,12 @@ def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
 
 
 def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str, trust_remote_code: bool) -> Run:
-    with _refusing_what_cannot_run(checkpoint):
+    with refusing_what_cannot_run(checkpoint):
         return _run_loaded(checkpoint, tokens, *_load(checkpoint, dtype, rounded, trust_remote_code))
 
 
 @contextmanager
-def _refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
+def refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
     """A configuration may say anything: what models raise on it is told in a line."""
     try:
         yield
@@ -138,7 +138,7 @@ def _load(
         more["gguf_file"] = checkpoint.shards[0].name
     if str(checkpoint.config.get("model_type", "")).startswith(MEANT.attribute):
         more[MEANT.field("mode")] = "observe"  # gates that scale are meant to change what comes out
-    load = _class_of(checkpoint).from_pretrained
+    load = class_of(checkpoint).from_pretrained
     model, info = load(checkpoint.folder, trust_remote_code=trust_remote_code, **more)
     unloaded = [f"{kind.removesuffix('_keys')}: {name}" for kind in _NOT_LOADED for name in sorted(info[kind])]
     model = model.to(getattr(torch, dtype)) if rounded != "keep" else model
@@ -148,7 +148,7 @@ def _load(
 _NOT_LOADED = ("missing_keys", "unexpected_keys", "mismatched_keys")
 
 
-def _class_of(checkpoint: Checkpoint) -> Any:
+def class_of(checkpoint: Checkpoint) -> Any:
     """The class that the configuration names, from transformers or from the generated models."""
     model_type = str(checkpoint.config.get("model_type", ""))
     module, default = transformers, "AutoModelForCausalLM"

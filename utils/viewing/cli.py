@@ -1,0 +1,148 @@
+"""`view_scores.py`: what gates say of texts, as a page, a picture or on the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from viewing.values import Panel
+
+
+DONE, REFUSED = 0, 2
+_DTYPES = ("float32", "bfloat16", "float16")
+_STATUS = "exit status: 0 done, 2 refused: one line says what is wrong and what to do"
+_NAME_LENGTH = 60  # characters of a text that serve as its name
+
+
+class ViewError(Exception):
+    """What was asked for cannot be shown: what, why, and what to do."""
+
+    def __init__(self, what: str, message: str, fix: str) -> None:
+        super().__init__(f"{what}: {message}; fix: {fix}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 2 refused."""
+    args = _parser().parse_args(argv)
+    try:
+        return _view(args)
+    except ViewError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename or args.output}: {error.strerror}; fix: check the path", file=sys.stderr)
+    except _checkpoint_error() as error:
+        print(error, file=sys.stderr)
+    return REFUSED
+
+
+def _view(args: argparse.Namespace) -> int:
+    texts = [_read(each) for each in args.text]
+    panels = list(_panels([args.model, *args.against], texts, args))
+    if args.png:
+        import_module("viewing.plot").write_picture(panels, args.png)
+    if args.output:
+        page = import_module("viewing.page").make_page(args.title or "Gate scores", panels)
+        args.output.write_text(page, encoding="utf-8")
+    if not args.output and not args.png:
+        from rich.console import Console
+
+        from viewing.terminal import print_panel
+
+        console = Console(highlight=False, soft_wrap=True)
+        for panel in panels:
+            print_panel(panel, console)
+    return DONE
+
+
+def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argparse.Namespace) -> Sequence[Panel]:
+    """A panel for each text and model; texts beside one another, and below them another model's."""
+    scores = import_module("viewing.scores")
+    load = import_module("checkpoints.loading").load_gated
+    _quieten()
+    panels = []
+    for place in models:
+        model, tokenizer = load(place, args.dtype)
+        for name, text in texts:
+            title = f"{Path(place).name}: {name}" if len(models) > 1 else name
+            try:
+                found = scores.quality_scores(model, tokenizer, _cut(text, tokenizer, args.max_tokens))
+            except ValueError as error:
+                fix = "give a text that has some, or --max-tokens to read its beginning"
+                raise ViewError(name, str(error), fix) from error
+            panels.append(replace(found, title=title).panel())
+        del model
+    return panels
+
+
+def _cut(text: str, tokenizer: object, most: int | None) -> str:
+    """The beginning of a text that has so many tokens."""
+    if most is None:
+        return text
+    encoded = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
+    if len(encoded["input_ids"]) <= most:
+        return text
+    if tokenizer.is_fast:
+        return text[: max(end for _, end in encoded["offset_mapping"][:most])]
+    return tokenizer.decode(encoded["input_ids"][:most], skip_special_tokens=True)
+
+
+def _read(given: str) -> tuple[str, str]:
+    """The name and the characters of a text: a file's, those of standard input for "-", or the argument itself."""
+    if given == "-":
+        return "standard input", sys.stdin.buffer.read().decode("utf-8", "replace")
+    try:
+        is_file = Path(given).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null byte
+        is_file = False
+    if is_file:
+        return Path(given).name, Path(given).read_bytes().decode("utf-8", "replace")
+    first = given.strip().split("\n")[0]
+    return (first if len(first) <= _NAME_LENGTH else f"{first[:_NAME_LENGTH]}\u2026") or "text", given
+
+
+def _quieten() -> None:
+    logging = import_module("transformers").logging
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
+def _checkpoint_error() -> type[Exception]:
+    return import_module("checkpoints.errors").CheckpointError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Show what the gates of a model say of every token of a text.",
+        epilog=f"Without --output and --png the text is printed in colours. {_STATUS}",
+    )
+    parser.add_argument(
+        "--model", required=True, metavar="GATED", help="a gated checkpoint: a folder or a name on the Hub"
+    )
+    parser.add_argument(
+        "--text",
+        required=True,
+        action="append",
+        metavar="FILE|TEXT",
+        help='a file, the text itself, or "-" for standard input; several are shown side by side',
+    )
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="OTHER", help="another gated checkpoint, shown beside it"
+    )
+    parser.add_argument("--output", type=Path, metavar="page.html", help="write one page that needs nothing else")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="write heat maps; needs matplotlib")
+    parser.add_argument("--title", help="the heading of the page")
+    parser.add_argument("--max-tokens", type=_positive, metavar="N", help="read no more than N tokens of each text")
+    parser.add_argument("--dtype", choices=_DTYPES, default="float32", help="the type that the model runs in")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
