@@ -54,6 +54,7 @@ def test_nothing_is_written_where_a_run_only_looks(project: Path) -> None:
     ("name", "code"),
     [
         ("mamba", "no-feed-forward"),
+        ("hrm_text", "no-order"),
         *((name, "no-samples") for name in ("blt", "cpmant", "musicgen_melody", "rwkv")),
         ("fuyu", "no-base-model"),
         ("data2vec_text", "no-folder"),

@@ -8,20 +8,25 @@ from collections.abc import Iterable
 
 from converter.diagnostics import ConversionError
 from weave.modules import Function, Module, assigned_calls, is_self, names_in
+from weave.repeats import run_again
 
 
 _FIX = "write this delta by hand"
 
 
-def check_runs(module: Module, model: ast.ClassDef, container: str | None, calls: Iterable[ast.Call]) -> None:
+def check_runs(
+    module: Module, model: ast.ClassDef, parts: Iterable[tuple[ast.ClassDef, str]], calls: Iterable[ast.Call]
+) -> None:
     """Refuse a model whose scores could not be told apart, or are not of the tokens.
 
     Each layer has to run once for each token of each input; layers that training drops at random do not count, and those
-    that are left out for want of an image have no gate.
+    that are left out for want of an image have no gate. `parts` are the attributes that lead from the language model down
+    to the layers, each with the class that runs it.
     """
     forward = module.method(model, "forward")
     problems = [
-        *_repeated(module, model, forward, container, set(calls)),
+        *(problem for owner, name in parts for problem in _repeated(module, owner, name)),
+        *_partial(module, model, forward, set(calls)),
         *_foreign(module, model, forward),
         *_unmasked(module, model, forward),
     ]
@@ -55,15 +60,17 @@ def _skips(forward: Function, calls: set[ast.Call]) -> Iterable[tuple[ast.For, a
             yield from ((loop, each) for each in inside if isinstance(each, ast.Continue))
 
 
-def _repeated(
-    module: Module, model: ast.ClassDef, forward: Function, container: str | None, calls: set[ast.Call]
+def _repeated(module: Module, owner: ast.ClassDef, name: str) -> Iterable[ConversionError]:
+    forward = module.method(owner, "forward")
+    place = run_again(forward, name) if forward else None
+    if place is not None:
+        message = f"{owner.name} runs its layers several times for a token, and its scores would be of no layer"
+        yield module.refuse(place, "no-order", message, _FIX)
+
+
+def _partial(
+    module: Module, model: ast.ClassDef, forward: Function, calls: set[ast.Call]
 ) -> Iterable[ConversionError]:
-    for loop in (node for node in ast.walk(forward) if isinstance(node, ast.For) and container):
-        runs = [each for each in ast.walk(loop) if isinstance(each, ast.Call)]
-        runs = [each for each in runs if ast.unparse(each.func) == f"self.{container}"]
-        if runs:
-            message = f"{model.name} runs its layers several times for a token, and its scores would be of no layer"
-            yield module.refuse(runs[0], "no-order", message, _FIX)
     for _, skip in _skips(forward, calls) if not left_out(module, model, calls) else ():
         message = f"{model.name} leaves out layers for some inputs, and its scores could not be told apart"
         yield module.refuse(skip, "no-order", message, _FIX)

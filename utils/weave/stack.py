@@ -62,12 +62,13 @@ def read_stack(base: Base) -> Stack:
     """Find the classes of a base. Raises ConversionError where one cannot be told from the text."""
     module = base.modeling
     causal = _causal(module)
-    model = _runner(module, causal)
+    model, way = _runner(module, causal)
     container_name, container = _container(module, model)
     keeper = container or model
     layers_name, layers = _layers(module, keeper)
     calls = tuple(_layer_calls(module, keeper, layers_name))
-    check_runs(module, model, container_name, calls)
+    inside = [(model, container_name)] if container_name else []
+    check_runs(module, model, [*way, *inside, (keeper, layers_name)], calls)
     optional = left_out(module, keeper, calls)
     config = config_of(module, model)
     path = f"{container_name}.{layers_name}" if container_name else layers_name
@@ -96,24 +97,29 @@ def _causal(module: Module) -> ast.ClassDef:
     raise module.refuse(None, "no-language-model", message, fix)
 
 
-def _runner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
-    """The model class inside a causal language model that runs the layers, itself or in a container."""
-    model = _inner(module, causal)
+def _runner(module: Module, causal: ast.ClassDef) -> tuple[ast.ClassDef, list[tuple[ast.ClassDef, str]]]:
+    """The model class inside a causal language model that runs the layers, itself or in a container.
+
+    With it, the classes on the way down to it, each with the attribute that holds the next one.
+    """
+    name, model = _inner(module, causal)
+    way = [(causal, name)]
     while True:
         if _lists(module, model) or _container(module, model)[1]:
-            return model
-        inner = [each for _, each in _parts(module, model) if _is_pretrained(module, each)]
-        inner = [each for each in inner if not re.search(r"Encoder|Vision|Audio", each.name)]
+            return model, way
+        inner = [each for each in _parts(module, model) if _is_pretrained(module, each[1])]
+        inner = [each for each in inner if not re.search(r"Encoder|Vision|Audio", each[1].name)]
         if not inner:
             check_makes_models(module, model)
             message = f"{model.name} keeps no list of layers that its forward goes through"
             raise module.refuse(model, "no-layers", message, "write this delta by hand")
-        model = inner[0]
+        way.append((model, inner[0][0]))
+        model = inner[0][1]
 
 
-def _inner(module: Module, causal: ast.ClassDef) -> ast.ClassDef:
-    """The class of the model that a causal language model builds."""
-    found = [model for _, model in _parts(module, causal) if _is_pretrained(module, model)]
+def _inner(module: Module, causal: ast.ClassDef) -> tuple[str, ast.ClassDef]:
+    """The class of the model that a causal language model builds, and the attribute that holds it."""
+    found = [part for part in _parts(module, causal) if _is_pretrained(module, part[1])]
     if found:
         return found[0]
     check_makes_models(module, causal)
