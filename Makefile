@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 RUFF := $(VENV)/bin/ruff
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 MODEL ?=
+TO ?=
 RELEASES := 5.21.0 5.22.0 5.23.0 5.24.0
 FAMILIES := llama qwen3 gemma3 gpt_oss
 
@@ -19,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift demo warmup mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -54,6 +55,17 @@ fresh: $(VENV)/.convert ## generated/ is exactly what modular/ says, and tests/m
 
 drift: $(VENV)/.torch ## AGAINST=5.24.0: what that transformers changes under the deltas, and what every converted model is worth there
 	$(PY) utils/modular_converter.py --drift --prove $(AGAINST:%=--against %) $(MODEL:%=--model %) $(if $(JSON),--json)
+
+upgrade: $(VENV)/.torch ## TO=5.24.0: prove the deltas in that transformers, then pin, install, convert, render; stops where a person decides
+	@test -n "$(TO)" || { echo "which release? make upgrade TO=5.24.0" >&2; exit 2; }
+	@$(PY) utils/modular_converter.py --drift --prove --against $(TO) || test $$? -eq 1
+	@sed -i.old 's/^transformers==.*/transformers==$(TO)/' constraints.txt && rm constraints.txt.old
+	@sed -i.old 's/"transformers>=[0-9.]*/"transformers>=$(basename $(TO))/' pyproject.toml && rm pyproject.toml.old
+	@$(MAKE) --no-print-directory convert
+	@$(PY) utils/test_generator.py --all --manifest
+	@$(PY) utils/scaffold_gate.py --list | while read -r name delta; do if test "$$delta" = - && \
+		$(PY) utils/scaffold_gate.py --model $$name --stdout >/dev/null 2>&1; then \
+		echo "can be gated: $$name (python utils/modular_converter.py --model $$name)"; fi; done
 
 demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, same text, gate scores
 	$(PY) utils/demo.py

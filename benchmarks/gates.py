@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import inspect
 import logging
 import os
 import statistics
@@ -121,12 +122,17 @@ def generate(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor
     return variant.model.generate(inputs, do_sample=False, max_new_tokens=work.new_tokens, **variant.arguments)
 
 
+def cache_name(model: torch.nn.Module) -> str:
+    """What a model takes a cache as, and gives it back as: releases of transformers differ."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
 def decode(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
     """Logits of one more token behind a prompt that is in the cache."""
     with torch.inference_mode():
         if variant.cache is None:  # in the round that warms up
-            variant.cache = variant.model(inputs, use_cache=True).past_key_values
-        more = {"past_key_values": variant.cache, "use_cache": True}
+            variant.cache = variant.model(inputs, use_cache=True)[cache_name(variant.model)]
+        more = {cache_name(variant.model): variant.cache, "use_cache": True}
         logits = variant.model(inputs[:, :1], **more, **variant.arguments).logits
         variant.cache.crop(-1)
         return logits

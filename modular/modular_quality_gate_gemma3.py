@@ -51,7 +51,8 @@ class QualityGateGemma3Config(base.Gemma3Config):
 
     model_type = "quality_gate_gemma3"
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
+        "past_key_values",  # what the cache is called before transformers 5.24.0
         "lm_loss",
         "quality_loss",
         "aux_loss",

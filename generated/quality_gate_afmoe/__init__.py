@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_afmoe`.
 # Seal: sha256 3575bf09c9f8ffa4a8cfee5ea8257353fc17e952ac83f382116446b8dc1cc39f
 # Copyright 2026 The Quality Gate team.

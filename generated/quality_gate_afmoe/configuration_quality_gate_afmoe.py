@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_afmoe`.
-# Seal: sha256 e551c9227ac07d9f146dd44daccc353d8bd2f64ecd343973728d401c706bea18
+# Seal: sha256 1418e5a48566cde50d1f8ab50f19ec566c0ee28c47143661907f22af49ad3873
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_afmoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default pipeline parallel plan for base model
     base_model_pp_plan = {
@@ -158,6 +150,14 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     attention_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_apertus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_apertus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus`.
 # Seal: sha256 c335383345fe167e6f8a7e50cdb39dec3f73c98602fa4458bfce550e574dfb5c
 # Copyright 2026 The Quality Gate team.

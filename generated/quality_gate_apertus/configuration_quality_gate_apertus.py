@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_apertus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_apertus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus`.
-# Seal: sha256 0734a5f02787b066ea130ac0f3263993eb35b02c73032a2fe1ed610c929d4517
+# Seal: sha256 88b3b82c19d5ef07f351887069ce953c8f0bf88d30af16a8acea8e174d498a07
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateApertusConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_apertus"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 12000000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -136,6 +128,14 @@ class QualityGateApertusConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_arcee.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_arcee.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_arcee`.
 # Seal: sha256 46b79548cb6a45d6d6a762b15aee9168f9868af0d4931cfb1c7e853ad74846e9
 # Copyright 2026 The Quality Gate team.

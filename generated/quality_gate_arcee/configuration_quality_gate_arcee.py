@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_arcee.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_arcee.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_arcee`.
-# Seal: sha256 7b926a88bf2dbbab643e8668269c34ad2449db9bf75a7f3cb91e969920b148cd
+# Seal: sha256 766247dc41b8aca7e497133f49b537cc4788318132993c1db6b838f34c901903
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateArceeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_arcee"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -135,6 +127,14 @@ class QualityGateArceeConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

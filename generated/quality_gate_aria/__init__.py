@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_aria.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_aria.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_aria`.
 # Seal: sha256 2f973810f341eb5118ca6c48a26a51709e7b3c845be4f14908ae2276b86b77aa
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_axk1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_axk1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk1`.
 # Seal: sha256 95df41c944d9108e2d684478f402663ecbddce3ebef9c766a74b5fb3f61a74fb
 # Copyright 2026 The Quality Gate team.

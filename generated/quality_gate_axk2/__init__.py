@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_axk2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_axk2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
 # Seal: sha256 9f387b1140258817d16af4ef12faf6050887f9749287ed2946ecfddb18ce39fa
 # Copyright 2026 The Quality Gate team.

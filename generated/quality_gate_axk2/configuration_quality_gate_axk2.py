@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_axk2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_axk2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
-# Seal: sha256 b94b353b9766d315ae23ce8a7c20172f12f73cf7b4a998f3950854ab8f9c4daf
+# Seal: sha256 abc9bc0388d45e116824bfbb66330e78813a4e89d9e1c1b10f32e0e5a0a597e5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -109,14 +109,6 @@ class QualityGateAXK2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_axk2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_gate_proj": "colwise",
@@ -187,6 +179,14 @@ class QualityGateAXK2Config(PreTrainedConfig):
     head_dim: int = 64
     layer_types: list[str] | None = None
     gated_norm_rank: int = 16
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

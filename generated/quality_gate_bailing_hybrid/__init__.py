@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bailing_hybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bailing_hybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bailing_hybrid`.
 # Seal: sha256 e45180416a65108bd4f554e2d861e02ddeee7120a9861508bd57948005d8d607
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bamba`.
 # Seal: sha256 55c3ac0510ad7f8c0093a46cc4d411bd6223559cbd644986c38f2ba7ce0d08c1
 # Copyright 2026 The Quality Gate team.

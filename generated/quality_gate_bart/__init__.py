@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bart`.
 # Seal: sha256 553a65bb9c602b986b35666b2650f5ede6bfbddfcb1b0c01210c1df1814dddea
 # Copyright 2026 The Quality Gate team.

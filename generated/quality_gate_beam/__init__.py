@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_beam.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_beam.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_beam`.
 # Seal: sha256 8a4125a761b75f8c07923a1a307eb2535669182eed902942d597dce8bc09e6a3
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_beam.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_beam.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_beam`.
-# Seal: sha256 83ecacabbcf5f9642141be14e3fe6766a839a8d8096ea5f75b832cdf3c3c4f5b
+# Seal: sha256 e1d3957f4e26d9163cc2b43b998547522e55491e4856f1884b8a5c705577032f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateBeamConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_beam"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -170,6 +162,14 @@ class QualityGateBeamConfig(PreTrainedConfig):
     routed_scaling_factor: int | float = 2.5
 
     final_logit_softcapping: int | float | None = 30.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

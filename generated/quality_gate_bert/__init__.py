@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bert`.
 # Seal: sha256 006723ac2f48f0447e9095b661806629bd1531f1132a3c349b300ccb93c12289
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bert`.
-# Seal: sha256 78adf538d2bde2e4185ca650fdb1cc0db8e7a07466dabef044705bf597571b2f
+# Seal: sha256 c7615df2b2cf20186b5c9d76f88c788f9b1fc482160a911581cfc5b6524dc624
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateBertConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

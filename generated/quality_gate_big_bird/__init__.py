@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
 # Seal: sha256 cdb446929d544befe157cda9adb28826623dae02265fc4de4b4fd20e46f95490
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 b4ced5970ce82f649ca2a8f95033706287a587180f8318e029c7c472a2b67a92
+# Seal: sha256 a88e08671c5bd1673a16ae230175089d4abd1170ecd0d8126f39228d32bc80a7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -132,7 +132,7 @@ class QualityGateBigBirdConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bigbird_pegasus`.
 # Seal: sha256 5ff9a3f1408fe014b7715e5da4db1ee3288c66242ecf824722294a0566ef1f4b
 # Copyright 2026 The Quality Gate team.

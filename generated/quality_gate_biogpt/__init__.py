@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
 # Seal: sha256 6824b3a22d70a63dd02ba826374c80889221fde600d92dd8ace655a8a3adb07e
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
-# Seal: sha256 3fa5662cafd2c8f57cbdba51e7a9e6f7761d04b7789c05cbd99fd75f8c478b59
+# Seal: sha256 41db5e8433aabe9286e450e16f4b0ea9535d493d204de8e5025b0a845a7e352d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGateBioGptConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bitnet.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bitnet.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bitnet`.
 # Seal: sha256 7518d5ab268ff38430ce8c6c6264e965b4fad2f3afe44160a8e925eb75a89bec
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bitnet.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bitnet.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bitnet`.
-# Seal: sha256 50ae1313d371d0695e05ab59d420c56035efdf0571bb3d439678eabd5e51be98
+# Seal: sha256 615f2986c20126e1978956d15125e715d81598dc71391bc04ec0063f5cf335ad
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateBitNetConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bitnet"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
 
     vocab_size: int = 128256
@@ -121,6 +113,14 @@ class QualityGateBitNetConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

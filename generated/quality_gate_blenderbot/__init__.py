@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot`.
 # Seal: sha256 1bb8c9c1097a7df3cc81b49cd0c15595cc8f36498d8cb6a3366559067168fc17
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot`.
-# Seal: sha256 ab76e07e0072e77beb6250b3446f7797dfe547889670f081506405a0c7e6f27c
+# Seal: sha256 7c1becea5778e3580661b4271cf54afdaad4b9ebf7f1540ffd0370afae2ebf91
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateBlenderbotConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_blenderbot"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -135,6 +127,14 @@ class QualityGateBlenderbotConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

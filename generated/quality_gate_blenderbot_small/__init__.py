@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot_small`.
 # Seal: sha256 591dd3a418a4547d91ec92eb7d76bfef07663b6dac3ee6620905043013b336d3
 # Copyright 2026 The Quality Gate team.

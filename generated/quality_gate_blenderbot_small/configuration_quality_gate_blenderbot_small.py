@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot_small`.
-# Seal: sha256 ae5790577bf5758d99584e9746e3659febee6b347c39f032d1520bacf60caee3
+# Seal: sha256 fc82301e829c5b8f6aec5348e97f3367690b34ea1c256d33812799c34900f369
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,14 +92,6 @@ class QualityGateBlenderbotSmallConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_blenderbot-small"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -132,6 +124,14 @@ class QualityGateBlenderbotSmallConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_bloom.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bloom.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bloom`.
 # Seal: sha256 d8e3da10f54de1415b2f917caee325b19f3f27ebcb45f557956b3930c35c29c5
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_camembert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_camembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
 # Seal: sha256 134c4a729275c29c79d506b7c129ec9a70a3caf53112ec1fb527466fc5c867ef
 # Copyright 2026 The Quality Gate team.

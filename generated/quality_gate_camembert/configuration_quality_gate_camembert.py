@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_camembert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_camembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
-# Seal: sha256 caba5ac5e49955fe0cab3feb4e30901efc2b257a94f73cb995624359b134c36d
+# Seal: sha256 910f155a1e734a201234210288d0a631fb855b05b1298a54b4039f7d56a52e2b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateCamembertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

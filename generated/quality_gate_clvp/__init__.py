@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_clvp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_clvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_clvp`.
 # Seal: sha256 2f30b93272a37f5a0670f7e97263d29bdae42ee97868abdfa1ca57bb5ffd8c98
 # Copyright 2026 The Quality Gate team.

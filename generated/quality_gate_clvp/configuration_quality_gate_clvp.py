@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_clvp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_clvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_clvp`.
-# Seal: sha256 df1e66e1c929bf3632f4e3f7a7713a63403b5eeecea8161ff7767cf8992049bb
+# Seal: sha256 afde76f0a144c1938a85b21460fd4ee43d9cf21112a7c4e230feb58720088c60
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -156,7 +156,7 @@ class QualityGateClvpDecoderConfig(PreTrainedConfig):
     decoder_fixing_codes: list[int] | tuple[int, ...] = (83, 45, 45, 248)
     add_cross_attention: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_codegen.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
 # Seal: sha256 4fdf1fe1c42ddb335dc8ba16f0523725c039dd61896732aee665261074cb6b06
 # Copyright 2026 The Quality Gate team.

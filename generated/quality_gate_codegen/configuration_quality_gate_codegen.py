@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_codegen.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
-# Seal: sha256 bdf3e743ee321f20ce131ceb4880494625c3a5111c1227ed10e490b8d26d300d
+# Seal: sha256 6df2e9b179828d63d881247c646a363bb239557ae754aaf97cb23702bce4af4f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -58,8 +58,7 @@ QUALITY_GATE_CHOICES = {
 class QualityGateCodeGenConfig(PreTrainedConfig):
     r"""
     n_ctx (`int`, *optional*, defaults to 2048):
-        This attribute is used in `CodeGenModel.__init__` without any real effect.
-        The dropout probability for all fully connected layers in the embeddings, encoder, and pooler.
+        Unused. Kept for backward compatibility with existing checkpoints.
     rotary_dim (`int`, *optional*, defaults to 64):
         Number of dimensions in the embedding that Rotary Position Embedding is applied to.
     n_inner (`int`, *optional*):
@@ -105,6 +104,19 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
     }
+    base_model_tp_plan = {
+        "wte": "embedding_rowwise",
+        "h.*.attn.qkv_proj": "colwise",
+        "h.*.attn.out_proj": "rowwise",
+        "h.*.mlp.fc_in": "colwise",
+        "h.*.mlp.fc_out": "rowwise",
+    }
+    base_model_pp_plan = {
+        "wte": (["input_ids"], ["inputs_embeds"]),
+        "drop": (["inputs_embeds"], ["hidden_states"]),
+        "h": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "ln_f": (["hidden_states"], ["hidden_states"]),
+    }
 
     vocab_size: int = 50400
     n_positions: int = 2048
@@ -125,7 +137,7 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 50256
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

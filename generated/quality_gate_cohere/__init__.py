@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_cohere.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere`.
 # Seal: sha256 59348b4cfbb3e67ef9f2b63b3e3cad6ca6e5ec8aba8ac3ce76c5cc5cf423cd43
 # Copyright 2026 The Quality Gate team.

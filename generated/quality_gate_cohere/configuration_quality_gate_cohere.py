@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere`.
-# Seal: sha256 cd3e4a5531d8ffa5fb969dda62662096aa1ec9b2edf36181051118039e51b69d
+# Seal: sha256 72f11c86542decbdc3539ba80c11db830c7305803381e8c3d43bc7c10682cd9c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateCohereConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateCohereConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     use_qk_norm: bool | None = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_cohere2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2`.
 # Seal: sha256 88c58f9c6fdc143fee9370743ca480b383460d09b743f6de42e2cbe97b0ecdf8
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2`.
-# Seal: sha256 70626d99ce57533da16339e514e6ce7fd214157e7e0e7d5e623c366527c9fdca
+# Seal: sha256 c351e2326f0a35ecc9e969b3ff045748877da215d41c8a79d0081ec2c5988cf9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateCohere2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateCohere2Config(PreTrainedConfig):
     attention_dropout: float | int = 0.0
     sliding_window: int | None = 4096
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

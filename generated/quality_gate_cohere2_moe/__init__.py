@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2_moe`.
 # Seal: sha256 c92d026e1755db7a175d9ac4b117105a186c15fbe380cef4dd06e3ac23dfee04
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2_moe`.
-# Seal: sha256 2d36eb4a45848ea3115ab2a09d09c2cee5e4ad6a13239b6c5fe6dfec0ed41588
+# Seal: sha256 38a07ea44c8ff2b3c4791813c8c67f235c5f48f2933db1ca8aa8443373ecd248
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,14 +122,6 @@ class QualityGateCohere2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere2_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -188,6 +180,14 @@ class QualityGateCohere2MoeConfig(PreTrainedConfig):
     prefix_dense_intermediate_size: int | None = None
     rms_norm_eps: float | None = None
     sliding_window_pattern: int = 4
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

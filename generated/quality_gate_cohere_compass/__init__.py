@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere_compass`.
 # Seal: sha256 da476a57cfd0be15627d36abe445721a33ca8802769d4d2b76a1b6a62dedd3f9
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere_compass`.
-# Seal: sha256 4dcb7246f9c21fb4c0ef7c9fba88a04a1d8dd68b3dc773a9fb5c0452ab7953e2
+# Seal: sha256 add57ba7a78267983fcf4189d926c79ec7fbc1006f97239c08b84200419148ec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateCohereCompassTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere_compass_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -145,6 +137,14 @@ class QualityGateCohereCompassTextConfig(PreTrainedConfig):
     base_config_key = "text_config"
     ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
     pooling: str | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -252,7 +252,6 @@ class QualityGateCohereCompassConfig(PreTrainedConfig):
         "vision_config": QualityGateCohereCompassVisionConfig,
         "text_config": QualityGateCohereCompassTextConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

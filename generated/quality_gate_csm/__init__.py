@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_csm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_csm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
 # Seal: sha256 68daadb7bc588fd248582d12d8dc6cfe9f7f11d68eaa81fd69bea10a8e9a84ef
 # Copyright 2026 The Quality Gate team.

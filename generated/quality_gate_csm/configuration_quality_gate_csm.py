@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_csm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_csm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
-# Seal: sha256 b87b12e175b74ee458146ec1db7087ab5651a9a45c836938112c282c2723ebe8
+# Seal: sha256 3ea1a46d931ec9db3156069c544a65034b349dee6ea10627b7b831ec5562da62
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
 
     model_type = "quality_gate_csm_depth_decoder_model"
     base_config_key = "depth_decoder_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "codebook_size": "vocab_size",
     }
@@ -134,6 +126,14 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
     attention_dropout: float | int | None = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -199,7 +199,6 @@ class QualityGateCsmConfig(PreTrainedConfig):
 
     model_type = "quality_gate_csm"
     base_config_key = "quality_gate_csm_config"
-    keys_to_ignore_at_inference = ["past_key_values"]
     default_theta = 500000.0
     sub_configs_defaults = {
         "codec_config": SubConfigSpec(config_class=AutoConfig, model_type="mimi"),

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cwm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
 # Seal: sha256 0feca8ceecacf26f60df0e10b32243a0d972a7277043a2d6e2b31e9830bec042
 # Copyright 2026 The Quality Gate team.

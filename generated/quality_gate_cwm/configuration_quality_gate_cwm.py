@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cwm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 ab9ec76a63fe68f39fa79733a1452bd6dbe2da03b464b31832d49d43e9d8ab88
+# Seal: sha256 83983808505c9ea73b53d0810a38a8697c696e1c7883ed7a00df37ede699b73c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,14 +92,6 @@ class QualityGateCwmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cwm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateCwmModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateCwmConfig(PreTrainedConfig):
     default_theta = 1_000_000.0
     sliding_window: int = 8192
     layer_types: list[str] | None = None  # ["full_attention"|"sliding_attention"] per layer
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

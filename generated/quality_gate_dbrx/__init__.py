@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
 # Seal: sha256 84e7e73e86b76290a5571def422335b7c2e4853af41ffa0b9c3f7f8f7b51871c
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
-# Seal: sha256 84e9a2279fdb198e835fb5491aa770be776801e8685726022f97defe55ca8c2c
+# Seal: sha256 dafa703c8541dea148547abae20df5670d0f347eb690db24e515cdbcf4dd430d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -189,7 +189,7 @@ class QualityGateDbrxConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
 # Seal: sha256 79f7063defc15e2b0af7b490e388dcac42a01c00877baa1fdf9eb0513667c8bd
 # Copyright 2026 The Quality Gate team.

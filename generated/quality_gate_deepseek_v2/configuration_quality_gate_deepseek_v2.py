@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
-# Seal: sha256 aeafc1bf561be50d98dc8226d1ccfc51266537e8635f41ca3da839275bbc3db6
+# Seal: sha256 75da4f4dcd56b867db86b9baf8ca774a9884239b19f1eb9035be73c589b3ff56
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -175,6 +167,14 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     v_head_dim: int = 128
     num_experts_per_tok: int | None = None
     moe_intermediate_size: int = 1407
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

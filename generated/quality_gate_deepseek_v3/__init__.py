@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v3`.
 # Seal: sha256 96660ad012ff7ad4ccb1de4c75901f8e22fca3a2f58383aabd540c71aeed84cb
 # Copyright 2026 The Quality Gate team.

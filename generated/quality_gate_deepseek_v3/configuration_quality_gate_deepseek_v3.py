@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v3`.
-# Seal: sha256 33a843c6f0aabeb96c88e82564053ecf36af99b4b872bf6cec21a797ff815d87
+# Seal: sha256 e5f9f74b6eb1536e8f424ee76df3e3aed6e010bdf83f2e2dd91294975817b8d4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -175,6 +167,14 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     num_mtp_layers: int = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v32`.
 # Seal: sha256 68b9976397ad98382bdde96abc172528cee6c795cc341432f79ccb4e7ce4c7d6
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v32`.
-# Seal: sha256 1ece049cc60489eef921e7b9d0b177e0317e008485398ff8cec0e401ee934f72
+# Seal: sha256 bb0f3dc200a870943e4b9dbfb1c31290a89724d9dc96592949920449d95d4c3c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateDeepseekV32Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v32"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
@@ -181,6 +173,14 @@ class QualityGateDeepseekV32Config(PreTrainedConfig):
     head_dim: int = 64
     first_k_dense_replace: int = 3
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
 # Seal: sha256 73eb427f058241a062cf1cd91051495652c2e0de89f1475cd2aae8633961f283
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_diffllama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_diffllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_diffllama`.
 # Seal: sha256 e6156bf25d14f41dc447b4988b4163a886b38a8e01e91d20bb4b4c99a03f02ce
 # Copyright 2026 The Quality Gate team.

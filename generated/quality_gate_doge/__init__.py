@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_doge.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_doge.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_doge`.
 # Seal: sha256 1bd4175e63d3abe6b8a33863a42415749bb63beebda0fdb87aa441eaf0676e93
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_doge.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_doge.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_doge`.
-# Seal: sha256 0f92e83ca0b915e9f8167688824ccfb041a8607e9150d955768e9eff080a008e
+# Seal: sha256 a830bfb4847b05e75acde2f473bef45ebe7bacb4eeef8224b027799a5c1ef5f7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateDogeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_doge"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateDogeModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -153,6 +145,14 @@ class QualityGateDogeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

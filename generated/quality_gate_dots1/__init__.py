@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_dots1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dots1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots1`.
 # Seal: sha256 b2960a9878f09fedcfadf982fcc9e9d46a9b9a0343b488e3d9457d96f214f38d
 # Copyright 2026 The Quality Gate team.

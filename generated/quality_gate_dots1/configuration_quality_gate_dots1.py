@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dots1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dots1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots1`.
-# Seal: sha256 d29478d36b8aad7bbe908acd93a101f9d8547eb8ec23fd96e85f433db2c612d8
+# Seal: sha256 bdc0e3aad2e3645404520100bb301f87e37875be59ab69dcfeeefd5c5250daa4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateDots1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_dots1"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -170,6 +162,14 @@ class QualityGateDots1Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
 # Seal: sha256 742556fb92840d61abf983e970c31c18e72ae68889bdd8338204e2e6fb93b986
 # Copyright 2026 The Quality Gate team.

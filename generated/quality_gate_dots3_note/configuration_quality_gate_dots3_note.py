@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
-# Seal: sha256 e40e2ad4d344ef2f91bf5a084ff736c423124a9dc302dc9f2b11e46effce6507
+# Seal: sha256 204df88571db4ffd24c7a741ecb120df2a0a2dfbf59493b87d6100357fe16eb1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_dots3_note_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
         "layers.*.self_attn.k_rope_only_layernorm": "replicated_with_grad_allreduce",
@@ -188,6 +180,14 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
 
     sliding_window: int | None = None
     shared_experts_intermediate_size: int = 1536
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -480,7 +480,6 @@ class QualityGateDots3NoteConfig(PreTrainedConfig):
         "vision_config": QualityGateDots3NoteVisionConfig,
         "audio_config": QualityGateDots3NoteAudioConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | QualityGateDots3NoteTextConfig | None = None
     vision_config: dict | QualityGateDots3NoteVisionConfig | None = None

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_electra.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_electra.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_electra`.
 # Seal: sha256 14f884d75ea60cfe81c2f253ebf60ba839dc24a6e81fcd8fefd4203bf50f5e43
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_electra.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_electra.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_electra`.
-# Seal: sha256 ab9bf9f7aa4dc5075ca193e08ae6e8d00f094db4198128de2b6f1f3d48685e54
+# Seal: sha256 f7c1d95b73b861f5774dc94123b21a4ca802784d5a15a37ab85c96ef36f4c145
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -136,7 +136,7 @@ class QualityGateElectraConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

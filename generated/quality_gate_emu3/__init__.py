@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_emu3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
 # Seal: sha256 c0c6992058abeb3a49eb95dde73ecd5ec20164840c57da90d12701d47e3ab473
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_emu3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 3c45ba4516f39d62ad1d4cb2371ec1277c9a19d28e45ece15a7e64606deabd82
+# Seal: sha256 42f494b8ded428519c42812f23b99e911bcf1e238c501b08cedcfec59c4b6692
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,15 +93,8 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_emu3_text_model"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     base_config_key = "text_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 1000000.0
 
     vocab_size: int = 184622
@@ -123,6 +116,14 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.1
     initializer_range: float = 0.02
     tie_word_embeddings: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -206,7 +207,6 @@ class QualityGateEmu3Config(PreTrainedConfig):
     """
 
     model_type = "quality_gate_emu3"
-    keys_to_ignore_at_inference = ["past_key_values"]
     sub_configs_defaults = {
         "vq_config": QualityGateEmu3VQVAEConfig,
         "text_config": QualityGateEmu3TextConfig,

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
 # Seal: sha256 a402b466347f9027561a372ffbf3edcc5ddd512db24293650ab2fe88cd65ac1b
 # Copyright 2026 The Quality Gate team.

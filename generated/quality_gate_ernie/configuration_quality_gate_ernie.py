@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 3b42a4d7c4b1a6217085ed28c6b5f15ca885b7709f76be8d20664cb840630f07
+# Seal: sha256 a49785415759850232db036feec7b58a8d8b95ae98892a180f0adeefbed34532
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateErnieConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

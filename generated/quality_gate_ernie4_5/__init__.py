@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5`.
 # Seal: sha256 ffa0916208b290e1c4505b3015423d7c49a16ee388ff3f20926e7f64d7549e13
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5`.
-# Seal: sha256 444a466427277e9165c97b78521777fdbac0c75b73664b453c7efd7290c07653
+# Seal: sha256 6ab6a5355c5cb18903fa426c4e1f4741788eaa27b7c37a297389263b1411d090
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateErnie4_5Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ernie4_5"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
     # Default tensor parallel plan for base model `QualityGateErnie4_5Model`
     base_model_tp_plan = {
@@ -138,6 +130,14 @@ class QualityGateErnie4_5Config(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     use_bias: bool | None = False
     head_dim: int | None = 128
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
 # Seal: sha256 ebe51e461f54b505a8842d4bb704838ebf8ff83fcec2efff550ffe760befb5e7
 # Copyright 2026 The Quality Gate team.

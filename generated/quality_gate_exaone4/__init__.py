@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_exaone4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_exaone4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone4`.
 # Seal: sha256 79a858247c5a123f4881fbe5a7158b07b7991219dc998cc488409902d07508a4
 # Copyright 2026 The Quality Gate team.

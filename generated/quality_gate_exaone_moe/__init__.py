@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone_moe`.
 # Seal: sha256 374acf33ea1fa40b2adcdbc55e019a6cdad95ace054bc36cd3854f0b3fc85ff7
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone_moe`.
-# Seal: sha256 a27808552c2aacfc4420edf4876e93d8636b91467c3b2cedfaaa2784e0002e19
+# Seal: sha256 faeba29558b353e28f71abc355428369b544ed4728de50c5e4e760d538401b9d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,14 +110,6 @@ class QualityGateExaoneMoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_exaone_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -175,6 +167,14 @@ class QualityGateExaoneMoeConfig(PreTrainedConfig):
     routed_scaling_factor: float = 2.5
     n_group: int = 1
     topk_group: int = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

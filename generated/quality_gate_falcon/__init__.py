@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_falcon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
 # Seal: sha256 57037deaa93f2d178d7f4565c2e384eeb10742fa1f758ff88c1ba4cb37394d85
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_falcon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
-# Seal: sha256 b67d6d555dae6cf802414b5c4a987ea5822df747b51566c5550cc022e1ab29e1
+# Seal: sha256 0ecf7ec065d1d5452654382de509cb714daa35995ae1b90d5b0cb48cb0d0a021
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,14 +114,6 @@ class QualityGateFalconConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_falcon"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 65024
     hidden_size: int = 4544
@@ -147,6 +139,14 @@ class QualityGateFalconConfig(PreTrainedConfig):
     ffn_hidden_size: int | None = None
     activation: str | None = "gelu"
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
 # Seal: sha256 1c1d827b7e315e969fabaa88efa40a26ee515594a4cdfe14689cf0f800b9fdbc
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
-# Seal: sha256 16c00b71f418ab6d4a515f312c0e40bdb0addaf6a800cafd943279398272fc99
+# Seal: sha256 1cc18301eeda6f94cad8f85d16656f4fd21c49e71c84511b3f45ed743ebd9437
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,15 +120,8 @@ class QualityGateFalconH1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_falcon_h1"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {"layer_types": "layers_block_type"}
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 128000
     tie_word_embeddings: bool = False
@@ -173,6 +166,14 @@ class QualityGateFalconH1Config(PreTrainedConfig):
     ssm_out_multiplier: float | None = 1.0
     attention_bias: bool = False
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flex_olmo`.
 # Seal: sha256 58f21e8fb91d79ea54b0a85ca17d7645a7f4b0bfeb78b9ae69b24dc0134319f1
 # Copyright 2026 The Quality Gate team.

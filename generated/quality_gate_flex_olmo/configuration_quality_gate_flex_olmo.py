@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flex_olmo`.
-# Seal: sha256 0cd9504693b2a3fc62225a8ee95024d4c50c0a4adf9b16a11609e4190eaf597a
+# Seal: sha256 3b39a5e41a12ac1726c131c993c47e42bb42c8e1258a67e9c27b727f32deb710
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateFlexOlmoConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_flex_olmo"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"num_local_experts": "num_experts"}
     default_theta = 500000.0
     base_model_tp_plan = {
@@ -146,6 +138,14 @@ class QualityGateFlexOlmoConfig(PreTrainedConfig):
     output_router_logits: bool = False
     router_aux_loss_coef: float = 0.01
     norm_topk_prob: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

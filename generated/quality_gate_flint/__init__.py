@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_flint.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_flint.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
 # Seal: sha256 e685dfcdbfe656ea4e2065e06c20b57b7edd6ac6343457eb7d1dc4c05b58781c
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_flint.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_flint.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 52b5d991d8ab8e4fae06e16e9593b053c40f33283941209976019a1f006fc096
+# Seal: sha256 12492b6ded8367a8141c1e630e1847d050416fde786b5d8fc4e9f5a5e052f25d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateFlintConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_flint"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Attention is replicated: tensor parallelism cannot shard the per-head `sinks` along with the heads yet
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
@@ -158,6 +150,14 @@ class QualityGateFlintConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     head_dim: int = 128
     attention_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

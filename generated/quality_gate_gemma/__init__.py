@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma`.
 # Seal: sha256 390c2ccdabdd3966f3e5eb4764465252cdc5af5e96ecb61cbf4cec798c1b302c
 # Copyright 2026 The Quality Gate team.

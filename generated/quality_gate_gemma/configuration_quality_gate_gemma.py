@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma`.
-# Seal: sha256 c013607a4b30a4eb97b5de01f072902a6f7ec6e30a0ccf8e200593e247b582cc
+# Seal: sha256 9e9198aebae12e216dc2bed4b54419b2fa80884a3c72c9c9b62d4d4870b57015
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateGemmaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateGemmaConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     use_bidirectional_attention: bool | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

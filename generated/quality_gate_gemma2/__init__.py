@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gemma2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma2`.
 # Seal: sha256 f3fe685ae496a6b52db2b5493922f1889ce8b7d4ce48372d3731def13f3336c1
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma2`.
-# Seal: sha256 36beeff5dc7f684444b5b220a6dcb314ca44520619fb03a680f488b7f9877731
+# Seal: sha256 0335fd59c967446a67b7bee2597159838a04450a8131e3fb4da675858f22f782
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGateGemma2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -149,6 +141,14 @@ class QualityGateGemma2Config(PreTrainedConfig):
     final_logit_softcapping: float | None = 30.0
     attn_logit_softcapping: float | None = 50.0
     use_bidirectional_attention: bool | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

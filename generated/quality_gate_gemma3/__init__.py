@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
 # Seal: sha256 87453dc3682abce45def9b14bea16d3f6c9a83cd9b4add89a12e19adc9829835
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 3b0266c4a0c66cb683c1edb51f4cfa1db3fbe9d2ece840bb75f04f9a21a3cce7
+# Seal: sha256 125dec748201ff8321d4f00995222f597c6a5c61f6bf5dca1a37df58cb69c70a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,14 +103,6 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma3_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -154,6 +146,14 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     attn_logit_softcapping: float | None = None
     use_bidirectional_attention: bool | None = False
     default_theta = {"global": 1_000_000.0, "local": 10_000.0}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -282,7 +282,8 @@ class QualityGateGemma3Config(PreTrainedConfig):
     initializer_range: float | None = 0.02
     tie_word_embeddings: bool | None = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
+        "past_key_values",  # what the cache is called before transformers 5.24.0
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
 # Seal: sha256 3ec4f703c0499def063185d4b9e5f6a12b23258a9607c6161bf2594457886e1c
 # Copyright 2026 The Quality Gate team.

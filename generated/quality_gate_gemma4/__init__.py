@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gemma4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
 # Seal: sha256 8020fc3a05e32c274c1744a2517077c559200d6a79655c6510e9dcc2b7c8e936
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
 # Seal: sha256 e25c4b0cf67938985ceb916073de4c7717038812a92900385a41ea1adb90fc1a
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_glm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm`.
 # Seal: sha256 a66e3e30bfaacdb1616e9c9cc99623af4ab00bca0754f16c128727bc65f571c4
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm`.
-# Seal: sha256 c1dba11b421a63bce9bd65f4cd98c580e8ecdc4abf70cc43b629c5459b60aa14
+# Seal: sha256 c3f3c81a1aaabeb6bce8fb90fe25e83cb450d5075cf32184a171e4ed6b8eafa6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateGlmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -134,6 +126,14 @@ class QualityGateGlmConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     bos_token_id: int | None = None
     attention_bias: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_glm4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4`.
 # Seal: sha256 ea32b9ba85289dcd78d1cd68f935a9ba399f298d3b0b5c42e99f7b5973a5ed75
 # Copyright 2026 The Quality Gate team.

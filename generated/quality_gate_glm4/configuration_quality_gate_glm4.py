@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4`.
-# Seal: sha256 63a1cf947fe7de79a1daf088cc987dd22525c75d2be55c59cfdacd621f6b2269
+# Seal: sha256 37290a295c90f2502dd3d173e89cbdf62590a044e5ad191fb41ade44ae9cc82a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateGlm4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm4"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -134,6 +126,14 @@ class QualityGateGlm4Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     bos_token_id: int | None = None
     attention_bias: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

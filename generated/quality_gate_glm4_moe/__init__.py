@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe`.
 # Seal: sha256 b849d7721e812271c2a7c1e89c668af54305e93ef8257f429f467898937db85a
 # Copyright 2026 The Quality Gate team.

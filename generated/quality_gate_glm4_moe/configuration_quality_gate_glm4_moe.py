@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe`.
-# Seal: sha256 3e7f0cd78431d8f4d58e23d04b64ef153faafeac1a5e7d9c375bbc6c85c9dc6c
+# Seal: sha256 ba0941fb0e1462afb44e8b93230e3032d0e956dda2e2bca10df819c24f7f4a8d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateGlm4MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm4_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateGlm4Moe`
     base_model_tp_plan = {
@@ -173,6 +165,14 @@ class QualityGateGlm4MoeConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     pad_token_id: int | None = None
     num_mtp_layers: int = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

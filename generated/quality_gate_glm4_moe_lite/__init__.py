@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe_lite`.
 # Seal: sha256 09b078838cc2e10a0879766172475b7be405ba0860ab3832603166b5fe9a459e
 # Copyright 2026 The Quality Gate team.

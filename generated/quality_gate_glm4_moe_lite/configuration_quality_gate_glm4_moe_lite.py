@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe_lite`.
-# Seal: sha256 5abd317418d11dd5a6a6b9dfb2c602668f46aed69e22bc6b85387d130258da0c
+# Seal: sha256 67587d9375f29acd1d3d4489780955abba4e31dbaf38c5fec047203ad2893450
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateGlm4MoeLiteConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm4_moe_lite"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
         "layers.*.self_attn.kv_a_proj_with_mqa": "mla_kv_a_proj",
@@ -170,6 +162,14 @@ class QualityGateGlm4MoeLiteConfig(PreTrainedConfig):
     mlp_layer_types: list[str] | None = None
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm_moe_dsa`.
 # Seal: sha256 23d50ecd467305046c64f02d200ca9310c5c74ee1894c6d2d19789b30dd806d1
 # Copyright 2026 The Quality Gate team.

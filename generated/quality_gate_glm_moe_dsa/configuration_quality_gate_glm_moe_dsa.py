@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm_moe_dsa`.
-# Seal: sha256 3ba290dd0d7730c0b28ba24ffa6b9096e63ea2b4de270e54dfb5e8f73d0a02be
+# Seal: sha256 3a8347ca2d51afe61b1f4f7489fd11c67f7e285f398550a13d4eac8626ab7430
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,14 +108,6 @@ class QualityGateGlmMoeDsaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm_moe_dsa"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
@@ -187,6 +179,14 @@ class QualityGateGlmMoeDsaConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     # `"full"` runs the indexer, `"shared"` reuses the previous full layer's index mask.
     indexer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

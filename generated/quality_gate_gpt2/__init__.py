@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt2`.
 # Seal: sha256 a2bceb8a936026717626106a4ff97e10abd2889e193e074f8ef52ac27b59844d
 # Copyright 2026 The Quality Gate team.

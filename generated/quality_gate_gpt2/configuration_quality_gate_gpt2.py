@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt2`.
-# Seal: sha256 fd46d2f0fdaf15eac35b5ed4e8c3698fa9e6119fa59da436ad9cc8f3b599a73e
+# Seal: sha256 9ce755f4eb410d6c130e32cf17ff13587e2c39c7012286a4f159ff7546c83a61
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -118,14 +118,6 @@ class QualityGateGPT2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "hidden_size": "n_embd",
         "max_position_embeddings": "n_positions",
@@ -159,6 +151,14 @@ class QualityGateGPT2Config(PreTrainedConfig):
     reorder_and_upcast_attn: bool = False
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

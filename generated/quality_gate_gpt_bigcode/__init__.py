@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
 # Seal: sha256 c185e12c6b8a6e764f4f0e3b2f2247003c859d83f5897614bb7b32620c0594f0
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 1f7cc8114b946387a484e6bb20782c42131f566b9fa0ef02ae465f12df9f290d
+# Seal: sha256 25c96677d1735353344aa84dd47327d9be11dcc7fb236b75a9c61e806dc0ff5c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_bigcode"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "hidden_size": "n_embd",
         "max_position_embeddings": "n_positions",
@@ -137,6 +129,14 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     multi_query: bool = True
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

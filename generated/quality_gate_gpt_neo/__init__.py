@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
 # Seal: sha256 114853e21334a6f28ccd3fd21b89f3d32f9cc43329a3784b5b295869c215d2c0
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
 # Seal: sha256 373fc18787e366a31969016278c5aa0b30dc850da4b9fd652b0121ed4094216b
 # Copyright 2026 The Quality Gate team.

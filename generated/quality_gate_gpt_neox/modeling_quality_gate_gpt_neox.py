@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
-# Seal: sha256 ea603a1f93a736a9afbde2f9b5ab5a440f123dc28dd8d17acba92a81ad0c2463
+# Seal: sha256 81de724ac00414b6f9ff8a11d2d4b12b1a4a84fd9ca8b4469df1291c592807a4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -48,6 +48,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -419,7 +420,6 @@ class QualityGateGPTNeoXPreTrainedModel(PreTrainedModel):
     base_model_prefix = "gpt_neox"  # as in checkpoints of the base
     supports_gradient_checkpointing = True
     _no_split_modules = ["QualityGateGPTNeoXLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -496,7 +496,6 @@ class QualityGateGPTNeoXRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq.to(device), attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update  # power user: used with advanced RoPE types (e.g. dynamic rope)
     def forward(self, x, position_ids):
         freqs = position_ids[..., None].float() * self.inv_freq.to(device=x.device, dtype=torch.float)
@@ -840,6 +839,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -851,7 +851,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
@@ -861,11 +861,11 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embed_in(input_ids)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -873,7 +873,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             position_ids=position_ids,
         )
 
@@ -884,7 +884,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
                 hidden_states,
                 attention_mask=causal_mask,
                 position_ids=position_ids,
-                layer_past=past_key_values,
+                layer_past=cache,
                 use_cache=use_cache,
                 position_embeddings=position_embeddings,
                 **kwargs,
@@ -894,7 +894,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
     def get_input_embeddings(self):
@@ -929,6 +929,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
     def set_output_embeddings(self, new_embeddings):
         self.lm_head = new_embeddings
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXCausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -937,7 +938,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -961,7 +962,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             **kwargs,
         )
@@ -977,7 +978,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -1007,6 +1008,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXSequenceClassifierOutputWithPast)
     @auto_docstring
     def forward(
@@ -1015,7 +1017,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         **kwargs,
@@ -1032,7 +1034,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             **kwargs,
         )
@@ -1065,7 +1067,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
         return SequenceClassifierOutputWithPast(
             loss=loss,
             logits=pooled_logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -1083,12 +1085,13 @@ class QualityGateGPTNeoXForTokenClassification(QualityGateGPTNeoXPreTrainedModel
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXTokenClassifierOutput)
     @auto_docstring
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.LongTensor | None = None,
         position_ids: torch.LongTensor | None = None,
@@ -1112,7 +1115,7 @@ class QualityGateGPTNeoXForTokenClassification(QualityGateGPTNeoXPreTrainedModel
 
         outputs: BaseModelOutputWithPast = self.gpt_neox(
             input_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,

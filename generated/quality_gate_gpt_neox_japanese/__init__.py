@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
 # Seal: sha256 71743c2dfa3270dfa7bd053fd9206b1b67f6923ba2ffb41614cba787666e888d
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 dc06dfd41b44bf1811519ec4c4d2b4e59e68d1cbc46bf1e26cd0a7d53f2ffd31
+# Seal: sha256 a5634ebd206310d4297b7790d36d248c2cd7a1bb8749ce4cf5bb294c42d4a891
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateGPTNeoXJapaneseConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

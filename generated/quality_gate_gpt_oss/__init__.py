@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
 # Seal: sha256 3c6aa41aa1268f6d46ee082841a824e15a29e56c1cdffa32182f51ed52486284
 # Copyright 2026 The Quality Gate team.

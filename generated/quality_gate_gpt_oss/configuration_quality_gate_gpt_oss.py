@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 da6d825254d24366f7f00ff79eab3bb70247580c40897b6ab568d1ea1cdb7d2f
+# Seal: sha256 1a08bf4b9070a9be9ae2da36425ea750e37c0b443f82fa12b719e0ef8169af5f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,6 +96,7 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_oss"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {
         "num_experts": "num_local_experts",
     }
@@ -141,7 +142,7 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     attention_bias: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_gptj.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gptj.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gptj`.
 # Seal: sha256 aa386b94339256635556547a09b92cb132a7d71115daa7546ea86929a24180ca
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_granite.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite`.
 # Seal: sha256 ad57bfb250124f86b439b27ab148b70f0f5d51007718ea170df5fa9bf463eae9
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granite.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite`.
-# Seal: sha256 0a04daab29286a6b3f7c8a5cdb5ebd294c4288bc914f55d25b53f35c96a65e87
+# Seal: sha256 a86741af4370f2459ce0c55c4cde09ad3f33f2622c6315847c7e7fe1df0d963e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateGraniteConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granite"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateGraniteModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -140,6 +132,14 @@ class QualityGateGraniteConfig(PreTrainedConfig):
     logits_scaling: float | int = 1.0
     residual_multiplier: float | int = 1.0
     attention_multiplier: float | int = 1.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite_swa`.
 # Seal: sha256 132bf2bf0ddb0b5e30192c9821a9b84122a131f634fe1ece344cd79bc23fe506
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite_swa`.
-# Seal: sha256 4e1ffbf88ba96a3780eaedb4a55caf97d43d850a8e89d773b753a7092cd66b63
+# Seal: sha256 81a46d356a4dd636170e19815c97f169d42aa7be4d550fe40bdb4a28d1c4f91c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granite_swa"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Extends Granite's plan with the learnable per-head `sinks`, sharded across heads (colwise)
     # to match the q/k/v head-sharding so TP keeps each rank's sink slice aligned with its heads.
     base_model_tp_plan = {
@@ -157,6 +149,14 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     sliding_window: int | None = 128
     layer_types: list[str] | None = None
     layer_rope_theta: list[float | int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

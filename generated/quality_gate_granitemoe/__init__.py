@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe`.
 # Seal: sha256 a203815f9b0803e221fbc2529ccccd5a3a2303158d6180c4a2f252badf6c25ed
 # Copyright 2026 The Quality Gate team.

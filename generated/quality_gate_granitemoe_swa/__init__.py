@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe_swa`.
 # Seal: sha256 c491fc06f2bd01518690dfa9441ff5a3704ed27eafab956d993ee8f38b25b6ad
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
 # Seal: sha256 76f662db784c83b22f9038d3f6518d7c9e7ca9f15cea127526295a959c036298
 # Copyright 2026 The Quality Gate team.

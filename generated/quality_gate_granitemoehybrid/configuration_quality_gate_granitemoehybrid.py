@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 f5d7d2ebe7fc647e7f7c3ad7f4780036336b4929f1f19b85b927e580f1336364
+# Seal: sha256 ac2ca40ae1f4a7f675975b049c9ea722acff945a7aa5805d6912be3685ca0f87
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
 
     model_type = "quality_gate_granitemoehybrid"
     attribute_map = {"layers_block_type": "layer_types"}
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.block_sparse_moe.experts.gate_up_proj": "packed_colwise",
         "layers.*.block_sparse_moe.experts.down_proj": "rowwise",
@@ -164,6 +156,14 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
     mamba_conv_bias: bool | None = True
     mamba_proj_bias: bool | None = False
     time_step_limit: list[float, float] | tuple[float, float] | None = (0.0, float("inf"))
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

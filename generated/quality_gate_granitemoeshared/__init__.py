@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_granitemoeshared.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoeshared.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoeshared`.
 # Seal: sha256 995ef2c1f13347ff7b953f6363993e0b145aeb830b2d8c518a2504ad43e81163
 # Copyright 2026 The Quality Gate team.

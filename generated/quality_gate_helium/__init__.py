@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_helium.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_helium.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_helium`.
 # Seal: sha256 d67da2ddf8af35f570ca4bbf9ccdc0ace56662ddabfcffaf2f95b0ce5f5b3902
 # Copyright 2026 The Quality Gate team.

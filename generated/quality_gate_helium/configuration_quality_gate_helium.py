@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_helium.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_helium.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_helium`.
-# Seal: sha256 95729151f483013d05b1e45a2d5e1e8aa5d8e9555eb58bcaeff660ea2d6029de
+# Seal: sha256 f3dd4dfbd9c0130034652bbec5a9255bf37b070f12df253dd924ad7095b1339d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateHeliumConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_helium"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 100000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -137,6 +129,14 @@ class QualityGateHeliumConfig(PreTrainedConfig):
     bos_token_id: int | None = 1
     attention_bias: bool = False
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

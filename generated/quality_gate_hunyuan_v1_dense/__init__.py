@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
 # Seal: sha256 a2083331c5d37775f976c16bef481c83a8d05d80c1ebfc6f57b481df6378239a
 # Copyright 2026 The Quality Gate team.

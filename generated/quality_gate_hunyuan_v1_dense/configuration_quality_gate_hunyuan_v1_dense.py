@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 60ac0fe3ea4f400c293f4884587d850dfd30f2d0c871f42d28519a4995ea2c4e
+# Seal: sha256 0dbae33e37447ec3aa21bb8413cdda19e6627adebeef9a919f7d12012a987ceb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,7 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hunyuan_v1_dense"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
 
     vocab_size: int = 290943
     hidden_size: int = 4096
@@ -125,6 +118,14 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_moe`.
 # Seal: sha256 114329f84bf7f1283ea53694abaf8286cf9ddc12a9684a318e803b8235b4bd09
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v3`.
 # Seal: sha256 8a5935a201d988652b5fb19e67030a780963f12e046e24ee203444e3cf9a07a7
 # Copyright 2026 The Quality Gate team.

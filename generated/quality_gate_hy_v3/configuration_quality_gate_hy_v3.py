@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v3`.
-# Seal: sha256 500bbd77283a905ae7c607e0c503d82a4a8902bc63fb432d7b06bb001f9a418e
+# Seal: sha256 705d176d45a66b0bb7642d66464e3e1325a642bda99454948bea8deca488943a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateHYV3Config(PreTrainedConfig):
 
     model_type = "quality_gate_hy_v3"
     default_theta = 11_158_840.0
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_local_experts": "num_experts",
     }
@@ -167,6 +159,14 @@ class QualityGateHYV3Config(PreTrainedConfig):
     mlp_layer_types: list[str] | None = None
     output_router_logits: bool = False
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

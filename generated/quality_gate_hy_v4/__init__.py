@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
 # Seal: sha256 02217741d197d9eb880808c300aab477d936af249617c500692aec0a0c0fbf95
 # Copyright 2026 The Quality Gate team.

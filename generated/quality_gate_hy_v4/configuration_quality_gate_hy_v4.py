@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
-# Seal: sha256 54068f2b865d5b992611065499d91195cb1eead193207dc348d1231890548f61
+# Seal: sha256 15692452f3abe1504bef61b20bd58aa66e881a733b208d77c888c161597ddd70
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,14 +119,6 @@ class QualityGateHYV4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hy_v4"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_local_experts": "n_routed_experts",
     }
@@ -203,6 +195,14 @@ class QualityGateHYV4Config(PreTrainedConfig):
     learnable_sink_init: float = 0.0
     swiglu_limit: float = 10.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hyperclovax`.
 # Seal: sha256 9edb99f3e0508bc7c5a378c53e931d4e2a283ee4907f4045f4dcd556b322c18d
 # Copyright 2026 The Quality Gate team.

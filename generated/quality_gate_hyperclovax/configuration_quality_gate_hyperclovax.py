@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hyperclovax`.
-# Seal: sha256 c961ef8e9dc6fca244f78c6ae8b4a1783356e2f81cdf6e941fd06d998a32ab84
+# Seal: sha256 c3bce17384e5c76ef421733c12902cb684852bb37143e87a6ac456f0b970ac62
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -109,14 +109,6 @@ class QualityGateHyperCLOVAXConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hyperclovax"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateHyperCLOVAXModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -163,6 +155,14 @@ class QualityGateHyperCLOVAXConfig(PreTrainedConfig):
 
     # Peri-Layer Normalization
     use_post_norm: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_inkling.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_inkling.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling`.
 # Seal: sha256 82dccb2931626e3426d6b51b4bd51cb2faf2898b254240270288478ac46b0009
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_inkling.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_inkling.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling`.
-# Seal: sha256 0aa94151b994508a6c1b14169ff80e4e64b3697cc533bfc8bb0e51417e372b6e
+# Seal: sha256 1913cca6fbad1ec70bec158d34e43b945c898f9d8d8c9e49db7b1b7bab5b24cc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -214,7 +214,7 @@ class QualityGateInklingTextConfig(PreTrainedConfig):
     mtp_hidden_states_first: bool = True
     mtp_local_layer_ids: list[int] | None = None
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

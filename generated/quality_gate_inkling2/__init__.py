@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
 # Seal: sha256 4d3640967071510078507b11581e73e8a8b311ff7d07b22bf6fe4435fa2cb842
 # Copyright 2026 The Quality Gate team.

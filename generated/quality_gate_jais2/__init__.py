@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_jais2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jais2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jais2`.
 # Seal: sha256 8910d5b8e1d543eb55f1ea0c703acc0474fded37826c67bd247399e90894b083
 # Copyright 2026 The Quality Gate team.

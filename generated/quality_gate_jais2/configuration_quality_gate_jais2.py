@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jais2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jais2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jais2`.
-# Seal: sha256 665a66b9f474460860d7e33d3dfa63da82036f20d94b2c13084eb02a6792fb72
+# Seal: sha256 82b3bc431d572e0c39d273a5099e03b8d367ce581b9000e7163d55efc8235b75
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateJais2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jais2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -136,6 +128,14 @@ class QualityGateJais2Config(PreTrainedConfig):
     mlp_bias: bool = True
     head_dim: int | None = None
     layer_norm_eps: float = 1e-5
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_jamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
 # Seal: sha256 1faf0c2664288405d9a27a1364fb185c6d8665517af6b2555a32b0003369c11f
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
-# Seal: sha256 94ce8f79c59fc56d9402809f2df818517cb73095d1249309d45993fe0aad7734
+# Seal: sha256 ae33443eb85bff783a14332f5d36ce025673da2a5a4cf7ea64296cf088263466
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,14 +113,6 @@ class QualityGateJambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jamba"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.feed_forward.experts.gate_up_proj": "packed_colwise",
         "layers.*.feed_forward.experts.down_proj": "rowwise",
@@ -168,6 +160,14 @@ class QualityGateJambaConfig(PreTrainedConfig):
     mamba_proj_bias: bool = False
     use_mambapy: bool = False
     use_associative_scan: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

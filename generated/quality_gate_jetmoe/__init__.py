@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
 # Seal: sha256 85bfe45db8d71417d3e96367fc9f4034707595b96869a16b3d3288b618a7b687
 # Copyright 2026 The Quality Gate team.

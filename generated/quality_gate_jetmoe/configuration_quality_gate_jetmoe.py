@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
-# Seal: sha256 7fee3f9a830c7ec9b8404920d705a9854deb3f14d620731f18164c890c6dc391
+# Seal: sha256 26e7fdddd9de87a43e7a273ed4f30262fd367bfa0655875854e7eb11142885f4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jetmoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"head_dim": "kv_channels"}
 
     vocab_size: int = 32000
@@ -128,6 +120,14 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     rms_norm_eps: float = 1e-6
     initializer_range: float = 0.01
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kimi_linear`.
 # Seal: sha256 89be349d10bcadc1a9f7c79d022e43fb03c6377b8ee30bbc2a2b18ed5b8c0749
 # Copyright 2026 The Quality Gate team.

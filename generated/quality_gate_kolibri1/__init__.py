@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kolibri1`.
 # Seal: sha256 5120889b25413c65af83c51173994569016b2388f0beb71d56c6b538285d77ad
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kolibri1`.
-# Seal: sha256 683526ef75471e7afdaa793eb097837f69eb2501500f28fc3f7112cde7df645e
+# Seal: sha256 b00bd0d39ab136632b233b7de82736956ac2b8757a877f949af60ad0507b34c5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_kolibri1"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     attribute_map = {
         "num_experts": "num_local_experts",
@@ -156,6 +148,14 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     head_dim: int = 128
     shared_expert_intermediate_size: int = 512
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

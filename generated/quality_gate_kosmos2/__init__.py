@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
 # Seal: sha256 b774cb4af72cc36026a5d0d1422ac36e4156258cc9f10da1ce01692310859391
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 a58500022fb6ff5e1feedc5ed47d191a88f70cfa4a8851221cbd6a05da731a55
+# Seal: sha256 320e479ef5408b96136a124a9857563157fccb71185b07258579d7fa94dae85d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateKosmos2TextConfig(PreTrainedConfig):
 
     model_type = "quality_gate_kosmos_2_text_model"
     base_config_key = "text_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "attention_heads",
         "hidden_size": "embed_dim",
@@ -127,6 +119,14 @@ class QualityGateKosmos2TextConfig(PreTrainedConfig):
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
     add_cross_attention: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

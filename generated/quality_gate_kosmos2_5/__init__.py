@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
 # Seal: sha256 f3f54b3a66294ceab887d784f375f30128629f9b437299944a3da81d53a22830
 # Copyright 2026 The Quality Gate team.

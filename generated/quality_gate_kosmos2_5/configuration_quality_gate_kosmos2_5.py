@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 0649247f93a870ae611a0f1c3bfe506a198352c2493060be9f9db3b6a308e1ea
+# Seal: sha256 961354e7c9438e18ef9cc9bb22e6df9a36ca57ecfa5b3615ca8552fddb481027
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
 
     model_type = "quality_gate_kosmos_2_5_text_model"
     base_config_key = "text_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "attention_heads",
         "hidden_size": "embed_dim",
@@ -126,6 +118,14 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
     pad_token_id: int | None = 1
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_laguna.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_laguna.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_laguna`.
 # Seal: sha256 daeb823e3a82ad40815f2bb56f32dbb7f3afe99586450131bea3107ed36a59ec
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_lfm2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2`.
 # Seal: sha256 1a7adaa0930a14c0248f014130a5f4f351aa9471d6e06b36913ef238b0299bbc
 # Copyright 2026 The Quality Gate team.

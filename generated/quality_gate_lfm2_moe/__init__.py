@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2_moe`.
 # Seal: sha256 bc8665d5138cf0cd81beda52b97bd239ab02f8a130c6b600edf9ce6aa2fbca7f
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2_moe`.
-# Seal: sha256 014c73add7dd0365a13c9c71c7248c470d1bf0de33228fbfc1eb5d9fdd3b7c26
+# Seal: sha256 5cf0c5d46b475ec3d6423acc2a6a5a27daaf23e39930440feb5dde3ff18fcf29
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm2_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.feed_forward.experts.gate_up_proj": "packed_colwise",
         "layers.*.feed_forward.experts.down_proj": "rowwise",
@@ -146,6 +138,14 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     routed_scaling_factor: float = 1.0
     norm_topk_prob: bool = True
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

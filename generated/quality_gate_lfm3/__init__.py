@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
 # Seal: sha256 81d7d235382e2216e7faad289bd049cdd424112b119bd74e25dd5ee9353bfd47
 # Copyright 2026 The Quality Gate team.

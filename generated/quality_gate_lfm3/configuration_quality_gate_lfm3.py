@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 4d0c335124cc9a2e896c0c77105fcf6b1aefe88616198a6b5c3fd42fb43747c5
+# Seal: sha256 37d8fcf0fcc3bd83da5cd0e78a7326c78be8cad2823e47e42f7916f14362fa65
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,7 @@ class QualityGateLfm3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     default_theta = 1000000.0
 
     vocab_size: int = 128_000
@@ -136,6 +129,14 @@ class QualityGateLfm3Config(PreTrainedConfig):
     use_attention_gate: bool = True
     attention_bias: bool = False
     attention_dropout: float = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
 # Seal: sha256 f2714b8cc5631042baf3ff90757c103f9b808fed2f2c79ce9272286d546c93fe
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 477880638af6e40414dee53b9afe4c767d6330810b8264f803d6df3a3e9ce24d
+# Seal: sha256 66d7aad5953bda9075b0666727209166273b716a34b5488dc95e8402da651592
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateLlamaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_llama"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateLlamaModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -138,6 +130,14 @@ class QualityGateLlamaConfig(PreTrainedConfig):
     attention_dropout: int | float | None = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

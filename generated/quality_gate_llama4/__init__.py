@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_llama4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_llama4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama4`.
 # Seal: sha256 aeb9460caf0b6a6fce76d4d76a2c149cf336dfdca1de1dd286c6fc69e7713b96
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
 # Seal: sha256 8566d8434f9d2fa3f713978d0b00fcf550e8b6a1db350a7cac41382f2ad9caf1
 # Copyright 2026 The Quality Gate team.

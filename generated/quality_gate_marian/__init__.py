@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_marian.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_marian.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_marian`.
 # Seal: sha256 f06fd716630a669430a04968880a318c060c52b3308315b621b8367a40c5aae0
 # Copyright 2026 The Quality Gate team.

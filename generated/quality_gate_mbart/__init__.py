@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mbart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
 # Seal: sha256 0db8dcce9c10bbd693dd981c9e8cb0a307b8f9efee5375723b357839be33d6a8
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mbart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
-# Seal: sha256 08aabb9a1c793b74f1ace40c3c79758f0c9ed8949eb0ba8da950d0dcd430fbbf
+# Seal: sha256 fccd791e4eb795a233975a8cf187fbb375ade7121c2c8977474b5e78b356b091
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,14 +92,6 @@ class QualityGateMBartConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mbart"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -133,6 +125,14 @@ class QualityGateMBartConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

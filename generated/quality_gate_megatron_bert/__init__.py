@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
 # Seal: sha256 ba7439e3c5e38d8a41e2499ff079ab43eb8821934e1fd6e703a5fb82b01d7ada
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 35fd648d49e5f9da476b6f7f6a5d915c89413a272f85a9e7e1940ef5f928ca74
+# Seal: sha256 5a81a973bf69e9af9ac2d3c2712888e3d0c8e5b9c2cf632a6f0a0467cc442d2f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGateMegatronBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

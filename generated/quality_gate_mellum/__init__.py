@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mellum.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
 # Seal: sha256 b3bfcc80d68afd9544f48b5206e4f7217443a0a919797809cce9f4f620cff59e
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mellum.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
-# Seal: sha256 223901ccd430fabf606a70a93297a78b23f43b48da698eafee15cc1adb240e7f
+# Seal: sha256 d3d7e615257d8e3ecdc53486fac4183c0a1be914f5afbd43266ad1fc33025001
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateMellumConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mellum"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_experts": "num_local_experts",
         "num_mtp_layers": "num_nextn_predict_layers",
@@ -172,6 +164,14 @@ class QualityGateMellumConfig(PreTrainedConfig):
     num_mtp_layers: int | None = None
     mtp_layer_types: list[str] | None = None
     mtp_mlp_layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

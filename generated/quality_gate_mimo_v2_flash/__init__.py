@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
 # Seal: sha256 aa439155aaa632436d9c358d7b84da57f453983d7ccc6019c29a6c91eb7c888d
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
-# Seal: sha256 1e2e38ca13e19eb8b3dbf00637dfb356dc8b57a8c83adaefe761686d71b4d6f5
+# Seal: sha256 cc0d832c4c2acf787f8ec4abfe9ac3629a42dc397d587c92dc5c0d1df38ff9da
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mimo_v2_flash"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -175,6 +167,14 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     mlp_layer_types: list[str] | None = None
     attention_value_scale: float | None = 0.707
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

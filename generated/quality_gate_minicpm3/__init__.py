@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minicpm3`.
 # Seal: sha256 7f283fed98458261e738d943529f53de9bbc7a8b2d32e11ef8dff8f34e7c9610
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minicpm3`.
-# Seal: sha256 c214096a80df5e868a2c195c52dfc4f65e5d52503a14c3071eeefb42e560e711
+# Seal: sha256 46685d0783bb0d75a5fc1f2b3f7cad012c23723f5a6def2023ad66ebce0ae926
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,14 +112,6 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minicpm3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -168,6 +160,14 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     scale_emb: int | float = 12
     scale_depth: int | float | None = 1.4
     dim_model_base: int | None = 256
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_minimax.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
 # Seal: sha256 d173c56aa6b7d281af33374b0f496bc8357eadde7f8cdf8981074c19056ac646
 # Copyright 2026 The Quality Gate team.

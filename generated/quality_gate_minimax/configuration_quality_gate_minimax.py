@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 74d8d6ebb82b2258b662f1fcf31922317dc94622d6e7fbf5051d7a23076c4c04
+# Seal: sha256 df5b1351b9b9ac7e049203ef9a2ece9063c6f288dd4d757858f4f418aeec4291
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,14 +108,6 @@ class QualityGateMiniMaxConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 1000000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -171,6 +163,14 @@ class QualityGateMiniMaxConfig(PreTrainedConfig):
     linear_attn_beta_factor: int | float = 1
     mlp_alpha_factor: int | float = 1
     mlp_beta_factor: int | float = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

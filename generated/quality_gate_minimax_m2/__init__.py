@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m2`.
 # Seal: sha256 215c22f2832b45fa2098a14f0e787d970143349742de95353595ae030e464424
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
 # Seal: sha256 9aa823903d7f3c5fec508d648dcce76ee8ef181b6f0fe3e05b0c6bfaa24ec5a5
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 12afcc90ebe9ee1b41ea6a66a0cac4687d7e98dc8dac46260263fe74dabf5338
+# Seal: sha256 770fa256be496f9c14fbbd3587fb46b7c4582fc45ccb0cdcabc53d4a5a9b5e0d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,14 +115,6 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax_m3_vl_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",
         "layers.*.self_attn.k_proj": "colwise_gather_output",
@@ -185,6 +177,14 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     index_topk_blocks: int = 16
     index_local_blocks: int = 1
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_ministral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ministral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral`.
 # Seal: sha256 32ef45eafb3cdd6555a85fa4bc8be8388ae11adce5ebd449ddd362cc66bd42d7
 # Copyright 2026 The Quality Gate team.

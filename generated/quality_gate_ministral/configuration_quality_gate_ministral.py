@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ministral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ministral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral`.
-# Seal: sha256 fed394a66b6d8cc769579e001e52b9f41a73052ce532a93eeaa2b821451c425f
+# Seal: sha256 7a614da5a9537ae37500eca5f918950a5c2846b58fd4d5d7644c7642ee63a0c1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateMinistralConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ministral"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateMinistralModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -138,6 +130,14 @@ class QualityGateMinistralConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.0
 
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_ministral3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ministral3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral3`.
 # Seal: sha256 e6cad3f81901f8d5300a5e629642fcdc4177e004bfcf821dfaebe9c6b97d300b
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ministral3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ministral3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral3`.
-# Seal: sha256 f42450e42dfdf0bac1cd8bae5cd781d3a471d00fd25ba9d7196430f562c68a24
+# Seal: sha256 0da549b1bdebaf21e4f8f24a5fd833240cfd228bed1dbf81544fbc5247ed1fe8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGateMinistral3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ministral3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `MistralModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateMinistral3Config(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     sliding_window: int | None = None
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

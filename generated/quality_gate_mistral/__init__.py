@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mistral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mistral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
 # Seal: sha256 e325bff9f975ffa9028cb5bfd0c561cffa5ce1bcfe152cb234b963522e886d75
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mistral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mistral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
-# Seal: sha256 da757e930fd7cc0e26031c2bef0afd02ff95cde226ec2d8aa460d523362305a2
+# Seal: sha256 5d249c5340f2858446340250e276ba8591f594eb220167fdb3be12fa97f708c9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGateMistralConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mistral"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateMistralModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateMistralConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     sliding_window: int | None = 4096
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mistral4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mistral4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral4`.
 # Seal: sha256 dcdbb106e33fe5f84bf469294b8b804fa37e6e6d5d9d4bd8fd516077292ee585
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mixtral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mixtral`.
 # Seal: sha256 3fe7e656cb182e78e16f4421619f7d83e0cf606d07a8d29c60ff5631e28228df
 # Copyright 2026 The Quality Gate team.

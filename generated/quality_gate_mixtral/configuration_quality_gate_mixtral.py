@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mixtral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mixtral`.
-# Seal: sha256 12ead2320ba52681eb24971e95aeb7f1a0e5b4cf09414469bf1609656a96bd20
+# Seal: sha256 dab7ab243a24e89aa9d9ea0ddfad6bfb1a4013c6ace4caa230bc2d615424e3b5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateMixtralConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mixtral"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 1000000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -148,6 +140,14 @@ class QualityGateMixtralConfig(PreTrainedConfig):
     router_aux_loss_coef: float = 0.001
     router_jitter_noise: float = 0.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mllama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mllama`.
 # Seal: sha256 d5a05578c3122f11225532b047a1dd6deaad8ac0ebc9a9d204a5596df481439d
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mllama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mllama`.
-# Seal: sha256 9a8f9e09c57532bfc7a9fd1fdc936ad0a6da4fb808cb2a7bb35abf6b921ffb80
+# Seal: sha256 b5c9427458e7f569f97e9b0557d5c399c3b2aec28a9b261bc13d8aee521229ef
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateMllamaTextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 128001
     pad_token_id: int | None = 128004
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
 # Seal: sha256 cc986c9b4fef639031acd1bdeec39e0bb7a5b76c4dce64e1537faa3798314684
 # Copyright 2026 The Quality Gate team.

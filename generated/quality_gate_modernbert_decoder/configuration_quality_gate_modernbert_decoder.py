@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 4825487ed68a24e259356b0c1740adceabd05433ac4610be02e2220c4476d409
+# Seal: sha256 2db62ac789ced873be86221284ee47dab879d04c8d5d8e19237476514f82f8d2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,14 +110,6 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_modernbert-decoder"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = {"global": 160_000.0, "local": 10_000.0}
 
     vocab_size: int = 50368
@@ -150,6 +142,14 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     tie_word_embeddings: bool = True
     rope_parameters: dict[Literal["full_attention", "sliding_attention"], dict] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_moshi.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_moshi.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_moshi`.
 # Seal: sha256 74f5cddd7d1ae60ab6b4200b2983ce396f7e1198ece79c8ecbd3821a25d88e80
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mpt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
 # Seal: sha256 a6191e0cc85b213d4e55fd2a8e49c8d8580ea2e961be3591c6f17b1a44871588
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mpt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
-# Seal: sha256 fb0d8c0140d350973f38235e3d1e6b7a61b8078191717930956df55be4bff7b5
+# Seal: sha256 30daf70315f77e389633926ca04063116925816e381e0a87309a71d864f79aff
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -189,7 +189,7 @@ class QualityGateMptConfig(PreTrainedConfig):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

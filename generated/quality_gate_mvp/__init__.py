@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_mvp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mvp`.
 # Seal: sha256 c3821b1b4c93c6d74fb30e81813d416c99ae324d70f2e6d6b317e24894cc2b34
 # Copyright 2026 The Quality Gate team.

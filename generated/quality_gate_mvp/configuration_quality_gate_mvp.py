@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mvp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mvp`.
-# Seal: sha256 a726de5273b5601b8a20fcf2fd8eb6d6f3f7758e25a7abbea8a604aa5e6f6f47
+# Seal: sha256 8e20c21c2fd7a1d97c3cfdb5162e72f51311d2d0eb3242c19e54a6ec4ce35e12
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateMvpConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mvp"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -141,6 +133,14 @@ class QualityGateMvpConfig(PreTrainedConfig):
     prompt_mid_dim: int = 800
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

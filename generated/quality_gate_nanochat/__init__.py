@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_nanochat.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nanochat.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nanochat`.
 # Seal: sha256 930fa91bee83345bc413d9bc491f345004d242a9ad13c6944098908f3b493057
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_nanochat.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nanochat.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nanochat`.
-# Seal: sha256 c368319505061033d68832d41f72d71d462cf82db5cb0d8c2bf74d01de55b515
+# Seal: sha256 69c608f95aebfd234c32bab58b7e93c50fc35460fba36e3052db1b213b1ec620
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateNanoChatConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_nanochat"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -130,6 +122,14 @@ class QualityGateNanoChatConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 1
     pad_token_id: int | None = 1
     tie_word_embeddings: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

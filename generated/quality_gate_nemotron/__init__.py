@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_nemotron.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nemotron.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron`.
 # Seal: sha256 5ea048acbe020558f8a17084627a364413f09610196dbb77eb0e426a11e11b6d
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_nemotron.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nemotron.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron`.
-# Seal: sha256 cc6d1e955df8119cdc9b21d39fc4ebcc15ad2ff08288578de79bb6c2919fe007
+# Seal: sha256 08200bc698e0c5f53195eac8cc119ab5d9bc231ef3000d7df670f2ac0cd68dd4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateNemotronConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_nemotron"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -130,6 +122,14 @@ class QualityGateNemotronConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

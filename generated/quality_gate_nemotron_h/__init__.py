@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron_h`.
 # Seal: sha256 c82b25bd082e7f501c33d60d56a75f20b20fa8d9bf3c337941c8575de6abfa38
 # Copyright 2026 The Quality Gate team.

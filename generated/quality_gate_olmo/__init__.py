@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_olmo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo`.
 # Seal: sha256 aa15b986035729e3e680d166fda641e7cbf4a9a096b2d667ea1f3a8db674fc84
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo`.
-# Seal: sha256 4069d3319f7ccab98920e3061aa8005a7eccf1f401c3df44bd93a631d06afcb9
+# Seal: sha256 ab57dca578cf6f2ed736697e1c2c1554fbae8323d12eb4284c9a5f5794e81f89
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGateOlmoConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -137,6 +129,14 @@ class QualityGateOlmoConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     clip_qkv: float | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

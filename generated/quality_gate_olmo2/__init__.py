@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_olmo2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo2`.
 # Seal: sha256 0519a4b32df3ea0db8ce986267567cb14e065adec0a9784a59b6f87f0977960c
 # Copyright 2026 The Quality Gate team.

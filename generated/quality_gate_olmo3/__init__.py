@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_olmo3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo3`.
 # Seal: sha256 a9e0ea44490f22cae8831ff86685c68dac9774a7e84b927a45b78357c7cc67d2
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo3`.
-# Seal: sha256 bc67eee5057cc5f131bd7fb658b5cdf69c21ff828d3744b03048cd1aeba0daf3
+# Seal: sha256 e48759398cf6917958d24bd4e8c832d5cdb381d962eff0e141793e548773ff04
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateOlmo3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
         "layers.*.self_attn.k_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
@@ -139,6 +131,14 @@ class QualityGateOlmo3Config(PreTrainedConfig):
 
     sliding_window: int | None = 4096
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo_hybrid`.
 # Seal: sha256 fbe6dac05fb0ae9cb7d68474bc9685df68dec55f472654706ef1677066a50dcd
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo_hybrid`.
-# Seal: sha256 7bb9a90c5257eb143374d3a6677f9c88b42fa7910a3c49cc3a0fbb64ff57e588
+# Seal: sha256 cda2d0007c24f5a7daa2fd34462e7b576b27265ded22c5d0e8216960b5f6c81b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -117,14 +117,6 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo_hybrid"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
         "layers.*.self_attn.k_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
@@ -170,6 +162,14 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     linear_dt_init_floor: float = 1e-4
     linear_conv_kernel_dim: int = 4
     linear_allow_neg_eigval: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

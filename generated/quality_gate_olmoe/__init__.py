@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
 # Seal: sha256 4cf262b6053fc859179b15b19a5c849ee5602cb42f63ccc8da68324f009730b1
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
-# Seal: sha256 5ef29a54faf439fb806e9f6e14b3925949fa6828463ccc4e3e9a0694b1e319a9
+# Seal: sha256 fae9a09aa3333851fc716a96f34f31ad6834be6ed4c589f0b0685482c4763da2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"num_local_experts": "num_experts"}
 
     # Default tensor parallel plan for base model `QualityGateOlmoe`
@@ -146,6 +138,14 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     output_router_logits: bool = False
     router_aux_loss_coef: float = 0.01
     norm_topk_prob: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

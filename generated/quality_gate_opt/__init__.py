@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_opt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_opt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_opt`.
 # Seal: sha256 8a5815c47c93cfedfab7efb37c3fa771e029b4be5d006f33725de097b26190ae
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_opt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_opt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_opt`.
-# Seal: sha256 6c1fe2d061adf33fd62d859ab3c789e6c7378b58234e4295b311a73174d74c6c
+# Seal: sha256 05a256b3a5761264df4f5c6e97172657fdadfed902fa2084ddca7206734b2727
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGateOPTConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_opt"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 50272
     hidden_size: int = 768
@@ -131,6 +123,14 @@ class QualityGateOPTConfig(PreTrainedConfig):
     enable_bias: bool = True
     layer_norm_elementwise_affine: bool = True
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_pegasus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_pegasus`.
 # Seal: sha256 75b1a5c5cbf362afa150a84d5a877f3b200cfa802b7f9076c094a23bacc14223
 # Copyright 2026 The Quality Gate team.

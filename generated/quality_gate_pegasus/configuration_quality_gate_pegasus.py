@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_pegasus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_pegasus`.
-# Seal: sha256 52c3170f6182f8060ebd905d5dca85f0b2fcaaefe67fdfb6946e3fdb1e54e9ec
+# Seal: sha256 582015aae46abb8d8d1c9c372dae88ad8c70e2c5aeb7e1be6ca5faa72734448a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,14 +92,6 @@ class QualityGatePegasusConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_pegasus"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -131,6 +123,14 @@ class QualityGatePegasusConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 1
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

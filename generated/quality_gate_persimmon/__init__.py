@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_persimmon.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_persimmon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_persimmon`.
 # Seal: sha256 6b01a2cc04a8187163dc4274b24c0e6cb6f1d7d3d06c0e153ec6f30f2f846f6e
 # Copyright 2026 The Quality Gate team.

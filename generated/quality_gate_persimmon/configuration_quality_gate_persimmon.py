@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_persimmon.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_persimmon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_persimmon`.
-# Seal: sha256 6ac13597db1e36385a1f79ca876c7f40dc18d251c9fdca3299b03b6ec2753309
+# Seal: sha256 7697e76049f7775ae0c87c095e4716928f21279c704e3c83ebbc40a8c77edbbd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGatePersimmonConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_persimmon"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 262144
     hidden_size: int = 4096
@@ -122,6 +114,14 @@ class QualityGatePersimmonConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_phi.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi`.
 # Seal: sha256 1acee80f34964946441582cafa2003f6b2e4b9ea3aac1e276902fc8303d51116
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phi.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi`.
-# Seal: sha256 8f52fb23a772a7677ec7096d23512f236a2d1071d8def6ae35beb562e8eb82f3
+# Seal: sha256 3fef811704ae86b4839108f5df2d12d55cf181034076be653060bc5904bca1d7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGatePhiConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phi"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -138,6 +130,14 @@ class QualityGatePhiConfig(PreTrainedConfig):
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
     pad_token_id: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

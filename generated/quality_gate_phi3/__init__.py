@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_phi3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi3`.
 # Seal: sha256 8b12eacfaa99c15bc7ba006846a46f95459e42b105967964ce966335b617af8e
 # Copyright 2026 The Quality Gate team.

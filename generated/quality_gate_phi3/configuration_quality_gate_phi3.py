@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phi3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi3`.
-# Seal: sha256 c806fa6d7c94dbb1f5c24579402ec5415cb36e3a432247c4757a3ac6dc6ef963
+# Seal: sha256 8d06f4cf0a1d4d0d8c7be6d5be4e69fc5bb5da689a743db0615ac98511f42da5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGatePhi3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phi3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.qkv_proj": "colwise_gather_output",  # we need to replicate here due to the slicing of qkv
         "layers.*.self_attn.o_proj": "rowwise_split_input",  # input is replicated due to the slicing of qkv
@@ -137,6 +129,14 @@ class QualityGatePhi3Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 32000
     pad_token_id: int | None = 32000
     sliding_window: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

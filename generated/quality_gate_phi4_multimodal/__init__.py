@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi4_multimodal`.
 # Seal: sha256 293a9573df4e434afddf7dbb8433b5e62f4814e39dc8a5cef7a8e7053cb4b720
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi4_multimodal`.
-# Seal: sha256 5529e088eee28f5751aefcf11689bca58bc224aa23bac9a6146eea4fbf28a708
+# Seal: sha256 7ab74654a71112c0b1a835f29a7dae292c491cacdc036d9b179effd0d4f7497c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -224,14 +224,6 @@ class QualityGatePhi4MultimodalConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phi4_multimodal"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.qkv_proj": "colwise_gather_output",  # we need to replicate here due to the slicing of qkv
         "layers.*.self_attn.o_proj": "rowwise_split_input",  # input is replicated due to the slicing of qkv
@@ -272,6 +264,14 @@ class QualityGatePhi4MultimodalConfig(PreTrainedConfig):
     }
     vision_config: dict | PreTrainedConfig | None = None
     audio_config: dict | PreTrainedConfig | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

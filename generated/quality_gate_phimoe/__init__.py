@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_phimoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phimoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phimoe`.
 # Seal: sha256 09147182c04838a1d671665b9fb80a30384edade830627233fbf127818143ef0
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phimoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phimoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phimoe`.
-# Seal: sha256 31c66495736503c5bd4e62aaeff52a60ac1a9366ad3a5252d14881b9ddda837a
+# Seal: sha256 cf9403df6db840ca56b97724c5a0a0c63cda3d56941e4358531cafa4e8e6df62
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGatePhimoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phimoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -146,6 +138,14 @@ class QualityGatePhimoeConfig(PreTrainedConfig):
     input_jitter_noise: float = 0.0
     attention_bias: bool = False
     lm_head_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_plbart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_plbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_plbart`.
 # Seal: sha256 f51163724bf134f4564f634d167e9a1a4cd11ed1f9ee97c957968c38232d20cd
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_plbart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_plbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_plbart`.
-# Seal: sha256 66bf9326a90b573a4665cda77f7a9364047f631fe1ba8c6cca99730dac2aae0a
+# Seal: sha256 d6ebf8548b9ce5685b8d8f232ef49c68e14e38704a113e259e67ae5d0668bd38
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,14 +92,6 @@ class QualityGatePLBartConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_plbart"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -133,6 +125,14 @@ class QualityGatePLBartConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2`.
 # Seal: sha256 ff3c0e353a7d8a1fc1442121ec8ae52d7863126b0d3342c74a54f1ed472989e5
 # Copyright 2026 The Quality Gate team.

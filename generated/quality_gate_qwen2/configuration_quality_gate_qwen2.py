@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2`.
-# Seal: sha256 0eb9a3e69429dbaa8725ed0bca8ae87870f99efbb3a9909f3e476d48ee76d23d
+# Seal: sha256 82e90293ee19b5793a9064f410678cf410175fe7ea120a4b26e262e3692890e7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateQwen2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateQwen2`
     base_model_tp_plan = {
@@ -139,6 +131,14 @@ class QualityGateQwen2Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

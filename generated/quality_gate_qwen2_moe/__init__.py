@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2_moe`.
 # Seal: sha256 2efebe13242751d287bb1743a11de7d038c87fb860ed22947d56f15b617eb9b3
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
 # Seal: sha256 3e03b0b06c74250d7ea71ee5937604622904edbd9f9753e67abc9229c7e9092f
 # Copyright 2026 The Quality Gate team.

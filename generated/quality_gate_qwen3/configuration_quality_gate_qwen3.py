@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 e36983985cabb30ab41f93088f8356765d23c5a99724b9462187cde728ac6a66
+# Seal: sha256 57d426853006813416e12e1796cb77868033ee8c381ef55509ec2573b170857f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,14 +93,6 @@ class QualityGateQwen3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateQwen3`
     base_model_tp_plan = {
@@ -143,6 +135,14 @@ class QualityGateQwen3Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

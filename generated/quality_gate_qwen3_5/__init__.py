@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
 # Seal: sha256 89fd727d8c5ddaee7d6dc8135ef7fc8a29173fc637ca8e8d7896e8c6ade32127
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
-# Seal: sha256 4f710989f944992a7554622cae4034f487a7d6aac83888fa8b185b961c8081f5
+# Seal: sha256 dc3cfcee81dda2ffb5efded52c8f9ee0f87cc86febc957137515907b6ad28526
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,14 +103,6 @@ class QualityGateQwen3_5TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_5_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -162,6 +154,14 @@ class QualityGateQwen3_5TextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     base_config_key = "text_config"
     ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -246,7 +246,6 @@ class QualityGateQwen3_5Config(PreTrainedConfig):
         "vision_config": QualityGateQwen3_5VisionConfig,
         "text_config": QualityGateQwen3_5TextConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

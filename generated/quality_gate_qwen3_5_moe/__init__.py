@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
 # Seal: sha256 667bed4ad5e983418ca5e1acb88206734e1d1a008f0a61ea13ff589cfdde499a
 # Copyright 2026 The Quality Gate team.

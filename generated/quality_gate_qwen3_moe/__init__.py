@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_moe`.
 # Seal: sha256 cb4ca7c0540ad2bd0461af7b173d0cc893ba62a272b845253539332cfb697dfe
 # Copyright 2026 The Quality Gate team.

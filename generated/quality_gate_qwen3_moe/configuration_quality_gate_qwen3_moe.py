@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_moe`.
-# Seal: sha256 dc7476de8391204e274e070489fd844797811cb1ef6c1617fb8808c6459ec1db
+# Seal: sha256 d61981a9742ea847ef4fd367ccf7d19a4fb2c669dce6cc559b2656c0c0a41f21
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateQwen3MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     attribute_map = {
         "num_experts": "num_local_experts",
@@ -166,6 +158,14 @@ class QualityGateQwen3MoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

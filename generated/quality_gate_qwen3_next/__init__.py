@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
 # Seal: sha256 4fe151a2d15ed6a1223312ef675eafc5862599bc4906c7069c38af89485f0cff
 # Copyright 2026 The Quality Gate team.

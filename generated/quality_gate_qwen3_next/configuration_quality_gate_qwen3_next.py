@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
-# Seal: sha256 b0b2e2a115851f07531dc0e167920063ce50987c4fbde99d1c50d7d988f4c942
+# Seal: sha256 cf490309190563f74e5f07c7d521192589dbfe9031763b538bb2838b2fcc10e0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -109,14 +109,6 @@ class QualityGateQwen3NextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_next"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -183,6 +175,14 @@ class QualityGateQwen3NextConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
 # Seal: sha256 c4c0bcfe5646c9bab068e83a59de36d0b952943bfd5d52ae9181b8021ed763d6
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
 # Seal: sha256 0a9bdbea712220076189bd6c4df0f9091ccc28cd41500e5b9e17c5d356c8d4a1
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 67f5a4bef1d66d0a4847d45bf9bd9e887bcc4dbf1dbfc40fb45e387dd0073c6e
+# Seal: sha256 264e577b0cb3da6687412c9e8a353f43deb49c6f4b5c4d6b92fc8e43eb815c7a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -132,7 +132,7 @@ class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
     w_init_variance_scale: float = 0.01
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

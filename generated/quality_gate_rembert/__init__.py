@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_rembert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_rembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
 # Seal: sha256 af7b145d976e6f208f57f46dd128683634733b682c19d0d8b2426704f9ea7fef
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_rembert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_rembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
-# Seal: sha256 38ef1aedd86bf208f9a064406904c0206f9bb48df8e44bad088246d7d30f4d3e
+# Seal: sha256 a0b3c2edc7142aedc69b7e49a2246d7cb52137d544936a70328bf255ab79c5f0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateRemBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

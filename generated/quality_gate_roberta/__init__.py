@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_roberta.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta`.
 # Seal: sha256 6811abd0ee43ff4ffa69a95bcb75275c25b8153b8b21c96d42a92927a293e691
 # Copyright 2026 The Quality Gate team.

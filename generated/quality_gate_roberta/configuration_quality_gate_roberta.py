@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roberta.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta`.
-# Seal: sha256 9fb41b33371533512b98923484e8be408b91aa2d1a72da949b4016dc44853b6d
+# Seal: sha256 971a45d5c9c9638a1164d5eb339d16a8a2e9a3740c826beed93a098fa73bf892
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateRobertaConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
 # Seal: sha256 2fa737512794d1f8fe864f971e7727d4fddfa34d0987986b056f035e98519886
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
-# Seal: sha256 02db5ca946f68b691246867608374c3531ce07cb86650a70606b4feaa1788c2b
+# Seal: sha256 234d69f1ccc68fc0b3cb723f5262ec9656165deb14430c2aa26102198cbf2d88
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateRobertaPreLayerNormConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

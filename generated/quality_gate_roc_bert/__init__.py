@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
 # Seal: sha256 980efd666b33d61cc64969d17281dd24a2554d6a09420fdb5a79fcef4917c32b
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
-# Seal: sha256 ec3439ab9e96a6b1ad63e0f847811eee4de02fa8f46de9c5ae332d6389f7b182
+# Seal: sha256 ff131ba7a6dc8841336d63ce30296edf2ecdf8711740f4c68693a95b184878d0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -137,7 +137,7 @@ class QualityGateRoCBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

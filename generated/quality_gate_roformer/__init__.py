@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_roformer.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roformer.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roformer`.
 # Seal: sha256 6e1322a8afbe0ca6bd5852fa8035a3ce8e4bc74830eb2ceff0fb529d9b25f62f
 # Copyright 2026 The Quality Gate team.

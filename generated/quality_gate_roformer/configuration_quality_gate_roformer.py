@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roformer.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roformer.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roformer`.
-# Seal: sha256 a2c9c37a8dded8a581f4117be6f97b28ff8cd29970e5248ca4e6c364e029dcbb
+# Seal: sha256 45fde3e1381257e173977864e8dd3e8f0db9060f51d914efd88aa78cc5b913a3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -117,7 +117,7 @@ class QualityGateRoFormerConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

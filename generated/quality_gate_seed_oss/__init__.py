@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_seed_oss`.
 # Seal: sha256 7eebb8b5986bbb83619f12030128adcfdcb60100b958a2be28e2d93f59c17b59
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_seed_oss`.
-# Seal: sha256 aee03e217ccc252c1d2a26fdb4ea7f6091462a2144f723901dfaff88ac71e4d2
+# Seal: sha256 530c232a43c7e6c01be99a52286fa600928acfcb2272dc87b0e94c9f3b744980
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateSeedOssConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_seed_oss"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateSeedOssModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -142,6 +134,14 @@ class QualityGateSeedOssConfig(PreTrainedConfig):
     residual_dropout: float | int = 0.1
     mlp_bias: bool = False
     head_dim: int | None = 128
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_smollm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_smollm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_smollm3`.
 # Seal: sha256 a9d2a27c540f932e21b1c2339011473c4efeddc357e811fffe9413679370c18e
 # Copyright 2026 The Quality Gate team.

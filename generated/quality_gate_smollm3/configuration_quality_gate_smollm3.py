@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_smollm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_smollm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_smollm3`.
-# Seal: sha256 af1dd8c0bd2cbc9d40e70ca541bbbabee3402d2b4992c31f66a1c12698e84ab4
+# Seal: sha256 82b569646921f685ae02558d6cfa2d3172cc2bf7445afb9162447ba60767f1bd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateSmolLM3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_smollm3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 2000000.0
 
     base_model_tp_plan = {
@@ -149,6 +141,14 @@ class QualityGateSmolLM3Config(PreTrainedConfig):
     attention_dropout: float | int = 0.0
     mlp_bias: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

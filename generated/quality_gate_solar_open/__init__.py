@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_solar_open`.
 # Seal: sha256 d36823d07f1a61dae0962e5ec116238637849ca5cf5d37d60c9d4f7f461f9547
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_solar_open`.
-# Seal: sha256 b1ad54de3543e31de4713b4a66a49fa445b5b9837825c9438b484b909a14e5c7
+# Seal: sha256 c9d0276f3574a8c359dcfac0bc1c7f929a27de80c49239558ae9e3813785457c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_solar_open"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateSolarOpenModel`
     base_model_tp_plan = {
@@ -156,6 +148,14 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     default_theta = 1_000_000.0
     head_dim: int = 128
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_stablelm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_stablelm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_stablelm`.
 # Seal: sha256 2a6a975bdf1ff5f0512f08588ffd2e85d1337e78555dfc902867df5015defd57
 # Copyright 2026 The Quality Gate team.

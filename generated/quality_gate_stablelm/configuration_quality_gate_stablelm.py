@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_stablelm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_stablelm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_stablelm`.
-# Seal: sha256 45600f6ff1aeaf3f428382ed68b263acd9518714f97f43d17521abfa9162d9b0
+# Seal: sha256 a18191ec00c6e1cc68032946586c14ec6fd59fb50c26a7d0e5d7e9d8789053f4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateStableLmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_stablelm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 50304
     intermediate_size: int = 6912
@@ -128,6 +120,14 @@ class QualityGateStableLmConfig(PreTrainedConfig):
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 0
     pad_token_id: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_starcoder2`.
 # Seal: sha256 600e14ed9856197e120e7890249be93a54639c7ab88f71a3e42cc6a3c82cd12e
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_starcoder2`.
-# Seal: sha256 687b3d47821c5b0fabe5f0120c41a35e6d5cca4c9ffd5584442267b9c5af4698
+# Seal: sha256 659b7ff6dbdb2157798ec53ce7ffc3b98d9a414a579dd42127f9a02a3cb29a2e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateStarcoder2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_starcoder2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateStarcoder2`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateStarcoder2Config(PreTrainedConfig):
     embedding_dropout: float | int = 0.0
     use_bias: bool = True
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

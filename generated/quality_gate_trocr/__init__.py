@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_trocr.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_trocr.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_trocr`.
 # Seal: sha256 7bfa2003275baecb172e4629458af3d3b02fab9c39ac1263b5f27967adcc8144
 # Copyright 2026 The Quality Gate team.

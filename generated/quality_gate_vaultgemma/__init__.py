@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_vaultgemma`.
 # Seal: sha256 650d0c0cb44f8ccbd8c5d21e884b14a08910437ad35f6dfa21b0316377771284
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_vaultgemma`.
-# Seal: sha256 899cc731911689ffb8f72622f01fa5dfe15a573dcdb4963a87b8f5a6f2468cc2
+# Seal: sha256 f2baac5412000c7e68c5644e13cf9e9d07721d2fb6553dd307c285f451b27e60
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateVaultGemmaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_vaultgemma"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -146,6 +138,14 @@ class QualityGateVaultGemmaConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     final_logit_softcapping: float | None = 30.0
     attn_logit_softcapping: float | None = 50.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
 # Seal: sha256 124c29ce3611aedf93a4ba9a4049284d428455d2c21f95f054fabd93c6e3d4fe
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 b77d58389847227276495369106ea6999afbdca3b62b78ca887aeca1e998c75d
+# Seal: sha256 7538ee916027ef0f8ebd4a1fd01b750818753c632c5b2331115dcd0d1f6fbe30
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -143,14 +143,6 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_whisper"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_key_value_heads": "encoder_attention_heads",
         "num_attention_heads": "encoder_attention_heads",
@@ -196,6 +188,14 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     mask_feature_min_masks: int = 0
     median_filter_width: int = 7
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_xglm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xglm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xglm`.
 # Seal: sha256 6451b931c7bb0801ffbe920340b87b1d5a4fbf8ab0f5017ea8694c2307915630
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xglm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xglm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xglm`.
-# Seal: sha256 9fe467824ab3a0babe5bfb35466200ec194a337fc261dc4a6d5d640bd91d64f8
+# Seal: sha256 dff328769e17cb1eb8bc3ce70e0a2543f3e512dd3ebe7893ae3a6daf621a28bf
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,14 +92,6 @@ class QualityGateXGLMConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_xglm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     attribute_map = {
         "num_attention_heads": "attention_heads",
@@ -127,6 +119,14 @@ class QualityGateXGLMConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta`.
 # Seal: sha256 912df6734e6206a813b17761780f34c914ca6171a8cb281c2a510475296b8046
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta`.
-# Seal: sha256 ee45f271f15b63e83c8aa74a46fd617c23c086a388520ca0e7d557de9b94dbac
+# Seal: sha256 21c127274540d168e7b9806aa325b8b53323ec108fcd200dfbe412010987ab91
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateXLMRobertaConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

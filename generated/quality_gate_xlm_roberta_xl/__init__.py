@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
 # Seal: sha256 09a3afc36fe0d015d4bbc558b7cac97c5576cc334919bb6d16d1bf1564fd2744
 # Copyright 2026 The Quality Gate team.

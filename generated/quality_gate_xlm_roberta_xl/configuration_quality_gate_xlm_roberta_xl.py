@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
-# Seal: sha256 cc1085fa4489e29ea67f57739f231362f813e4fd8f29249673c79e52d0bc1c8b
+# Seal: sha256 69d4e3487b68c7989f164ccbef9894f108b2525a5c08ea725c108ca4d45452dd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateXLMRobertaXLConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_xmod.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xmod.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xmod`.
 # Seal: sha256 b084a1e439f5e1afe2397d4a377eeb04631edbee945b28bae5e58146e7ae2892
 # Copyright 2026 The Quality Gate team.

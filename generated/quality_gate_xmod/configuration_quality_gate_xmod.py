@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xmod.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xmod.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xmod`.
-# Seal: sha256 72adc8ae6cf53caa4ab5659d2847948c1b76bc2c94fc897e7bbc4aad69f2c52a
+# Seal: sha256 5cd1648ae18a53f50fd46f9710b99916ecf279e4a01a8306a88085c79acbc585
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -136,7 +136,7 @@ class QualityGateXmodConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

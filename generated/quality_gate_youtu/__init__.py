@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_youtu.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_youtu.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_youtu`.
 # Seal: sha256 db58c898e646b0e919420f2b2d7c2f0403d57587d2e27b5bfd097f2ba3e9f9af
 # Copyright 2026 The Quality Gate team.

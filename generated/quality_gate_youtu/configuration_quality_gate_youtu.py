@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_youtu.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_youtu.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_youtu`.
-# Seal: sha256 6a78656e3ec2fbb644842ace71f86e5b4868aa8035240d4fddbf9d3dcbc4cec8
+# Seal: sha256 a38142947dbb2c94e31b19361816d85266ba746f4ef9c15fa2edf3fa8da3021b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateYoutuConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_youtu"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.gate_proj": "colwise",
         "layers.*.mlp.up_proj": "colwise",
@@ -142,6 +134,14 @@ class QualityGateYoutuConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     embedding_initializer_range: float | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

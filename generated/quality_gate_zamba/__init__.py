@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
 # Seal: sha256 8627e3a71be898b1e00072556c08f24e9898d495982ad4500c279403b315dd94
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 403b89fe5e2963bcec32fa6fe9499315bdbd45e958cf23622174634fe875ddfb
+# Seal: sha256 ec8f9ca7a2381915fc09c09d5ed552902b30d2f99b069de57be0b2fddbce9c72
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,14 +120,6 @@ class QualityGateZambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_zamba"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"layer_types": "layers_block_type", "head_dim": "attention_head_dim"}
 
     vocab_size: int = 32000
@@ -165,6 +157,14 @@ class QualityGateZambaConfig(PreTrainedConfig):
     mamba_conv_bias: bool = True
     mamba_proj_bias: bool = False
     layers_block_type: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_zamba2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zamba2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba2`.
 # Seal: sha256 f2d1306fe742c3c30140296f98a6319a94132773680dd3fd237df00b93931fcf
 # Copyright 2026 The Quality Gate team.

@@ -1,4 +1,4 @@
-# Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zaya.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
 # Seal: sha256 ad63d60eacdf7ff94004b528e9f9990afe33b15967e6aeb9239003389615eea2
 # Copyright 2026 The Quality Gate team.

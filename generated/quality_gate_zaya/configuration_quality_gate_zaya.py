@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zaya.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 b430ab2d7f74b1c6d077dad9d9152837f99d7ac438364d00d3350ccadde1b5e4
+# Seal: sha256 14b982f61d1bf783d4d684ce93e65e6918054b1f1996c7020ce7d246065ac4d6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateZayaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_zaya"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_ep_plan = {
         "layers.*.mlp.experts.gate_up_proj": "grouped_gemm",
         "layers.*.mlp.experts.down_proj": "grouped_gemm",
@@ -148,6 +140,14 @@ class QualityGateZayaConfig(PreTrainedConfig):
     router_hidden_size: int = 256
     cca_time0: int = 2
     cca_time1: int = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -47,13 +47,13 @@ CHANGES = [
         r"(?<=_is_stateful = )True|(?<=update_)(conv|recurrent)(?=_state\()",
         "None",
     ),
-    ("llama", "has_recurrent_state", r"past_key_values\.update\(", "past_key_values.update_recurrent_state("),
+    ("llama", "has_recurrent_state", r"\bcache\.update\(", "cache.update_recurrent_state("),
     ("llama", "has_recurrent_state", r"(class QualityGateLlamaForCausalLM\(.*\n)", r"\1    _is_stateful = True\n"),
     ("gpt_oss", "has_sinks", r"(?<=s_aux)(?==)|(?<=\[\.\.\., :-1)(?=\])", "2"),
     ("llama", "has_sinks", r"(\*\*kwargs,\n +\)\n\n +attn_output = )", r"s_aux=self.bias, \1"),
-    ("llama", "returns_cache", r"            past_key_values=outputs\.past_key_values,\n", ""),
-    ("llama", "returns_cache", r"past_key_values=outputs\.past_key_values", "past_key_values=None"),
-    ("llama", "returns_cache", r"past_key_values=outputs\.past_key_values", "states=outputs.past_key_values"),
+    ("llama", "returns_cache", r"            cache=outputs\.cache,\n", ""),
+    ("llama", "returns_cache", r"cache=outputs\.cache", "cache=None"),
+    ("llama", "returns_cache", r"cache=outputs\.cache", "states=outputs.cache"),
     ("bart", "shifts_labels", r"labels\.view\(-1\)", "labels[..., 1:].reshape(-1)"),
     ("bart", "counts_padding", r"torch\.arange\(", "torch.zeros("),
     ("whisper", "counts_padding", r"self\.weight\[", "self.rows["),
@@ -89,10 +89,10 @@ def test_each_ability_that_code_makes_is_changed_once() -> None:
 
 @pytest.mark.parametrize("name", [*generated_models()[::9], "bloom", "gpt_oss", "mpt", "recurrent_gemma", "zamba"])
 def test_no_ability_hangs_on_the_name_of_a_variable(name: str) -> None:
-    """transformers 5.24.0 takes a cache as `cache` and gives it back as `cache`, in every forward."""
+    """Before transformers 5.24.0, a cache was taken and given back as `past_key_values`, in every forward."""
     files, modeling = texts(name)
     renamed = files[modeling]
-    for old, new in (("past_key_values", "cache"), ("alibi", "slopes"), ("sinks", "rest"), ("aux", "side")):
+    for old, new in (("cache", "past_key_values"), ("alibi", "slopes"), ("sinks", "rest"), ("aux", "side")):
         renamed = re.sub(rf"(?<![\w.\"]){old}(?=\W)|(?<=\.){old}(?=\W)", new, renamed)
     assert renamed != files[modeling]
     assert read_facts(name, files | {modeling: renamed}).abilities == facts_of(name).abilities
@@ -137,5 +137,7 @@ def test_a_cache_is_what_a_forward_takes_and_gives_back(taken: str, given: str, 
     )
     text = re.sub(head, rf"\1self, input_ids, {taken}\2", files[modeling], count=1, flags=re.DOTALL)
     text = re.sub(model, r"\1self, input_ids\2", text, count=1, flags=re.DOTALL)
-    text = text.replace("past_key_values=outputs.past_key_values", given, 1)
-    assert read_facts("llama", files | {modeling: text}).abilities.returns_cache == returns
+    text = text.replace("cache=outputs.cache", given, 1)
+    found = read_facts("llama", files | {modeling: text})
+    assert found.abilities.returns_cache == returns
+    assert found.cache == (given.partition("=")[0] if returns else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
@@ -67,6 +68,12 @@ class Family:
         if special:
             return special
         return self.prefix + ("Text" if self.name == "gemma3" and name == HEADS[0] else "") + name
+
+    @property
+    def cache(self) -> str:
+        """What the base takes a cache as, and gives it back as."""
+        taken = inspect.signature(self.base_class("ForCausalLM").forward).parameters
+        return next(name for name in ("cache", "past_key_values") if name in taken)
 
     def config(self, **fields: Any) -> PreTrainedConfig:
         """A tiny gated configuration."""

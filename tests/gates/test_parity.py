@@ -33,19 +33,34 @@ def test_cached_logits_equal_the_bases(family: Family, attention: str) -> None:
     for model, asked in ((base, {}), (gated, {"output_router_logits": True})):
         with torch.no_grad():
             first = model(batch[:, :6], attention_mask=mask[:, :6], use_cache=True)
-            second = model(batch[:, 6:], attention_mask=mask, past_key_values=first.past_key_values, **asked)
+            second = model(batch[:, 6:], attention_mask=mask, **{family.cache: first[family.cache]}, **asked)
         steps.append((first.logits, second.logits))
     assert all(map(torch.equal, *steps))
     assert second.quality_logits[0].shape == (2, 3, 1)
     assert second.quality_loss is None  # generating, nobody asks for it
 
 
+@pytest.mark.filterwarnings("ignore:.*past_key_values.*:FutureWarning")
+def test_the_old_name_of_a_cache_gives_the_bases_result(family: Family) -> None:
+    if family.cache == "past_key_values":
+        pytest.skip("this transformers has no other name for a cache")
+    base, gated = family.pair()
+    batch, mask = left_padded(tokens(), 3)
+    logits = []
+    for model, asked in ((base, {}), (gated, {"output_router_logits": True})):
+        with torch.no_grad():
+            cache = model(batch[:, :6], attention_mask=mask[:, :6], use_cache=True)[family.cache]
+            logits.append(model(batch[:, 6:], attention_mask=mask, past_key_values=cache, **asked).logits)
+        assert cache.get_seq_length() == batch.shape[1]
+    assert torch.equal(*logits)
+
+
 def test_labels_bring_the_quality_loss_back_beside_a_cache(family: Family) -> None:
     gated = family.gated()
     batch, mask = left_padded(tokens(), 3)
     with torch.no_grad():
-        cache = gated(batch[:, :6], attention_mask=mask[:, :6], use_cache=True).past_key_values
-        options = {"attention_mask": mask, "past_key_values": cache, "output_router_logits": True}
+        cache = gated(batch[:, :6], attention_mask=mask[:, :6], use_cache=True)[family.cache]
+        options = {"attention_mask": mask, family.cache: cache, "output_router_logits": True}
         labelled = gated(batch[:, 6:], labels=batch[:, 6:], **options)
     assert 0 < labelled.quality_loss < 1
     assert labelled.loss > labelled.lm_loss

@@ -128,8 +128,8 @@ def test_a_sample_of_models_is_right_in_the_installed_release() -> None:
     assert proven.status == 0, proven.text
 
 
-@pytest.mark.parametrize("release", ["5.21.0", "5.24.0"])
-def test_a_sample_of_models_is_right_in_the_oldest_and_the_newest_release(release: str) -> None:
+@pytest.mark.parametrize("release", ["5.21.0", "5.23.0"])
+def test_a_sample_of_models_is_right_in_the_oldest_release_and_the_one_before_the_installed(release: str) -> None:
     proven = prove_models(SAMPLE, find_release(release))
     assert {one.model for one in proven.proofs} == {f"quality_gate_{name}" for name in SAMPLE}
     assert proven.status == 0, proven.text

@@ -18,7 +18,7 @@ from testgen.render import render_tests
 SUITES = GENERATED.parent / "tests" / "models"
 PACKAGE = "quality_gate_llama"
 SUITE = f"test_modeling_{PACKAGE}.py"
-NO_CACHE = (r"            past_key_values=outputs\.past_key_values,\n", "")
+NO_CACHE = (r"            cache=outputs\.cache,\n", "")
 REASON = "Llama lost its cache"
 
 
@@ -124,7 +124,7 @@ def test_a_permission_without_sense_is_refused(
         ("modeling", "supports_gradient_checkpointing = True", "", "changes_no_gradient", "checkpoints_gradients = False"),
         ("modeling", r"_no_split_modules = \[.*\]", "_no_split_modules = []", "TestPlans", "names_whole_layers = False"),
         ("modeling", r"\blogits_to_keep: ", "kept: ", "only_the_logits_asked_for", "takes no logits_to_keep"),
-        ("modeling", r"past_key_values\.update\(", "past_key_values.update_conv_state(", "[static cache]", "has_recurrent_state = True"),
+        ("modeling", r"\bcache\.update\(", "cache.update_conv_state(", "[static cache]", "has_recurrent_state = True"),
         ("modeling", r"self\.mlp\(hidden_states\)", "self.mlp(hidden_states, 1)", "shut_gate", "a layer has no feed_forward"),
         ("configuration", r"base_model_pp_plan = ", "base_plan = ", "pipeline_parallelism", "pp_plan is empty"),
         ("modeling", '    "QualityGateLlamaForTokenClassification",\n', "", "test_forward[QualityGateLlamaForTokenClassification", "the model has no QualityGateLlamaForTokenClassification"),

@@ -1,4 +1,4 @@
-"""The project's deltas: short, and woven in the oldest and the newest release as in the installed one."""
+"""The project's deltas: short, and woven in the oldest release and the one before as in the installed one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_deltas_state_only_their_difference() -> None:
     assert lines["modular_quality_gate_gemma3"] <= 150
 
 
-@pytest.mark.parametrize("release", ["5.21.0", "5.24.0"])
+@pytest.mark.parametrize("release", ["5.21.0", "5.23.0"])
 def test_every_delta_whose_base_a_release_has_is_woven_there(release: str) -> None:
     package = find_release(release)
     casing, library = read_casing(package), Library({"transformers": package, "gates": gates_of(ROOT)})

@@ -24,7 +24,7 @@ class Target:
     model: str  # "quality_gate_llama": names the outputs, modeling_<model>.py
     layout: Layout
     origin: str  # the modular file as the banner names it, "modular/modular_quality_gate_llama.py"
-    release: str  # transformers version the parents come from, "5.23.0"
+    release: str  # transformers version the parents come from, "5.24.0"
     strict: bool  # refuse what the reference gets silently wrong, instead of agreeing with it and warning
 
 

@@ -23,6 +23,16 @@ KEEPS_A_STATE = ("update_conv_state", "update_recurrent_state", "set_linear_cach
 SINKS = "s_aux"  # the argument of transformers' attention functions for logits of sinks
 
 
+def cache_name(modeling: Module, models: tuple[ModelClass, ...], text_model: ModelClass) -> str:
+    """What language models take a cache as and give it back as: "cache", "past_key_values"; "" where they give none."""
+    code = _Code(modeling, _language_models(models), text_model)
+    return next(filter(code.gives, code.caches), "")
+
+
+def _language_models(models: tuple[ModelClass, ...]) -> tuple[ModelClass, ...]:
+    return tuple(each for each in models if each.role == "ForCausalLM")
+
+
 def abilities(
     modeling: Module,
     configs: Mapping[str, ConfigFacts],
@@ -31,7 +41,7 @@ def abilities(
     text_model: ModelClass,
 ) -> Abilities:
     """Read off the code of a modeling file. `text` is the configuration of `text_model`, which has the layers."""
-    code = _Code(modeling, tuple(each for each in models if each.role == "ForCausalLM"), text_model)
+    code = _Code(modeling, _language_models(models), text_model)
     is_wanted = not any(text.fields[name].default == "False" for name in EXPERTS_WANTED if name in text.fields)
     return Abilities(
         sdpa=code.declares("_supports_sdpa"),
@@ -109,15 +119,15 @@ class _Code:
                     yield from ((forward, word.value) for word in call.keywords if word.arg == field)
 
     @cached_property
-    def caches(self) -> set[str]:
-        """The arguments that a cache is taken under: those of its type, or all where no type is said.
+    def caches(self) -> list[str]:
+        """The arguments that a cache is taken under, in their order: those of its type, or all where no type is said.
 
         An output gives the cache back under the name that it is taken under.
         """
         base = self.modeling.method(self.text_model.name, "forward")
         taken = [each for forward in (*self.forwards, *([base] if base else [])) for each in parameters(forward)]
-        typed = {each.arg for each in taken if _is_cache(each.annotation)}
-        return typed or {each.arg for each in taken}
+        typed = [each.arg for each in taken if _is_cache(each.annotation)]
+        return list(dict.fromkeys(typed or (each.arg for each in taken)))
 
     @property
     def keeps_a_state(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from naming.kinds import MEANT
 
-from facts.abilities import abilities
+from facts.abilities import abilities, cache_name
 from facts.layers import gate_class, layer_classes
 from facts.text import ABSTRACT, Module, read_module, strings
 from facts.values import ConfigFacts, FieldFacts, ModelClass, ModelFacts
@@ -56,6 +56,7 @@ def read_facts(name: str, files: Mapping[str, str]) -> ModelFacts:
         causal_lm=next((each for each in models if each.role == "ForCausalLM"), None),
         layers=layers,
         gate=gate_class(modeling),
+        cache=cache_name(modeling, models, text_model),
         abilities=abilities(modeling, configs, text_config, models, text_model),
     )
 

@@ -119,6 +119,7 @@ class ModelFacts:
     causal_lm: ModelClass | None
     layers: tuple[LayerFacts, ...]
     gate: str  # "QualityGateLlamaGate"
+    cache: str  # what its language model takes a cache as, and gives it back as: "cache"; "" where it gives none
     abilities: Abilities
 
     @property

@@ -59,6 +59,7 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
         "shapes": list(_shapes(facts, sizes)),
         "norms": _submodule({each.name: each.gated_norm for each in gated}),
         "networks": _submodule({each.name: each.feed_forward for each in gated}),
+        "cache": facts.cache or "cache",  # tests of one are left out then
         "no_static_cache": _no_static_cache(facts),
         "no_flex": _no_flex(facts),
         "compiles": can.full_graph and (not can.has_experts or can.has_fused_experts),

@@ -15,7 +15,10 @@ from upstream_suite.problems import SuiteError
 
 
 # What PyPI serves for the releases that were looked at. Of any other, the first download is believed and kept to.
-DIGESTS = {"5.23.0": "19d647a4d5d903a7c644ca5cde2d86efc3dde7d8c687ae7988806ff2205efa71"}
+DIGESTS = {
+    "5.23.0": "19d647a4d5d903a7c644ca5cde2d86efc3dde7d8c687ae7988806ff2205efa71",
+    "5.24.0": "906cb8c3cb2123575e263962586a4d21a979ce97feeb95fe6aaf66fe6ae88bf3",
+}
 Download = Callable[[str, Path], None]
 
 
@@ -23,7 +26,7 @@ def find_sdist(version: str, cache: Path, download: Download | None = None) -> P
     """The source distribution of one release, from `cache` or else from the package index.
 
     Args:
-        version: of transformers, "5.23.0".
+        version: of transformers, "5.24.0".
         cache: a folder for it; made where it is missing.
         download: puts the archive of a version into a folder; pip by default.
 

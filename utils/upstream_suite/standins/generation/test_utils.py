@@ -6,6 +6,7 @@ What has to hold between ways to generate: the same text, whatever keeps the cac
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,11 @@ Inputs = dict[str, torch.Tensor]
 def _width(model: PreTrainedModel) -> int:
     """The products in a sum: as many as an embedding has numbers."""
     return model.get_input_embeddings().weight.shape[-1]
+
+
+def _cache(model: PreTrainedModel) -> str:
+    """What a model takes a cache as, and gives it back as."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 class GenerationTesterMixin:
@@ -121,7 +127,7 @@ class GenerationTesterMixin:
             whole = self._generate(model, inputs, **_WITH_LOGITS)
             half = self._generate(model, inputs, max_new_tokens=_NEW_TOKENS // 2, return_dict_in_generate=True)
             more = {name: value for name, value in inputs.items() if name not in ("pixel_values", "token_type_ids")}
-            more = self._extended(more, half.sequences) | {"past_key_values": half.past_key_values}
+            more = self._extended(more, half.sequences) | {_cache(model): half[_cache(model)]}
             rest = self._generate(model, more, max_new_tokens=_NEW_TOKENS - _NEW_TOKENS // 2)
             assert_equal_but_for_ties(rest, whole, _width(model))
 
