@@ -1,4 +1,4 @@
-"""What people call a model: by the docstring of its base's file where that spells its name, else as its classes do."""
+"""What people call a model: by the docstring of one of its base's files where that spells its name, else as its classes do."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import ast
 import re
 
 from weave.base import Base
+from weave.modules import Module
 from weave.stack import Stack
 
 
 def title(base: Base, stack: Stack) -> str:
     """The name of a base in prose: "BERT", "GPT-J", "Mistral"."""
-    opening = (ast.get_docstring(base.modeling.tree) or "").partition("\n")[0]
+    spelt = (name for module in (base.modeling, base.configuration) for name in _named(module))
+    return next((each for each in spelt if _squashed(each) == _squashed(stack.prefix)), stack.prefix)
+
+
+def _named(module: Module) -> list[str]:
+    """What the first line of a file may call its model: "PyTorch OpenAI GPT-2 model.", whatever comes last."""
+    opening = (ast.get_docstring(module.tree) or "").partition("\n")[0]
     words = opening.rstrip(".").split(" ")
     if "model" in words:
         words = words[: words.index("model")]
-    spelt = (" ".join(words[place:]) for place in range(len(words)))  # "PyTorch OpenAI GPT-2": what comes last
-    return next((each for each in spelt if _squashed(each) == _squashed(stack.prefix)), stack.prefix)
+    return [" ".join(words[place:]) for place in range(len(words))]
 
 
 def _squashed(name: str) -> str:
