@@ -1,0 +1,74 @@
+"""The whole corpus as one stream: every record has a position, and is a document or says why it is none."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from selection.reading import Part, find_parts, read
+from selection.records import document_of
+from selection.values import DUPLICATE, Document, Entry, Reject
+
+
+_CACHE = 64 << 10  # KiB of memory that ids already seen may take; the rest of them is on disk
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What is read, and how."""
+
+    data: tuple[str, ...]  # files, folders, names of data sets
+    form: str = "auto"  # of the records: `selection.records.FORMS`
+
+    def parts(self) -> list[Part]:
+        """The files, in the order that they are read in. Raises SelectionError where one is not there."""
+        return [part for each in self.data for part in find_parts(each)]
+
+    def described(self) -> dict[str, Any]:
+        """What says whether it is the same corpus: names and sizes of its files."""
+        return {"form": self.form, "files": [[part.name, part.size] for part in self.parts()]}
+
+
+def entries(corpus: Corpus, parts: Sequence[Part] | None = None) -> Iterator[Entry]:
+    """All records in their order; the second of a source with an id is a reject. Memory is bounded."""
+    position, before = 0, dict[str, int]()  # records of a source in the files before
+    with _Seen() as seen:
+        for part in corpus.parts() if parts is None else parts:
+            count = 0
+            for count, raw in enumerate(read(part), 1):
+                raw = replace(raw, number=raw.number + before.get(part.source, 0))
+                found = document_of(raw, corpus.form)
+                if isinstance(found, Document) and not seen.is_new(found.source, found.id):
+                    detail = f"{found.source} has had a document called so"
+                    found = Reject(found.id, found.source, raw.place, DUPLICATE, detail)
+                yield Entry(position, raw.place, found)
+                position += 1
+            before[part.source] = before.get(part.source, 0) + count
+
+
+class _Seen:
+    """Names of documents so far, as digests in a temporary file."""
+
+    def __enter__(self) -> _Seen:
+        self._folder = TemporaryDirectory(prefix="selection-")
+        self._base = sqlite3.connect(f"{self._folder.name}/seen.sqlite", isolation_level=None)
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE}"):
+            self._base.execute(f"PRAGMA {pragma}").close()
+        self._base.execute("CREATE TABLE seen (name BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._base.execute("BEGIN")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._base.close()
+        self._folder.cleanup()
+
+    def is_new(self, source: str, name: str) -> bool:
+        """Whether this is the first of its name, which it is no more from now on."""
+        digest = blake2b(f"{len(source)}:{source}{name}".encode(), digest_size=16).digest()
+        with closing(self._base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,))) as done:
+            return done.rowcount == 1

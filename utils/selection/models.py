@@ -1,0 +1,202 @@
+"""Gated models with their tokenizers: of a training run, of a gated checkpoint, of a base that is gated first."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from checkpoints import Options, gate_checkpoint
+from checkpoints.documents import read_document
+from checkpoints.gating import LATER
+from checkpoints.hub import find_folder
+from checkpoints.paths import read_small
+from naming.kinds import MEANT
+
+from generated import register_quality_gate
+from selection.errors import SelectionError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+
+GATES, ORIGINAL_GATES = f"{MEANT.kind}_gates.safetensors", "full_rank_weights.pt"
+CONFIG, MODEL = "config.yaml", "model"  # of a run: its configuration, and the gated base where it made one
+TARGET_ARGUMENTS = ("quality_targets", "quality_labels")  # of `forward`, the one that is meant first
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_LARGEST = 1 << 20  # bytes of a configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A gated model and what belongs to it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str  # as it was asked for
+    digest: str  # of the gates' weights
+    layers: tuple[int, ...]  # those that have a gate
+
+    @property
+    def end(self) -> str:
+        """What ends an answer."""
+        return self.tokenizer.eos_token or ""
+
+    @property
+    def longest(self) -> int:
+        """Tokens that the model was made for; 4096 where that is more, or is not said."""
+        text = self.model.config.get_text_config()
+        most = next((getattr(text, name, None) for name in ("max_position_embeddings", "n_positions")), None)
+        return min(most, 4096) if isinstance(most, int) and most > 0 else 4096
+
+    def tokenize(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokens of a text, and the characters that each was made of."""
+        found = self.tokenizer(text, return_offsets_mapping=self.tokenizer.is_fast, verbose=False)
+        return found["input_ids"], found.get("offset_mapping") or [(0, 0)] * len(found["input_ids"])
+
+
+def target_argument(model: PreTrainedModel) -> str:
+    """What `forward` calls the targets of samples."""
+    known = inspect.signature(model.forward).parameters
+    return next((name for name in TARGET_ARGUMENTS if name in known), TARGET_ARGUMENTS[0])
+
+
+def load(name: str, dtype: str = "float32", device: str = "cpu", base: str | None = None) -> Loaded:
+    """The model of a run (its base with its gates) or of a gated checkpoint, ready for scoring.
+
+    Args:
+        name: the folder of a run of train_gates.py, or a gated checkpoint: a folder, or a name on the Hub.
+        dtype: of the weights; gates are float32 always.
+        device: "cpu", "cuda:0", ...
+        base: for a run, the gated checkpoint that its gates belong to, where that is not where it was.
+
+    Raises:
+        SelectionError: it is none of these, or gates and base do not fit.
+    """
+    folder = find_folder(name)
+    is_run = (folder / CONFIG).is_file()
+    home = _home(folder, base) if is_run else folder
+    model = _model(home, dtype)
+    if is_run:
+        try:
+            model.load_quality_gates(folder)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise SelectionError(
+                folder, f"its gates do not load: {error}", "give the base that they were trained on"
+            ) from error
+    return _loaded(model.eval().to(device), folder if is_run else home, name)
+
+
+def load_for_training(name: str, output: Path, dtype: str = "float32") -> tuple[Loaded, str]:
+    """A gated checkpoint, or a base, which is gated into `output/model` first; and where the gated checkpoint is."""
+    folder = find_folder(name)
+    home = folder
+    if not _is_gated(folder):
+        home = output / MODEL
+        if int(os.environ.get("RANK", 0)):
+            _wait_for(home)  # the first process makes it
+        else:
+            gate_checkpoint(folder, home, options=Options(), hashes=LATER)
+    return _loaded(_model(home, dtype), home, name), str(home.resolve())
+
+
+def _wait_for(folder: Path, seconds: float = 3600) -> None:
+    """Until another process has made a folder, which it does in one step."""
+    end = time.monotonic() + seconds
+    while not folder.exists():
+        if time.monotonic() > end:
+            raise SelectionError(folder, "was not made by the first process", "look at what that one says")
+        time.sleep(0.5)
+
+
+def _home(folder: Path, base: str | None) -> Path:
+    """The gated checkpoint that a run's gates belong to."""
+    if base is not None:
+        return find_folder(base)
+    if (folder / MODEL).is_dir():
+        return folder / MODEL
+    found = read_run(folder).get("gated_model")
+    if not isinstance(found, str):
+        raise SelectionError(folder / CONFIG, "does not say `gated_model`", "name the gated checkpoint with --base")
+    return find_folder(found)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The configuration of a run. Raises SelectionError where it is no YAML of names and values."""
+    try:
+        found = yaml.safe_load(read_small(folder, folder / CONFIG, _LARGEST))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise SelectionError(folder / CONFIG, f"is no YAML: {text}", "train the gates again") from error
+    if not isinstance(found, dict):
+        raise SelectionError(folder / CONFIG, "is no run's configuration", "give a folder of train_gates.py")
+    return found
+
+
+def _is_gated(folder: Path) -> bool:
+    if not (folder / "config.json").exists():
+        return False  # a GGUF file, which the tools for checkpoints know
+    _, config = read_document(folder / "config.json")
+    return str(config.get("model_type", "")).startswith(MEANT.family)
+
+
+def _model(folder: Path, dtype: str) -> PreTrainedModel:
+    if not _is_gated(folder):
+        fix = "gate it: python utils/gate_checkpoint.py --base ... --output ..., or train gates: utils/train_gates.py"
+        raise SelectionError(folder, "is no gated checkpoint and no run of train_gates.py", fix)
+    register_quality_gate()
+    logging.disable_progress_bar()
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[dtype], trust_remote_code=False)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        text = " ".join(str(error).split())[:300]
+        raise SelectionError(
+            folder, f"no causal language model loads: {text}", "give a gated causal language model"
+        ) from error
+
+
+def _loaded(model: PreTrainedModel, folder: Path, name: str) -> Loaded:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise SelectionError(
+            folder, f"has no tokenizer: {text}", "save the model's tokenizer in that folder"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    digest = sha256()
+    for weight_name, weight in sorted(_gates(model)):
+        digest.update(weight_name.encode() + weight.detach().float().cpu().numpy().tobytes())
+    return Loaded(model, tokenizer, name, digest.hexdigest(), tuple(model.quality_layers()))
+
+
+def _gates(model: PreTrainedModel) -> list[tuple[str, torch.Tensor]]:
+    return [(name, weight) for name, weight in model.named_parameters() if MEANT.mark in f".{name}"]
+
+
+def write_original_gates(model: PreTrainedModel, path: Path) -> None:
+    """The gates as `full_rank_weights.pt`, for the original project's readers."""
+    weights = {name: weight.detach().float().cpu().clone() for name, weight in _gates(model)}
+    document = {
+        "full_rank_weights": weights,
+        "mode": "parameter",
+        "target_patterns": [MEANT.attribute, ".gate.weight"],
+        "tokenizer_saved": True,
+    }
+    part = path.with_name(f"{path.name}.part")
+    torch.save(document, part)
+    part.replace(path)
+
+
+def freeze_all_but_gates(model: PreTrainedModel) -> int:
+    """Only gates learn from now on; returns how many there are."""
+    gates = {name for name, _ in _gates(model)}
+    for name, weight in model.named_parameters():
+        weight.requires_grad = name in gates
+    return len(gates)

@@ -1,0 +1,157 @@
+"""`score_corpus.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from selection.conversion import convert_router_data
+from selection.corpus import Corpus
+from selection.errors import STATUS, SelectionError, guarded
+from selection.forward import Scorer
+from selection.models import DTYPES, load
+from selection.records import FORMS
+from selection.router_data import LOGIT, PROB
+from selection.scoring import REJECT, STYLES, TRUNCATE, ScoringOptions, Step, score_corpus
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    return guarded(_score, _parser().parse_args(argv))
+
+
+def _score(args: argparse.Namespace) -> None:
+    for name in ("batch_tokens", "shard_size"):
+        if getattr(args, name) < 1:
+            raise SelectionError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
+    if args.max_length is not None and args.max_length < 1:
+        raise SelectionError("--max-length", f"is {args.max_length}", "give 1 or more")
+    if args.router_data:
+        converted = convert_router_data(args.router_data, args.output, args.gate_space, args.alpha, args.shard_size)
+        if not args.quiet:
+            print(_summary(args.output, converted))
+        return
+    if not args.model or not args.data:
+        raise SelectionError("--model" if not args.model else "--data", "is not given", "see --help")
+    rank, world, device = _process(args.device)
+    corpus = Corpus(tuple(args.data), args.format)
+    corpus.parts()  # what is not there is said before a model is loaded
+    loaded = load(args.model, args.dtype, device, args.base)
+    scorer = Scorer(loaded, not args.no_perplexity, args.alpha, args.router, args.tokens)
+    options = ScoringOptions(
+        args.max_length or loaded.longest,
+        args.over_long,
+        args.style,
+        args.batch_tokens,
+        args.shard_size,
+        args.dtype,
+        args.alpha,
+        not args.no_perplexity,
+        args.router,
+        args.tokens,
+    )
+    bar = Bar(args.quiet or rank > 0)
+    try:
+        manifest = score_corpus(corpus, scorer, options, args.output, rank, world, bar.tell)
+    finally:
+        bar.stop()
+    if not args.quiet:
+        print(_summary(args.output, manifest))
+
+
+def _process(device: str) -> tuple[int, int, str]:
+    """Number of this process, how many there are, its device: as torchrun and `accelerate launch` tell them."""
+    import torch
+
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if device != "auto":
+        return rank, world, device
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    return rank, world, f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+
+
+def _summary(output: Path, manifest: dict | None) -> str:
+    if manifest is None:
+        return f"{output}: this process is done, others are not"
+    totals = manifest["totals"]
+    rejects = ", ".join(f"{count} {reason}" for reason, count in totals["rejects"].items()) or "none"
+    padding = 1 - totals["tokens"] / max(totals["padded_tokens"], 1)
+    speed = totals["tokens"] / max(totals["seconds"], 1e-9)
+    return (
+        f"{output}: {totals['documents']} of {totals['records']} records scored, rejects: {rejects}; "
+        f"{totals['tokens']} tokens, {speed:.0f} tokens/s, {padding:.1%} padding, {manifest['shards']} shards"
+    )
+
+
+class Bar:
+    """Documents and tokens in a second, on a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._began, self._documents, self._tokens = time.perf_counter(), 0, 0
+        self._bar = None
+        if sys.stderr.isatty() and not quiet:
+            from rich.console import Console
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._bar.add_task("reading", total=None)
+
+    def tell(self, step: Step) -> None:
+        """A batch was scored."""
+        self._documents += step.documents
+        self._tokens += step.tokens
+        if self._bar:
+            seconds = time.perf_counter() - self._began
+            text = f"shard {step.shard}: {self._documents} documents, {self._documents / seconds:.1f} documents/s, "
+            self._bar.update(self._bar.task_ids[0], description=f"{text}{self._tokens / seconds:.0f} tokens/s")
+
+    def stop(self) -> None:
+        """Nothing follows."""
+        if self._bar:
+            self._bar.stop()
+
+
+def _parser() -> argparse.ArgumentParser:
+    words = "Score every document of a corpus with a gated model. The same command goes on where it stopped."
+    parser = argparse.ArgumentParser(prog="score_corpus.py", description=words, epilog=STATUS)
+    add = parser.add_argument
+    add("--model", metavar="RUN_OR_CHECKPOINT", help="a run of train_gates.py, or a gated checkpoint")
+    add("--base", metavar="CHECKPOINT", help="the gated checkpoint of a run, where that is not where it was")
+    add(
+        "--data",
+        nargs="+",
+        metavar="DATA",
+        help=".jsonl, .json or .parquet, a folder, a data set's name",
+    )
+    add("--output", required=True, type=Path, metavar="DIR", help="the folder of the scores")
+    add("--router-data", type=Path, metavar="DIR", help="the original project's, in place of --model and --data")
+    add("--gate-space", choices=(LOGIT, PROB), help="what its gates are, where its files do not say")
+    add("--format", default="auto", choices=("auto", *FORMS), help="of the records (default: by their columns)")
+    add("--max-length", type=int, metavar="N", help="tokens of a document (default: the model's, 4096 at most)")
+    add("--over-long", default=REJECT, choices=(REJECT, TRUNCATE), help="what becomes of longer ones (%(default)s)")
+    add("--style", default=STYLES[0], choices=STYLES, help="how messages are written (default: as in training)")
+    add(
+        "--batch-tokens", type=int, default=4096, metavar="N", help="tokens of a batch, padding included (%(default)s)"
+    )
+    add("--shard-size", type=int, default=4096, metavar="N", help="records of a shard (%(default)s)")
+    add("--dtype", default="float32", choices=tuple(DTYPES), help="of the weights (%(default)s)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
+    add(
+        "--alpha",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="power of the perplexity as a token's weight (%(default)s)",
+    )
+    add("--no-perplexity", action="store_true", help="do not run the head: tokens weigh alike")
+    add("--router", action="store_true", help="keep what routers of a base with experts say, for clusters")
+    add("--tokens", action="store_true", help="keep every token's logits and loss")
+    add("--quiet", action="store_true", help="say nothing unless it is refused")
+    add("--verbose", action="store_true", help="print the traceback of a fault of this project")
+    return parser

@@ -1,0 +1,204 @@
+"""`select_data.py`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import yaml
+from checkpoints.staging import Staging
+from checkpoints.writing import write_file
+
+from selection.audit import audit
+from selection.budgets import Budget
+from selection.choosing import FARTHEST, LAYERS, METHODS, ROUTERS, Selection, SelectOptions, select
+from selection.chosen_files import DROPPED_FILE, KEPT_FILE, TEXTS, summary_of, write_texts, write_verdicts
+from selection.corpus import Corpus
+from selection.errors import STATUS, SelectionError, guarded
+from selection.page import page
+from selection.quality import EPSILON, TAU
+from selection.shards import fingerprint, read_folder
+from selection.table import Scores
+
+
+SUMMARY, CONFIG, AUDIT, PAGE = "summary.json", "selection_config.yaml", "audit.json", "audit.html"
+_NAMES = (KEPT_FILE, DROPPED_FILE, TEXTS, f"{TEXTS}.part", SUMMARY, CONFIG, AUDIT, PAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    return guarded(_select, _parser().parse_args(argv))
+
+
+def _select(args: argparse.Namespace) -> None:
+    began, started = time.perf_counter(), datetime.now(UTC)
+    budget, keep = _budget(args)
+    manifest, scores = read_folder(args.scores)
+    if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
+        raise SelectionError(args.output, "is there already, and not empty", "remove it, or choose another --output")
+    if not scores.rows:
+        raise SelectionError(args.scores, "holds no document: every record was a reject", "see its rejects-*.jsonl")
+    known = float(manifest["options"]["alpha"]) if manifest["options"].get("perplexity", True) else 0.0
+    options = SelectOptions(
+        budget,
+        args.method,
+        known if args.alpha is None else args.alpha,
+        args.eps,
+        args.tau,
+        args.seed,
+        args.clusters,
+        args.features,
+        _quotas(args.quota),
+    )
+    selection = select(scores, options, known)
+    corpus = _corpus(args, manifest)
+    with Staging(
+        args.output, fingerprint({"scores": manifest["fingerprint"], "at": time.time_ns()}), _NAMES
+    ) as staging:
+        write_verdicts(staging.folder, scores, selection)
+        if corpus is not None:
+            write_texts(staging.folder / TEXTS, corpus, scores, selection, by_name="router_data" in manifest)
+        summary = summary_of(selection, manifest, asdict(options), keep, time.perf_counter() - began)
+        numbers = audit(selection.chosen, manifest["totals"], args.seed)
+        _write(staging.folder, SUMMARY, _json(summary))
+        _write(staging.folder, AUDIT, _json(numbers))
+        _write(staging.folder, PAGE, page(numbers, summary))
+        _write(staging.folder, CONFIG, _config(args, options, keep, started, time.perf_counter() - began))
+        staging.publish()
+    if not args.quiet:
+        print(_said(args, selection, summary, scores))
+
+
+def _said(args: argparse.Namespace, selection: Selection, summary: Mapping[str, Any], scores: Scores) -> str:
+    kept = int(selection.chosen.kept.sum())
+    cut = "none" if selection.cut is None else f"{selection.cut:.6g}"
+    return (
+        f"{args.output}: {kept} of {scores.rows} documents kept by {args.method}, {summary['kept_tokens']} of "
+        f"{summary['tokens']} tokens, lowest score {cut}, {summary['seconds']:.1f} s; audit: {args.output / PAGE}"
+    )
+
+
+def _budget(args: argparse.Namespace) -> tuple[Budget, str]:
+    """What is kept, and that in words."""
+    if args.keep is not None:
+        try:
+            ratio = Fraction(args.keep)
+        except (ValueError, ZeroDivisionError):
+            ratio = Fraction(-1)
+        if not 0 <= ratio <= 1:
+            raise SelectionError("--keep", f"is {args.keep!r}", "give a share from 0 to 1, such as 0.3")
+        return Budget(ratio=args.keep), f"ratio {args.keep}"
+    for name, value in (("count", args.count), ("token-budget", args.token_budget)):
+        if value is not None and value < 0:
+            raise SelectionError(f"--{name}", f"is {value}", "give 0 or more")
+    if args.count is not None:
+        return Budget(count=args.count), f"count {args.count}"
+    if args.token_budget is not None:
+        return Budget(tokens=args.token_budget), f"tokens {args.token_budget}"
+    if args.method == FARTHEST:
+        raise SelectionError("--method farthest", "needs to know how many are kept", "give --keep or --count")
+    if args.threshold != args.threshold:
+        raise SelectionError("--threshold", "is no number", "give a number")
+    return Budget(threshold=args.threshold), f"threshold {args.threshold:g}"
+
+
+def _quotas(given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        name, mark, value = each.rpartition("=")
+        if not mark or not name:
+            raise SelectionError(f"--quota {each}", "is no quota", "give SOURCE=NUMBER or SOURCE=SHARE, as in web=0.5")
+        found[name] = value
+    return found
+
+
+def _corpus(args: argparse.Namespace, manifest: Mapping[str, Any]) -> Corpus | None:
+    """What the texts are read from; None where there are none, or nobody wants them."""
+    data = args.data or manifest.get("data") or ()
+    if args.no_texts or not data:
+        return None
+    described = manifest.get("corpus") or {}
+    corpus = Corpus(tuple(map(str, data)), str(described.get("form", "auto")))
+    try:
+        now = corpus.described()
+    except SelectionError as error:
+        fix = "say where it is now: --data, or leave the texts out: --no-texts"
+        raise SelectionError(error.path, f"the corpus that was scored {error.message}", fix) from error
+    if "files" in described and [size for _, size in now["files"]] != [size for _, size in described.get("files", ())]:
+        fix = "score it again, say where the old one is (--data), or leave the texts out: --no-texts"
+        raise SelectionError(", ".join(corpus.data), "is not as it was when it was scored: other sizes of files", fix)
+    return corpus
+
+
+def _config(args: argparse.Namespace, options: SelectOptions, keep: str, started: datetime, seconds: float) -> str:
+    """What was asked for, in the form of the original project's file."""
+    end = datetime.now(UTC)
+    document = {
+        "selection_metadata": {
+            "script_name": "select_data.py",
+            "execution_time": {
+                "start": started.isoformat(),
+                "end": end.isoformat(),
+                "duration_seconds": round(seconds, 3),
+            },
+        },
+        "selection_parameters": {
+            "selection_percentage": float(Fraction(args.keep)) if args.keep is not None else None,
+            "keep": keep,
+            "method": "quality_based" if options.method == METHODS[0] else options.method,
+            "alpha": options.alpha,
+            "eps": options.eps,
+            "tau": options.tau,
+            "seed": options.seed,
+            "quotas": dict(options.quotas),
+        },
+        "paths": {
+            "scores": str(args.scores),
+            "selected_data_path": str(args.output / TEXTS),
+            "data_dir": args.data or "auto-inferred",
+        },
+    }
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    write_file(folder / name, [text.encode("utf-8", "backslashreplace")])
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _parser() -> argparse.ArgumentParser:
+    words = "Choose among all documents that score_corpus.py has scored: kept and dropped, with scores and reasons."
+    parser = argparse.ArgumentParser(prog="select_data.py", description=words, epilog=STATUS)
+    add = parser.add_argument
+    add("--scores", required=True, type=Path, metavar="DIR", help="the folder of the scores")
+    add("--output", required=True, type=Path, metavar="DIR", help="a new folder; comes into being whole")
+    keep = parser.add_mutually_exclusive_group(required=True)
+    keep.add_argument("--keep", metavar="RATIO", help="this share of the documents, rounded up")
+    keep.add_argument("--count", type=int, metavar="N", help="this many documents")
+    keep.add_argument("--threshold", type=float, metavar="X", help="all with this score or more (perplexity: or less)")
+    keep.add_argument("--token-budget", type=int, metavar="N", help="the best, up to this many tokens in all")
+    add("--method", default=METHODS[0], choices=METHODS, help="how documents are ordered (%(default)s)")
+    add(
+        "--quota", action="append", default=[], metavar="SOURCE=MOST", help="documents of a source at most, or a share"
+    )
+    add("--alpha", type=float, metavar="X", help="power of the perplexity as a token's weight (default: as scored)")
+    add("--eps", type=float, default=EPSILON, metavar="X", help="what ranges and means are at least (%(default)s)")
+    add("--tau", type=float, default=TAU, metavar="X", help="added to means where above 0 (%(default)s)")
+    add("--seed", type=int, default=42, help="of random and of clusters (%(default)s)")
+    add("--clusters", type=int, default=26, metavar="N", help="how many, at most (%(default)s)")
+    add("--features", default=LAYERS, choices=(LAYERS, ROUTERS), help="for clusters and farthest (%(default)s)")
+    add("--data", nargs="+", metavar="DATA", help="where the corpus is now (default: where it was scored)")
+    add("--no-texts", action="store_true", help="write scores and reasons alone, not the documents")
+    add("--quiet", action="store_true", help="say nothing unless it is refused")
+    add("--verbose", action="store_true", help="print the traceback of a fault of this project")
+    return parser

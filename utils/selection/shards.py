@@ -1,0 +1,147 @@
+"""A folder of scores: what run it is of, which shards are done, and the manifest when all are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from checkpoints.documents import read_document
+from checkpoints.writing import PART, write_file
+
+from selection.errors import SelectionError
+from selection.table import Scores, encode, open_scores
+from selection.values import Reject
+
+
+RUN, MANIFEST = "run.json", "manifest.json"
+_FORM = 1
+_OURS = re.compile(
+    r"(?:(?:scores|rejects|shard)-\d{5,}\.(?:parquet|jsonl|json)|run\.json|manifest\.json)(?:\.\d+)?(?:\.part)?"
+)
+_SHARD = re.compile(r"scores-(\d{5,})\.parquet")
+_COUNTED = ("documents", "tokens", "padded_tokens", "seconds", "records")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """What became of a shard."""
+
+    records: int  # read, rejects included
+    documents: int
+    tokens: int
+    padded_tokens: int
+    seconds: float
+    rejects: dict[str, int]  # reason -> how many
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFolder:
+    """Where scores are written; several processes may."""
+
+    folder: Path
+    rank: int = 0
+
+    def open(self, run: Mapping[str, Any]) -> None:
+        """Begin a run, or go on with it.
+
+        Args:
+            run: all that scores depend on.
+
+        Raises:
+            SelectionError: the folder is of another run, or holds what is not ours.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(self.folder.iterdir()):
+            if not _OURS.fullmatch(path.name):
+                raise SelectionError(
+                    self.folder, f"holds `{path.name}`, which is not of it", "choose another --output"
+                )
+            if path.name.endswith(PART) and not self.rank:
+                with suppress(FileNotFoundError):
+                    path.unlink()
+        found = self.folder / RUN
+        run = {"run": _FORM, "fingerprint": fingerprint(run), **run}
+        if not found.exists():
+            self._put(RUN, run)
+        _, known = read_document(found)
+        if known.get("fingerprint") != run["fingerprint"]:
+            other = next((name for name in run if known.get(name) != run[name] and name != "fingerprint"), "all")
+            message = f"was begun by a run with another `{other}`"
+            raise SelectionError(
+                self.folder, message, "repeat that command, remove the folder, or choose another --output"
+            )
+
+    def is_done(self, number: int) -> bool:
+        """Whether a shard is complete: its scores are what is written last."""
+        return (self.folder / f"scores-{number:05}.parquet").exists()
+
+    def write(
+        self,
+        number: int,
+        rows: Sequence[Mapping[str, Any]],
+        columns: pa.Schema,
+        rejects: Sequence[Reject],
+        facts: ShardFacts,
+    ) -> None:
+        """Write a shard: every file whole or not at all, the scores last."""
+        lines = [json.dumps(asdict(each), ensure_ascii=False).encode() + b"\n" for each in rejects]
+        write_file(self.folder / f"rejects-{number:05}.jsonl", lines)
+        write_file(self.folder / f"shard-{number:05}.json", [_json(asdict(facts))])
+        write_file(self.folder / f"scores-{number:05}.parquet", [encode(rows, columns)])
+
+    def finish(self, shards: int) -> dict[str, Any] | None:
+        """Write the manifest where all shards are done; None where some are not."""
+        if not all(map(self.is_done, range(shards))):
+            return None
+        _, run = read_document(self.folder / RUN)
+        totals: dict[str, Any] = dict.fromkeys(_COUNTED, 0) | {"rejects": {}}
+        for number in range(shards):
+            _, facts = read_document(self.folder / f"shard-{number:05}.json")
+            totals |= {name: totals[name] + facts[name] for name in _COUNTED}
+            for reason, count in facts["rejects"].items():
+                totals["rejects"][reason] = totals["rejects"].get(reason, 0) + count
+        manifest = {**run, "manifest": _FORM, "shards": shards, "totals": totals}
+        self._put(MANIFEST, manifest)
+        return manifest
+
+    def _put(self, name: str, document: Mapping[str, Any]) -> None:
+        own = self.folder / f"{name}.{self.rank}"
+        write_file(own, [_json(document)])
+        os.replace(own, self.folder / name)
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
+    """Manifest and scores of a complete folder. Raises SelectionError where it is not complete."""
+    if not folder.is_dir():
+        raise SelectionError(folder, "is no folder", "give one that score_corpus.py has written")
+    if not (folder / MANIFEST).exists():
+        what = "is not complete: a run was interrupted" if (folder / RUN).exists() else f"holds no {MANIFEST}"
+        fix = (
+            "run the same score_corpus.py again: it goes on" if (folder / RUN).exists() else "give a folder of scores"
+        )
+        raise SelectionError(folder, what, fix)
+    _, manifest = read_document(folder / MANIFEST)
+    if manifest.get("manifest") != _FORM or not isinstance(manifest.get("shards"), int):
+        raise SelectionError(folder / MANIFEST, "is no manifest of this version", "score the corpus again")
+    files = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    if [int(_SHARD.fullmatch(path.name)[1]) for path in files] != list(range(manifest["shards"])):
+        message = f"holds {len(files)} shards, and its manifest has {manifest['shards']}"
+        raise SelectionError(folder, message, "run the same score_corpus.py again")
+    return manifest, open_scores(folder, files)
+
+
+def fingerprint(run: Mapping[str, Any]) -> str:
+    """One digest of all that a run depends on."""
+    return sha256(json.dumps(run, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,198 @@
+"""Training the gates alone, on `Trainer`: one process or many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from checkpoints.writing import write_file
+from naming.kinds import MEANT
+
+from selection.chat import IGNORED
+from selection.errors import SelectionError
+from selection.models import (
+    CONFIG,
+    ORIGINAL_GATES,
+    Loaded,
+    freeze_all_but_gates,
+    target_argument,
+    write_original_gates,
+)
+from selection.samples import UNKNOWN, Samples
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+
+
+METRICS = "metrics.jsonl"
+FULL_RANK, LORA = "full_rank", "lora"
+_FIELDS = ("quality_loss_weight", "quality_loss_type", "quality_loss_balance", "sample_wise_averaging")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """How gates are trained; the defaults are the original project's."""
+
+    mode: str = FULL_RANK
+    epochs: float = 2
+    max_steps: int = -1
+    total_batch: int = 16
+    device_batch: int = 1
+    learning_rate: float = 3e-4
+    lora_rank: int = 16
+    lora_alpha: int = 64
+    gradient_checkpointing: bool = False
+    seed: int = 42
+    logging_steps: int = 10
+
+
+def accumulation(total: int, device_batch: int, world: int) -> int:
+    """Batches that are added up before a step: as near to `total` samples as may be, fewer where two are as near."""
+    each = device_batch * world
+    low = max(total // each, 1)
+    return min((low, low + 1), key=lambda steps: (abs(steps * each - total), steps))
+
+
+def train(
+    loaded: Loaded, samples: Samples, options: TrainOptions, output: Path, resolved: dict[str, Any]
+) -> dict[str, Any]:
+    """Train, and write what a run is: gates, tokenizer, configuration, metrics.
+
+    Args:
+        loaded: the gated model; its gates are changed.
+        samples: what is trained on.
+        options: how.
+        output: the folder of the run.
+        resolved: what else the configuration says.
+
+    Returns:
+        The last metrics.
+
+    Raises:
+        SelectionError: the model has no gates.
+    """
+    set_seed(options.seed)
+    model = loaded.model.float() if not torch.cuda.is_available() else loaded.model
+    if not freeze_all_but_gates(model):
+        raise SelectionError(loaded.name, "has no gates", "give a gated checkpoint, or a base")
+    text = model.config.get_text_config()
+    arguments = _arguments(options, output)
+    if options.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+        model.config.use_cache = False
+    trained = _with_lora(model, options) if options.mode == LORA else model
+    trainer = Trainer(
+        trained, arguments, _Collator(loaded.tokenizer.pad_token_id or 0, target_argument(model)), samples.samples
+    )
+    metrics = _Metrics(output / METRICS)
+    trainer.add_callback(metrics)
+    trainer.remove_callback(PrinterCallback)
+    result = trainer.train()
+    if trainer.is_world_process_zero():
+        if options.mode == LORA:
+            trained.save_pretrained(output / "adapter")
+            model = trained.merge_and_unload()
+        _write_run(
+            loaded,
+            model,
+            output,
+            {
+                **resolved,
+                **asdict(options),
+                **{name: getattr(text, name) for name in _FIELDS if hasattr(text, name)},
+                "accumulation": arguments.gradient_accumulation_steps,
+                "processes": arguments.world_size,
+                "samples": len(samples.samples),
+                "targets": samples.targets,
+                "left_out": samples.left_out,
+            },
+        )
+    return result.metrics
+
+
+def _arguments(options: TrainOptions, output: Path) -> TrainingArguments:
+    found = TrainingArguments(
+        output_dir=str(output),
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps,
+        per_device_train_batch_size=options.device_batch,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type="linear",
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        logging_steps=options.logging_steps,
+        logging_first_step=True,
+        save_strategy="no",
+        report_to="none",
+        seed=options.seed,
+        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,  # the collator knows what forward takes
+        label_names=["labels"],
+        disable_tqdm=True,
+    )
+    found.gradient_accumulation_steps = accumulation(options.total_batch, options.device_batch, found.world_size)
+    return found
+
+
+def _with_lora(model: PreTrainedModel, options: TrainOptions) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    target = [name for name, _ in model.named_modules() if name.endswith(f".{MEANT.attribute}.gate")]
+    config = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=0.0,
+        target_modules=target,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _write_run(loaded: Loaded, model: PreTrainedModel, output: Path, resolved: dict[str, Any]) -> None:
+    """The configuration comes last: what has it is a run."""
+    model.save_quality_gates(output)
+    write_original_gates(model, output / ORIGINAL_GATES)
+    loaded.tokenizer.save_pretrained(output)
+    text = yaml.safe_dump(resolved, sort_keys=True, allow_unicode=True)
+    write_file(output / CONFIG, [text.encode()])
+
+
+class _Collator:
+    """Samples of different length as a batch: padding is masked, and its labels ignored."""
+
+    def __init__(self, padding: int, target: str) -> None:
+        self._padding, self._target = padding, target
+
+    def __call__(self, samples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        width = max(len(sample["input_ids"]) for sample in samples)
+        rows = [(sample["input_ids"], sample["labels"], width - len(sample["input_ids"])) for sample in samples]
+        batch = {
+            "input_ids": torch.tensor([tokens + [self._padding] * short for tokens, _, short in rows]),
+            "labels": torch.tensor([labels + [IGNORED] * short for _, labels, short in rows]),
+            "attention_mask": torch.tensor([[1] * len(tokens) + [0] * short for tokens, _, short in rows]),
+        }
+        targets = [float(sample["target"]) for sample in samples]
+        if any(target != UNKNOWN for target in targets):
+            batch[self._target] = torch.tensor(targets)
+        return batch
+
+
+class _Metrics(TrainerCallback):
+    """What Trainer logs, a line of JSON each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self._path.write_text("", encoding="utf-8")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")

@@ -1,0 +1,63 @@
+"""The frozen nouns: a record as it was read, a document, what is wrong with a record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+# Why a record is not scored
+NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER = "non-utf-8", "no-json", "wrong-type", "nan"
+EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE = "empty", "duplicate-id", "over-long", "too-large", "not-finite"
+REASONS = (NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER, EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A record of a file, or the reason why there is none at its place."""
+
+    source: str  # the name of the file without its endings, or of the data set
+    place: str  # "part/a.jsonl:12"
+    number: int  # of the record in its file, from 0
+    record: Any = None
+    reason: str = ""  # one of REASONS
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is trained on or scored: a text, or the messages of a conversation."""
+
+    id: str
+    source: str
+    text: str = ""
+    messages: tuple[Message, ...] = ()
+    target: float | None = None  # 1 for a document of the quality to train for, 0 for another, None for unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that is not scored, and why."""
+
+    id: str
+    source: str
+    place: str
+    reason: str  # one of REASONS
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record by its place in the whole corpus: a document, or what is wrong with it."""
+
+    position: int
+    place: str
+    found: Document | Reject
