@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -72,6 +72,9 @@ demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, s
 
 warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text from corrupted: AUC of every layer, and a plot
 	$(PY) examples/warmup.py
+
+selection-demo: $(VENV)/.test ## from scores to data on real text: gates trained, 5,000 paragraphs scored, the best kept, against truth
+	$(PY) examples/selection_demo.py
 
 test-matrix: $(VENV)/.test ## MODEL=llama: run rendered suites whole, and write docs/test_matrix.md; four families without
 	$(PY) utils/test_generator.py $(foreach model,$(or $(MODEL),$(FAMILIES)),--model $(model)) --matrix
