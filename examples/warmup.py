@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import json
 import random
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,15 @@ import matplotlib
 import torch
 from rich.console import Console
 
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "utils"))
+
+from selection.models import loaded_from
+from selection.samples import SampleOptions, gather
+from selection.training import TrainOptions, train
+
 from generated.quality_gate_llama import QualityGateLlamaConfig, QualityGateLlamaForCausalLM
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    DataCollatorForLanguageModeling,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Trainer,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 
 # Their documentation strings are the good text
@@ -43,14 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     set_seed(args.seed)
     tokenizer, model = load(folder)
-    train, held_out = split(good_texts(), args.texts, args.held_out, args.seed)
-    console.print(f"{len(train)} paragraphs of {', '.join(PACKAGES)} to train on, {len(held_out)} held out")
+    chosen, held_out = split(good_texts(), args.texts, args.held_out, args.seed)
+    console.print(f"{len(chosen)} paragraphs of {', '.join(PACKAGES)} to train on, {len(held_out)} held out")
     before = auc_per_layer(model, tokenizer, held_out, args)
-    warm_up(model, tokenizer, train, args)
+    warm_up(model, tokenizer, chosen, args)
     after = auc_per_layer(model, tokenizer, held_out, args)
     args.output.mkdir(parents=True, exist_ok=True)
     report(before, after, args, console)
-    model.save_quality_gates(args.output)
     console.print(f"gates and plot are in {args.output}")
     return 0
 
@@ -75,15 +74,13 @@ def folder_of(package: str) -> Path | None:
 
 
 def load(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Tokenizer, and the checkpoint with a new gate in every layer; only the gates can learn."""
+    """Tokenizer, and the checkpoint with a new gate in every layer."""
     file = sorted(folder.glob("*.gguf"))[0].name
     base = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32, trust_remote_code=False)
     fields = base.config.to_dict()
     fields.pop("quantization_config", None)
     model = QualityGateLlamaForCausalLM(QualityGateLlamaConfig(**fields, quality_loss_weight=1))
     model.load_state_dict(base.state_dict(), strict=False)
-    for name, weight in model.named_parameters():
-        weight.requires_grad = ".quality_gate." in name
     return AutoTokenizer.from_pretrained(folder, gguf_file=file, trust_remote_code=False), model
 
 
@@ -124,31 +121,29 @@ def split(texts: list[str], train: int, held_out: int, seed: int) -> tuple[list[
     return texts[held_out:], texts[:held_out]
 
 
-def samples(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, args: argparse.Namespace
-) -> list[dict[str, Any]]:
-    """Every text twice: as it is with the label 1, and corrupted with the label 0."""
-    generator = random.Random(args.seed)
-    labeled = [(text, 1.0) for text in texts] + [(corrupted(text, generator), 0.0) for text in texts]
-    tokens = tokenizer([text for text, _ in labeled], truncation=True, max_length=args.length).input_ids
-    return [{"input_ids": ids, "quality_labels": label} for ids, (_, label) in zip(tokens, labeled, strict=True)]
+def labeled(texts: Sequence[str], seed: int) -> list[tuple[str, float]]:
+    """Every text twice: as it is with the target 1, and, behind them all, corrupted with the target 0."""
+    generator = random.Random(seed)
+    return [(text, 1.0) for text in texts] + [(corrupted(text, generator), 0.0) for text in texts]
 
 
 def warm_up(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], args: Any) -> None:
-    """Train the gates: labels pull them open for good text and closed for corrupted text."""
-    arguments = TrainingArguments(
-        output_dir=str(args.output),
+    """Train the gates, as utils/train_gates.py does: targets pull them open for good text and closed for corrupted."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    corpus = args.output / "corpus.jsonl"
+    lines = (json.dumps({"text": text, "quality_targets": target}) for text, target in labeled(texts, args.seed))
+    corpus.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    loaded = loaded_from(model, tokenizer, "SmolLM2-135M")
+    options = SampleOptions(args.length, seed=args.seed)
+    samples = gather([str(corpus)], [], loaded.tokenize, loaded.end, options)
+    how = TrainOptions(
         max_steps=args.steps,
-        per_device_train_batch_size=args.batch,
+        total_batch=args.batch,
+        device_batch=args.batch,
         learning_rate=args.rate,
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
         seed=args.seed,
-        dataloader_pin_memory=torch.cuda.is_available(),
     )
-    collator = DataCollatorForLanguageModeling(tokenizer, mlm=False)
-    Trainer(model, arguments, collator, samples(texts, tokenizer, args)).train()
+    train(loaded, samples, how, args.output, {"data": ["corpus.jsonl"]})
 
 
 @torch.no_grad()
@@ -158,8 +153,9 @@ def auc_per_layer(
     """How often a good text's mean ratio exceeds a corrupted one's, for each layer: 0.5 is chance, 1 is always."""
     model.eval()
     scores = []
-    for sample in samples(texts, tokenizer, args):
-        outputs = model.model(torch.tensor([sample["input_ids"]], device=model.device), output_router_logits=True)
+    for text, _ in labeled(texts, args.seed):
+        tokens = tokenizer(text, truncation=True, max_length=args.length).input_ids
+        outputs = model.model(torch.tensor([tokens], device=model.device), output_router_logits=True)
         scores.append(torch.stack(outputs.quality_logits).sigmoid().mean((1, 2, 3)))
     good, bad = torch.stack(scores).T.chunk(2, dim=1)  # [layers, texts] each
     wins = good[:, :, None] - bad[:, None, :]

@@ -168,6 +168,11 @@ def _loaded(model: PreTrainedModel, folder: Path, name: str) -> Loaded:
         raise SelectionError(
             folder, f"has no tokenizer: {text}", "save the model's tokenizer in that folder"
         ) from error
+    return loaded_from(model, tokenizer, name)
+
+
+def loaded_from(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> Loaded:
+    """A gated model that is in memory already, with its tokenizer."""
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     digest = sha256()
