@@ -1,11 +1,11 @@
 # Generated from templates/generated_init.py word for word.
 # Do not edit generated/__init__.py: change the template and run `python utils/modular_converter.py --all`.
-# Seal: sha256 8d0d3b20f7c806aef4b792c3a0fc9feee31a0b898bd78efce6317b73393716d5
+# Seal: sha256 5a7d9cb62209112b604003596b1710489e81cbce1ea1f8b7aeb53b6653b8aedf
 """Gated models, one package for each base architecture, and their registration with transformers.
 
-    from generated import register_quality_gate
+    from generated import register_gates
 
-    register_quality_gate()
+    register_gates()
     model = AutoModelForCausalLM.from_pretrained("path/to/a/gated/checkpoint")
 
 Importing this package imports neither transformers nor torch.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 
-__all__ = ["register_quality_gate"]
+__all__ = ["register_gates", "register_quality_gate"]
 
 # How a class name ends -> the Auto classes that serve it, as transformers does for its own models.
 _AUTO_CLASSES = {
@@ -34,8 +34,8 @@ _CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"([^\"]
 _EXPORTED = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 
 
-def register_quality_gate() -> tuple[str, ...]:
-    """Let transformers' Auto classes find every gated architecture of this package.
+def register_gates() -> tuple[str, ...]:
+    """Let transformers' Auto classes find every gated architecture of this package, of every kind of gate.
 
     Call it once before loading a gated checkpoint; calling it again changes nothing. An architecture is imported when an
     Auto class is first asked for it.
@@ -61,6 +61,9 @@ def register_quality_gate() -> tuple[str, ...]:
     for table in tables[1:]:
         table._extra_content.packages |= dict.fromkeys(packages)
     return tuple(sorted(found))
+
+
+register_quality_gate = register_gates  # its name while there was one kind of gate
 
 
 class _Waiting(dict):

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, ClassVar
 
 import tokenizers
 import torch
@@ -44,6 +44,8 @@ class Family:
     config_name: str = ""
     model_name: str = ""
     has_experts: bool = False
+    kind: ClassVar[str] = "quality"  # of the gate
+    kind_prefix: ClassVar[str] = "QualityGate"
 
     def __str__(self) -> str:
         return self.name
@@ -51,12 +53,13 @@ class Family:
     @property
     def modeling(self) -> Any:
         """The generated modeling module."""
-        return importlib.import_module(f"generated.quality_gate_{self.name}.modeling_quality_gate_{self.name}")
+        package = f"{self.kind}_gate_{self.name}"
+        return importlib.import_module(f"generated.{package}.modeling_{package}")
 
     def gated_class(self, name: str) -> type:
         """`ForCausalLM`, `Config`, `Gate`, ... -> the generated class."""
-        name = f"QualityGate{self._full(name)}"
-        package = importlib.import_module(f"generated.quality_gate_{self.name}")
+        name = f"{self.kind_prefix}{self._full(name)}"
+        package = importlib.import_module(f"generated.{self.kind}_gate_{self.name}")
         return getattr(package, name) if name in dir(package) else getattr(self.modeling, name)
 
     def base_class(self, name: str) -> type:

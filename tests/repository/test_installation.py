@@ -24,7 +24,7 @@ def test_generated_models_import_from_any_folder(tmp_path: Path) -> None:
         for path in sorted((ROOT / "modular").glob("modular_*.py"))
     ]
     texts = [(folder / f"configuration_{folder.name}.py").read_text() for folder in written]
-    named = [re.findall(r'^    model_type = "(quality_gate_[^"]+)"', text, re.MULTILINE) for text in texts]
+    named = [re.findall(r'^    model_type = "(\w+_gate_[^"]+)"', text, re.MULTILINE) for text in texts]
     registered = set(run.stdout.split())
     assert named and all(registered & set(names) for names in named)
     assert registered <= {name for names in named for name in names}  # parts of models are registered by these alone

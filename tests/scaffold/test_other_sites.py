@@ -207,14 +207,37 @@ def test_attention_feeds_its_projection() -> None:
     found = attention("return self.o_proj(x)")
     assert {name: said(each) for name, each in found.declared.items()} == {"ToyAttention": "feeds=self.o_proj"}
     assert found.lines == (5,)
+    assert attention("return self.o_proj(x.view(1))").lines == (5,)
+    assert attention(
+        "if x is None:\n            return self.o_proj(y)\n        else:\n            return self.o_proj(x)"
+    ).lines == (6,)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("self.num_heads = config.num_attention_heads", ""),
+        ("self.num_heads = num_heads", ", heads=self.num_heads"),
+        ("self.n_head = config.heads_of(0)", ", heads=self.n_head"),
+        ("self.q_proj = nn.Linear(config.hidden_size, 1)", ""),
+        ("self.q_proj = nn.Linear(embed_dim, 1)", ""),
+        ("self.query_key_value = nn.Linear(2 * config.wide, 1)", ", width=2 * config.wide"),
+        ("self.q_proj = nn.Linear(width, 1)", ""),  # a name of the constructor, which is gone where the gate is made
+    ],
+)
+def test_heads_and_width_are_told_where_they_are_not_the_usual_ones(made: str, words: str) -> None:
+    text = ATTENTION.replace("self.o_proj = nn.Linear(1, 1)", f"self.o_proj = nn.Linear(1, 1)\n        {made}")
+    module = read_module(Source("toy.py", "toy", text.format(body="return self.o_proj(x)")))
+    found = ATTENTION_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
+    assert said(found.declared["ToyAttention"]) == f"feeds=self.o_proj{words}"
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ("return x", "has no output projection of its own"),
-        ("return self.o_proj(self.o_proj(x))", "calls `self.o_proj` 2 times"),
-        ("return self.o_proj(x.view(1))", "gives `self.o_proj` something without a name"),
+        ("x = self.o_proj(x)\n        return self.o_proj(x)", "calls `self.o_proj` 2 times"),
+        ("return self.o_proj()", "gives `self.o_proj` nothing"),
     ],
 )
 def test_attention_without_one_projection_is_refused(body: str, message: str) -> None:

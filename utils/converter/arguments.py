@@ -7,12 +7,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from naming.kinds import MEANT
+
 from converter.library import is_release
 
 
 _EXAMPLES = """\
 examples:
   %(prog)s --model llama                     modular/ -> generated/quality_gate_llama/
+  %(prog)s --gate attention --model llama    modular/ -> generated/attention_gate_llama/
   %(prog)s --all --check                     is generated/ what modular/ says?
   %(prog)s x/modular_mine.py --output out    any modular file, against the installed transformers
   %(prog)s --tree src/transformers --check   every modular file of a transformers tree
@@ -42,6 +45,8 @@ def _contradiction(args: argparse.Namespace) -> str | None:
         ),
         (args.paths and (args.model or args.all or args.tree), "give files or --model/--all/--tree, not both"),
         (args.model and args.all, "--all converts every model already: leave out --model"),
+        (args.gate and not (args.model or args.all or args.drift), "--gate says what --model means: add --model"),
+        (args.gate and args.tree, "--gate is of this project's models: leave out --tree"),
         (args.output and not args.paths, "--output goes with files: give the path of a modular file"),
         (
             args.paths and not (args.output or args.stdout or args.expand),
@@ -88,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--output", type=Path, metavar="DIR", help="where the files go; several FILEs get a folder each")
     what.add_argument(
         "--model", action="append", default=[], metavar="NAME", help="a model of modular/, or of the tree"
+    )
+    what.add_argument(
+        "--gate",
+        metavar="KIND",
+        help=f"the kind of gate that --model and --all mean (--model: {MEANT.kind} without one)",
     )
     what.add_argument("--all", action="store_true", help="every modular file of modular/, or of the tree")
     what.add_argument(

@@ -15,11 +15,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from naming.kinds import GateNames
+
 from converter.arguments import parse
 from converter.batch import Setting, convert_family
 from converter.cache import Cache, default_folder
 from converter.casing import read_casing
-from converter.diagnostics import ConversionError, Diagnostic
+from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.entrance import entrance
 from converter.jobs import Convert, Job, Outcome, internal_error
 from converter.library import Library, decode, installed, is_release, read_bytes, shown
@@ -31,6 +33,7 @@ from converter.report import Mode, Progress, Report, count_identical, table, tex
 from converter.stage import Stage
 from converter.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
 from converter.workspace import (
+    GATE,
     PROJECT,
     find_transformers,
     find_tree,
@@ -80,6 +83,7 @@ def main(
     _speak_utf8()
     try:
         with _terminable():
+            _check_gate(args.gate, stage)
             _write_missing(args, report, project, stage)
             return _run(args, report, replace(stage, convert=convert or stage.convert), project, prove)
     except ConversionError as error:
@@ -95,12 +99,21 @@ def main(
         return report.refuse([internal_error("modular_converter.py", error)])
 
 
+def _check_gate(gate: str | None, stage: Stage) -> None:
+    """Raises ConversionError (`unknown-gate`) for a kind of gate that is not there, with the nearest."""
+    if gate is None or gate in stage.kinds:
+        return
+    close = nearest(gate, stage.kinds)
+    fix = f"did you mean `{close}`?" if close else f"the kinds are {', '.join(stage.kinds) or 'none'}"
+    raise ConversionError(Diagnostic("unknown-gate", "--gate", 1, 1, f"there is no kind of gate called {gate!r}", fix))
+
+
 def _write_missing(args: Namespace, report: Report, project: Path, stage: Stage) -> None:
     """Let another tool write the modular files that are asked for and not there: only where a run writes at all."""
     write = stage.write_missing
     if write is None or args.tree or args.drift or report.mode is not Mode.WRITE:
         return
-    for told in filter(None, (write(model, project) for model in args.model)):
+    for told in filter(None, (write(model, project, args.gate or GATE) for model in args.model)):
         if not args.quiet:
             report.result(told)
 
@@ -178,7 +191,11 @@ def _package(args: Namespace, project: Path) -> Place:
         known = path_jobs(args.paths, args.output or Path(), release, args.strict)
         return Place(package, known, known, config)
     known = project_jobs(release, args.strict, project)
-    return Place(package, select(known, args.model, project / "modular"), known, config, entrance(project))
+    family = GateNames(args.gate or GATE).family
+    wanted = select(known, args.model, project / "modular", family)
+    if args.gate:
+        wanted = [job for job in wanted if job.name.startswith(family)]
+    return Place(package, wanted, known, config, entrance(project))
 
 
 def _release(wanted: str) -> Path:

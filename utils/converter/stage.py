@@ -22,4 +22,6 @@ class Stage:
     roots: Mapping[str, Path] = field(default_factory=dict)  # more top-level packages that are read as text
     code: tuple[Path, ...] = ()  # files and folders that decide the outputs
     expanded: Callable[[Job, bytes, Mapping[str, Path], Mapping[str, str]], str] | None = None  # for `--expand`
-    write_missing: Callable[[str, Path], str | None] | None = None  # writes the modular file of a model that has none
+    kinds: tuple[str, ...] = ()  # what `--gate` may name
+    # Writes the modular file of a model that has none: the model, the project, the kind of gate
+    write_missing: Callable[[str, Path, str], str | None] | None = None

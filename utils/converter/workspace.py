@@ -104,8 +104,8 @@ def _tree_job(delta: Path, release: str, strict: bool) -> Job:
     return Job(name, delta, f"{package}.{delta.stem}", package, folder, target)
 
 
-def select(jobs: Sequence[Job], models: Iterable[str], where: Path) -> list[Job]:
-    """The jobs that `--model` names: by model, without the project's prefix, or by folder; all where it names none.
+def select(jobs: Sequence[Job], models: Iterable[str], where: Path, family: str = FAMILY) -> list[Job]:
+    """The jobs that `--model` names: by model, without the prefix `family`, or by folder; all where it names none.
 
     Raises ConversionError: `bad-model` or `unknown-model` for the first name that means nothing, `nothing-to-convert`
     where there are no jobs.
@@ -113,16 +113,16 @@ def select(jobs: Sequence[Job], models: Iterable[str], where: Path) -> list[Job]
     if not jobs:
         fix = "write a modular_<model>.py there, or name another folder"
         raise _refuse("nothing-to-convert", shown(where), "there is no modular file in this folder", fix)
-    wanted = {job.name for model in models for job in _named(jobs, model, where)}
+    wanted = {job.name for model in models for job in _named(jobs, model, where, family)}
     return [job for job in jobs if job.name in wanted or not wanted]
 
 
-def _named(jobs: Sequence[Job], model: str, where: Path) -> list[Job]:
+def _named(jobs: Sequence[Job], model: str, where: Path, family: str) -> list[Job]:
     if not _NAME.fullmatch(model):
         bare = _CLUTTER.sub("", model).lower()
-        fix = f"write the name alone, in lower case{_suggest(jobs, bare)}"
+        fix = f"write the name alone, in lower case{_suggest(jobs, bare, family)}"
         raise _refuse("bad-model", shown(where), f"{model!r} is not a model name", fix)
-    for name in (model, f"{FAMILY}{model}"):
+    for name in (model, f"{family}{model}"):
         found = [job for job in jobs if name in (job.target.model, job.folder.name)]
         if found:
             return found
@@ -130,12 +130,12 @@ def _named(jobs: Sequence[Job], model: str, where: Path) -> list[Job]:
         fix = "name a model that has a modular file, or write one"
         raise _refuse("unknown-model", shown(where / model), "this model has no modular_*.py", fix)
     message = f"there is no modular file for {model!r} among {len(jobs)}"
-    raise _refuse("unknown-model", shown(where), message, f"check the name{_suggest(jobs, model)}")
+    raise _refuse("unknown-model", shown(where), message, f"check the name{_suggest(jobs, model, family)}")
 
 
-def _suggest(jobs: Sequence[Job], model: str) -> str:
+def _suggest(jobs: Sequence[Job], model: str, family: str) -> str:
     models = {job.target.model for job in jobs}
-    close = nearest(model, models | {name.removeprefix(FAMILY) for name in models})
+    close = nearest(model, models | {name.removeprefix(family) for name in models})
     return f"; did you mean `{close}`?" if close else ""
 
 

@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import ast
-
-from naming.kinds import MEANT
+import re
 
 from facts.text import Module, assigned, base_name, method
 from facts.values import LayerFacts
 
 
-GATE = MEANT.attribute
+_LAYER = re.compile(r"(?:Layer|Block)$")
 
 
-def layer_classes(modeling: Module) -> tuple[LayerFacts, ...]:
-    """The classes of decoder layers: those with a gate, and those beside them in the same list of layers."""
-    gated = [name for name, node in modeling.classes.items() if GATE in _attributes(node)]
-    if not gated:
-        raise LookupError(f"no class of the modeling file has a `{GATE}`")
+def layer_classes(modeling: Module, gate: str) -> tuple[LayerFacts, ...]:
+    """The classes of decoder layers: those with a gate, and those beside them in the same list of layers.
+
+    `gate` is the attribute that holds it, in a layer itself or in the attention inside.
+    """
+    owners = [name for name, node in modeling.classes.items() if gate in _attributes(node)]
+    if not owners:
+        raise LookupError(f"no class of the modeling file has a `{gate}`")
+    inner = {name for name in owners if not _LAYER.search(name)}
+    gated = [name for name in owners if name not in inner] + _holders(modeling, inner)
     beside = [
         name
         for name, node in modeling.classes.items()
         if name not in gated and name.endswith("DecoderLayer") and method(node, "forward")
     ]
-    return tuple(_layer(modeling.classes[name]) for name in modeling.classes if name in gated or name in beside)
+    return tuple(
+        _layer(modeling.classes[name], gate, name in gated)
+        for name in modeling.classes
+        if name in gated or name in beside
+    )
 
 
-def gate_class(modeling: Module) -> str:
+def _holders(modeling: Module, inner: set[str]) -> list[str]:
+    """The classes of layers that are made of one of some classes, or of what is, themselves or through tables."""
+    holding = set(inner)
+    while True:
+        found = {name for name, node in modeling.definitions.items() if _named(node) & holding} - holding
+        found = {name for name in found if not name.endswith(("Model", "Encoder", "Decoder"))}
+        if not found:
+            return [name for name in modeling.classes if name in holding and name not in inner and _LAYER.search(name)]
+        holding |= found
+
+
+def _named(node: ast.AST) -> set[str]:
+    """What a definition names: of a class, what its constructor does."""
+    inside = method(node, "__init__") if isinstance(node, ast.ClassDef) else node
+    return {each.id for each in ast.walk(inside) if isinstance(each, ast.Name)} if inside else set()
+
+
+def gate_class(modeling: Module, gate: str) -> str:
     """The class of the gates, as the layers construct it."""
     for node in modeling.classes.values():
-        value, _ = _attributes(node).get(GATE, (None, False))
+        value, _ = _attributes(node).get(gate, (None, False))
         for call in ast.walk(value) if value else ():
             if isinstance(call, ast.Call) and base_name(call.func) in modeling.classes:
                 return base_name(call.func)
-    raise LookupError(f"no layer constructs its `{GATE}` from a class of the modeling file")
+    raise LookupError(f"no layer constructs its `{gate}` from a class of the modeling file")
 
 
 def _attributes(node: ast.ClassDef) -> dict[str, tuple[ast.expr, bool]]:
@@ -41,16 +66,17 @@ def _attributes(node: ast.ClassDef) -> dict[str, tuple[ast.expr, bool]]:
     return assigned(init) if init else {}
 
 
-def _layer(node: ast.ClassDef) -> LayerFacts:
+def _layer(node: ast.ClassDef, gate: str, has_gate: bool) -> LayerFacts:
     attributes = _attributes(node)
-    _, conditional = attributes.get(GATE, (None, False))
+    _, conditional = attributes.get(gate, (None, False))
     norm, feed_forward = (
-        each if not attributes.get(each.partition(".")[0], (None, True))[1] else "" for each in _around_the_gate(node)
+        each if not attributes.get(each.partition(".")[0], (None, True))[1] else ""
+        for each in _around_the_gate(node, gate)
     )
-    return LayerFacts(node.name, GATE in attributes, conditional, norm, feed_forward, tuple(attributes))
+    return LayerFacts(node.name, has_gate, conditional, norm, feed_forward, tuple(attributes))
 
 
-def _around_the_gate(node: ast.ClassDef) -> tuple[str, str]:
+def _around_the_gate(node: ast.ClassDef, gate: str) -> tuple[str, str]:
     """What gave the gate's input, and the one thing that takes it afterwards:
 
     x = self.some_norm(h)
@@ -59,17 +85,17 @@ def _around_the_gate(node: ast.ClassDef) -> tuple[str, str]:
     """
     forward = method(node, "forward")
     body = forward.body if forward else []
-    readers = set(_readers(body, "")[0])
-    return _giver(body), readers.pop() if len(readers) == 1 else ""
+    readers = set(_readers(body, "", gate)[0])
+    return _giver(body, gate), readers.pop() if len(readers) == 1 else ""
 
 
-def _giver(body: list[ast.stmt]) -> str:
+def _giver(body: list[ast.stmt], gate: str) -> str:
     """The module whose output the gate takes; "" where that depends on the way taken."""
     given_by: dict[str, str] = {}
     givers: set[str] = set()
     for statement in _in_order(body):
         calls = _calls(statement)
-        givers |= {given_by.get(argument, "") for called, argument in calls if called == GATE}
+        givers |= {given_by.get(argument, "") for called, argument in calls if called == gate}
         if isinstance(statement, ast.Assign | ast.Delete):
             for target in statement.targets:
                 given_by.pop(ast.unparse(target), None)
@@ -78,17 +104,17 @@ def _giver(body: list[ast.stmt]) -> str:
     return givers.pop() if len(givers) == 1 else ""
 
 
-def _readers(body: list[ast.stmt], name: str) -> tuple[list[str], str]:
+def _readers(body: list[ast.stmt], name: str, gate: str) -> tuple[list[str], str]:
     """The modules that take what the gate took, and its name at the end of the body: "" before and after that time."""
     found: list[str] = []
     for statement in body:
         for called, argument in _calls(statement):
-            if called == GATE:
+            if called == gate:
                 name = argument
             elif name and argument == name:
                 found.append(called)
         if isinstance(statement, ast.If):
-            ways = [_readers(branch, name) for branch in (statement.body, statement.orelse)]
+            ways = [_readers(branch, name, gate) for branch in (statement.body, statement.orelse)]
             found += [called for calls, _ in ways for called in calls]
             name = next((after for _, after in ways if after), "")
         elif _gives(statement, name):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from naming.kinds import MEANT
+from naming.kinds import MEANT, kind_of
 
 from facts.abilities import abilities, cache_name
 from facts.layers import gate_class, layer_classes
@@ -16,7 +16,6 @@ from facts.values import ConfigFacts, FieldFacts, ModelClass, ModelFacts
 
 
 PREFIX = MEANT.family
-GATED = MEANT.prefix
 
 
 def package_files(folder: Path) -> dict[str, str]:
@@ -28,36 +27,38 @@ def read_facts(name: str, files: Mapping[str, str]) -> ModelFacts:
     """Facts of one generated package.
 
     Args:
-        name: the base's folder in transformers, "llama"; the package's name, "quality_gate_llama", means the same.
+        name: the package's name, "quality_gate_llama"; the base's folder in transformers, "llama", means the same.
         files: the texts of its configuration and modeling file by name; others are ignored.
 
     Raises:
         LookupError: a file, its models or its layers are missing: it names what.
         SyntaxError: a file is no Python.
     """
-    name = name.removeprefix(PREFIX)
-    package = PREFIX + name
+    names = kind_of(name)
+    name = name.removeprefix(names.family)
+    package = names.family + name
     configuration = read_module(_file(files, f"configuration_{package}.py"))
     modeling = read_module(_file(files, f"modeling_{package}.py"))
     configs = _configs(configuration)
     models = _models(modeling, package)
-    layers = layer_classes(modeling)
+    layers = layer_classes(modeling, names.attribute)
     text_model = _text_model(models, modeling, configs, package)
     text_config = configs[text_model.config]
     return ModelFacts(
         name=name,
         package=package,
         prefix=_prefix(modeling),
-        base_prefix=_prefix(modeling).removeprefix(GATED),
+        base_prefix=_prefix(modeling).removeprefix(names.prefix),
         configs=configs,
         text_config=text_config,
         models=models,
         text_model=text_model,
         causal_lm=next((each for each in models if each.role == "ForCausalLM"), None),
         layers=layers,
-        gate=gate_class(modeling),
+        gate=gate_class(modeling, names.attribute),
         cache=cache_name(modeling, models, text_model),
         abilities=abilities(modeling, configs, text_config, models, text_model),
+        names=names,
     )
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from naming.kinds import MEANT
+from naming.kinds import MEANT, GateNames, ungated
 
 from facts.peculiar import spellings
 
 
-# A class is called as its base with this in front, but for names that `modular/peculiar/` has.
-GATED = MEANT.prefix
-
-
 def base_name(name: str) -> str:
     """The class of transformers that a gated one is made from: "QualityGateLlamaModel" -> "LlamaModel"."""
-    name = name.removeprefix(GATED)
+    name = ungated(name)  # names are those of the base otherwise, but for what `modular/peculiar/` has
     return next((base + name[len(ours) :] for ours, base in spellings().items() if name.startswith(ours)), name)
 
 
@@ -121,6 +117,7 @@ class ModelFacts:
     gate: str  # "QualityGateLlamaGate"
     cache: str  # what its language model takes a cache as, and gives it back as: "cache"; "" where it gives none
     abilities: Abilities
+    names: GateNames = MEANT  # the kind of its gates
 
     @property
     def image_config(self) -> ConfigFacts | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+
+_OF_PACKAGE = re.compile(r"([a-z]+)_gate_(?=\w)")
+_OF_CLASS = re.compile(r"[A-Z][a-z]+Gate(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +47,14 @@ class GateNames:
 
 
 MEANT = GateNames("quality")  # where no kind is named
+
+
+def kind_of(package: str) -> GateNames:
+    """The kind of gate of a gated model, "attention_gate_llama"; of any other name, the kind that is meant."""
+    found = _OF_PACKAGE.match(package)
+    return GateNames(found[1]) if found else MEANT
+
+
+def ungated(name: str) -> str:
+    """The name of a class without what those of its kind of gate begin with: "AttentionGateLlamaModel" -> "LlamaModel"."""
+    return _OF_CLASS.sub("", name, count=1) if _OF_CLASS.match(name) else name

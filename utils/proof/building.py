@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
@@ -50,13 +50,19 @@ def build_base(facts: ModelFacts, modules: Modules, model: ModelClass) -> Any:
     return _seeded(getattr(modules.base_modeling, model.base_name), config)
 
 
-def build_converted(facts: ModelFacts, modules: Modules, model: ModelClass, base: Any) -> Pair:
-    """The model with the weights of its base.
+def build_converted(
+    facts: ModelFacts,
+    modules: Modules,
+    model: ModelClass,
+    base: Any,
+    fields: Mapping[str, str] = MappingProxyType({}),
+) -> Pair:
+    """The model with the weights of its base, and `fields` in its configuration.
 
     Raises:
         OtherWeights: it has no gates, or other weights than its base besides those of gates.
     """
-    converted = _seeded(getattr(modules.modeling, model.name), _config(facts, modules.config, model))
+    converted = _seeded(getattr(modules.modeling, model.name), _config(facts, modules.config, model, fields=fields))
     pair = Pair(base, converted)
     own = {pair.base_name(name): name for name in converted.state_dict()}
     weights = {own.get(name, name): weight for name, weight in base.state_dict().items()}
@@ -68,12 +74,19 @@ def build_converted(facts: ModelFacts, modules: Modules, model: ModelClass, base
     return pair
 
 
-def _config(facts: ModelFacts, configs: ModuleType, model: ModelClass, named: Callable[[str], str] = str) -> Any:
+def _config(
+    facts: ModelFacts,
+    configs: ModuleType,
+    model: ModelClass,
+    named: Callable[[str], str] = str,
+    fields: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """A tiny configuration of a model. `named` says what the module calls a configuration of the converted model."""
     own = facts.configs.get(model.config, facts.text_config)
     if own == facts.text_config or "vision_config" not in own.sub_configs:
-        return getattr(configs, named(own.name))(**tiny_fields(own.fields, facts.name))
-    text = getattr(configs, named(facts.text_config.name))(**tiny_fields(facts.text_config.fields, facts.name))
+        return getattr(configs, named(own.name))(**tiny_fields(own.fields, facts.name), **fields)
+    tiny = tiny_fields(facts.text_config.fields, facts.name)
+    text = getattr(configs, named(facts.text_config.name))(**tiny, **fields)
     config_class = getattr(configs, named(own.name))
     return config_class(**image_fields(own, config_class, text))
 

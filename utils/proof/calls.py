@@ -64,19 +64,31 @@ def scored(gate: str) -> Call:
     """The same with everything returned that a model can return. The gates, of the class `gate`, all give scores then."""
 
     def call(model: Any) -> Given:
-        silent = {name for name, each in model.named_modules() if type(each).__name__ == gate}
-        hooks = [
-            model.get_submodule(name).register_forward_hook(lambda *_, name=name: silent.discard(name))
-            for name in sorted(silent)
-        ]
+        gates = [name for name, each in model.named_modules() if type(each).__name__ == gate]
+        asked, said = (
+            set[str](),
+            set[str](),
+        )  # what is not run, attention to an encoder that is not there, need not say
+        hooks = []
+        for name in gates:
+            hooks.append(_owner(model, name).register_forward_pre_hook(lambda *_, name=name: asked.add(name)))
+            hooks.append(model.get_submodule(name).register_forward_hook(lambda *_, name=name: said.add(name)))
         outputs = pass_over(model, {**padded(model), "output_router_logits": True})
         for hook in hooks:
             hook.remove()
-        if silent:
-            raise Lacking(f"{min(silent)} gives no scores")
+        if silent := sorted(asked - said) or (gates[:1] if not said else []):
+            raise Lacking(f"{silent[0]} gives no scores")
         return outputs
 
     return call
+
+
+def _owner(model: Any, name: str) -> Any:
+    """The module that runs another: lists of modules run nothing."""
+    path = name.split(".")[:-1]
+    found = [model.get_submodule(".".join(path[:deep])) for deep in range(len(path) + 1)]
+    lists = torch.nn.ModuleList | torch.nn.ModuleDict
+    return next(each for each in reversed(found) if not isinstance(each, lists))
 
 
 def generated(model: Any) -> Given:

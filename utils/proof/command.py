@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from naming.kinds import kind_of
+from weave.kinds import read_kind
 from weave.stage import weaving
 
 from converter.batch import Setting as Conversion
@@ -17,6 +19,7 @@ from converter.jobs import Outcome
 from converter.library import Library
 from converter.order import gather
 from converter.tools import SHIPPED_CONFIG, fingerprint
+from converter.values import Loader
 from converter.workspace import PROJECT, find_transformers, project_jobs, read_release, select
 from proof.judge import judge, judge_unconverted
 from proof.report import Proven
@@ -54,11 +57,21 @@ def prove(
             advance(one)
     texts = {name: one.texts for name, one in by_name.items() if not one.failed}
     above = next((text for one in ready for text in one.texts.values()), "")
-    trials = try_all(list(texts), texts, above, Release.at(package), Setting(setting.processes, setting.cache))
+    fields = {name: _equal(name, setting.library.load) for name in texts}
+    own = Setting(setting.processes, setting.cache, fields=fields)
+    trials = try_all(list(texts), texts, above, Release.at(package), own)
     for name, trial, kept in trials:
         proofs.append(judge(name, trial, kept))
         advance(replace(by_name[name], cached=kept))
     return Proven(sorted(proofs, key=lambda one: one.model), read_release(package))
+
+
+def _equal(package: str, load: Loader) -> dict[str, str]:
+    """The fields with which a gated model computes what its base does, by its kind of gate."""
+    try:
+        return dict(read_kind(kind_of(package).kind, load).gate.equals_base)
+    except LookupError:  # a model of a modular file that names no kind
+        return {}
 
 
 def prove_models(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from naming.kinds import MEANT
+from naming.kinds import GateNames, kind_of
 
 from converter.drift import aligned
 from converter.lock import listed
@@ -61,7 +61,7 @@ def _findings(proofs: Sequence[Proof]) -> str:
     checks: dict[str, dict[str, None]] = {}
     for one in proofs:
         for finding in one.findings:
-            gist = _gist(finding)
+            gist = _gist(finding, kind_of(one.model))
             models.setdefault(gist, {})[one.model] = None
             checks.setdefault(gist, {})[_of_all(finding.check)] = None
     rows = sorted((-len(names), gist, listed(checks[gist]), listed(names)) for gist, names in models.items())
@@ -70,11 +70,11 @@ def _findings(proofs: Sequence[Proof]) -> str:
     return aligned(("models", "finding", "checks", "which"), shown) + more if shown else ""
 
 
-def _gist(finding: Finding) -> str:
+def _gist(finding: Finding, names: GateNames) -> str:
     """A finding without what belongs to one model: names of its own, numbers."""
     if finding.kind is Kind.DIFFERS:
         return f"{finding.what.split()[0]} {Kind.DIFFERS.value}"
-    text = re.sub(rf"({MEANT.prefix}|{MEANT.family})\w+", "...", finding.what)
+    text = re.sub(rf"({names.prefix}|{names.family})\w+", "...", finding.what)
     text = re.sub(r"\b\d[\d.e-]*", "n", text)
     text = re.sub(r"=\w+\([^`]*", "=...", text)  # a value may be long, and is no news
     return f"{finding.kind.value} {text}"[:_GIST]

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,6 +52,7 @@ class Setting:
     processes: int
     cache: Cache | None = None  # for what was found; None: everything is tried, and nothing kept
     limit: float = LIMIT  # seconds for one model
+    fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of a package's configuration (proof.trial)
 
 
 def try_all(
@@ -69,7 +70,7 @@ def try_all(
         ConversionError: `cannot-fetch` where what the release needs is not to be had, `no-proof` where it cannot be imported.
     """
     shared = _shared(release, entrance)
-    keys = {name: _key(shared, name, texts) for name in names}
+    keys = {name: _key(f"{shared}{sorted(setting.fields.get(name, {}).items())}", name, texts) for name in names}
     kept = {name: _recall(setting.cache, key) for name, key in keys.items()}
     for name, trial in kept.items():
         if trial:
@@ -92,6 +93,7 @@ def _run(
         environment = quiet_environment([root / "path", *needs, UTILS]) | _bytecode(release)
         asked = {"names": list(names), "processes": setting.processes, "limit": setting.limit}
         asked |= {"generated": str(root / "generated"), "trials": str(root / "trials")}
+        asked["fields"] = {name: dict(setting.fields.get(name, {})) for name in names}
         try:
             for line in served("proof.worker", asked, root, environment, root / "said.txt"):
                 if line in names:  # what is imported may print as well

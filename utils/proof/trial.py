@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
-from facts.values import GATED, ModelClass, ModelFacts, base_name
+from facts.values import ModelClass, ModelFacts, base_name
 
 from proof.building import Modules, build_base, build_converted, import_base, import_converted
 from proof.calls import Call, Check, Given, Lacking, cache_name, checks_of, one_pass
@@ -34,6 +35,7 @@ class _Run:
 
     facts: ModelFacts
     converted: Path  # the folder of the converted files
+    fields: Mapping[str, str]  # of its configuration, with which it does what its base does
     checks: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _warned: set[str] = field(default_factory=set)
@@ -84,7 +86,7 @@ class _Run:
 
     def as_base(self, text: str) -> str:
         """A message with the names that the base has."""
-        text = re.sub(rf"\b{GATED}\w+", lambda found: base_name(found[0]), text)
+        text = re.sub(rf"\b{self.facts.names.prefix}\w+", lambda found: base_name(found[0]), text)
         text = text.replace(self.facts.package, self.facts.name)
         return re.sub(r"generated\.(?=\w+\.\w+_)", "transformers.models.", text)
 
@@ -92,10 +94,13 @@ class _Run:
         return self.watch(lambda: first_difference(pair, call)).given or type(pair.converted).__name__
 
 
-def try_model(facts: ModelFacts, converted: Path) -> Trial:
-    """Try everything of a model whose files lie in `converted`, as package `generated.<facts.package>` on the path."""
+def try_model(facts: ModelFacts, converted: Path, fields: Mapping[str, str] = MappingProxyType({})) -> Trial:
+    """Try everything of a model whose files lie in `converted`, as package `generated.<facts.package>` on the path.
+
+    `fields` are those of its configuration with which its kind of gate does what the base does.
+    """
     started = time.perf_counter()
-    run = _Run(facts, converted)
+    run = _Run(facts, converted, fields)
     modules = _imported(run)
     if modules:
         head = facts.causal_lm or facts.text_model
@@ -118,7 +123,7 @@ def _imported(run: _Run) -> Modules | None:
 
 def _built(run: _Run, check: str, modules: Modules, model: ModelClass) -> Pair | None:
     base = run.build(check, lambda: build_base(run.facts, modules, model), BASE)
-    pair = base and run.build(check, lambda: build_converted(run.facts, modules, model, base))
+    pair = base and run.build(check, lambda: build_converted(run.facts, modules, model, base, run.fields))
     if pair:
         run.checks[check] = RIGHT
     return pair

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from naming.kinds import GateNames
+from weave.stage import gates_of, kinds_in
+
 from converter.diagnostics import ConversionError
-from converter.workspace import FAMILY, PROJECT, find_transformers
+from converter.workspace import GATE, PROJECT, find_transformers
 from scaffold.find import base_names
 from scaffold.missing import delta_path
 from scaffold.short import short_delta
@@ -29,46 +32,47 @@ exit status: 0 done, 2 a base was refused
 def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     """Run one command line; the exit status."""
     try:
-        args = _parser().parse_args(argv)
+        args = _parser(kinds_in(gates_of(project))).parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE
     try:
         if args.list:
-            print("\n".join(_listed(project)))
+            print("\n".join(_listed(project, args.gate)))
             return DONE
         names = base_names(find_transformers()) if args.all else args.model
     except ConversionError as error:
         print(error, file=sys.stderr)
         return REFUSED
     one = _print if args.stdout else _write
-    return max((_attempt(one, name.removeprefix(FAMILY), project) for name in names), default=DONE)
+    family = GateNames(args.gate).family
+    return max((_attempt(one, name.removeprefix(family), project, args.gate) for name in names), default=DONE)
 
 
-def _attempt(one: Callable[[str, Path], None], name: str, project: Path) -> int:
+def _attempt(one: Callable[[str, Path, str], None], name: str, project: Path, gate: str) -> int:
     try:
-        one(name, project)
+        one(name, project, gate)
     except ConversionError as error:
         print(error, file=sys.stderr)
         return REFUSED
     return DONE
 
 
-def _write(name: str, project: Path) -> None:
-    found = write_delta(name, project)
-    print(told(found, project) if found else f"kept    {delta_path(name, project).relative_to(project)}")
+def _write(name: str, project: Path, gate: str) -> None:
+    found = write_delta(name, project, gate)
+    print(told(found, project) if found else f"kept    {delta_path(name, project, gate).relative_to(project)}")
 
 
-def _print(name: str, project: Path) -> None:
-    print(short_delta(name, project=project).text, end="")
+def _print(name: str, project: Path, gate: str) -> None:
+    print(short_delta(name, gate=gate, project=project).text, end="")
 
 
-def _listed(project: Path) -> list[str]:
+def _listed(project: Path, gate: str) -> list[str]:
     names = base_names(find_transformers())
     width = max(map(len, names), default=0)
-    return [f"{name:<{width}}  {'delta' if delta_path(name, project).exists() else '-'}" for name in names]
+    return [f"{name:<{width}}  {'delta' if delta_path(name, project, gate).exists() else '-'}" for name in names]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(kinds: tuple[str, ...]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scaffold_gate.py",
         description="Write the delta that gates a language model of transformers, from the base's text alone.",
@@ -79,5 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--model", action="append", default=[], metavar="NAME", help="a model folder of transformers")
     what.add_argument("--all", action="store_true", help="every base that has a causal language model and no delta")
     what.add_argument("--list", action="store_true", help="print the bases; write nothing")
+    parser.add_argument("--gate", default=GATE, choices=kinds, metavar="KIND", help=f"the kind of gate ({GATE})")
     parser.add_argument("--stdout", action="store_true", help="print the delta; write nothing")
     return parser

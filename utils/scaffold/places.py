@@ -5,15 +5,24 @@ from __future__ import annotations
 import ast
 
 from weave.base import Base
+from weave.gate import Site as Places
+from weave.kinds import Kind
 from weave.modules import Module
+from weave.place import Scaled
+from weave.placing import made_by_parent
 from weave.stack import Stack
 
 from scaffold.feedforward import feed_forward_names
-from scaffold.sites.table import FEED_FORWARD, Site
+from scaffold.sites.table import ATTENTION_OUTPUT, FEED_FORWARD, Site
 from scaffold.sites.values import Found, NoPlace
 
 
 BY_HAND = "write this delta by hand, and say in it where the gate goes"
+
+
+def site_of(kind: Kind) -> Site:
+    """Where the gates of a kind go, by its splices."""
+    return ATTENTION_OUTPUT if Places.ATTENTION_OUTPUT in kind.splices else FEED_FORWARD
 
 
 def find_places(base: Base, stack: Stack, site: Site = FEED_FORWARD) -> dict[str, Found]:
@@ -27,8 +36,11 @@ def find_places(base: Base, stack: Stack, site: Site = FEED_FORWARD) -> dict[str
         message = f"no layer of {stack.model.name} has {site.lacking}"
         where = stack.layers[0] if stack.layers else stack.model
         raise module.refuse(where, site.code, message, site.fix)
-    for name in found:
-        _check_class(base, stack, module.classes[name])
+    declared = {name: each for place in found.values() for name, each in place.declared.items()}
+    for name, each in declared.items():
+        node = module.classes[name]
+        if not isinstance(each, Scaled) and not made_by_parent(module, node, declared):
+            _check_class(base, stack, node)
     return found
 
 

@@ -23,7 +23,7 @@ from converter.style import style
 from converter.workspace import GATE, PROJECT, find_transformers
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import find_base
-from scaffold.places import find_places
+from scaffold.places import find_places, site_of
 from scaffold.sites.values import Declared, Found
 from scaffold.title import title
 
@@ -54,6 +54,7 @@ class ShortDelta:
     places: tuple[str, ...]  # "file:line" of the statements of the base that gates stand before
     layers: tuple[str, ...]  # the classes of layers with a gate
     ungated: tuple[str, ...]  # those without, and without a layer inside that has one
+    gate: str = GATE  # the kind
 
 
 def short_delta(name: str, package: Path | None = None, gate: str = GATE, project: Path = PROJECT) -> ShortDelta:
@@ -68,12 +69,12 @@ def short_delta(name: str, package: Path | None = None, gate: str = GATE, projec
     package = package or find_transformers()
     base = find_base(name, package, gate, project)
     stack = read_stack(base)
-    places = find_places(base, stack)
+    places = find_places(base, stack, site_of(base.kind))
     ungated = [each for each in stack.layers if each.name not in places and not names_in(each) & set(places)]
     lines = (f"{base.modeling.source.path}:{line}" for found in places.values() for line in found.lines)
     text = render_short(base, stack, places)
     _check(base, text, package, project)
-    return ShortDelta(name, text, tuple(lines), tuple(places), tuple(each.name for each in ungated))
+    return ShortDelta(name, text, tuple(lines), tuple(places), tuple(each.name for each in ungated), gate)
 
 
 def render_short(base: Base, stack: Stack, places: Mapping[str, Found]) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from converter.workspace import GATE
 from scaffold.missing import delta_path
 from scaffold.short import ShortDelta, short_delta
 
 
-def write_delta(name: str, project: Path) -> ShortDelta | None:
+def write_delta(name: str, project: Path, gate: str = GATE) -> ShortDelta | None:
     """Scaffold the delta of a base, if there is none yet: None where there is, which is kept as it is.
 
     Raises ConversionError where the base cannot be gated from its text.
     """
-    path = delta_path(name, project)
+    path = delta_path(name, project, gate)
     if path.exists():
         return None
-    found = short_delta(name, project=project)
+    found = short_delta(name, gate=gate, project=project)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(found.text, encoding="utf-8")
@@ -32,7 +33,7 @@ def write_delta(name: str, project: Path) -> ShortDelta | None:
 
 def told(found: ShortDelta, project: Path) -> str:
     """One line on a delta that was written."""
-    path = os.path.relpath(delta_path(found.name, project))
+    path = os.path.relpath(delta_path(found.name, project, found.gate))
     places = ", ".join(os.path.relpath(place) if os.path.isabs(place) else place for place in found.places)
     less = f"; no gate in {', '.join(found.ungated)}" if found.ungated else ""
     return f"wrote   {path}: gate before {places}{less}"

@@ -52,7 +52,7 @@ def follow(function: ast.FunctionDef, reads: str, scales: str, into: str | None)
     for call in calls:
         _check_runs_once(function, call, reads)
     paths = {id(call): path_to(function, call) for call in calls}
-    if not _exclusive(function, list(paths.values())):
+    if not exclusive(function, list(paths.values())):
         raise Misfit(f"`{reads}` fits {len(calls)} times", calls[1].lineno)
     found: list[Found] = []
     for call in calls:
@@ -72,7 +72,7 @@ def _block(path: Path, call: ast.expr, reads: str, scales: str, into: str | None
         [first, *more] = hits
         if more:
             raise Misfit(f"`{wanted}` fits {len(hits)} times behind `{reads}`", block[more[0]].lineno)
-        if not _exclusive(block[first], [path_to(block[first], each) for each in targets[first]]):
+        if not exclusive(block[first], [path_to(block[first], each) for each in targets[first]]):
             raise Misfit(f"`{wanted}` fits {len(targets[first])} times in one statement", block[first].lineno)
         return Found(block, place, tuple(fits(block[place], reads)), first, targets[first][0])
     raise Misfit(f"no `{wanted}` behind `{reads}`", call.lineno)
@@ -190,7 +190,7 @@ def _check_runs_once(function: ast.FunctionDef, call: ast.expr, reads: str) -> N
         outer = inner
 
 
-def _exclusive(owner: ast.AST, paths: Sequence[Path]) -> bool:
+def exclusive(owner: ast.AST, paths: Sequence[Path]) -> bool:
     """Whether nodes with these paths from an owner stand in different branches, or in one statement."""
     return all(_apart(owner, first, second) for number, first in enumerate(paths) for second in paths[:number])
 

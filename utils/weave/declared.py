@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from converter.diagnostics import nearest
 from weave.anchors import Misfit, parse
 from weave.modules import Module
-from weave.place import Place, Scaled
+from weave.place import Feeds, Place, Scaled, Where
 
 
-_FORMS = {each.__name__: each for each in (Place, Scaled)}
+_FORMS = {each.__name__: each for each in (Place, Scaled, Feeds)}
 Words = Mapping[str, str]  # what a delta calls the words of its kind of gate: "QualityGate" -> "Place"
 
 
@@ -22,7 +22,7 @@ class Declared:
 
     node: ast.ClassDef
     parent: str | None  # the base's class that it is made from, as the base names it
-    place: Place | Scaled | None
+    place: Where | None
     anchor: ast.Assign | None  # the statement that declares the place
 
     @property
@@ -93,7 +93,7 @@ def _check_statement(module: Module, node: ast.stmt, words: Words, attribute: st
         raise module.refuse(said or node, "bad-anchor", f"`{attribute}` says where a gate goes, with {known}", fix)
 
 
-def _place(module: Module, call: ast.Call, form: type[Place] | type[Scaled]) -> Place | Scaled:
+def _place(module: Module, call: ast.Call, form: type[Where]) -> Where:
     """The value of `QualityGate(reads=..., scales=...)`."""
     known = [each.name for each in fields(form)]
     said: dict[str, str] = {}

@@ -10,7 +10,10 @@ from enum import Enum
 class Site(Enum):
     """A place that a splice can go to; the parameters of its function name what the site offers."""
 
-    LAYER = "layer"  # the constructor of a gated layer, below what the base does: self, config
+    LAYER = (
+        "layer"  # the constructor of a class with a gate, below what the base does: self, config, and for a gate on
+    )
+    # attention what its place says: projection, heads, width
     FEED_FORWARD_INPUT = "feed_forward_input"  # before a feed-forward part: hidden_states, and the asked arguments
     FEED_FORWARD_OUTPUT = "feed_forward_output"  # behind it, before the residual is added: output
     FEED_FORWARD_NORM = "feed_forward_norm"  # the same, where a norm stands behind the part
@@ -20,6 +23,7 @@ class Site(Enum):
     HANDED_OUTPUT = (
         "handed_output"  # in the class that adds the residual and is handed what the layer computed: output
     )
+    ATTENTION_OUTPUT = "attention_output"  # before the output projection of attention: output, hidden_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +81,5 @@ class Gate:
     exports: tuple[str, ...] = ()  # functions that generated packages export beside their classes
     balanced: str | None = None  # the decorator of heads that compute a load balancing loss
     sample: str = ""  # an argument of the configuration, for its example
+    equals_base: tuple[tuple[str, str], ...] = ()  # fields with which a gated model computes what its base does
     upstream: Upstream = Upstream()

@@ -32,6 +32,8 @@ class _Names:
 
     @classmethod
     def of(cls, splices: Splices) -> _Names:
+        if Site.HANDED_OUTPUT not in splices:
+            raise Misfit(f"this kind of gate has no splice for `{Site.HANDED_OUTPUT}`")
         scale, handed = splices[Site.FEED_FORWARD_OUTPUT], splices[Site.HANDED_OUTPUT]
         [ratio] = (each for each in handed.parameters if each != "output")
         [branch] = scale.body

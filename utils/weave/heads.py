@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from weave.base import Base
@@ -49,8 +49,8 @@ class Part:
     coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
 
 
-def model_part(base: Base, stack: Stack, output: str) -> Part:
-    """The base model, which asks its layers for scores."""
+def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] | None = None) -> Part:
+    """The base model, which asks its layers for scores. `gates` is what these add to its plan, else as their kind says."""
     module, node = base.modeling, stack.model
     forward = _forward(module, node)
     decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
@@ -71,7 +71,7 @@ def model_part(base: Base, stack: Stack, output: str) -> Part:
         "",
         text,
         None,
-        plan=_plan(base, stack),
+        plan=_plan(base, stack, base.kind.plan if gates is None else gates),
     )
     if base.kind.form is Form.UPSTREAM:
         part = _documented_model(base, part, _own_documentation(module, node))
@@ -140,14 +140,14 @@ def is_documented(forward: Function) -> bool:
     return any("auto_docstring" in ast.unparse(each) for each in forward.decorator_list)
 
 
-def _plan(base: Base, stack: Stack) -> str:
-    """`_tp_plan` with the gates, which every device has whole; "" where the base has no plan: it would be no more split."""
+def _plan(base: Base, stack: Stack, gates: Mapping[str, str]) -> str:
+    """`_tp_plan` with the gates; "" where the base has no plan: it would be no more split."""
     plan = base.modeling.attribute(stack.model, "_tp_plan")
     if plan is None and not _PLANS.search(base.configuration.source.text):
         return ""
     pairs = zip(plan.keys, plan.values) if isinstance(plan, ast.Dict) else ()
     entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs]
-    entries += [f'"{stack.layers_name}{path}": "{style}"' for path, style in base.kind.plan.items()]
+    entries += [f'"{stack.layers_name}{path}": "{style}"' for path, style in gates.items()]
     return "{" + ", ".join(entries) + "}"
 
 

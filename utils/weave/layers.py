@@ -12,13 +12,14 @@ from converter.diagnostics import ConversionError, nearest
 from weave.anchors import Misfit
 from weave.base import Base
 from weave.declaration import Declaration, Declared
+from weave.feeding import constructed, feed
 from weave.gate import Site
 from weave.handed import hand, scale_handed
 from weave.heads import is_documented
 from weave.modules import Function
 from weave.names import names_of
-from weave.place import Place, Scaled
-from weave.placing import check_places, check_words
+from weave.place import Feeds, Place, Scaled, Where
+from weave.placing import check_places, check_words, made_by_parent
 from weave.plumbing import asks, dedent_function, indent_function, rename
 from weave.splice import splice
 from weave.stack import Stack
@@ -72,9 +73,13 @@ class _Weaver:
         layer = self._constructed(declared, node)
         return replace(layer, forward=self._member(asked), places=places, members=members)
 
-    def _forward(self, node: ast.ClassDef, text: str, place: Place) -> tuple[str, tuple[int, ...], str]:
+    def _forward(self, node: ast.ClassDef, text: str, place: Where) -> tuple[str, tuple[int, ...], str]:
         """The forward with the gate, the lines where it stands, and other methods that hand something on."""
         check_words(self.module, node, place)
+        if isinstance(place, Feeds):
+            fed = feed(text, place, self.kind.splices)
+            return fed.text, fed.lines, ""
+        assert isinstance(place, Place)
         if place.hands is None:
             woven = splice(text, place, self.kind.splices)
             return woven.text, woven.lines, ""
@@ -88,6 +93,8 @@ class _Weaver:
         return indent_function(rename(text, self.names))
 
     def _constructed(self, declared: Declared, node: ast.ClassDef) -> Layer:
+        if made_by_parent(self.module, node, self.declaration.places):
+            return Layer(declared.name, node.name, "", "", "", "")
         init = self.module.method(node, "__init__")
         if init is None or "config" not in (each.arg for each in init.args.args):
             fix = "write its constructor in this delta"
@@ -102,7 +109,8 @@ class _Weaver:
         """What the constructor does for the gate; with `when`, the gate itself under a condition."""
         spliced = self.kind.splices[Site.LAYER]
         names = names_of(self.base, self.stack)
-        text = self.kind.named(spliced.text, names.prefix, names.module)
+        text = constructed(spliced, declared.place) if isinstance(declared.place, Feeds) else spliced.text
+        text = self.kind.named(text, names.prefix, names.module)
         when = declared.place.when if isinstance(declared.place, Place) else None
         if when:
             attribute = f"self.{self.kind.gate.attribute} = "

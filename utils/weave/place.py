@@ -39,3 +39,17 @@ class Scaled:
 
     name: str
     into: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """Where a gate goes in an attention class: on what its output projection is given, all heads side by side."""
+
+    feeds: str  # the projection: "self.o_proj"
+    heads: str | None = (
+        None  # in its constructor, how many heads it has; else the configuration's `num_attention_heads`
+    )
+    width: str | None = None  # how wide its input is; else the configuration's `hidden_size`
+
+
+Where = Place | Scaled | Feeds

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from weave.anchors import Misfit, parse
 from weave.base import Base
+from weave.closure import reached
 from weave.declaration import Declaration
 from weave.declared import Declared
-from weave.gate import Site
 from weave.modules import Module, assigned_calls, is_self, names_in
-from weave.place import Place, Scaled
+from weave.place import Feeds, Place, Scaled, Where
 from weave.stack import Stack
 
 
@@ -26,7 +26,9 @@ def check_places(base: Base, stack: Stack, declaration: Declaration) -> None:
             raise _refuse(declaration, declared, message, _layers(stack))
         if isinstance(declared.place, Scaled):
             _check_scaled(base, declaration, declared)
-        elif Site.FEED_FORWARD_INPUT in base.kind.splices:
+        elif isinstance(declared.place, Feeds):
+            _check_attention(base, stack, declaration, declared)
+        else:
             _check_layer(base, stack, declaration, declared)
 
 
@@ -49,6 +51,20 @@ def _check_layer(base: Base, stack: Stack, declaration: Declaration, declared: D
     if made is None or made not in declaration.places:
         fix = f"declare `Scaled(...)` in a class made from {declaration.alias}.{made or '<the class that scales>'}"
         raise _refuse(declaration, declared, f"`{hands}` is handed the ratio, and no class takes it", fix)
+
+
+def _check_attention(base: Base, stack: Stack, declaration: Declaration, declared: Declared) -> None:
+    """The class is in a layer that the base model goes through."""
+    if declared.parent not in reached(base.modeling, [each.name for each in stack.layers]):
+        message = f"no layer that {stack.model.name} goes through has a {declared.parent}"
+        raise _refuse(declaration, declared, message, _layers(stack))
+
+
+def made_by_parent(module: Module, owner: ast.ClassDef, declared: Collection[str]) -> bool:
+    """Whether a class leaves its constructor to one above it, which is declared as well and makes the gate."""
+    init = module.own_method(owner, "__init__")
+    hands_on = init is None or (init.args.vararg is not None and init.args.kwarg is not None)
+    return hands_on and any(each.name in declared for each in module.lineage(owner)[1:])
 
 
 def _check_scaled(base: Base, declaration: Declaration, declared: Declared) -> None:
@@ -78,16 +94,17 @@ def _refuse(declaration: Declaration, declared: Declared, message: str, fix: str
     return declaration.refuse(declared.anchor or declared.node, "no-place", message, fix)
 
 
-def check_words(module: Module, owner: ast.ClassDef, place: Place) -> None:
+def check_words(module: Module, owner: ast.ClassDef, place: Where) -> None:
     """What a place names besides calls of the forward is there: modules, a shape, what a condition asks for.
 
     Raises Misfit.
     """
     attributes = set(_attributes(module, owner))
-    for anchor in filter(None, (place.normed, place.when)):
-        for node in ast.walk(parse(anchor)):
-            if is_self(node) and node.attr not in attributes:
-                raise Misfit(f"`{anchor}`: {owner.name} has no `{node.attr}`")
+    if isinstance(place, Feeds):
+        _check_attributes(owner, attributes, (place.feeds, place.heads, place.width))
+        return
+    assert isinstance(place, Place)
+    _check_attributes(owner, attributes, (place.normed, place.when))
     forward, init = module.method(owner, "forward"), module.method(owner, "__init__")
     if place.when and init:
         known = {*(each.arg for each in (*init.args.args, *init.args.kwonlyargs)), *dir(builtins)}
@@ -95,6 +112,13 @@ def check_words(module: Module, owner: ast.ClassDef, place: Place) -> None:
             raise Misfit(f"`{place.when}`: the constructor of {owner.name} has no `{name}`")
     if place.tokens and forward and place.tokens not in _assigned(forward):
         raise Misfit(f"`{place.tokens}` is no name that it assigns")
+
+
+def _check_attributes(owner: ast.ClassDef, known: set[str], anchors: Iterable[str | None]) -> None:
+    for anchor in filter(None, anchors):
+        for node in ast.walk(parse(anchor)):
+            if is_self(node) and node.attr not in known:
+                raise Misfit(f"`{anchor}`: {owner.name} has no `{node.attr}`")
 
 
 def _attributes(module: Module, owner: ast.ClassDef) -> Iterator[str]:

@@ -159,7 +159,7 @@ class _Block:
 
     def _handed(self, site: Site) -> list[str]:
         """What other splices assign for this one."""
-        return [each for each in self.splices[site].parameters if each != "output"]
+        return [each for each in self.splices[site].parameters if each != "output"] if site in self.splices else []
 
     def _inside(self) -> list[str]:
         """The part in two branches, where it adds the residual itself: with a zero in its place, and as it is."""
@@ -176,6 +176,10 @@ class _Block:
         return self._splice(Site.RESIDUAL_INSIDE, output=name, residual=self.place.adds, added=added, whole=whole)
 
     def _splice(self, site: Site, _root: Mapping[str, str] | None = None, **meanings: str | None) -> list[str]:
+        if site not in self.splices:
+            if site is Site.FEED_FORWARD_INPUT:
+                return []  # a kind may only scale
+            raise Misfit(f"this kind of gate has no splice for `{site}`", self.start.lineno)
         known = {name: text for name, text in meanings.items() if text is not None}
         text = spelled_out(self.splices[site].text, known, _root or {})
         return list(indented(text, self.indent))

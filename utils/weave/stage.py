@@ -49,6 +49,7 @@ def weaving(project: Path = PROJECT) -> Stage:
         convert=convert,
         stands_on=stands_on,
         roots={"gates": gates},
+        kinds=kinds_in(gates),
         code=(_HERE, _TEMPLATE),
         expanded=expanded,
     )
@@ -91,7 +92,7 @@ def _woven(delta: Source, model: str, load: Loader, casing: Mapping[str, str]) -
     from weave.woven import weave
 
     try:
-        return weave(delta, model, load, casing, kinds=_kinds())
+        return weave(delta, model, load, casing, kinds=kinds_in(gates_of(PROJECT)))
     except ConversionError as error:
         raise ConversionError(*(_of_delta(each, delta) for each in error.diagnostics)) from None
 
@@ -104,9 +105,9 @@ def _of_delta(problem: Diagnostic, delta: Source) -> Diagnostic:
     return replace(problem, path=delta.path, line=line, column=1, message=message)
 
 
-def _kinds() -> list[str]:
-    """The kinds of gate that come with the tools, for a refusal to suggest one."""
-    return sorted(path.parent.name for path in gates_of(PROJECT).glob("*/__init__.py"))
+def kinds_in(gates: Path) -> tuple[str, ...]:
+    """The kinds of gate in a folder, sorted."""
+    return tuple(sorted(path.parent.name for path in gates.glob("*/__init__.py")))
 
 
 def _followed(made_from: Provenance, restated: Collection[str]) -> Provenance:

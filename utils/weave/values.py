@@ -23,6 +23,7 @@ from weave.mappings import gate_restored, mapped_names
 from weave.modules import Module, names_in
 from weave.names import names_of
 from weave.outputs import needs_mixin, output_classes
+from weave.paths import gate_plan, gate_weights
 from weave.plumbing import rename_members
 from weave.roles import Pretrained, Roles
 from weave.stack import Stack
@@ -50,6 +51,7 @@ class Values:
         self.names = names_of(base, stack)
         self.roles = Roles(base, self.names)
         self.outputs = output_classes(base, stack, self.names)
+        self.written_outputs = tuple(self.outputs.values()) if base.kind.output_fields else ()
         self.config = read_config(base, stack.config, stack.model)
 
     def rendered(self) -> str:
@@ -73,7 +75,7 @@ class Values:
         stubs, later = self._stubs(texts, {pretrained.name, model.name, *(head.name for head in heads)}, bool(inside))
         earlier, others = self._configs(later)
         mappings = self._mappings((model, *heads))
-        gate = self.roles.texts(self.config, needs_mixin(tuple(self.outputs.values())))
+        gate = self.roles.texts(self.config, needs_mixin(self.written_outputs))
         return {
             "names": self.names,
             "is_upstream": self.is_upstream,
@@ -84,7 +86,7 @@ class Values:
             "gated_config": base.gated(self.config.name),
             "exported": [base.gated(self.config.name), *others_exported, *self._exported((pretrained, model, *heads))],
             "config": self.config,
-            "outputs": tuple(self.outputs.values()),
+            "outputs": self.written_outputs,
             "configuration_definitions": [],
             "definitions": [],
             "head_definitions": [],
@@ -116,7 +118,8 @@ class Values:
 
     def _model(self) -> Part:
         members = self.gated | self._renamed_methods(self.stack.model)
-        part = model_part(self.base, self.stack, self.outputs[self.stack.output].name)
+        plan = gate_plan(self.base, self.stack, self.declaration)
+        part = model_part(self.base, self.stack, self.outputs[self.stack.output].name, plan)
         return _renamed(part, members)
 
     def _heads(self) -> tuple[Part, ...]:
@@ -177,7 +180,7 @@ class Values:
     ) -> tuple[list[tuple[str, str]], list[str]]:
         """The classes of the base that the delta names and does not define otherwise, and those that stand later."""
         base, stack, module = self.base, self.stack, self.base.modeling
-        defined = parts | {each.name for each in self.layers} | {each.name for each in self.outputs.values()}
+        defined = parts | {each.name for each in (*self.layers, *self.written_outputs)}
         if with_container and stack.container:
             defined.add(base.gated(stack.container.name))
         found = _named(base, texts, self.gated, defined)
@@ -237,7 +240,7 @@ class Values:
             {
                 pair
                 for _, theirs in mappings
-                for weight in self.base.kind.weights
+                for weight in gate_weights(self.base, self.stack, self.declaration)
                 for pair in gate_restored(conversions, theirs, weight)
             }
         )

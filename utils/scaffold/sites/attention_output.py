@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from weave.anchors import fits
-from weave.modules import Function, Module, assigned_calls, names_in
+from weave.modules import Function, Module, assigned_calls, is_self, names_in
+from weave.place import Feeds
 
-from scaffold.sites.syntax import given
-from scaffold.sites.values import Feeds, Found, NoPlace
+from scaffold.sites.syntax import exclusive, given
+from scaffold.sites.values import Found, NoPlace
 
 
 # What bases call the projection, the last of low-rank ones; `dense` and `proj` are the less telling names
@@ -22,8 +23,10 @@ _OTHER = re.compile(
     r"Rotary|Embedding|Config|MLP|Expert|(?:Layer|Block|MoE|Residual|Output)$|Mamba|Mixer|Conv|Delta|Lightning|"
     r"LinearAttention|Indexer|Compressor"
 )
-
-
+_HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # what bases call the number of heads
+_USUAL_HEADS = "config.num_attention_heads"
+_QUERY = re.compile(r"^(?:q|query|wq|c_attn|attn)(?:_|$)|qkv|query_key_value", re.IGNORECASE)
+_USUAL_WIDTH = re.compile(r"(?:(?:self|config)\.)?(?:hidden_size|hidden_dim|embed_dim|d_model|n_embd|dim)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+")
 
 
@@ -43,13 +46,35 @@ def _projection(module: Module, owner: ast.ClassDef) -> tuple[Feeds, int]:
     made = {name for each in module.lineage(owner) for name in _made(module, each)}
     for name in _PROJECTIONS:
         calls = fits(forward, f"self.{name}") if name in made else []
-        if len(calls) > 1:
+        if not exclusive(forward, calls):
             raise NoPlace(calls[1].lineno, f"{owner.name} calls `self.{name}` {len(calls)} times")
-        if calls and not isinstance(given(calls[0]), ast.Name):
-            raise NoPlace(calls[0].lineno, f"{owner.name} gives `self.{name}` something without a name")
+        if calls and given(calls[0]) is None:
+            raise NoPlace(calls[0].lineno, f"{owner.name} gives `self.{name}` nothing")
         if calls:
-            return Feeds(f"self.{name}"), calls[0].lineno
+            return Feeds(f"self.{name}", _heads(module, owner), _width(module, owner)), calls[0].lineno
     raise NoPlace(forward.lineno, f"{owner.name} has no output projection of its own")
+
+
+def _heads(module: Module, owner: ast.ClassDef) -> str | None:
+    """The attribute that holds the number of heads, where that is not what the configuration calls so."""
+    for each in module.lineage(owner):
+        init = module.own_method(each, "__init__")
+        for node in ast.walk(init) if init else ():
+            if isinstance(node, ast.Assign) and is_self(target := node.targets[0]) and target.attr in _HEADS:
+                return None if ast.unparse(node.value) == _USUAL_HEADS else f"self.{target.attr}"
+    return None
+
+
+def _width(module: Module, owner: ast.ClassDef) -> str | None:
+    """How wide the input is by the query projection, where that is not the width of the model."""
+    for each in module.lineage(owner):
+        for name, call, _ in assigned_calls(module.own_method(each, "__init__")):
+            if _QUERY.search(name) and ast.unparse(call.func).endswith("Linear") and call.args:
+                width = ast.unparse(call.args[0])
+                if _USUAL_WIDTH.fullmatch(width) or names_in(call.args[0]) - {"self", "config"}:
+                    return None
+                return width
+    return None
 
 
 def _attention_classes(module: Module, layer: ast.ClassDef) -> list[ast.ClassDef]:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from weave.place import Place, Scaled
-
-
-@dataclass(frozen=True, slots=True)
-class Feeds:
-    """In an attention class: what a gate scales is what its output projection is given."""
-
-    feeds: str  # the projection: "self.o_proj"
+from weave.place import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +15,7 @@ class Before:
     before: str  # "return"
 
 
-Declared = Place | Scaled | Feeds | Before
+Declared = Where | Before
 
 
 class NoPlace(Exception):

@@ -1,0 +1,18 @@
+# Generated from modular/modular_attention_gate_qwen3.py and transformers 5.23.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_qwen3`.
+# Seal: sha256 b8b669cb6fa5db4aafdda46f2cbef7847b66c1c2c5988b7c1714c4a9b2284b5b
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from .configuration_attention_gate_qwen3 import *
+from .modeling_attention_gate_qwen3 import *
