@@ -90,7 +90,7 @@ matrix: $(VENV)/.test ## gate and test every architecture of transformers, and w
 	$(PY) utils/architecture_matrix.py $(MODEL:%=--model %) $(MATRIX)
 
 mutants: $(VENV)/.test ## break the gated Llama in many ways: its test suite has to notice each
-	$(PY) utils/mutants.py $(MUTANT)
+	$(PY) utils/mutants.py $(GATE:%=--gate %) $(MUTANT)
 
 conformance: $(VENV)/.convert ## convert every modular file of the supported releases of transformers, and compare
 	@for release in $(RELEASES); do echo "transformers $$release"; \

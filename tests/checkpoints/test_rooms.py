@@ -25,7 +25,7 @@ LAYERS = (  # lowest first
     ("headers",),
     ("layout", "experts"),
     ("architectures", "tensors"),
-    ("configs", "writing", "pickles", "ggufs"),
+    ("configs", "modules", "writing", "pickles", "ggufs"),
     ("gates", "hashing", "staging"),
     ("plan",),
     ("manifest",),
@@ -33,7 +33,7 @@ LAYERS = (  # lowest first
     ("comparing", "running"),
     ("cli",),
 )
-WITH_TORCH = {"pickles", "ggufs", "running"}
+WITH_TORCH = {"modules", "pickles", "ggufs", "running"}
 
 
 def imported(room: str) -> set[str]:

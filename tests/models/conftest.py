@@ -45,7 +45,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def collected(pytestconfig: pytest.Config) -> dict[str, list[Row]]:
     """The tests of every suite: as this run collected them, where it collected whole folders, else collected again."""
-    suites = sorted(path.parent for path in HERE.glob("quality_gate_*/test_*.py"))
+    suites = sorted(path.parent for path in HERE.glob("*_gate_*/test_*.py"))
     rows = pytestconfig.stash.get(COLLECTED, {})
     if any("::" in argument for argument in pytestconfig.args) or any(suite.name not in rows for suite in suites):
         rows = {}

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from facts.project import GENERATED
 from facts.read import package_files
+from naming.kinds import GateNames
 from testgen.mutants import cli
 from testgen.mutants.apply import mutated
 from testgen.mutants.table import MODEL, mutants
@@ -19,23 +20,36 @@ from testgen.mutants.values import Mutant, Verdict
 from converter.diagnostics import ConversionError
 
 
+KINDS = [GateNames("quality"), GateNames("attention")]
 PACKAGE = f"quality_gate_{MODEL}"
 FILES = package_files(GENERATED / PACKAGE)
 SUITE = GENERATED.parent / "tests" / "models" / PACKAGE / f"test_modeling_{PACKAGE}.py"
 
 
-@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
-def test_a_mutant_breaks_one_file_and_is_still_python(mutant: Mutant) -> None:
-    files = mutated(mutant, PACKAGE, FILES)
-    assert [name for name in files if files[name] != FILES[name]] == [f"{mutant.file}_{PACKAGE}.py"]
-    ast.parse(files[f"{mutant.file}_{PACKAGE}.py"])
+@pytest.mark.parametrize(
+    ("kind", "mutant"), [pytest.param(kind, each, id=each.name) for kind in KINDS for each in mutants(kind)]
+)
+def test_a_mutant_breaks_one_file_and_is_still_python(kind: GateNames, mutant: Mutant) -> None:
+    package = f"{kind.family}{MODEL}"
+    intact = package_files(GENERATED / package)
+    files = mutated(mutant, package, intact)
+    assert [name for name in files if files[name] != intact[name]] == [f"{mutant.file}_{package}.py"]
+    ast.parse(files[f"{mutant.file}_{package}.py"])
 
 
-def test_names_differ_and_say_who_has_to_notice() -> None:
-    names = [mutant.name for mutant in mutants()]
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_names_differ_and_say_who_has_to_notice(kind: GateNames) -> None:
+    names = [mutant.name for mutant in mutants(kind)]
     assert len(set(names)) == len(names) >= 25
-    classes = {node.name for node in ast.parse(SUITE.read_text()).body if isinstance(node, ast.ClassDef)}
-    assert {name for mutant in mutants() for name in mutant.noticed_by.split(" or ")} <= classes
+    package = f"{kind.family}{MODEL}"
+    suite = GENERATED.parent / "tests" / "models" / package / f"test_modeling_{package}.py"
+    classes = {node.name for node in ast.parse(suite.read_text()).body if isinstance(node, ast.ClassDef)}
+    assert {name for mutant in mutants(kind) for name in mutant.noticed_by.split(" or ")} <= classes
+
+
+def test_a_kind_without_a_table_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--gate", "nothing"]) == 2
+    assert "there is no table of mutants for gates of the kind 'nothing'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("old", ["what no file says", "return "])

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facts.project import GENERATED, facts_of, generated_models
-from facts.read import PREFIX
+from facts.project import GENERATED, facts_of, generated_models, package_of, packages_of_others
 from facts.values import ConfigFacts, ModelFacts
-from naming.kinds import MEANT
+from naming.kinds import MEANT, GateNames, kind_of
 
 from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
@@ -55,20 +54,38 @@ class Architecture:
     def gate_defaults(self) -> dict[str, Any]:
         """The gate fields that this architecture has, with their defaults."""
         fields = self.facts.text_config.fields
-        return {name: ast.literal_eval(fields[name].default) for name in GATE_FIELDS if name in fields}
+        own = (name for name in fields if is_gate_field(name, self.facts.names))
+        return {name: ast.literal_eval(fields[name].default) for name in own}
 
 
-def known_types(generated: Path = GENERATED) -> dict[str, str]:
-    """The gated model types and the generated model that each belongs to, sorted: {"quality_gate_llama": "llama"}."""
+def is_gate_field(name: str, names: GateNames) -> bool:
+    """Whether a field of a configuration is one that a kind of gate adds."""
+    return name in GATE_FIELDS if names == MEANT else names.attribute in name
+
+
+def known_types(generated: Path = GENERATED, names: GateNames = MEANT) -> dict[str, str]:
+    """The model types of a kind of gate and the generated model that each belongs to, sorted: {"quality_gate_llama": "llama"}."""
     found = {}
-    for name in generated_models(generated):
-        text = (generated / (PREFIX + name) / f"configuration_{PREFIX}{name}.py").read_text(encoding="utf-8")
-        found |= {model_type: name for model_type in _MODEL_TYPE.findall(text) if model_type.startswith(PREFIX)}
+    others = (name for name in packages_of_others(generated) if name.startswith(names.family))
+    for name in generated_models(generated) if names == MEANT else others:
+        package = package_of(name)
+        text = (generated / package / f"configuration_{package}.py").read_text(encoding="utf-8")
+        types = [model_type for model_type in _MODEL_TYPE.findall(text) if model_type.startswith(names.family)]
+        found |= dict.fromkeys(types, package.removeprefix(names.family))
     return dict(sorted(found.items()))
 
 
+def known_kinds(generated: Path = GENERATED) -> list[str]:
+    """The kinds of gate that there are generated models of, sorted."""
+    return sorted({MEANT.kind, *(kind_of(name).kind for name in packages_of_others(generated))})
+
+
 def find_architecture(
-    folder: Path, config: Mapping[str, Any], model: str = "auto", generated: Path = GENERATED
+    folder: Path,
+    config: Mapping[str, Any],
+    model: str = "auto",
+    generated: Path = GENERATED,
+    names: GateNames = MEANT,
 ) -> Architecture:
     """The gated architecture of a base configuration.
 
@@ -76,35 +93,46 @@ def find_architecture(
         folder: the base checkpoint, for the text of a refusal.
         config: its configuration.
         model: "auto", or the generated model that it must be: "llama".
+        generated: the folder of the generated models.
+        names: the kind of gate.
 
     Raises:
         CheckpointError: the base is gated already, or no generated model (or not `model`) is made for it.
     """
-    place, known = folder / CONFIG, known_types(generated)
+    place, known = folder / CONFIG, known_types(generated, names)
     base_type = config.get("model_type")
     if not isinstance(base_type, str):
         raise CheckpointError(place, "has no `model_type`", "fetch the file again, or add the field")
-    if base_type.startswith(MEANT.attribute):
+    if is_gated_type(base_type):
         raise CheckpointError(place, f"the base is gated already ({base_type})", "give the base it was made from")
-    name = known.get(PREFIX + base_type)
-    wanted = model.removeprefix(PREFIX)
+    name = known.get(names.family + base_type)
+    wanted = model.removeprefix(names.family)
     if name is None:
-        names = ", ".join(sorted(set(known.values())))
-        message = f"no gated architecture is known for the model type {base_type!r} (known: {names})"
-        raise CheckpointError(place, message, "convert one: see utils/modular_converter.py")
+        there = ", ".join(sorted(set(known.values())))
+        message = f"no gated architecture is known for the model type {base_type!r} (known: {there})"
+        option = "" if names == MEANT else f" --gate {names.kind}"
+        raise CheckpointError(place, message, f"convert one: see utils/modular_converter.py{option}")
     if wanted not in ("auto", name):
         message = f"the model type {base_type!r} belongs to the gated {name}, not to {wanted}"
         raise CheckpointError(place, message, f"give --model {name}, or leave it out")
     try:
-        return architecture_of(PREFIX + base_type, generated)
+        return architecture_of(names.family + base_type, generated)
     except LookupError as error:
         message = f"is no gated model whose layers can be found: {error}"
-        raise CheckpointError(generated / (PREFIX + name), message, "generate it anew: `make convert`") from error
+        raise CheckpointError(
+            generated / (names.family + name), message, "generate it anew: `make convert`"
+        ) from error
+
+
+def is_gated_type(model_type: object) -> bool:
+    """Whether a model type is one of a model with gates, of whatever kind."""
+    names = kind_of(str(model_type))
+    return str(model_type).startswith(names.attribute)
 
 
 def architecture_of(gated_type: str, generated: Path = GENERATED) -> Architecture:
     """The architecture of a gated model type; LookupError where there is none."""
-    name = known_types(generated)[gated_type]
-    facts = facts_of(name, generated)
+    names = kind_of(gated_type)
+    facts = facts_of(names.family + known_types(generated, names)[gated_type], generated)
     config = next(each for each in facts.configs.values() if each.model_type == gated_type)
     return Architecture(facts, generated / facts.package, config)

@@ -133,6 +133,12 @@ def _gate_parser() -> argparse.ArgumentParser:
         "--output", required=True, type=Path, metavar="DIR", help="the gated one; comes into being whole"
     )
     parser.add_argument(
+        "--gate", default=Options().gate, metavar="KIND", help="the kind of gate (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mode", default="", metavar="MODE", help="of the gates, where their kind has modes: headwise, elementwise"
+    )
+    parser.add_argument(
         "--model", default="auto", metavar="NAME", help="the generated model: llama (default: by type)"
     )
     parser.add_argument(

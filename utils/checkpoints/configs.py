@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from facts.read import PREFIX
 from facts.values import base_name
+from naming.kinds import GateNames, kind_of
 
-from checkpoints.architectures import GATE_FIELDS, Architecture
+from checkpoints.architectures import Architecture, is_gate_field
 from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
 
@@ -30,7 +30,7 @@ AUTO_CLASSES = {
 
 
 def gated_config(
-    folder: Path, base: Mapping[str, Any], architecture: Architecture, dtype: str, **fields: float
+    folder: Path, base: Mapping[str, Any], architecture: Architecture, dtype: str, **fields: float | str
 ) -> dict[str, Any]:
     """The base's fields under the gated names, with the gates' fields.
 
@@ -70,14 +70,20 @@ def base_config(gated: Mapping[str, Any]) -> dict[str, Any]:
     """What `gated_config` was given, as far as the result tells: for checkpoints that were saved anew since."""
     config = copy.deepcopy(dict(gated))
     config.pop("auto_map", None)
+    names = names_of(gated)
     for part in (config, config.get(_TEXT)):
         if isinstance(part, dict):
-            part["model_type"] = str(part.get("model_type", "")).removeprefix(PREFIX)
+            part["model_type"] = str(part.get("model_type", "")).removeprefix(names.family)
             if "architectures" in part:
                 part["architectures"] = [base_name(head) for head in part["architectures"] or ()]
-            for name in GATE_FIELDS:
-                part.pop(name, None)
+            for name in [name for name in part if is_gate_field(name, names)]:
+                part.pop(name)
     return config
+
+
+def names_of(config: Mapping[str, Any]) -> GateNames:
+    """The kind of gate of a checkpoint, by its configuration; of a base's, the kind that is meant."""
+    return kind_of(str(config.get("model_type", "")))
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

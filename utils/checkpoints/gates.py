@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ import numpy as np
 from naming.kinds import MEANT
 
 from checkpoints.architectures import Architecture
+from checkpoints.casting import FLOATS
 from checkpoints.configs import text_config
 from checkpoints.errors import CheckpointError
 from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG
+from checkpoints.modules import made_gates
 
 
-MARK = MEANT.mark
 _GATE = MEANT.weight
 _LAYER = re.compile(r"^(.+)\.([0-9]{1,9})\.(\w+)\.")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers")
@@ -38,7 +39,8 @@ def gate_tensors(
     Raises:
         CheckpointError: a gate is there already, or the layers are not where the configuration says they are.
     """
-    present = next((name for name in names if MARK in f".{name}"), None)
+    kind = architecture.facts.names
+    present = next((name for name in names if MEANT.mark in f".{name}" or kind.mark in f".{name}"), None)
     if present is not None:
         raise CheckpointError(folder, f"holds `{present}`: it is gated already", "give the base it was made from")
     text = text_config(config)
@@ -47,6 +49,9 @@ def gate_tensors(
         raise CheckpointError(folder / CONFIG, f"does not say `{_HIDDEN[0]}`", "fetch the file again")
     stack, layers = _find_stack(folder, names, architecture, count)
     layers = {number for number in layers if count is None or number < count}
+    if kind != MEANT:
+        dtype = dtype_of_layers(names, stack)
+        return [Tensor(name, dtype, shape) for name, shape in made_gates(folder, config, architecture, stack).items()]
     answers = any(str(head).endswith("ForQuestionAnswering") for head in config.get("architectures") or ())
     if answers and stack.startswith("transformer."):  # the gated heads load what language models load
         message = f"`{stack}.*` are not the names of the gated model's layers, which begin with `model.`"
@@ -61,6 +66,12 @@ def gate_tensors(
         )
         raise CheckpointError(folder, message, "load the base into the gated class, and save it")
     return [Tensor(f"{stack}.{number}.{_GATE}", "F32", (1, hidden)) for number in sorted(layers)]
+
+
+def dtype_of_layers(names: Mapping[str, Tensor], stack: str) -> str:
+    """The type of most weights in a list of layers: what gates have that are projections like others."""
+    types = Counter(tensor.dtype for name, tensor in names.items() if name.startswith(f"{stack}."))
+    return next((dtype for dtype, _ in types.most_common() if dtype in FLOATS), "F32")
 
 
 def _check_width(folder: Path, names: Mapping[str, Tensor], stack: str, norms: list[str], hidden: int) -> None:
@@ -84,6 +95,12 @@ def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> Ite
     random = np.random.RandomState(seed)  # the one generator whose stream numpy promises never to change
     for tensor in tensors:
         yield _draw(random, mean, std, math.prod(tensor.shape))
+
+
+def empty_gates(tensors: list[Tensor]) -> Iterator[Iterator[bytes]]:
+    """The bytes of gates of zeros, one after the other."""
+    for tensor in tensors:
+        yield (bytes(min(_DRAWN, tensor.size - start)) for start in range(0, tensor.size, _DRAWN))
 
 
 def _draw(random: np.random.RandomState, mean: float, std: float, count: int) -> Iterator[bytes]:

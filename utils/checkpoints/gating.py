@@ -11,15 +11,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from facts.project import GENERATED
+from naming.kinds import MEANT
 
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
-from checkpoints.gates import draw_gates
+from checkpoints.gates import draw_gates, empty_gates
 from checkpoints.hashing import check_promise, sha256_of_all
 from checkpoints.headers import Tensor, encode_header
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, open_checkpoint
 from checkpoints.manifest import MANIFEST, changed_files, encode, make_manifest, read_manifest
-from checkpoints.plan import GATES_FILE, Options, Plan, PlannedShard, check_output, index_of, make_plan
+from checkpoints.plan import Options, Plan, PlannedShard, check_output, index_of, make_plan
 from checkpoints.progress import Progress
 from checkpoints.staging import Staging, forget_progress, partial_folder
 from checkpoints.tensors import cast_chunks
@@ -104,7 +105,7 @@ def describe(plan: Plan) -> list[str]:
     ]
     lines += [f"  write     {shard.name}  {len(shard.tensors):,} tensors, {shard.size:,} bytes" for shard in fresh]
     gates = sum(gate.size for gate in plan.gates)
-    lines.append(f"  write     {GATES_FILE}  {len(plan.gates):,} gates, {gates:,} bytes")
+    lines.append(f"  write     {plan.gates_file}  {len(plan.gates):,} gates, {gates:,} bytes")
     lines.append(f"  write     {CONFIG}, {INDEX}, {MANIFEST}")
     small = [path.name for path in plan.code] + list(plan.base.extras)
     lines += [f"  copy      {', '.join(small)}"] if small else []
@@ -163,7 +164,7 @@ def _write(plan: Plan, hashes: str, progress: Progress) -> tuple[str, float]:
 def _names(plan: Plan) -> list[str]:
     """What a plan puts into its folder, but for what only a GGUF file knows."""
     shards = [shard.name for shard in plan.shards]
-    return [*shards, GATES_FILE, INDEX, MANIFEST, CONFIG, *plan.base.extras, *(path.name for path in plan.code)]
+    return [*shards, plan.gates_file, INDEX, MANIFEST, CONFIG, *plan.base.extras, *(path.name for path in plan.code)]
 
 
 def _put_shard(plan: Plan, shard: PlannedShard, staging: Staging, progress: Progress) -> dict[str, Any]:
@@ -202,9 +203,12 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     """Gates, index, tokenizer, code. They are quick to make, and made anew by every run."""
     gates, folder = list(plan.gates), staging.folder
     options = plan.options
-    drawn = draw_gates(gates, options.init_mean, options.init_std, options.seed)
-    write_tensors(folder / GATES_FILE, gates, lambda _: next(drawn))
-    write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates))])
+    if plan.architecture.facts.names == MEANT:
+        drawn = draw_gates(gates, options.init_mean, options.init_std, options.seed)
+    else:
+        drawn = empty_gates(gates)
+    write_tensors(folder / plan.gates_file, gates, lambda _: next(drawn))
+    write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates, plan.gates_file))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
     with TemporaryDirectory() as made:  # by a tokenizer, in files that it names itself
         if hasattr(plan.tensors, "write_extras"):
@@ -213,7 +217,7 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
         for name, source in copied.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             copy_file(source, folder / name)
-    names = (GATES_FILE, INDEX, *copied)
+    names = (plan.gates_file, INDEX, *copied)
     return {name: {"size": (folder / name).stat().st_size, "sha256": None} for name in names}
 
 

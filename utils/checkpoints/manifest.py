@@ -16,7 +16,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.forms import BAD_MANIFEST, check_manifest, is_shard_name
 from checkpoints.layout import CONFIG, INDEX, PICKLE_INDEX, PICKLES
 from checkpoints.paths import file_inside, is_there, own_file, regular_file
-from checkpoints.plan import GATES_FILE, Plan
+from checkpoints.plan import Plan
 
 
 MANIFEST = f"{MEANT.attribute}_manifest.json"
@@ -39,17 +39,17 @@ def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[st
         "method": plan.method,
         "base": {
             "source": plan.source,
-            "model_type": plan.config["model_type"].removeprefix(MEANT.family),
+            "model_type": plan.config["model_type"].removeprefix(plan.architecture.facts.names.family),
             "format": plan.base.kind,
             "files": _texts(plan),
             "left_out": dict.fromkeys(plan.base.left_out, "not part of the model") | dict(plan.tensors.left_out),
         },
         "model_type": plan.config["model_type"],
         "gates": {
-            "file": GATES_FILE,
+            "file": plan.gates_file,
             "tensors": [gate.name for gate in plan.gates],
             "shape": list(plan.gates[0].shape),
-            "dtype": "F32",
+            "dtype": plan.gates[0].dtype,
             "mean": options.init_mean,
             "std": options.init_std,
             "seed": options.seed,

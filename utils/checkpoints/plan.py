@@ -7,14 +7,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from facts.project import GENERATED
-from naming.kinds import MEANT
+from naming.kinds import MEANT, GateNames
 
-from checkpoints.architectures import Architecture, find_architecture
+from checkpoints.architectures import Architecture, find_architecture, known_kinds
 from checkpoints.casting import DTYPES, target_dtype
 from checkpoints.configs import auto_map, gated_config
 from checkpoints.errors import CheckpointError
@@ -26,7 +27,6 @@ from checkpoints.tensors import Tensors, open_tensors
 from checkpoints.writing import COPY, HARD, SYMLINK, existing
 
 
-GATES_FILE = "model-quality-gates.safetensors"
 OVERLAY, STREAM = "overlay", "stream"
 _SHARD_SIZE = 4 << 30  # bytes, of a shard that is written anew; a larger tensor gets one of its own
 _SHARD_NAME = re.compile(r"[\w.\-]+\.safetensors")
@@ -36,6 +36,8 @@ _SHARD_NAME = re.compile(r"[\w.\-]+\.safetensors")
 class Options:
     """What the command line says."""
 
+    gate: str = MEANT.kind
+    mode: str = ""  # of gates other than the usual ones; "" for the default
     model: str = "auto"
     init_mean: float = 0.0
     init_std: float = 0.02
@@ -56,6 +58,12 @@ class Options:
                 "--dtype",
                 f"is {self.dtype!r}",
                 f"keep, {', '.join(DTYPES)}",
+            ),
+            (
+                self.gate == MEANT.kind or (self.init_mean, self.init_std, self.seed) == (0.0, 0.02, 42),
+                "--init-mean, --init-std and --seed",
+                f"say how {MEANT.kind} gates are drawn, and {self.gate} gates start as the base is",
+                "none of them",
             ),
             (self.link in (HARD, SYMLINK, COPY), "--link", f"is {self.link!r}", f"{HARD}, {SYMLINK} or {COPY}"),
         )
@@ -94,6 +102,11 @@ class Plan:
     code: tuple[Path, ...]
 
     @property
+    def gates_file(self) -> str:
+        """The file that the gates are in."""
+        return gates_file(self.options.gate)
+
+    @property
     def method(self) -> str:
         """OVERLAY where the base's files are used as they are, STREAM where tensors are written anew."""
         return OVERLAY if all(shard.linked for shard in self.shards) else STREAM
@@ -125,17 +138,26 @@ class Plan:
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
+def gates_file(kind: str) -> str:
+    """The file that gates of a kind are in: "model-quality-gates.safetensors"."""
+    return f"model-{kind}-gates.safetensors"
+
+
 def make_plan(base: Checkpoint, source: str, output: Path, options: Options, generated: Path = GENERATED) -> Plan:
     """Decide what to write. Raises CheckpointError where the base cannot be gated."""
     options.check()
+    names = _names_of(options.gate, generated)
     config_of_base = base.config
     tensors = open_tensors(base)
     if not config_of_base:
         config_of_base = tensors.config  # a GGUF file says in its own terms what the model is
-    architecture = find_architecture(base.folder, config_of_base, options.model, generated)
-    fields = {MEANT.field("init_mean"): options.init_mean, MEANT.field("init_std"): options.init_std}
+    architecture = find_architecture(base.folder, config_of_base, options.model, generated, names)
+    fields = _fields(options, architecture)
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
     gates = gate_tensors(base.folder, tensors.known, config, architecture)
+    if names != MEANT:  # projections like others; those of the usual kind stay in float32
+        wanted = DTYPES.get(options.dtype, "keep")
+        gates = [replace(gate, dtype=target_dtype(gate.dtype, wanted)) for gate in gates]
     code: tuple[Path, ...] = ()
     if options.export_code:
         names = (f"{kind}_{architecture.facts.package}.py" for kind in ("configuration", "modeling"))
@@ -143,6 +165,33 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, gen
         config["auto_map"] = auto_map(architecture)
     shards = _plan_shards(base, tensors, options, config_of_base)
     return Plan(base, source, output, options, architecture, tensors, shards, tuple(gates), config, code)
+
+
+def _names_of(kind: str, generated: Path) -> GateNames:
+    known = known_kinds(generated)
+    if kind not in known:
+        close = next(iter(get_close_matches(kind, known, 1)), "")
+        told = f"did you mean --gate {close}?" if close else f"give one of {', '.join(known)}"
+        raise CheckpointError("--gate", f"there is no model with gates of the kind {kind!r}", told)
+    return GateNames(kind)
+
+
+def _fields(options: Options, architecture: Architecture) -> dict[str, float | str]:
+    """The fields of the gates that are not at their defaults: a gated checkpoint starts as its base is."""
+    names, known = architecture.facts.names, architecture.facts.text_config.fields
+    if names == MEANT:
+        found: dict[str, float | str] = {
+            MEANT.field("init_mean"): options.init_mean,
+            MEANT.field("init_std"): options.init_std,
+        }
+    else:
+        found = {names.field("init"): "identity"} if names.field("init") in known else {}
+    if options.mode:
+        if names == MEANT or names.field("mode") not in known:
+            message = f"{names.kind} gates are made in one mode, in which they change nothing"
+            raise CheckpointError("--mode", message, "leave it out")
+        found[names.field("mode")] = options.mode
+    return found
 
 
 def _plan_shards(
@@ -171,7 +220,7 @@ def _linked_name(base: Checkpoint, shard: Shard) -> str:
     """`model.safetensors` alone would be loaded without looking at the index, and so without the gates."""
     if shard.name == SINGLE:
         return "model-00001-of-00001.safetensors"
-    if not _SHARD_NAME.fullmatch(shard.name) or shard.name == GATES_FILE:
+    if not _SHARD_NAME.fullmatch(shard.name) or shard.name in map(gates_file, known_kinds()):
         message = "is no name for a shard"
         raise CheckpointError(base.folder / shard.name, message, "rename the shard, and in the index as well")
     return shard.name
@@ -191,10 +240,10 @@ def _groups(
     return groups
 
 
-def index_of(shards: tuple[PlannedShard, ...], gates: tuple[Tensor, ...]) -> dict[str, Any]:
+def index_of(shards: tuple[PlannedShard, ...], gates: tuple[Tensor, ...], file: str) -> dict[str, Any]:
     """The index that lists every tensor of the gated checkpoint."""
     weight_map = {name: shard.name for shard in shards for name in shard.tensors}
-    weight_map |= {gate.name: GATES_FILE for gate in gates}
+    weight_map |= {gate.name: file for gate in gates}
     size = sum(shard.size for shard in shards) + sum(gate.size for gate in gates)
     return {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
 

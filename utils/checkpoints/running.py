@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from naming.kinds import MEANT
+from naming.kinds import MEANT, GateNames
 from rounding.comparing import rounding_bound
 from rounding.layout import lay_out_anew
 
 import transformers
-from checkpoints.architectures import architecture_of
-from checkpoints.configs import text_config
+from checkpoints.architectures import architecture_of, is_gated_type
+from checkpoints.configs import names_of, text_config
 from checkpoints.errors import CheckpointError
 from checkpoints.forms import is_count
 from checkpoints.layout import CONFIG, GGUF, Checkpoint
@@ -110,19 +110,27 @@ def refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedModel, unloaded: list[str]) -> Run:
-    is_gated = str(checkpoint.config.get("model_type", "")).startswith(MEANT.attribute)
+    names = names_of(checkpoint.config)
     mask = torch.ones_like(tokens)
     with torch.inference_mode():
         outputs = model(tokens, attention_mask=mask)
         kept = {name: outputs[name].float() for name in _COMPARED if outputs.get(name) is not None}
-        scores = model(tokens, attention_mask=mask, output_router_logits=True).quality_logits if is_gated else ()
+        scores = _scores(model, tokens, mask, names) if is_gated_type(checkpoint.config.get("model_type")) else ()
         generated = None
         if model.can_generate():
             generated = model.generate(tokens, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False)
-    width = max((each.shape[-1] for name, each in model.named_parameters() if MEANT.mark in name), default=0)
+    width = max((each.shape[-1] for name, each in model.named_parameters() if names.mark in name), default=0)
     del model, outputs
     gc.collect()
     return Run(kept, generated, scores, unloaded, width)
+
+
+def _scores(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, names: GateNames) -> tuple[Any, ...]:
+    """What the gates say of the tokens; of another kind than the usual one, what its outputs call after it."""
+    if names == MEANT:
+        return model(tokens, attention_mask=mask, output_router_logits=True).quality_logits
+    asked = {f"output_{names.attribute}s": True} if hasattr(model.config, f"output_{names.attribute}s") else {}
+    return model(tokens, attention_mask=mask, **asked).get(f"{names.attribute}s") or ()
 
 
 def _load(
@@ -136,7 +144,7 @@ def _load(
     more: dict[str, Any] = {"dtype": first, "output_loading_info": True}
     if checkpoint.kind == GGUF:
         more["gguf_file"] = checkpoint.shards[0].name
-    if str(checkpoint.config.get("model_type", "")).startswith(MEANT.attribute):
+    if names_of(checkpoint.config) == MEANT and is_gated_type(checkpoint.config.get("model_type")):
         more[MEANT.field("mode")] = "observe"  # gates that scale are meant to change what comes out
     load = class_of(checkpoint).from_pretrained
     model, info = load(checkpoint.folder, trust_remote_code=trust_remote_code, **more)
@@ -152,7 +160,7 @@ def class_of(checkpoint: Checkpoint) -> Any:
     """The class that the configuration names, from transformers or from the generated models."""
     model_type = str(checkpoint.config.get("model_type", ""))
     module, default = transformers, "AutoModelForCausalLM"
-    if model_type.startswith(MEANT.attribute):
+    if is_gated_type(model_type):
         try:
             architecture = architecture_of(model_type)
             module = import_module(f"generated.{architecture.facts.package}")
@@ -197,7 +205,9 @@ def _check_generation(theirs: Run, ours: Run) -> Check:
 
 def _check_scores(ours: Run, wanted: int, tokens: torch.Tensor) -> Check:
     shapes = {tuple(each.shape) for each in ours.scores}
-    passed = shapes == {(*tokens.shape, 1)} and len(ours.scores) == (wanted or len(ours.scores))
+    passed = {shape[:2] for shape in shapes} == {tuple(tokens.shape)} and len(ours.scores) == (
+        wanted or len(ours.scores)
+    )
     passed &= all(each.isfinite().all().item() for each in ours.scores)
     said = f"{len(ours.scores)} of {', '.join(str(list(shape)) for shape in shapes)}"
     return Check("every gate scores every token", bool(passed), said)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints.configs import base_config
+from checkpoints.configs import base_config, names_of
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.forms import BAD_MANIFEST, is_shard_name
-from checkpoints.gates import MARK
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import encode_header
 from checkpoints.hub import find_folder
@@ -82,18 +81,25 @@ class _Work:
     link: str
 
     @property
+    def mark(self) -> str:
+        """What the names of the gates' weights contain, by the kind of gate."""
+        return names_of(self.source.config).mark
+
+    @property
     def gates(self) -> list[str]:
-        return [name for name in self.source.tensors if MARK in f".{name}"]
+        return [name for name in self.source.tensors if self.mark in f".{name}"]
 
     @property
     def clean(self) -> list[Shard]:
         """The shards without gates."""
-        return [shard for shard in self.source.shards if not _gates_in(shard)]
+        return [shard for shard in self.source.shards if not _gates_in(shard, self.mark)]
 
     @property
     def mixed(self) -> list[Shard]:
         """The shards that hold gates among other tensors."""
-        return [shard for shard in self.source.shards if 0 < len(_gates_in(shard)) < len(shard.header.tensors)]
+        return [
+            shard for shard in self.source.shards if 0 < len(_gates_in(shard, self.mark)) < len(shard.header.tensors)
+        ]
 
     @property
     def names(self) -> dict[str, str]:
@@ -131,7 +137,7 @@ class _Work:
 def _refuse_what_is_not_gated(source: Checkpoint) -> None:
     if source.kind != SAFETENSORS:
         raise CheckpointError(source.folder, f"holds {source.kind} weights", "save it as safetensors first")
-    if not any(MARK in f".{name}" for name in source.tensors):
+    if not any(names_of(source.config).mark in f".{name}" for name in source.tensors):
         raise CheckpointError(source.folder, "holds no gates: nothing is to be removed", "give a gated checkpoint")
 
 
@@ -176,12 +182,13 @@ def _check_names(source: Checkpoint, names: Mapping[str, str]) -> None:
         raise CheckpointError(source.folder, reason, fix, code=BAD_MANIFEST)
 
 
-def _gates_in(shard: Shard) -> list[str]:
-    return [name for name in shard.header.tensors if MARK in f".{name}"]
+def _gates_in(shard: Shard, mark: str) -> list[str]:
+    return [name for name in shard.header.tensors if mark in f".{name}"]
 
 
 def _write_without_gates(source: Checkpoint, shard: Shard, staging: Staging, name: str, progress: Progress) -> None:
-    kept = [tensor for each, tensor in shard.header.tensors.items() if MARK not in f".{each}"]
+    mark = names_of(source.config).mark
+    kept = [tensor for each, tensor in shard.header.tensors.items() if mark not in f".{each}"]
     size = len(encode_header(kept, {"format": "pt"})) + sum(tensor.size for tensor in kept)
     if not staging.has(name, size):
         tensors = SafetensorsTensors(source)
@@ -208,7 +215,8 @@ def _put_small_files(work: _Work, folder: Path) -> None:
         copy_file(source.folder / name, folder / name)
     texts = work.texts
     if set(names.values()) != {SINGLE} and INDEX not in texts:
-        weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if MARK not in f".{name}"}
+        mark = names_of(source.config).mark
+        weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if mark not in f".{name}"}
         size = sum(tensor.size for name, (_, tensor) in source.tensors.items() if name in weight_map)
         document = {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
         texts[INDEX] = encode(document).decode()

@@ -13,11 +13,10 @@ import numpy as np
 from naming.kinds import MEANT
 
 from checkpoints.casting import FLOATS
-from checkpoints.configs import text_config
+from checkpoints.configs import names_of, text_config
 from checkpoints.errors import CheckpointError
 from checkpoints.experts import KEEP, Part
 from checkpoints.forms import check_promises
-from checkpoints.gates import MARK
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG, Checkpoint
@@ -54,10 +53,11 @@ def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress
     parts = _parts(ours, theirs, manifest)
     yield from _check_tensors(base, gated, ours, theirs, parts, progress)
     extra = sorted(name for name in ours.known if name not in parts)
-    foreign = [name for name in extra if MARK not in f".{name}"]
+    mark = names_of(gated.config).mark
+    foreign = [name for name in extra if mark not in f".{name}"]
     said = f"{len(extra)} besides the base's, all of them gates" if not foreign else f"not gates: {_some(foreign)}"
     yield Check("extra tensors are gates", not foreign and bool(extra), said if extra else "there are no gates")
-    gates = [ours.known[name] for name in extra if MARK in f".{name}"]
+    gates = [ours.known[name] for name in extra if mark in f".{name}"]
     yield _check_gate_count(gated, gates)
     yield _check_gate_values(gated, ours, gates, trained)
 
@@ -184,7 +184,8 @@ def _check_gate_count(gated: Checkpoint, gates: list[Tensor]) -> Check:
     manifest = read_manifest(gated.folder)
     wanted = len(manifest["gates"]["tensors"]) if manifest else layers
     shapes = sorted({tuple(gate.shape) for gate in gates})
-    passed = len(gates) == wanted and all(shape == (1, hidden or shape[-1]) for shape in shapes if shape)
+    of_rows = names_of(gated.config) != MEANT  # a row for each head or channel
+    passed = len(gates) == wanted and all(of_rows or shape == (1, hidden or shape[-1]) for shape in shapes if shape)
     passed &= () not in shapes
     said = f"{len(gates)} of {wanted}, of shape {', '.join(str(list(shape)) for shape in shapes) or 'none'}"
     return Check("a gate in every layer", passed and bool(gates), said)
@@ -204,7 +205,10 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     said = f"mean {mean:.6f}, deviation {std:.6f}, from {values.min():.4f} to {values.max():.4f}"
     if trained:
         return Check(name, None, f"{said}: trained since")
-    text = text_config(gated.config)
+    text, names = text_config(gated.config), names_of(gated.config)
+    if names != MEANT:
+        start = text.get(names.field("init"))
+        return Check(name, None if start != "identity" else not values.any(), f"{said}; configured {start}")
     wanted_mean, wanted_std = (text.get(MEANT.field(name)) for name in ("init_mean", "init_std"))
     if not isinstance(wanted_mean, int | float) or not isinstance(wanted_std, int | float):
         raise CheckpointError(gated.folder, "does not say how its gates were drawn", "give --trained")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from facts.project import package_of
 from facts.read import PREFIX
 
 from converter.diagnostics import ConversionError
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
     report = Report(_mode(args))
     try:
         models = wanted_models(args.model, args.generated)
-        folders = [args.output / f"{PREFIX}{name}" for name in models]
+        folders = [args.output / package_of(name) for name in models]
         if args.matrix:
             return _run(folders, args.jobs, page)
         check_ruff()

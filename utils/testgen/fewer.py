@@ -11,7 +11,6 @@ from functools import cache
 
 from facts.peculiar import Peculiarities, peculiarities
 from facts.values import ModelFacts
-from naming.kinds import MEANT
 from rendering.render import TEMPLATES
 
 from converter.diagnostics import Diagnostic
@@ -19,9 +18,9 @@ from testgen.manifest import running
 from testgen.render import draft
 
 
-_CLASS = re.compile(rf"{MEANT.prefix}\w+")  # in the values of a parametrized test
+_CLASS = re.compile(r"\b[A-Z][a-z]+Gate[A-Z]\w+")  # in the values of a parametrized test
 _DEFINED = re.compile(r"^    def (test_(?:\w|\{\{.*?\}\})*)\(", re.MULTILINE)
-GROUPS = TEMPLATES / "tests" / "groups"
+GROUPS = TEMPLATES / "tests"
 _GONE = "the suite no longer has it"
 _HAVING = "which models, and inputs of them, there are"  # where no single fact would bring a test back
 _SHOWN = 3  # tests that a message names
@@ -156,7 +155,7 @@ def _in_templates(test: str) -> bool:
 def _written() -> Mapping[str, Sequence[re.Pattern[str]]]:
     """Class of tests -> what its tests are called: `def test_{{ task }}(self)` is called anything."""
     found = {}
-    for path in GROUPS.glob("*.j2"):
+    for path in GROUPS.rglob("*.j2"):
         text = path.read_text(encoding="utf-8")
         names = [r"\w+".join(re.split(r"\{\{.*?\}\}", each)) for each in _DEFINED.findall(text)]
         found |= {group: [re.compile(each) for each in names] for group in re.findall(r"^class (\w+)", text, re.M)}

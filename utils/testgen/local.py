@@ -8,9 +8,10 @@ from typing import Any
 from facts.peculiar import peculiarities
 from facts.tiny import LAYERS, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
+from naming.kinds import MEANT, GateNames
 
 
-TEMPLATE = "tests/local.j2"
+TEMPLATE = "tests/local.j2"  # of the kind of gate that is meant; another kind has a folder of its own
 ORIGIN = f"templates/{TEMPLATE}"
 GROUPS = (  # templates/tests/groups/, in the order of the rendered file; each holds one class of tests
     "config",
@@ -31,6 +32,11 @@ IMAGE_GROUPS = ("image_inputs", "images")
 BATCH, LENGTH = 2, 9  # of tests/models/support.py
 LABELS = 3
 HIDDEN = ("hidden_size", "d_model", "n_embd", "embed_dim")  # spellings of it
+
+
+def template_of(names: GateNames) -> str:
+    """The template of a suite, by the kind of gate."""
+    return TEMPLATE if names == MEANT else f"tests/{names.kind}/suite.j2"
 
 
 def local_values(facts: ModelFacts) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from facts.peculiar import peculiarities
 from facts.values import ModelFacts
-from jinja2 import UndefinedError
+from jinja2 import TemplateNotFound, UndefinedError
+from naming.kinds import MEANT
 from rendering.render import render
 
 from converter.banner import seal
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.style import Styled, style
-from testgen.local import ORIGIN, TEMPLATE, local_values
+from testgen.local import local_values, template_of
 from testgen.skips import mark_skips
 from testgen.upstream import upstream_test
 
@@ -68,8 +69,13 @@ def render_test(facts: ModelFacts, files: Mapping[str, str], flavour: Flavour = 
 def draft(facts: ModelFacts) -> str | ConversionError:
     """The unformatted text of a model's test file, or what is wrong with it."""
     try:
-        text = render(TEMPLATE, banner=_banner(facts), **local_values(facts))
-        return mark_skips(text, peculiarities(facts.name))
+        text = render(template_of(facts.names), banner=_banner(facts), **local_values(facts))
+        # what a file says is left out is said of the kind that is meant; a test of another kind may have no such name
+        return mark_skips(text, peculiarities(facts.name)) if facts.names == MEANT else text
+    except TemplateNotFound as error:
+        fix = f"write templates/{error}, as templates/tests/attention/suite.j2 is"
+        message = f"there are no tests for this kind of gate: {facts.names.kind}"
+        return ConversionError(Diagnostic("no-tests", f"templates/{error}", 1, 1, message, fix))
     except ConversionError as error:
         return error
     except LookupError as error:
@@ -88,12 +94,14 @@ def _sealed(facts: ModelFacts, styled: Styled) -> str | ConversionError:
 
 def _broken(facts: ModelFacts, said: str) -> ConversionError:
     fix = "correct the template, or what testgen.local gives it"
-    return ConversionError(Diagnostic("broken-template", ORIGIN, 1, 1, f"for {facts.package}: {said}", fix))
+    origin = f"templates/{template_of(facts.names)}"
+    return ConversionError(Diagnostic("broken-template", origin, 1, 1, f"for {facts.package}: {said}", fix))
 
 
 def _banner(facts: ModelFacts) -> str:
+    model = facts.name if facts.names == MEANT else facts.package
     return (
-        f"# Generated from {ORIGIN} and generated/{facts.package}.\n"
-        f"# Do not edit: change the template and run `python utils/test_generator.py --model {facts.name}`.\n"
+        f"# Generated from templates/{template_of(facts.names)} and generated/{facts.package}.\n"
+        f"# Do not edit: change the template and run `python utils/test_generator.py --model {model}`.\n"
         f"# Seal: sha256 {'0' * 64}"
     )

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from facts.project import generated_models
+from facts.project import generated_models, package_of, packages_of_others
 from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
+from naming.kinds import kind_of
+from rendering.render import TEMPLATES
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.jobs import Job, Outcome, refused
@@ -16,7 +18,7 @@ from converter.library import digest, shown
 from converter.outputs import survey
 from converter.values import Layout, Target
 from testgen.fewer import fewer_tests
-from testgen.local import ORIGIN
+from testgen.local import template_of
 from testgen.manifest import NAME, read
 from testgen.render import Flavour, render_test, render_tests, suite_path
 
@@ -24,9 +26,12 @@ from testgen.render import Flavour, render_test, render_tests, suite_path
 def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
     """The models that `--model` names, with the project's prefix or without; all where it names none.
 
+    Those of other kinds of gate go by the names of their packages; without a name, those whose kind has tests.
+
     Raises ConversionError: `nothing-generated` where there is no model, `unknown-model` for a name that means none.
     """
-    known = generated_models(generated)
+    others = packages_of_others(generated)
+    known = generated_models(generated) + others
     if not known:
         fix = "convert a model first: python utils/modular_converter.py --all"
         raise ConversionError(_problem("nothing-generated", generated, "this folder holds no generated model", fix))
@@ -36,7 +41,8 @@ def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
             close = nearest(name, known)
             fix = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
             raise ConversionError(_problem("unknown-model", generated, f"there is no generated {name!r}", fix))
-    return sorted(set(wanted)) or known
+    tested = [name for name in known if name not in others or (TEMPLATES / template_of(kind_of(name))).is_file()]
+    return sorted(set(wanted)) or tested
 
 
 def suites(
@@ -100,8 +106,8 @@ def _guarded(outcome: Outcome, facts: ModelFacts, reason: str) -> Outcome:
 
 
 def _job(name: str, generated: Path, tests: Path) -> Job:
-    package = PREFIX + name
-    target = Target(package, Layout.PACKAGE, ORIGIN, release="", strict=True)
+    package = package_of(name)
+    target = Target(package, Layout.PACKAGE, f"templates/{template_of(kind_of(package))}", release="", strict=True)
     return Job(package, generated / package, package, package, tests / package, target)
 
 

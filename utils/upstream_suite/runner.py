@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from facts.values import GATED, ModelFacts, base_name
+from facts.values import ModelFacts, base_name
+from naming.kinds import MEANT
 from processes.served import quiet_environment
 from testgen.upstream import upstream_path
 
@@ -93,7 +94,7 @@ def mark_inherited(
 
 
 def _of_base(test: str) -> str:
-    return base_name(test).replace(GATED, "")
+    return base_name(test).replace(MEANT.prefix, "")
 
 
 def _is_of_gates(test: str, text: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from facts.entries import PeculiarError
 from facts.peculiar import peculiarities
 from facts.read import package_files
-from facts.values import GATED, ModelFacts, base_name
+from facts.values import ModelFacts, base_name
 from testgen.upstream import upstream_path, upstream_test
 
 from upstream_suite.overlay import lay_over
@@ -131,7 +131,7 @@ def _of_base(text: str, facts: ModelFacts) -> str:
     text = text.replace(f"from transformers.models.{facts.package}", f"from transformers.models.{facts.name}")
     for name in sorted((each.name for each in (*facts.models, *facts.configs.values())), key=len, reverse=True):
         text = text.replace(name, base_name(name))
-    text = text.replace(GATED, "")
+    text = text.replace(facts.names.prefix, "")
     internal = re.search(rf"from transformers\.models\.{facts.name}\.modeling_\w+ import (\([^)]*\)|.*)", text)
     for name in re.findall(r"\w+", internal[1] if internal else ""):
         text = text.replace(f"        {name},\n", "", 1)  # among those that transformers exports

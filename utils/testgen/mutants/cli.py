@@ -7,12 +7,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from facts.read import PREFIX, package_files
+from facts.read import package_files
+from naming.kinds import MEANT, GateNames
 
 from converter.diagnostics import ConversionError, Diagnostic
 from testgen.mutants.apply import mutated
 from testgen.mutants.run import preload, run_all
-from testgen.mutants.table import MODEL, TABLE, mutants
+from testgen.mutants.table import MODEL, TABLE, mutants, table_of
 from testgen.mutants.values import Mutant, Verdict
 
 
@@ -27,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
     try:
-        return judge(chosen_mutants(args.names), args.jobs)
+        names = GateNames(args.gate)
+        return judge(chosen_mutants(args.names, names), args.jobs, names)
     except ConversionError as error:
         print(error)
         return 2
@@ -39,22 +41,27 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
     )
+    parser.add_argument("--gate", default=MEANT.kind, metavar="KIND", help=f"the kind of gate ({MEANT.kind})")
     return parser.parse_args(argv)
 
 
-def chosen_mutants(names: Sequence[str]) -> list[Mutant]:
-    """The mutants of these names, all where there are none. Raises ConversionError (`unknown-mutant`)."""
-    known = {each.name: each for each in mutants()}
+def chosen_mutants(names: Sequence[str], kind: GateNames = MEANT) -> list[Mutant]:
+    """The mutants of these names, all where there are none. Raises ConversionError (`unknown-mutant`, `unknown-gate`)."""
+    known = {each.name: each for each in mutants(kind)}
+    table = table_of(kind).name
+    if not known:
+        message, fix = f"there is no table of mutants for gates of the kind {kind.kind!r}", f"write {table} beside it"
+        raise ConversionError(Diagnostic("unknown-gate", TABLE.name, 1, 1, message, fix))
     for name in names:
         if name not in known:
             fix = f"there are {', '.join(known)}"
-            raise ConversionError(Diagnostic("unknown-mutant", TABLE.name, 1, 1, f"there is no mutant `{name}`", fix))
+            raise ConversionError(Diagnostic("unknown-mutant", table, 1, 1, f"there is no mutant `{name}`", fix))
     return [known[name] for name in names or known]
 
 
-def judge(chosen: Sequence[Mutant], jobs: int) -> int:
+def judge(chosen: Sequence[Mutant], jobs: int, names: GateNames = MEANT) -> int:
     """Run the suite against each mutant, and against the model as it is; tell, and return the exit status."""
-    package = PREFIX + MODEL
+    package = names.family + MODEL
     files = package_files(PROJECT / "generated" / package)
     runs = [(each.name, each.noticed_by, mutated(each, package, files)) for each in chosen]
     everything = " or ".join(sorted({name for each in chosen for name in each.noticed_by.split(" or ")}))

@@ -1,10 +1,12 @@
-"""The table of mutants, llama.toml."""
+"""The tables of mutants: llama.toml, and one for each other kind of gate, such as attention_llama.toml."""
 
 from __future__ import annotations
 
 import tomllib
 from functools import cache
 from pathlib import Path
+
+from naming.kinds import MEANT, GateNames
 
 from testgen.mutants.values import Mutant
 
@@ -13,7 +15,14 @@ MODEL = "llama"
 TABLE = Path(__file__).with_name(f"{MODEL}.toml")
 
 
+def table_of(names: GateNames) -> Path:
+    """The table of a kind of gate."""
+    return TABLE if names == MEANT else TABLE.with_name(f"{names.kind}_{MODEL}.toml")
+
+
 @cache
-def mutants() -> tuple[Mutant, ...]:
-    """Every row of the table, in its order."""
-    return tuple(Mutant(**row) for row in tomllib.loads(TABLE.read_text(encoding="utf-8"))["mutant"])
+def mutants(names: GateNames = MEANT) -> tuple[Mutant, ...]:
+    """Every row of the table of a kind, in its order; none where it has no table."""
+    path = table_of(names)
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"] if path.is_file() else ()
+    return tuple(Mutant(**row) for row in rows)
