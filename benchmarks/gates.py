@@ -28,6 +28,7 @@ import transformers
 
 
 GOALS = {"gated, scores off": 0.99, "gated, scores on": 0.97}  # least share of the base's throughput
+ATTENTION_GOALS = {"headwise": 0.99}  # and of an elementwise gate, what one more query projection would leave
 VOCABULARY = 8192  # Qwen3-0.6B has 151,936; fewer save memory, and make the gates' share larger, not smaller
 QWEN3_06B = {
     "hidden_size": 1024,
@@ -87,6 +88,39 @@ def build(name: str, sizes: dict[str, Any]) -> tuple[Any, Any]:
     for layer in gated.model.layers:
         layer.quality_gate.float()  # as `from_pretrained` leaves it
     return base.eval(), gated.eval()
+
+
+def build_attention(name: str, sizes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A base model, and one with each mode of attention gates, which hold the very same weights and are open."""
+    prefix, extra = PREFIXES[name], {}
+    if name == "gpt_oss":
+        extra = EXPERTS | {"intermediate_size": sizes["intermediate_size"] // EXPERTS["num_local_experts"]}
+    config = prefix + ("TextConfig" if name == "gemma3" else "Config")
+    bases, gates = map(importlib.import_module, (f"transformers.models.{name}", f"generated.attention_gate_{name}"))
+    torch.manual_seed(0)
+    base = getattr(bases, f"{prefix}ForCausalLM")(getattr(bases, config)(**sizes | extra)).to(DEVICE, DTYPE)
+    found = {}
+    for mode in ("headwise", "elementwise"):
+        own = {"attention_gate_mode": mode, "attention_gate_init": "identity"}
+        gated = getattr(gates, f"AttentionGate{prefix}ForCausalLM")(
+            getattr(gates, f"AttentionGate{config}")(**sizes | extra | own)
+        )
+        loaded = gated.to(DEVICE, DTYPE).load_state_dict(base.state_dict(), strict=False, assign=True)
+        assert all(".attention_gate." in key for key in loaded.missing_keys + loaded.unexpected_keys)
+        gated.tie_weights()
+        found[mode] = gated.eval()
+    return base.eval(), found
+
+
+def attention_variants(name: str, sizes: dict[str, Any]) -> dict[str, Variant]:
+    """The contestants by name, the base first; an elementwise gate may cost what one more query projection does."""
+    base, gated = build_attention(name, sizes)
+    layer = base.model.layers[0]
+    query = layer.self_attn.q_proj.weight.numel()
+    ATTENTION_GOALS["elementwise"] = 1 / (1 + query / sum(weight.numel() for weight in layer.parameters()))
+    return {"base": Variant(base, {}), "base, again": Variant(base, {})} | {
+        mode: Variant(model, {}) for mode, model in gated.items()
+    }
 
 
 def variants(name: str, base: Any, gated: Any) -> dict[str, Variant]:
@@ -185,7 +219,8 @@ def compare(job: str, contestants: dict[str, Variant], inputs: torch.Tensor, wor
         rival = names[1] if name == "gated, scores on" and "routers" in names[1] else names[0]
         paired = statistics.median(theirs[0] / own[0] for theirs, own in zip(found[rival], found[name]))
         (seconds, memory), ratio = middle[name], middle[rival][0] / middle[name][0]
-        verdict = ("reached" if ratio >= GOALS[name] else "missed") if name in GOALS else ""
+        goal = (GOALS | ATTENTION_GOALS).get(name)
+        verdict = "" if goal is None else "reached" if ratio >= goal else "missed"
         row = f"{job:<15}{name:<20}{seconds * 1000:>10.1f}{tokens / seconds:>11.1f}{ratio:>8.3f}{paired:>8.3f}"
         print(f"{row}{memory:>9.0f}{memory / middle[rival][1] if memory else 1:>8.3f}  {verdict}".rstrip(), flush=True)
 
@@ -194,6 +229,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", choices=PREFIXES, default="qwen3", help="(default: %(default)s)")
+    parser.add_argument("--gate", choices=("quality", "attention"), default="quality", help="(default: %(default)s)")
     parser.add_argument("--job", choices=JOBS, help="only this one")
     parser.add_argument("--rounds", type=int, default=12, help="runs of each job (default: %(default)s)")
     parser.add_argument("--layers", type=int, default=28, help="fewer leave time for more rounds (default: 28)")
@@ -204,7 +240,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     work = Work(2, 8, 4, 1) if arguments.smoke else Work(2, 64, 16, arguments.rounds)
     sizes = QWEN3_06B | (TINY if arguments.smoke else {"num_hidden_layers": arguments.layers})
-    contestants = variants(arguments.model, *build(arguments.model, sizes))
+    if arguments.gate == "attention":
+        contestants = attention_variants(arguments.model, sizes)
+    else:
+        contestants = variants(arguments.model, *build(arguments.model, sizes))
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{arguments.model}, {sizes['num_hidden_layers']} layers, {DTYPE}, {device}, load {os.getloadavg()[0]:.1f}")
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, {work}", flush=True)

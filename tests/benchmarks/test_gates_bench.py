@@ -42,6 +42,17 @@ def test_every_job_is_measured_for_every_variant(
         assert bool(verdict) == (name in bench.GOALS)
 
 
+@pytest.mark.parametrize("model", ["qwen3", "gpt_oss"])
+def test_attention_gates_are_measured_beside_their_base(
+    bench: ModuleType, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.main(["--smoke", "--gate", "attention", "--model", model, "--job", "forward"]) == 0
+    rows = ROW.findall(capsys.readouterr().out)
+    assert [row[:2] for row in rows] == [("forward", n) for n in ("base", "base, again", "headwise", "elementwise")]
+    assert [bool(verdict) for *_, verdict in rows] == [False, False, True, True]
+    assert 0.5 < bench.ATTENTION_GOALS["elementwise"] < 1
+
+
 def test_scores_are_computed_only_where_they_are_asked_for(bench: ModuleType) -> None:
     contestants = bench.variants("qwen3", *bench.build("qwen3", bench.QWEN3_06B | bench.TINY))
     calls = []

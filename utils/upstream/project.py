@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from naming.kinds import MEANT
+from rendering.render import TEMPLATES
 from weave.stage import weaving
 
 from converter.jobs import Job
 from converter.library import decode, read_bytes, shown
 from converter.workspace import PROJECT, project_jobs, select
-from upstream.values import Model
+from upstream.values import Model, kind_in, refuse
 
 
 _PARENT = re.compile(r"^from generated\.(\w+)", re.MULTILINE)
@@ -20,14 +22,27 @@ _PARENT = re.compile(r"^from generated\.(\w+)", re.MULTILINE)
 def find_models(names: Iterable[str], project: Path = PROJECT) -> list[Model]:
     """The models named ("llama", "quality_gate_llama") and those they inherit from, parents first.
 
-    Raises ConversionError: `unknown-model`, `bad-model`, or `nothing-to-convert` where modular/ is empty.
+    Raises ConversionError: `unknown-model`, `bad-model`, `nothing-to-convert` where modular/ is empty, or `no-templates`
+    where nothing is written for transformers about its kind of gate.
     """
     jobs = project_jobs("", strict=True, project=project)
     known = {job.name: job for job in jobs}
     found: dict[str, Model] = {}
     for job in select(jobs, names, project / "modular"):
+        _check_kind(job)
         _add(job, known, found, project)
     return list(found.values())
+
+
+def _check_kind(job: Job) -> None:
+    """Refuse a model whose kind of gate has no page and no tests for transformers: those of another kind would be wrong."""
+    kind = kind_in(job.name) or MEANT.kind
+    if kind == MEANT.kind or (TEMPLATES / "upstream" / kind).is_dir():
+        return
+    message = (
+        f"a pull request with {kind} gates has no page and no tests yet: those there are describe {MEANT.kind} gates"
+    )
+    raise refuse("no-templates", shown(job.delta), message, f"write them in templates/upstream/{kind}/")
 
 
 def wanted_names(names: Iterable[str], project: Path = PROJECT) -> list[str]:
