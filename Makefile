@@ -87,7 +87,7 @@ test-all: $(VENV)/.test ## the whole test suite, and every test of every gated a
 	QUALITY_GATE_TESTS=all OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
 
 matrix: $(VENV)/.test ## gate and test every architecture of transformers, and write docs/architectures.md; MODEL=mistral: one
-	$(PY) utils/architecture_matrix.py $(MODEL:%=--model %) $(MATRIX)
+	$(PY) utils/architecture_matrix.py $(GATE:%=--gate %) $(MODEL:%=--model %) $(MATRIX)
 
 mutants: $(VENV)/.test ## break the gated Llama in many ways: its test suite has to notice each
 	$(PY) utils/mutants.py $(GATE:%=--gate %) $(MUTANT)

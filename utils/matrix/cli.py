@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from naming.kinds import MEANT, GateNames
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from upstream_suite.problems import SuiteError
+from weave.stage import kinds_in
 
 from converter.cache import default_folder
 from converter.diagnostics import nearest
@@ -18,6 +20,8 @@ from converter.library import digest
 from converter.workspace import FAMILY, PROJECT
 from matrix.adopt import adopt
 from matrix.common import run_common
+from matrix.kinds import count as count_of_kind
+from matrix.kinds import survey, write_page
 from matrix.lines import Settings, make_all, test_all
 from matrix.page import count, render_page
 from matrix.results import Results
@@ -48,6 +52,9 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
         args = parse(argv, known)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    names = GateNames(args.gate)
+    if names != MEANT:
+        return _of_kind(names, args, known, project, console)
     folder = args.work or default_folder() / f"matrix-{digest(str(project).encode())[:8]}"
     workshop = Workshop(project, folder / "project")
     try:
@@ -72,6 +79,25 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     return int(failing or any(tests.failures for tests in found.common.values()))
 
 
+def _of_kind(names: GateNames, args: argparse.Namespace, known: Sequence[str], project: Path, console: Console) -> int:
+    """The matrix of another kind of gate; the exit status."""
+    kinds = kinds_in(project / "modular" / "gates")
+    if names.kind not in kinds:
+        close = nearest(names.kind, kinds)
+        told = f"did you mean {close}?" if close else f"there are {', '.join(kinds)}"
+        console.print(f"--gate: there is no kind of gate called {names.kind!r}; {told}", markup=False)
+        return 2
+    folder = args.work or default_folder() / f"matrix-{digest(str(project).encode())[:8]}"
+    rows = survey(names, args.model or known, project, folder / f"{names.kind}-project", args.jobs)
+    for row in rows:
+        console.print(" ".join(filter(None, (f"{row.verdict:<8}", row.name, row.where, row.why))), markup=False)
+    if not args.model:
+        console.print(f"wrote {write_page(rows, names, project)}", markup=False)
+    found = count_of_kind(rows)
+    console.print(", ".join(f"{number} {name}" for name, number in found.items()))
+    return int(any(found[name] for name in ("warns", "differs", "refused")))
+
+
 def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespace:
     """The arguments, with models by their names in transformers; otherwise says what is wrong and raises SystemExit."""
     parser = argparse.ArgumentParser(
@@ -81,6 +107,12 @@ def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespac
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable; all without")
+    parser.add_argument(
+        "--gate",
+        default=MEANT.kind,
+        metavar="KIND",
+        help="of another kind: convert and prove alone, docs/KIND_gate_bases.md",
+    )
     parser.add_argument(
         "--fast",
         dest="subset",
