@@ -1,4 +1,4 @@
-# Generated from modular/modular_attention_gate_gemma3.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_gemma3`.
 # Seal: sha256 249f852339744c5b20b2082bbf646cf4e3a28a3258926999d71640893cb1e437
 # Copyright 2026 The Quality Gate team.

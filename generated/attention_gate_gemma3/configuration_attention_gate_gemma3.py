@@ -1,6 +1,6 @@
-# Generated from modular/modular_attention_gate_gemma3.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_gemma3`.
-# Seal: sha256 a4639f06fc2391fa3b0715876770a79b64e485066432427448a34db041345d31
+# Seal: sha256 cc529ab2f35d00eb2c31a646ab9769c91eec5bb8287bf1a90a5fe965d53d5cb0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -85,10 +85,6 @@ class AttentionGateGemma3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "attention_gate_gemma3_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "attention_gates",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -132,6 +128,10 @@ class AttentionGateGemma3TextConfig(PreTrainedConfig):
     attn_logit_softcapping: float | None = None
     use_bidirectional_attention: bool | None = False
     default_theta = {"global": 1_000_000.0, "local": 10_000.0}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "attention_gates",
+    ]
 
     attention_gate_mode: str = "headwise"
     attention_gate_init: str = "paper"

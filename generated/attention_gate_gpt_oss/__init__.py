@@ -1,4 +1,4 @@
-# Generated from modular/modular_attention_gate_gpt_oss.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_gpt_oss`.
 # Seal: sha256 a8b77f40fa3fc8b230080e68930353db6d6ef3c6a9bb8c009911620f603d56aa
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_attention_gate_gpt_oss.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_gpt_oss`.
-# Seal: sha256 7a758acbcf49b5b8e5cbafb591de71104a6da19f4179161279fbf03488da59f6
+# Seal: sha256 f0e63badd48e85472a99f488a6593f0ef0edbb682a71b8ff6772b1e4c9b0fb50
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -79,6 +79,7 @@ class AttentionGateGptOssConfig(PreTrainedConfig):
     ```"""
 
     model_type = "attention_gate_gpt_oss"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {
         "num_experts": "num_local_experts",
     }
@@ -124,7 +125,7 @@ class AttentionGateGptOssConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     attention_bias: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "attention_gates",
     ]
 

@@ -1,4 +1,4 @@
-# Generated from modular/modular_attention_gate_llama.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_llama`.
 # Seal: sha256 49defa98f6cc4120570cda3b7bc5b2adab6f97d0baeaa56534f2e65a7891e7bc
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_attention_gate_llama.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_llama`.
-# Seal: sha256 3fac1410213dc44c1f30d18979802f8c89a68e038beadbe4e014d826bbed2b89
+# Seal: sha256 6277b6b23cb11371dca1fa9a22debf3b618735abe72cad4d11928ed2a2bf0cd4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -77,10 +77,6 @@ class AttentionGateLlamaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "attention_gate_llama"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "attention_gates",
-    ]
     # Default tensor parallel plan for base model `AttentionGateLlamaModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -118,6 +114,10 @@ class AttentionGateLlamaConfig(PreTrainedConfig):
     attention_dropout: int | float | None = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "attention_gates",
+    ]
 
     attention_gate_mode: str = "headwise"
     attention_gate_init: str = "paper"

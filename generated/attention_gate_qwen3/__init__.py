@@ -1,4 +1,4 @@
-# Generated from modular/modular_attention_gate_qwen3.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_qwen3`.
 # Seal: sha256 b8b669cb6fa5db4aafdda46f2cbef7847b66c1c2c5988b7c1714c4a9b2284b5b
 # Copyright 2026 The Quality Gate team.

@@ -1,6 +1,6 @@
-# Generated from modular/modular_attention_gate_qwen3.py and transformers 5.23.0.
+# Generated from modular/modular_attention_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_qwen3`.
-# Seal: sha256 ae1dec37878a0e4a9b777853a37c193adb74d7ac1d23444b10fdc8a61d6fc50f
+# Seal: sha256 9edb1b976c19820caedd8b8ad1a7d7a2a9578755f41c343c143e6f87104b3703
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -76,10 +76,6 @@ class AttentionGateQwen3Config(PreTrainedConfig):
     ```"""
 
     model_type = "attention_gate_qwen3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "attention_gates",
-    ]
 
     # Default tensor parallel plan for base model `AttentionGateQwen3`
     base_model_tp_plan = {
@@ -122,6 +118,10 @@ class AttentionGateQwen3Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "attention_gates",
+    ]
 
     attention_gate_mode: str = "headwise"
     attention_gate_init: str = "paper"
