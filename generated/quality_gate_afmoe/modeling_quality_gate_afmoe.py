@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_afmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_afmoe`.
-# Seal: sha256 f77a4b0296d6858cab394d0e50e4dfc3864d0f0fb34bb4cc66542827c941e0db
+# Seal: sha256 acfccdf915fca32bc4e93ca648a61bb90da4b896f83f5bf11d82e909bbca962d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateAfmoeGate(nn.Module):
 
     def __init__(self, config: QualityGateAfmoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_apertus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus`.
-# Seal: sha256 c51475d2adbad07452156cdcfd2f87dd2a021158ea50a076bbc86df3ca891e3b
+# Seal: sha256 a6bd65a2626ae3dd029f16e9f1d47561c93a4ba528926e66c88d1f1eb9e0f195
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,7 +98,7 @@ class QualityGateApertusGate(nn.Module):
 
     def __init__(self, config: QualityGateApertusConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_apertus1p5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus1p5`.
-# Seal: sha256 700f976612882167ed4d6028544a603aec3abad7afe3a8f94102374f76cf3e6f
+# Seal: sha256 52c316c4a8fc79095aff8b848fe6d10cb1babe50ae5e0aca5ea67d23eee45b5a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateApertus1p5TextGate(nn.Module):
 
     def __init__(self, config: QualityGateApertus1p5TextConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

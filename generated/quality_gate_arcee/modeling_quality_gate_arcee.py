@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_arcee.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_arcee`.
-# Seal: sha256 2a4a5559420fa4bd8734bd568d100d9d4cf21b3b1efd11aa80325996f50a3a5a
+# Seal: sha256 2ba1d1dce0dc2d8d7c3b9dfe71a6e4be4c282d92226fa292bb6b71e8156ab48c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +119,7 @@ class QualityGateArceeGate(nn.Module):
 
     def __init__(self, config: QualityGateArceeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_aria.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_aria`.
-# Seal: sha256 817c265eca5f5799a900d815cf1114e68efd618dea225a260d79b72e2c5490ca
+# Seal: sha256 647e6480da3b8fb9425f639f462e94783509e0d36e3be2bb46161edb3a09b024
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateAriaTextGate(nn.Module):
 
     def __init__(self, config: QualityGateAriaTextConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

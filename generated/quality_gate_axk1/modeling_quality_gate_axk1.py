@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_axk1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk1`.
-# Seal: sha256 20d36d825d450a5a24d1c59c1ee2d8f210cafde2a2ca09b6f3e83273af4194f0
+# Seal: sha256 42395241a26a5ba5690777079353e291a9f798cee78187ed8696db2d25e3021a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateAXK1Gate(nn.Module):
 
     def __init__(self, config: QualityGateAXK1Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_axk2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
-# Seal: sha256 fe403183528b8853cb2b5234ba29c6298e8f115ac9ed5231249b42755bf56f32
+# Seal: sha256 f1f201835dd1a7f2ad8cd0896ccea29e6fb0336664738d1c61cf618a72356780
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateAXK2Gate(nn.Module):
 
     def __init__(self, config: QualityGateAXK2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bailing_hybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bailing_hybrid`.
-# Seal: sha256 02b4b4420152b117c7254101d71eb5895f5029b56b0181af893581b2645d8cad
+# Seal: sha256 8001d2cfeac880005344eda308bb53316680a63d3d5f9b4941a4c3038d5286ab
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,7 +102,7 @@ class QualityGateBailingHybridGate(nn.Module):
 
     def __init__(self, config: QualityGateBailingHybridConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

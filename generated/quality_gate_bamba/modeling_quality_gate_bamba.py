@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bamba`.
-# Seal: sha256 726fbbc489f55c86dffb68e69d05890f56f8e554cef8fd8fe5dd702718042308
+# Seal: sha256 6108f9b9f9f7225d03e4782f2a5a37e06b85e5e15a4daeebd6153d1f46482f65
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,7 +99,7 @@ class QualityGateBambaGate(nn.Module):
 
     def __init__(self, config: QualityGateBambaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bart`.
-# Seal: sha256 adaafaa7d0c60ab01abf2372c684a9128fa4ff0c275aba03654af018ae05abc8
+# Seal: sha256 a252ff5d2a0221b416c52d3de9107716677802b8da7ad33e532eff6e25025c20
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,7 @@ class QualityGateBartGate(nn.Module):
 
     def __init__(self, config: QualityGateBartConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_beam.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_beam`.
-# Seal: sha256 d6bdf32fe02e61e01e28be7e6856750b5184cbc34219aa6eebdeaac4e76d0b19
+# Seal: sha256 61893d2a75cb44c4b91378d4f8f681822badb8a29721797973d481f26456ce25
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,7 +101,7 @@ class QualityGateBeamGate(nn.Module):
 
     def __init__(self, config: QualityGateBeamConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

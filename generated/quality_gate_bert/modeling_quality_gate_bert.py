@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bert`.
-# Seal: sha256 cef4d02575e15b938b632fbeeda4dd7e18c2d2142dfb4549d336a12cd26c55c4
+# Seal: sha256 92afae0ed5f87921621d6ed592e5daf395dac272584732a18b189431b33d4307
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -170,7 +170,7 @@ class QualityGateBertGate(nn.Module):
 
     def __init__(self, config: QualityGateBertConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

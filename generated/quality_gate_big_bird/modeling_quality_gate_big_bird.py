@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_big_bird.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 7a2df59970e0518a06d594d83f9b7c42dbd2c18b1afbaa16bbfecd2d199c6eb1
+# Seal: sha256 703e46d1660ec5b555f3056f03914110e6d8bda6c2dde7067ce204b3276108c3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -199,7 +199,7 @@ class QualityGateBigBirdGate(nn.Module):
 
     def __init__(self, config: QualityGateBigBirdConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bigbird_pegasus`.
-# Seal: sha256 0ed12b3012a18b60b7024e737e233eb3449e045287958256412490963d325561
+# Seal: sha256 3c705b9572b98ff8a6faae2c586ca28c948a7fb580544e42dfca113ec7b882ff
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,7 +111,7 @@ class QualityGateBigBirdPegasusGate(nn.Module):
 
     def __init__(self, config: QualityGateBigBirdPegasusConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_biogpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
-# Seal: sha256 b000175682f213ff29ea59ffa29ac71213976d28545a358533b839fa8a22bcde
+# Seal: sha256 1ec4f65f4712a2c0e348fce15429b642eb37297704f1dca59e25f5155e5c86ed
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGateBioGptGate(nn.Module):
 
     def __init__(self, config: QualityGateBioGptConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bitnet.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bitnet`.
-# Seal: sha256 2a3e61334274304470c32fe0acc04e1548766b74930dffb9076855bbd9aa38a4
+# Seal: sha256 b1efc232696993f459c61d7cd3d1c41981238ba8f244ee6ac11d762256a7ae9e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateBitNetGate(nn.Module):
 
     def __init__(self, config: QualityGateBitNetConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

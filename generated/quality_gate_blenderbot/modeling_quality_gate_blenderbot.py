@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot`.
-# Seal: sha256 47070ad36ad7e7c3433bda05e42f0e9cb0259d79da7f343336967e2bb52d7c29
+# Seal: sha256 096285ccfd6c3fbc2658a8121810b0b76ff82491215bbc90531f3708a3e78596
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGateBlenderbotGate(nn.Module):
 
     def __init__(self, config: QualityGateBlenderbotConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot_small`.
-# Seal: sha256 7f02c77ae5f5decbeb9aea8d3fb3631d59c091344e4a5efbacea6376028fc1c9
+# Seal: sha256 d55e2efabeea7e0fb6b39a18caa6f706843028421292c625527165a47fb99dad
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGateBlenderbotSmallGate(nn.Module):
 
     def __init__(self, config: QualityGateBlenderbotSmallConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

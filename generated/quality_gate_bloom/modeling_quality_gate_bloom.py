@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bloom.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bloom`.
-# Seal: sha256 3c1bf756e0141818f0bfa35c274f5386c7dcaf3630bdd6d1690b95d44ad36a3b
+# Seal: sha256 a5051a53836ce5a6f72d0d924c94c16f9082acbe95d2fb08904f7d65023a20a4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateBloomGate(nn.Module):
 
     def __init__(self, config: QualityGateBloomConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_camembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
-# Seal: sha256 46d1a23cb1756356627cc5315f5c4ab7249955e787ca77f4defe1090aa29d31b
+# Seal: sha256 b21b50f0be6a265ad8f595bcfa6c063f910a165c201ed9b976cc0db008ca4cde
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -125,7 +125,7 @@ class QualityGateCamembertGate(nn.Module):
 
     def __init__(self, config: QualityGateCamembertConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

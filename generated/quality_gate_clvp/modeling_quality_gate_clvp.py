@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_clvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_clvp`.
-# Seal: sha256 ae3cf7ca27d3df363fc662bfcff0a17841d5354749e0d24c5bb716b29e905623
+# Seal: sha256 00cf830aaaf1590990b712baa7b425b22d3716dca697ea0f9bad63bc4217192f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,7 +103,7 @@ class QualityGateClvpGate(nn.Module):
 
     def __init__(self, config: QualityGateClvpConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

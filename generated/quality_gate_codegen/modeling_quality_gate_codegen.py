@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_codegen.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
-# Seal: sha256 151aec61baae41d8bee18ad7fd40658294b59f7a4cc97e8d71371216a8e25c82
+# Seal: sha256 91352e01118d67f410fea20d41eb7124f6e9e2c93d06aaa07ed57e0601de58a5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -91,7 +91,7 @@ class QualityGateCodeGenGate(nn.Module):
 
     def __init__(self, config: QualityGateCodeGenConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

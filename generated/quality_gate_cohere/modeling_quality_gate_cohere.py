@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere`.
-# Seal: sha256 cb619fe503cc6583660de3b257ecb6d1572a60d411cde00dd1ed323bd96096ed
+# Seal: sha256 d421c2e73a79ad688d053623c5688362e6fc60719de7824c211e319a78df0597
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateCohereGate(nn.Module):
 
     def __init__(self, config: QualityGateCohereConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2`.
-# Seal: sha256 d5cdfb88a5e79fa729da381032547636f0a097c06014f88d3ceba892dc3ff63c
+# Seal: sha256 ccb6c25fe251b4fb92d6b06fbaf6e8d2c2e48cfd3c05019780a02faa237f0919
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,7 +92,7 @@ class QualityGateCohere2Gate(nn.Module):
 
     def __init__(self, config: QualityGateCohere2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2_moe`.
-# Seal: sha256 6e53c10eac24a425416d5022b4f03cea89a97d130adbea47418d7b91b61c0001
+# Seal: sha256 423b2ee6de1df953c7208b75dcf7dd4295c85274d3ca00a5b8683c0c43f1c750
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateCohere2MoeGate(nn.Module):
 
     def __init__(self, config: QualityGateCohere2MoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

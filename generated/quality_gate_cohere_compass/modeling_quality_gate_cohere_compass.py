@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere_compass`.
-# Seal: sha256 325089d93bf1cb93118f9cc226d61b7fdc87df85e91eff51ea14c2d7c2dd3b30
+# Seal: sha256 4b01e3f16f08e1317ad8eb49bb5f6c3aa7a8d5029937c4a2d028e9ee1fc8c89f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,7 @@ class QualityGateCohereCompassGate(nn.Module):
 
     def __init__(self, config: QualityGateCohereCompassConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

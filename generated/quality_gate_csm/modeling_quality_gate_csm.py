@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_csm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
-# Seal: sha256 5057a840b1828120f838c772ec0a7baf2dedb68f13208d3fbe443f4a7bd4d8f6
+# Seal: sha256 4ad3afdd7daf5c3e729123eb47debaf1048b507200916fe7cb5349aa205393f8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateCsmDepthDecoderGate(nn.Module):
 
     def __init__(self, config: QualityGateCsmDepthDecoderConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_cwm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 f41de77fbad85ab9f72f98e335e84883e907132814da6b73374fea115fff9e41
+# Seal: sha256 d2bc24219c574989874b2201e871c2c788ad1fb3acdd74c1d814bf61150d4843
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,7 +111,7 @@ class QualityGateCwmGate(nn.Module):
 
     def __init__(self, config: QualityGateCwmConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dbrx.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
-# Seal: sha256 8bb3685fd2930c20af20f0dd43f9e2207f6e39e81d2267362398437568632c4a
+# Seal: sha256 b57285cdff0d297be6de81ab4f68227528efe29bd89a6e5436500a8642c8b3c8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateDbrxGate(nn.Module):
 
     def __init__(self, config: QualityGateDbrxConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

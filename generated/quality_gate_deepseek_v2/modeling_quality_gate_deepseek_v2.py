@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
-# Seal: sha256 98619f6d7b1ce4c6801fd7109123b2e54c0fd2aff45b91bbec1cfa697ab8fcf5
+# Seal: sha256 0c7c443825f5bcc7dd33d2e703555f272e8e44459cbba21444935d92abd22b33
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,7 +106,7 @@ class QualityGateDeepseekV2Gate(nn.Module):
 
     def __init__(self, config: QualityGateDeepseekV2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v3`.
-# Seal: sha256 175b556faa567507865b2ce48869b8534e0f96597e5d69add46291e6d0a27062
+# Seal: sha256 1fd61b7ee0c4349ad29a6283856822af327ae4f808ca0ca87191b4e75c9ef046
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -117,7 +117,7 @@ class QualityGateDeepseekV3Gate(nn.Module):
 
     def __init__(self, config: QualityGateDeepseekV3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v32`.
-# Seal: sha256 fc65e7a535c6511b8850d6095188c8ace02c8193e382cf602dcd445477796b68
+# Seal: sha256 9b6066f640493243d7082ed4028f2e8bb194298af1707f3e7ffb6c81bf5ada90
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateDeepseekV32Gate(nn.Module):
 
     def __init__(self, config: QualityGateDeepseekV32Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 6e1de83670c0a7e644d0685cc984ac1ad0ebf5c46d0ca1fddb2e35fc6e19041a
+# Seal: sha256 12ca6d079553ede75dd3a5e79d7cd1fd7863a4f58d52ee64fd58113e52f65208
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateDeepseekV4Gate(nn.Module):
 
     def __init__(self, config: QualityGateDeepseekV4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_diffllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_diffllama`.
-# Seal: sha256 ffb5d11bce3cbd531a49ae3cb4590d9ac46a53ef9edeb28bcbd3f3125bec479f
+# Seal: sha256 249c6bf36324fbd21feda5d6f046de80f96a383559cbedffa70a6b8bfe7f9f39
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -121,7 +121,7 @@ class QualityGateDiffLlamaGate(nn.Module):
 
     def __init__(self, config: QualityGateDiffLlamaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

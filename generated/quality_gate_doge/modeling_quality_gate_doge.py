@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_doge.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_doge`.
-# Seal: sha256 c0a65c981da3e9d586c294c0594845037d32e227eef2ffaad69a88961b655e2a
+# Seal: sha256 9c926389691d6a87111358cd09444166e20a5d33e363eb2dd5d1b87f0edee4f9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateDogeGate(nn.Module):
 
     def __init__(self, config: QualityGateDogeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

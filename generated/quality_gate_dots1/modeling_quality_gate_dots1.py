@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dots1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots1`.
-# Seal: sha256 342d1b0f0fbb75d990bc3498ffc7b4a1431f61c1695914c9eefb077e4547dff0
+# Seal: sha256 a7b379baaef541b00e9599e58bbd6de7ec7fd4bda8c9e3786ebd0c20f4f26fb6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateDots1Gate(nn.Module):
 
     def __init__(self, config: QualityGateDots1Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
-# Seal: sha256 7822ad55965017124801b4286d87806e90e0660fc986426c338be0a997dd1952
+# Seal: sha256 fc146ea73c185e7dbd82168f80c902a9c69f1dc0731c1c752d756aaad6c14897
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateDots3NoteGate(nn.Module):
 
     def __init__(self, config: QualityGateDots3NoteConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_emu3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 d46a5c3a013c623c22e4ca02421bc1e2ca565178fdfbb550efc3ff44bb579f43
+# Seal: sha256 e8964fb3edade1aebc358df4556d77a14ae9e5d4a4a6e8c4ba73a74ac66cd67a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateEmu3Gate(nn.Module):
 
     def __init__(self, config: QualityGateEmu3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

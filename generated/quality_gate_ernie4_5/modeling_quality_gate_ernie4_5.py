@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5`.
-# Seal: sha256 879ef92bbd1e2f15fbad40eaa17c04d326e6b9fc53f4c877a2acd88a2a480798
+# Seal: sha256 63a37400af77423d46b80a79dd56369ac9ff1a739cb794e255fb052196045d71
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateErnie4_5Gate(nn.Module):
 
     def __init__(self, config: QualityGateErnie4_5Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 f9b2fd725e07705a322fcf00e3f3ec0df8440685faf60a3254379b7299d6d8d9
+# Seal: sha256 9ddead49263554a90913c6d36658b2b400e81ec70bd5aae561cc649fba658d9c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateErnie4_5_MoeGate(nn.Module):
 
     def __init__(self, config: QualityGateErnie4_5_MoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_exaone4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone4`.
-# Seal: sha256 00a1c29b1ef09ab1e2b3119b2e6399700f1586f7dd680b9d9c8b31667e3c783e
+# Seal: sha256 80f1ba3ec3a29dc4c07703c7fddc1a9b51c5634f9b83350663e93c7036bb4417
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +119,7 @@ class QualityGateExaone4Gate(nn.Module):
 
     def __init__(self, config: QualityGateExaone4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

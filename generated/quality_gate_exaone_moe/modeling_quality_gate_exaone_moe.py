@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone_moe`.
-# Seal: sha256 83fbbd27d56662d3383992c0f61a627ab8b0579fa21e015d7b4cf67324cee27e
+# Seal: sha256 0870fcd02a6ed139eefbd081d2c14a3942a37a54db21427228bf098d1e2af522
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateExaoneMoeGate(nn.Module):
 
     def __init__(self, config: QualityGateExaoneMoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_falcon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
-# Seal: sha256 06a942f8edf895ea64e11046188188026963e8a54c091ffe0da6a66cde57a157
+# Seal: sha256 3870365de7aa0dc9ccd26b697ffe1518009e5b5c1205c6399a38af6b9e524bf1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateFalconGate(nn.Module):
 
     def __init__(self, config: QualityGateFalconConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
-# Seal: sha256 67a29fcab0f172789427bf8d53a804a714c17ce948bf934c3a4e36938862aa8f
+# Seal: sha256 8051c8e1f4b27e1dc12c251e54dcefa9b311b21273a19fdf8da0e4af539427bb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,7 +100,7 @@ class QualityGateFalconH1Gate(nn.Module):
 
     def __init__(self, config: QualityGateFalconH1Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

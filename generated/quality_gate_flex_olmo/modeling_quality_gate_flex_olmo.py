@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flex_olmo`.
-# Seal: sha256 d585ace772b6c0079ede569a56a66a11658657337a51f3f073aafd7502c1cdb4
+# Seal: sha256 74c77868111467bf1fbb8c8bb61520f5e7fca09103be12968621d0ed0fc04b55
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateFlexOlmoGate(nn.Module):
 
     def __init__(self, config: QualityGateFlexOlmoConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flint.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 871c01da9ac463949e030ec2fe8f4c35d0f82dccc9ba4481f6160c4b7a342d34
+# Seal: sha256 1179aafeeb56341b0580f69713b860adcd141e256cd313d36c50048b736abb0d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateFlintGate(nn.Module):
 
     def __init__(self, config: QualityGateFlintConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma`.
-# Seal: sha256 e38525f9f6f9831b389293e66e0e4a4060d86663d861fb16a1f620152d5d0ddc
+# Seal: sha256 872e3ee060abc1c2d3f862572ce1a1dbe1839ffca169d2fbf457395f6c46aecd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,7 +112,7 @@ class QualityGateGemmaGate(nn.Module):
 
     def __init__(self, config: QualityGateGemmaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

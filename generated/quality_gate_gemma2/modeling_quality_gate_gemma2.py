@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma2`.
-# Seal: sha256 df05d9b39598cef16a3bf106095ec7f0f5949e7334bdc1e6856d84f01d8b21ea
+# Seal: sha256 9af02c89480482e34ee79943d02c71b3c60c353d3ed67b3df0b1755f4420e698
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGateGemma2Gate(nn.Module):
 
     def __init__(self, config: QualityGateGemma2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 ab7b7975eac775c5dc32463d6d35873f0a6cf3213b1843e2043d2bb42c318505
+# Seal: sha256 45ae1ffc140cc53030864a0f7732d3c561be15c0be681bfc1069b39f8e981800
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -183,7 +183,7 @@ class QualityGateGemma3Gate(nn.Module):
 
     def __init__(self, config: QualityGateGemma3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

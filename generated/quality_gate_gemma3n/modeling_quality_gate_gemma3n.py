@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 f808707a6fa48df2a9091e567ce3ddc7135dcfe4619b06dbad87cebdbe4685e4
+# Seal: sha256 363788ec6b248f040093fc6cee98e271f8806c91ac538d4fd9bf17ffa4541584
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,7 @@ class QualityGateGemma3nGate(nn.Module):
 
     def __init__(self, config: QualityGateGemma3nConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 73ca2a7a9119cbeae1ea553a439743cb2be5854ae691693a59c4d77039793373
+# Seal: sha256 ea3628d716e249d8bddd9e5048c57003e0c658e72e627bcc374ad9bef0538d08
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -157,7 +157,7 @@ class QualityGateGemma4Gate(nn.Module):
 
     def __init__(self, config: QualityGateGemma4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

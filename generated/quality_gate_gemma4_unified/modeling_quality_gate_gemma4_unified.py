@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
-# Seal: sha256 c610ff5bfeca17e2fca7df6b6f55a13359a6503099cf1fa377ba9e730c17b593
+# Seal: sha256 1130adfdf949766d6d0a59a459f5a23e239ac31b74b22ba0098fde1f8e8e053e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -140,7 +140,7 @@ class QualityGateGemma4UnifiedGate(nn.Module):
 
     def __init__(self, config: QualityGateGemma4UnifiedConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm`.
-# Seal: sha256 096317e9d8db335d00556df0578992388f161fcf2658a63c0ace2b6742f1426a
+# Seal: sha256 ba1edd015597a4137e8cb85b8b3c751fa8e6f32672e9143fcfaa4ba72f4a049c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,7 +112,7 @@ class QualityGateGlmGate(nn.Module):
 
     def __init__(self, config: QualityGateGlmConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4`.
-# Seal: sha256 fdda90ed7916c57741fbe000f9fe3e2b94cf1d3e3f3f96b61b1e324523af4328
+# Seal: sha256 e91cad058034dd71310fdec6c5d93da38489e5d1a3e2f3a5f9d67c87868b624d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGateGlm4Gate(nn.Module):
 
     def __init__(self, config: QualityGateGlm4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

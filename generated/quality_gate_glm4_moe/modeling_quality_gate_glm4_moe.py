@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe`.
-# Seal: sha256 263e82443559b5e7025baed12fce19575b2d1625ee1242703bee9580af41b59c
+# Seal: sha256 7e5b55eb2c7f0d8964dd66c6c45a3ccabac751ddade50bddd54261fe460a98f0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateGlm4MoeGate(nn.Module):
 
     def __init__(self, config: QualityGateGlm4MoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

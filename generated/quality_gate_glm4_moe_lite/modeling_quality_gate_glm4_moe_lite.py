@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe_lite`.
-# Seal: sha256 8fdd3013ddf2afec9950e5b062f716ae687a7888e70b16382467779144c7ba31
+# Seal: sha256 5b20764406e32e88e6e3d7461ada678a811132911cebfcca6289361143fbc90e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateGlm4MoeLiteGate(nn.Module):
 
     def __init__(self, config: QualityGateGlm4MoeLiteConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm_moe_dsa`.
-# Seal: sha256 5f9bf7f79e47fa5ceab34460f95f65a563a4b0cababf633a1abc265484fac0d1
+# Seal: sha256 7453cffa40a5b88f3710b9c8795f94fa8f4167fe96d99f746d4c9572d475ca82
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateGlmMoeDsaGate(nn.Module):
 
     def __init__(self, config: QualityGateGlmMoeDsaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt2`.
-# Seal: sha256 199b9402999f8425aa5b35cff215bc6ba6b2a02610874fb6189f30b8a6c2bf56
+# Seal: sha256 ecc30e62936240eb0caa3d49b26eba6d36c84a8919165dcd487f963fd7a2db52
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateGPT2Gate(nn.Module):
 
     def __init__(self, config: QualityGateGPT2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

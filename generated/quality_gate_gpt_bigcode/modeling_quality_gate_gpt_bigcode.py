@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 d30cf5d281e33383023c5fd17d9a8c239e26d6eda2301057a8385c728db64dd0
+# Seal: sha256 532dcfd14781d239e044d2ba5a36b7092c8300b7a2525d06522d216796051f46
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGateGPTBigCodeGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTBigCodeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

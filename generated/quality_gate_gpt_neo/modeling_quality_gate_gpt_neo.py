@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
-# Seal: sha256 d50df89d48442f25baf7a70752d0bd5fc3b03d3c0b171ffcc04cc4893d87a172
+# Seal: sha256 28b2fd5579be3ad6a2f0496de358f1d1390f329a0ca5d359c82a2d8ecf620a9d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +119,7 @@ class QualityGateGPTNeoGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTNeoConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

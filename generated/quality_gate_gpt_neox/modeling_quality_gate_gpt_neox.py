@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
-# Seal: sha256 81de724ac00414b6f9ff8a11d2d4b12b1a4a84fd9ca8b4469df1291c592807a4
+# Seal: sha256 26cb6eb83c60e99cf27095b24f7037ad741fbae315c0db2b3082c755d28f5370
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateGPTNeoXGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTNeoXConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 f3ad7b8709719e556e4fe6e5a20e69a18474a52d1ba8031e442a6f439fd6f142
+# Seal: sha256 2d1633835fb172834f6faaa6059f2a601c09bc905098a677d7fe29c2467440cc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -90,7 +90,7 @@ class QualityGateGPTNeoXJapaneseGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTNeoXJapaneseConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

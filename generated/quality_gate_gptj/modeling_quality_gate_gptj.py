@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gptj.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gptj`.
-# Seal: sha256 a1f76c753028818757fec9f149b22fdecaf890398cf305924b8a74fc60f8b8d5
+# Seal: sha256 164d35778cfe5f9f050f697c430a4fdbe2124bd43c6c159c9069245c2ea10913
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGateGPTJGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTJConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

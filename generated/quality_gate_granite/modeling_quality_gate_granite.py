@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite`.
-# Seal: sha256 ae51cf759fff8930ec5a14d6dc5a8c559de858982a4d5f9a3f2485efd4dcb5ff
+# Seal: sha256 57c3c704f2d343514774a9824e5474f66a334f7b1928288516b4c4e0242e381c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateGraniteGate(nn.Module):
 
     def __init__(self, config: QualityGateGraniteConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite_swa`.
-# Seal: sha256 7edeb2b1212c700db9a8cd2dfdd47d859e570b6b6b36dbfcb7a7b7123839b1ac
+# Seal: sha256 1b8cbc4fdcd8f594fad7dcc0a8be750c97cc0ba95fec78f21fcde7162a1a6b92
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateGraniteSWAGate(nn.Module):
 
     def __init__(self, config: QualityGateGraniteSWAConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

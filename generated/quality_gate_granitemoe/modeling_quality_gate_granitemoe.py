@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe`.
-# Seal: sha256 942e7457e145abfeee695553dc6da23d23ae447d55a15ee08097e675d956fb2b
+# Seal: sha256 456f4072219dc29cdabc3be6960890995c3abc34079bb74c64dc1925343e3329
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateGraniteMoeGate(nn.Module):
 
     def __init__(self, config: QualityGateGraniteMoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

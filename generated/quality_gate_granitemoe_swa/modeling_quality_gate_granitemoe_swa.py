@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe_swa`.
-# Seal: sha256 5a6f82d6ed9123f0c7727eae334e866789b4f336dfe376f31dc1c5bf31c8c0fc
+# Seal: sha256 8b51433ef53f52ff39b5f44d61946072b13418479427bd36ff07b2588352165a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateGraniteMoeSWAGate(nn.Module):
 
     def __init__(self, config: QualityGateGraniteMoeSWAConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 89811af4ca8507036532555795ce4d84dfd16ffb05837c86a67477078a946123
+# Seal: sha256 1ce6f0b668530833f889992c08e20f95a8028a3da413662e1a804fca04903162
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,7 +101,7 @@ class QualityGateGraniteMoeHybridGate(nn.Module):
 
     def __init__(self, config: QualityGateGraniteMoeHybridConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

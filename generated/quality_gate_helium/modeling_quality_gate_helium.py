@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_helium.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_helium`.
-# Seal: sha256 5c6d16d12e518313f9fcfc341ac387f773812d2ac7fa6ce514d110065bd6629a
+# Seal: sha256 22f09bf643dfce9deb4b8c7d8f565206cc3548094af7d65b4768d27d089b9c9f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,7 +111,7 @@ class QualityGateHeliumGate(nn.Module):
 
     def __init__(self, config: QualityGateHeliumConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

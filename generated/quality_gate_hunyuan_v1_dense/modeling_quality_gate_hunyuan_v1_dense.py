@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 a488cc4d85323dfc1a95919c105a6a51091db56c55c1d545fb0621da13ed9768
+# Seal: sha256 e16db0ddc99cb896caff54bdff79898e743b2e5fa88fda869464262102187790
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,7 +104,7 @@ class QualityGateHunYuanDenseV1Gate(nn.Module):
 
     def __init__(self, config: QualityGateHunYuanDenseV1Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

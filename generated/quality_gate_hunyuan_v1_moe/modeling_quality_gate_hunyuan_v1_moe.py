@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_moe`.
-# Seal: sha256 23c95863cc08fc16a6c30a3e86ce87a4a4623fac27c9ddaab2257d652880c72f
+# Seal: sha256 57369423104c9eba5eb7bbff5af93206d4c0304efa4ef999d52ec0398db3b17f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,7 +106,7 @@ class QualityGateHunYuanMoEV1ScoreGate(nn.Module):
 
     def __init__(self, config: QualityGateHunYuanMoEV1Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v3`.
-# Seal: sha256 41d04361bb0fa45a87e3393666aa5907131b0977a2970b7814538efb914ef9bb
+# Seal: sha256 c78bc426baf3ebe625094ef6d4907b37d499eaefb6b0ff68984c51c898937697
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateHYV3Gate(nn.Module):
 
     def __init__(self, config: QualityGateHYV3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

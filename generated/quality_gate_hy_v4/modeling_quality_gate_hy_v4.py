@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
-# Seal: sha256 fa51304d2f058ddb754f1d66ac2f01d35eb78d994f4269b9a295a09082ff372e
+# Seal: sha256 fe24a66c0e41329b1ebcf78563824c5800bf3cebf3b6cc9ee6e0ead1203b1b2b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateHYV4Gate(nn.Module):
 
     def __init__(self, config: QualityGateHYV4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hyperclovax`.
-# Seal: sha256 f8540a2315208adecc1df9f93cd5900ce64e5f9acde5520f0929144571531a4c
+# Seal: sha256 19fad9a55357897147597a9b9572a117cef228e56c89ecaedba2bb450d4a9eac
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateHyperCLOVAXGate(nn.Module):
 
     def __init__(self, config: QualityGateHyperCLOVAXConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

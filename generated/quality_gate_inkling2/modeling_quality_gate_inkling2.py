@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 002a33a3e8d382a3958f2772b8975e5f8beda4385221b0e8d379d91e61f4e82d
+# Seal: sha256 34e986e9ce338060e4be574f4132657aa8c2610adb4a76ae490a81b24ef358c4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -132,7 +132,7 @@ class QualityGateInkling2Gate(nn.Module):
 
     def __init__(self, config: QualityGateInkling2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jais2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jais2`.
-# Seal: sha256 daae2288a405f71b5a75bf00d1f3648c98db95247da12940d26e4f5cbcd271d1
+# Seal: sha256 3e4bf4ee36638a39c6839ed6de92eed9e44fdd1e062e62bd8ef00c4b792fcd9b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateJais2Gate(nn.Module):
 
     def __init__(self, config: QualityGateJais2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
-# Seal: sha256 4de3a7564d70aa4a822aee7ff22f5a2f8388e9092b76ee997f2980b6bf79709b
+# Seal: sha256 9a2340eb5be6c424bef8796abde0370ced15cb87bd5e3dfac0f70bf47709930d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateJambaGate(nn.Module):
 
     def __init__(self, config: QualityGateJambaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

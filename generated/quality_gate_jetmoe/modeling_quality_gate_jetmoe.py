@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
-# Seal: sha256 1ff15ee952f2599ae0c29b8c50a5bcff02466ba0054ee57321438fcbd3285aec
+# Seal: sha256 1a2f2a5a14ded009b67dad0eed02a0638a2ca803f91a75fb61e7b162763b4284
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,7 +103,7 @@ class QualityGateJetMoeGate(nn.Module):
 
     def __init__(self, config: QualityGateJetMoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kimi_linear`.
-# Seal: sha256 bfa3b8a58bf2f99f8a540e3be3864d05192f880c562aced6f071070efe24cb65
+# Seal: sha256 186c061cb2411bb15da6ea60d7b3ce92778f50a0ace2b800d695c66a6cc0d2ba
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,7 +101,7 @@ class QualityGateKimiLinearGate(nn.Module):
 
     def __init__(self, config: QualityGateKimiLinearConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

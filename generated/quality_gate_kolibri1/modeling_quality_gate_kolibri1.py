@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kolibri1`.
-# Seal: sha256 603d0596064369d30c07242836d848a68e4c8f4acc61377cfeba224282d2f624
+# Seal: sha256 3ed6df842abad70dfeb90302a7313f4b4b1602655e394b64c0951897b2482142
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,7 +103,7 @@ class QualityGateKolibri1Gate(nn.Module):
 
     def __init__(self, config: QualityGateKolibri1Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 152c7d69570ebfdb31257626da144d47d709bdbafd5776a137efb82f18c6c01b
+# Seal: sha256 72a2adce9d0c62c2a4f1b4af4f10fde10d4ab215bf710504f0e8f4c29082272b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -107,7 +107,7 @@ class QualityGateKosmos2TextGate(nn.Module):
 
     def __init__(self, config: QualityGateKosmos2TextConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 2a1014c87321853aea7df32316bda5a8f7e1c2a0f9d049414869ebc1c1beb0ed
+# Seal: sha256 643a44e47449d21a16da9555352982e5d3b0b7a6e8dab12c5032fda1cc2fc14d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateKosmos2_5TextGate(nn.Module):
 
     def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_laguna.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_laguna`.
-# Seal: sha256 ec003a94952bf8a745d4cfac21a43c1d69bdcb1f41e2da0cdcf92e53f17d3a07
+# Seal: sha256 d4e1c58f2de9ae711fbb742d1dd9ffee4e2882f434bf44d19f9929674a271574
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateLagunaGate(nn.Module):
 
     def __init__(self, config: QualityGateLagunaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

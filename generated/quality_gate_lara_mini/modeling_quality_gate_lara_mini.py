@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lara_mini.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lara_mini`.
-# Seal: sha256 c9c71843b5b72d7caeb1b374cd462726f182557c456bb2b0b825f2d2a8fdf6b7
+# Seal: sha256 83a922ee78546f203e36f8312e872c5f7bf5d6e3a93665168f99419bec083dc0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGateLaraMiniGate(nn.Module):
 
     def __init__(self, config: QualityGateLaraMiniConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2`.
-# Seal: sha256 ba3faf8290fc335b83c401291d597b1d62828782ff8a54172916142f005b1a4e
+# Seal: sha256 4ca9f218b007bc354307fcbc54dfe6249816b0d8cd003318bfb47aa2b4e42d11
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,7 +99,7 @@ class QualityGateLfm2Gate(nn.Module):
 
     def __init__(self, config: QualityGateLfm2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

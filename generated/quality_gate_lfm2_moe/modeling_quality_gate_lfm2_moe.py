@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2_moe`.
-# Seal: sha256 2851bf6fab8a06847c188fe54cedb3d170437a5e0c3e12fd75a31db6bacafe81
+# Seal: sha256 9099b490387991aab2e0c89f278c09b76ae2817526fc21d0ce7ebef8f6ba584c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,7 +101,7 @@ class QualityGateLfm2MoeGate(nn.Module):
 
     def __init__(self, config: QualityGateLfm2MoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 2bfa00feb302641b5c39f9e94a41dfcaf2652b4a865171021bd6931b68dabde3
+# Seal: sha256 2386f7c4e96f42c1cfff7996f22caca6b43a4a96bbb805a180b3c50372ed8bda
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,7 +104,7 @@ class QualityGateLfm3Gate(nn.Module):
 
     def __init__(self, config: QualityGateLfm3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

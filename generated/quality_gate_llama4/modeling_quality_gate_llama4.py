@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama4`.
-# Seal: sha256 761b1bc9600619c63f5de459a1fe7bc7f58fcdaa88f5cd53cd89c788572b4a62
+# Seal: sha256 dc033b4d112b81902af29a4fc256926efd698013b2e5ba89fa2eed5565d0f10f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,7 +103,7 @@ class QualityGateLlama4Gate(nn.Module):
 
     def __init__(self, config: QualityGateLlama4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

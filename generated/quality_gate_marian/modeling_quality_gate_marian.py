@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_marian.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_marian`.
-# Seal: sha256 973a5b56c517c4ba66957dbecd93a98906277ff3b1889371cd2ddfd46c242073
+# Seal: sha256 39315fc1c019de824979b9a3ed40ea165f0dc3b0926d7c41fa141e1f89adb2d8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -109,7 +109,7 @@ class QualityGateMarianGate(nn.Module):
 
     def __init__(self, config: QualityGateMarianConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

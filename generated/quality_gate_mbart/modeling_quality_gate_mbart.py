@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
-# Seal: sha256 e4806aeb0562455ae8fb533d6ee3047df5f69a1452c2706f64d2e26d463f1bec
+# Seal: sha256 d95ce2b52fb580510cc73dcc38860efb96e06a68d2d65bc93026a21bac44de8c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,7 @@ class QualityGateMBartGate(nn.Module):
 
     def __init__(self, config: QualityGateMBartConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 7840937a4f91eafacdeb1f1e29e27f61346d60b86a53a6f6275ff25db536f4b0
+# Seal: sha256 307af2526b94c966b62d09b14d1523c5724eba0b2e52a0375b051796b9fd7ffd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -175,7 +175,7 @@ class QualityGateMegatronBertGate(nn.Module):
 
     def __init__(self, config: QualityGateMegatronBertConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

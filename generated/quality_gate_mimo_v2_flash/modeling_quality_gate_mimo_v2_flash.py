@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
-# Seal: sha256 b8e731fe35eb254c075fe02d265ffd34a358feafb024207b67749248264f0d7f
+# Seal: sha256 7b491a464dce44f105f2f6e44df405036334c5fb5dc47d4fe56bd68c0eccc75d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateMiMoV2FlashGate(nn.Module):
 
     def __init__(self, config: QualityGateMiMoV2FlashConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

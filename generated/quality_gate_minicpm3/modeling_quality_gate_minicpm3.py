@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minicpm3`.
-# Seal: sha256 1c70e97f0392bd7b9e2598837b282222f1d868b4615e607cb3315e4dd05dcea7
+# Seal: sha256 fc2a2103c2d99f246cab039205b045b4155f0248d970873055bc6d6d48dede88
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,7 +102,7 @@ class QualityGateMiniCPM3Gate(nn.Module):
 
     def __init__(self, config: QualityGateMiniCPM3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

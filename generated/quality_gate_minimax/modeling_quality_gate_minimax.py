@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 6604ee23f8432bb3e2098e74bebbffe52b8759f36dd4c6f6e1811fbfee0cec0f
+# Seal: sha256 648a99625910503fefb2e4f3eb9a1cabf5ddd681efa1e40bbd60fd69a8cb92a8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -126,7 +126,7 @@ class QualityGateMiniMaxGate(nn.Module):
 
     def __init__(self, config: QualityGateMiniMaxConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 8506fb2e9f39a8fdcb0f826f4ebc61bd66b5f2a7a5b3ad93f76698f0c4a2b1ef
+# Seal: sha256 2a7cbd3cc6d24e95e3952c3af865ff9e19c6c980e0c5c8dc020678a2c38cacf8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateMiniMaxM3VLGate(nn.Module):
 
     def __init__(self, config: QualityGateMiniMaxM3VLConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ministral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral`.
-# Seal: sha256 f0a0d04ea2f1ab829c57263d6e07e2adf7d95fa587111ad23d56b7670b7f3568
+# Seal: sha256 6942f39b43326cc0661fcb8f72bbfa5228d42811decf2d7cf3573b9caed1ee68
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,7 +122,7 @@ class QualityGateMinistralGate(nn.Module):
 
     def __init__(self, config: QualityGateMinistralConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

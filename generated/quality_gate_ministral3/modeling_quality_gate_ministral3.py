@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ministral3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral3`.
-# Seal: sha256 3de608d3b2afe783f5a0ca1dc82b1c102a7325482923e811e3a6c31dd020dbae
+# Seal: sha256 7e0f90e7e2d2defbaf6d810d06292458cac906ce5568b84da154a93c284b4148
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,7 +122,7 @@ class QualityGateMinistral3Gate(nn.Module):
 
     def __init__(self, config: QualityGateMinistral3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

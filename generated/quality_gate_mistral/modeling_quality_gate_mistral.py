@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mistral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
-# Seal: sha256 0a794d599115355086cf98b2ab8a5180bbaa1fec2f5b3d9958631c89fb2ee566
+# Seal: sha256 031ecd6c19b4b2183214a755fb7bb8e15309516dca656db0b16f23f9aebfd722
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateMistralGate(nn.Module):
 
     def __init__(self, config: QualityGateMistralConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mistral4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral4`.
-# Seal: sha256 623fc82b494132755d2b608827f83123344eb8123b1351072320217d10d57176
+# Seal: sha256 274a1448c15310421200069177e18a8ae0d0c4d900c1f50cd9dad29e21e3b832
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateMistral4Gate(nn.Module):
 
     def __init__(self, config: QualityGateMistral4Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

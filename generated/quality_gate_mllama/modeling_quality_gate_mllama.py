@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mllama`.
-# Seal: sha256 0e3bc9d040c68b7b585331dda3f018520641c0bbdf99165dcc391cc307482746
+# Seal: sha256 6e6eb076aec934bf0a3f100075e1982ea18de2a4e154570ca81aac2144e55e86
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,7 +98,7 @@ class QualityGateMllamaGate(nn.Module):
 
     def __init__(self, config: QualityGateMllamaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

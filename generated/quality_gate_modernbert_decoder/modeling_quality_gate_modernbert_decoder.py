@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 bdb4b37d86c6779c22bd4aa0f28eb5212b5dc71ba55bb1fab07621388a781d2e
+# Seal: sha256 3b2e1fe783e65c598e7bb91ac31077f983247005e917ad5a71de5d3f074ad9e2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,7 +105,7 @@ class QualityGateModernBertDecoderGate(nn.Module):
 
     def __init__(self, config: QualityGateModernBertDecoderConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
-# Seal: sha256 dd400c577efe70bb97936d67a055d0fb75c8edcd63969e516a9e9431d74bb89f
+# Seal: sha256 ceb0ff0f4b7819a0f162d3c333fd7c735c7781a82aa0fabe9fbef2c87ada9678
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGateMptGate(nn.Module):
 
     def __init__(self, config: QualityGateMptConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mvp`.
-# Seal: sha256 c0dff5f18cfea0245f82fead3b5eae4c252d035063d22925cbbb638de7102561
+# Seal: sha256 9bda28b4728478b1cb76c1bfb2efde0bb05cbd4fe30efc190ea099191453dcdf
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,7 +99,7 @@ class QualityGateMvpGate(nn.Module):
 
     def __init__(self, config: QualityGateMvpConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

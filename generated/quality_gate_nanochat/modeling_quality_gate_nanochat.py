@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nanochat.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nanochat`.
-# Seal: sha256 272484a2aa3b5077509a233aa1155fea7cebbeba41557710c72b1d9730c1542b
+# Seal: sha256 72623a14df327929e10208e4bd9d8ab189034b1e20ae4bd1bb48fc8fe8cb2ab5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,7 +92,7 @@ class QualityGateNanoChatGate(nn.Module):
 
     def __init__(self, config: QualityGateNanoChatConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nemotron.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron`.
-# Seal: sha256 1a4b2972e4462721b89d73e8bc162e2cd3fddff5e9d4d85c46eed9f51673382a
+# Seal: sha256 a53d2173286199c44f880189b47b00d49ed93462aa4b7715e8137531803fd402
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +119,7 @@ class QualityGateNemotronGate(nn.Module):
 
     def __init__(self, config: QualityGateNemotronConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron_h`.
-# Seal: sha256 e9d8283bc06b79543035dc27ce47ab94183deebc042c34b4f1750dee75208dfe
+# Seal: sha256 fa3db8362db1c926231c83cbd046317ff33bd47a21539894e5f4942a19d56e80
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,7 +100,7 @@ class QualityGateNemotronHGate(nn.Module):
 
     def __init__(self, config: QualityGateNemotronHConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo`.
-# Seal: sha256 6969bd4eb67fac11d37ad0a0805af1b084ee50b1adc38656d0bcd84b9f07c134
+# Seal: sha256 0ef3baad492d8db1a8979f708766dcecee3bc8768e69f13321e342926606f056
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,7 +103,7 @@ class QualityGateOlmoGate(nn.Module):
 
     def __init__(self, config: QualityGateOlmoConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

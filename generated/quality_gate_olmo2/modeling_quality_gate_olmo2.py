@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo2`.
-# Seal: sha256 38c9a62a7ff6c4990c2c342ac42e8d6f507a8368972beb3062364d286e189434
+# Seal: sha256 fdc2de52638e082d5e36617fd9a30bc7c5f3441c3a18eb58af7effa285aa19a4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,7 +102,7 @@ class QualityGateOlmo2Gate(nn.Module):
 
     def __init__(self, config: QualityGateOlmo2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

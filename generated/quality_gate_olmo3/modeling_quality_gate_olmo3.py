@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo3`.
-# Seal: sha256 e92750a0326fc29a2a19fc76f3013588c4fa19f096db543542b2d93545992b3b
+# Seal: sha256 c433634ff4d0a5a467bc9b6ebbdb2959544dc657f94f866aa93f94d298981454
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,7 +102,7 @@ class QualityGateOlmo3Gate(nn.Module):
 
     def __init__(self, config: QualityGateOlmo3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo_hybrid`.
-# Seal: sha256 943359e817f00e59a8de070864308fab562419df166b7290c3a4da5857acc95a
+# Seal: sha256 4669a9094ba2b6aed1430d33733aa6904531a1aadc74fe2a44378dfaff0330ab
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -107,7 +107,7 @@ class QualityGateOlmoHybridGate(nn.Module):
 
     def __init__(self, config: QualityGateOlmoHybridConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

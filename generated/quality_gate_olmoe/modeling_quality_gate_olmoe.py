@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
-# Seal: sha256 ee686dacc86b7f63df8321b8b140b93c73c4ed5c964768e757d33423df96276a
+# Seal: sha256 dea63d6d986c8562d1f9eaaccf66bddc0d08ffa1455ec79711574b9d36d6ac3f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateOlmoeGate(nn.Module):
 
     def __init__(self, config: QualityGateOlmoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_opt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_opt`.
-# Seal: sha256 e2ba55407c0cbcfe3e56a78624881f8fe261cde808fde3cfa499eca74628c7c9
+# Seal: sha256 ec52427dc931b1c7af2ea8db4c6f416869064fb9c57f092507228067f206d587
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,7 @@ class QualityGateOPTGate(nn.Module):
 
     def __init__(self, config: QualityGateOPTConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_pegasus`.
-# Seal: sha256 bd15e5227dd2b3e67b87dafe1bd41ba58c5e2a950fc02647da57760da9aba4bc
+# Seal: sha256 9e6b8de9cb8e4696b901fb8bf8e7e0ebb6f667f47db91c10e47c67067957b481
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGatePegasusGate(nn.Module):
 
     def __init__(self, config: QualityGatePegasusConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

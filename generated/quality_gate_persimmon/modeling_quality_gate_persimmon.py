@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_persimmon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_persimmon`.
-# Seal: sha256 4bbc51250bc8b94a56bb505bbbf0248850ae83aa002ee8da4815c03e46780748
+# Seal: sha256 6bed002119bd691728bd01396a49b9744f528e30b6f1e3e14177054a1c72c6fe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,7 +114,7 @@ class QualityGatePersimmonGate(nn.Module):
 
     def __init__(self, config: QualityGatePersimmonConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

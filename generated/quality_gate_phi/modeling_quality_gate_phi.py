@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phi.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi`.
-# Seal: sha256 886417462d3bcadf6955d886824d313db756b5d2c6cc2ee8675a8aefae90eb70
+# Seal: sha256 51ec80fb093355b2da5bfb0c1fb39ecd3b33555e6af6df04b8aec6bb80017374
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,7 +112,7 @@ class QualityGatePhiGate(nn.Module):
 
     def __init__(self, config: QualityGatePhiConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phi3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi3`.
-# Seal: sha256 280c285cee79eb9753bfd0ebe6ee67e200abac80eb6a291b6c8cda1b3b559c45
+# Seal: sha256 fb5217a2e04c43509f57905144842ed0389483c330808be9fea4288d883b0556
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -113,7 +113,7 @@ class QualityGatePhi3Gate(nn.Module):
 
     def __init__(self, config: QualityGatePhi3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi4_multimodal`.
-# Seal: sha256 473bd49924165dbff4a9944d4e2c2172cb8962b86d6601eedeab2da074b4d330
+# Seal: sha256 11c2289b281f627e6480de8cb3417d52fcc641b695f664ed168976be5ad00a61
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,7 +105,7 @@ class QualityGatePhi4MultimodalGate(nn.Module):
 
     def __init__(self, config: QualityGatePhi4MultimodalConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_phimoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phimoe`.
-# Seal: sha256 1573153f5d5c83f359d6c31f8baaf00f82ea2ff16ce38d8803178fe265b1305c
+# Seal: sha256 e250be7fa1b043ecb73eaa948fcb64d337f82950115d31201ed32663eea17f35
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,7 +104,7 @@ class QualityGatePhimoeGate(nn.Module):
 
     def __init__(self, config: QualityGatePhimoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

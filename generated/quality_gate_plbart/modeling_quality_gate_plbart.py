@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_plbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_plbart`.
-# Seal: sha256 c8aacc842f7416b21566392ed5f1e7d22ea8823d1ad682bc9223e1e43aca4b45
+# Seal: sha256 072f40aa0e2b2f6563a4db9c5ae105ba8f9e98c2c4d883ef0608c56ae6e845fe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,7 @@ class QualityGatePLBartGate(nn.Module):
 
     def __init__(self, config: QualityGatePLBartConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

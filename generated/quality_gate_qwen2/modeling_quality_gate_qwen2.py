@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2`.
-# Seal: sha256 bb4656e10a5a69e5e839e4257e74ccef6536bdc26cd0564f9b3a3df1c4d57ce7
+# Seal: sha256 0ce1a403c9bb977afca9cd8ef5f006abfb33005e5fbd87b7397c058d43c8ff7c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateQwen2Gate(nn.Module):
 
     def __init__(self, config: QualityGateQwen2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

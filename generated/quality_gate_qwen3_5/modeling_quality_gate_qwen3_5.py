@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
-# Seal: sha256 a4ae9be34f4d44c856b5031ec9a483c83469505e409ff131b954f42ba8df1e99
+# Seal: sha256 5db26755d0feadddc6402fe961a08d763f12e72a177fbeb2ebc29cc4c9021e76
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -117,7 +117,7 @@ class QualityGateQwen3_5Gate(nn.Module):
 
     def __init__(self, config: QualityGateQwen3_5Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
-# Seal: sha256 75a22b0727286e4d7cc0068fde2e908dfe39ad084d827ec685925ea39622dab8
+# Seal: sha256 89c57edad1bb709b0442033dcb71259725dfeef6e5f9a7fd63ea9a820a98122f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -109,7 +109,7 @@ class QualityGateQwen3_5MoeGate(nn.Module):
 
     def __init__(self, config: QualityGateQwen3_5MoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_moe`.
-# Seal: sha256 32f5c9085f61fb763b205988fd719bc346d50a8d79ce50524d4c8cb346c356a6
+# Seal: sha256 1534b51109ac87c6618bf188f0fc453d261490c5b025e5d459036579bdef9a14
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,7 +122,7 @@ class QualityGateQwen3MoeGate(nn.Module):
 
     def __init__(self, config: QualityGateQwen3MoeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

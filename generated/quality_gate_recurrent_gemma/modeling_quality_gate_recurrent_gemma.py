@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 968c320a261360a41fdc11bf431485d703c64bb6ddabea4ad5afc72daca65820
+# Seal: sha256 507fb9dada1c9eb29c0cab20a4f47a1cb525dad90e9db54666910b09d6b5f4a3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,7 +92,7 @@ class QualityGateRecurrentGemmaGate(nn.Module):
 
     def __init__(self, config: QualityGateRecurrentGemmaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

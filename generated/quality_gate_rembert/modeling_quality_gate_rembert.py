@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_rembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
-# Seal: sha256 ec0b4c264dbbbab8b046f19f814931711ff7259b536a86c707128f11d84b3a6b
+# Seal: sha256 11c8440b64ce385860ed9e6c06ac7bcd5e69979e9f4afc155b23511fe1654db2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -124,7 +124,7 @@ class QualityGateRemBertGate(nn.Module):
 
     def __init__(self, config: QualityGateRemBertConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

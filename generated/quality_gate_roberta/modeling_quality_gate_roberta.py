@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta`.
-# Seal: sha256 451e678d962ad5e08dffed7dff02e6f6ca74d6584102a79fd72a979dfa3cf59b
+# Seal: sha256 f5372a7a57132dcc0b65109aec84ab56eb337a0d79a78dae48260fd62299f92c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -125,7 +125,7 @@ class QualityGateRobertaGate(nn.Module):
 
     def __init__(self, config: QualityGateRobertaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

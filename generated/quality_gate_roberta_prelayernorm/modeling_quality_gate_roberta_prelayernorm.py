@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
-# Seal: sha256 61c768de57fc742f46dbf6e46bd386fcf3dd277f6bd8dda2b7bb9c1ded06edf4
+# Seal: sha256 becf313ca698405a7bb59ae18fcd3ad00af53324740bb950ba90355919bf8959
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -131,7 +131,7 @@ class QualityGateRobertaPreLayerNormGate(nn.Module):
 
     def __init__(self, config: QualityGateRobertaPreLayerNormConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
-# Seal: sha256 f15c3ae90fe8af1f1a82d4e62a4b3c7c3e8dea5d71f6533a107298de46699433
+# Seal: sha256 fd2f961653839765b443ed1f3c986954812ccfe16faba78c87a668a2adcbcebe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -125,7 +125,7 @@ class QualityGateRoCBertGate(nn.Module):
 
     def __init__(self, config: QualityGateRoCBertConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

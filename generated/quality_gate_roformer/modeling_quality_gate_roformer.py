@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_roformer.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roformer`.
-# Seal: sha256 739b926453c206d4412fff9062b4f0e13c2aca0dbffd7c21c24be3d6e04eb459
+# Seal: sha256 4ac2b0e46b0f336406e0c7ed03aa993563187c51739fc0ad20dacf7694644ece
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -124,7 +124,7 @@ class QualityGateRoFormerGate(nn.Module):
 
     def __init__(self, config: QualityGateRoFormerConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

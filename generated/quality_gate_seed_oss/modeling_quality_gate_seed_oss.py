@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_seed_oss`.
-# Seal: sha256 fbddcb966af186236c5ee2a1a8a1b8c1febb9ca95ee2c5d8722b5dd3bb6e7f9b
+# Seal: sha256 d0e9837b839d24ec0b2126967b584b23d33e22c37ce7e097a526183c88a69301
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +119,7 @@ class QualityGateSeedOssGate(nn.Module):
 
     def __init__(self, config: QualityGateSeedOssConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_smollm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_smollm3`.
-# Seal: sha256 e6df76d7f0900b67974474c98fa34b00382f2027486be79a18e7788603eb593a
+# Seal: sha256 ed232405cd51de345555538efb0322392125c6203469cb517a24527b426966ed
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateSmolLM3Gate(nn.Module):
 
     def __init__(self, config: QualityGateSmolLM3Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_solar_open.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_solar_open`.
-# Seal: sha256 adf54ebbd7e63c7d24381c91ab725958b42526de609c065e9a17da48df5e1959
+# Seal: sha256 9706e32265f91ff3434c9d50cb9ff4a2092ac8fc0ebc9cdeefa8c971c6b1f963
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,7 +95,7 @@ class QualityGateSolarOpenGate(nn.Module):
 
     def __init__(self, config: QualityGateSolarOpenConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_stablelm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_stablelm`.
-# Seal: sha256 60d617301e64ea3f0af67db18f6ba67686f8643d9645b1cd4e12df96a59cb266
+# Seal: sha256 354b95b172214da0c8b96c362e9b184409580bf76a518caadb8c3d13717a975d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,7 +111,7 @@ class QualityGateStableLmGate(nn.Module):
 
     def __init__(self, config: QualityGateStableLmConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_starcoder2`.
-# Seal: sha256 146119ade7c6ee84e974c25adb4cc6d54fc2a30487162770915f5bdf04395e1f
+# Seal: sha256 13cbd919fb182f6acb509ab28110d839a143fc05e8cf89e96592708b20196834
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateStarcoder2Gate(nn.Module):
 
     def __init__(self, config: QualityGateStarcoder2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

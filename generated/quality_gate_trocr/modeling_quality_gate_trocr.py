@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_trocr.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_trocr`.
-# Seal: sha256 30ef9017876081464b08809efa2432fd1d916f5dc00ff04ce62caf014e2f419b
+# Seal: sha256 805ab2d1f9ffe563e3689635cb62daea69d5d09da00442251f71a305491a50b5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -93,7 +93,7 @@ class QualityGateTrOCRGate(nn.Module):
 
     def __init__(self, config: QualityGateTrOCRConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

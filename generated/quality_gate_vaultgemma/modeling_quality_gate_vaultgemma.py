@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_vaultgemma`.
-# Seal: sha256 13aee72c3540efe4332d6bea5f7cfdaf03e1907a34337e07dcbb530bd234281c
+# Seal: sha256 ab9ed95438652673e3ae2398772b9d313d9d7aced7e35d6b1bc4cbb34d88fa0a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateVaultGemmaGate(nn.Module):
 
     def __init__(self, config: QualityGateVaultGemmaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

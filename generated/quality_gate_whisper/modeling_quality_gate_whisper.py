@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 196c5fce5a0512068f33a0b98c412ba34fb8d74749fd17dea71d383010561332
+# Seal: sha256 3df902bab80c3d13018090149cdfddfb3d2fea38ef7c9193774ecb67fdb864e5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,7 +101,7 @@ class QualityGateWhisperGate(nn.Module):
 
     def __init__(self, config: QualityGateWhisperConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

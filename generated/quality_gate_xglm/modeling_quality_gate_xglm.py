@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xglm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xglm`.
-# Seal: sha256 cc376daa57064405d8d4284d6d579a16bfd27dfc28215102b514de6e3d6f75b2
+# Seal: sha256 5aa0d630616c1828d3a0faf4766da321644cefc2e362a56ed30dcdf60af9bd2b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,7 +100,7 @@ class QualityGateXGLMGate(nn.Module):
 
     def __init__(self, config: QualityGateXGLMConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta`.
-# Seal: sha256 f9969e59084076bc6493de7adaad9ba43111c178f6601c81ee4b693bba57b7b2
+# Seal: sha256 9fc05b39a8c7e6ab050e8ae9e60a22525ef1bf485e309833cc582f61e7fe9d84
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -125,7 +125,7 @@ class QualityGateXLMRobertaGate(nn.Module):
 
     def __init__(self, config: QualityGateXLMRobertaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

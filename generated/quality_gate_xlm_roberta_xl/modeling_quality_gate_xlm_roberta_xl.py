@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
-# Seal: sha256 0839906dd3e4a29b4dd8fd83a13e363511059a4406e8a0ed2791f886e1f24909
+# Seal: sha256 ba37cf83771cd56961f05224a5f8a484b23ae235a93171c9b834c0e234ec3661
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -127,7 +127,7 @@ class QualityGateXLMRobertaXLGate(nn.Module):
 
     def __init__(self, config: QualityGateXLMRobertaXLConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xmod.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xmod`.
-# Seal: sha256 34b83dd9bb395ea89a1b8f80a7a5caddbebaee3e068a85e3d06d3f20b62218db
+# Seal: sha256 fb4137a292a33cd9f68b8d909e1876c3f5a4026df01415496c212524a9beb02c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -123,7 +123,7 @@ class QualityGateXmodGate(nn.Module):
 
     def __init__(self, config: QualityGateXmodConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

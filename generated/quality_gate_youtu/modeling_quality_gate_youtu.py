@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_youtu.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_youtu`.
-# Seal: sha256 1a02aeab637a55962bb5d95611ff68e33b37f0bae40caade57f9b49b8045cd32
+# Seal: sha256 1ed902b53ad7d988dfbafd4a0bc1e6e056309ce3a02d568287b245f4d45a3eb0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateYoutuGate(nn.Module):
 
     def __init__(self, config: QualityGateYoutuConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 0021cc06a40888f35af2fe5cd7005f386cdc46254050e6d2bc31a9b2e64b8bfb
+# Seal: sha256 9b03cb722b9be19ed0ea4b688650604888af88bbf33e8354b2574dd1416c7a73
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,7 +110,7 @@ class QualityGateZambaGate(nn.Module):
 
     def __init__(self, config: QualityGateZambaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba2`.
-# Seal: sha256 d2efd7ce4aefe7212942a4d5e417b02da81c09d4a11eb677adf541c7c7773cc7
+# Seal: sha256 e8f08860a090984cb0ae25f45f9dc0e7190dcaabf6e5fca5d12aaa9dc5fe5426
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -109,7 +109,7 @@ class QualityGateZamba2Gate(nn.Module):
 
     def __init__(self, config: QualityGateZamba2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

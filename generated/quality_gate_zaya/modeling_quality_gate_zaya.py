@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zaya.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 603ccc957e18f6a97a0df4699a6032554dcb6088ba50f24d13375384a871105b
+# Seal: sha256 5e14d6b2e894fa8cf5de2a387671cb27af31b1b70b58ee0890aeb67b37e2f091
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,7 +98,7 @@ class QualityGateZayaGate(nn.Module):
 
     def __init__(self, config: QualityGateZayaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -46,7 +46,7 @@ def test_at_home_they_are_written_whole() -> None:
     home = roles("quality_gate_llama")
     assert home.is_home
     found = home.texts(config(), mixes=True)
-    assert "nn.Linear(config.hidden_size, 1, bias=False)" in found.module_class
+    assert "nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)" in found.module_class
 
 
 def test_home_holds_what_its_roles_name_and_others_nothing() -> None:
