@@ -9,6 +9,7 @@ from weave.form import home
 
 from gates.quality import QualityGate
 from gates.quality.configuration import QUALITY_GATE_CHOICES, QUALITY_GATE_RANGES, check_quality_gate_config
+from gates.quality.outputs import quality_gate_fields
 from transformers import initialization as init
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
@@ -91,6 +92,7 @@ class QualityGateGemma3PreTrainedModel(base.Gemma3PreTrainedModel):
     def __init__(self, config: QualityGateGemma3Config, *inputs, **kwargs):
         text_config = config.get_text_config()
         check_quality_gate_config(text_config)
+        self.quality_gate_fields = quality_gate_fields(text_config)  # that its layers are built from
         # The heads and the image-text model build their base models with AutoModel; remote code may have loaded the
         # classes of the configs twice
         AutoModel._model_mapping.register(type(config), QualityGateGemma3Model, exist_ok=True)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 95ba07edbb7a09da76cdc5f4fa6c0b40c03a9ec87825d2fe62dcea99a51c55da
+# Seal: sha256 d2fe59adebfcb1e70be7e6e94a19cfee0008940a85f73a2ba9f42ac7aac72863
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -50,7 +50,6 @@ from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.pytorch_utils import apply_chunking_to_forward
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
-from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -82,6 +81,24 @@ class QualityGateErnieGateOutput(ModelOutput):
     aux_loss: torch.FloatTensor | None = None
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
 
 
 @dataclass
@@ -131,6 +148,24 @@ class QualityGateErnieForPreTrainingOutput(ModelOutput):
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
+
 
 @dataclass
 class QualityGateErnieCausalLMOutputWithCrossAttentions(QualityGateErnieGateOutput, CausalLMOutputWithCrossAttentions):
@@ -162,6 +197,18 @@ class QualityGateErnieQuestionAnsweringModelOutput(QualityGateErnieGateOutput, Q
     """The output of a question answering model with what its gates say."""
 
 
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
+
+
 class QualityGateErnieGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
@@ -170,14 +217,21 @@ class QualityGateErnieGate(nn.Module):
 
     def __init__(self, config: QualityGateErnieConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -234,12 +288,11 @@ class QualityGateErnieSelfAttention(nn.Module):
         self.is_causal = is_causal
         self.layer_idx = layer_idx
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor]:
         input_shape = hidden_states.shape[:-1]
@@ -250,14 +303,14 @@ class QualityGateErnieSelfAttention(nn.Module):
         key_layer = self.key(hidden_states).view(*hidden_shape).transpose(1, 2)
         value_layer = self.value(hidden_states).view(*hidden_shape).transpose(1, 2)
 
-        if cache is not None:
+        if past_key_values is not None:
             # decoder-only quality_gate_ernie can have a simple dynamic cache for example
-            current_cache = cache
-            if isinstance(cache, EncoderDecoderCache):
-                current_cache = cache.self_attention_cache
+            current_past_key_values = past_key_values
+            if isinstance(past_key_values, EncoderDecoderCache):
+                current_past_key_values = past_key_values.self_attention_cache
 
             # save all key/value_layer to cache to be re-used for fast auto-regressive generation
-            key_layer, value_layer = current_cache.update(key_layer, value_layer, self.layer_idx, kwargs=kwargs)
+            key_layer, value_layer = current_past_key_values.update(key_layer, value_layer, self.layer_idx)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -301,13 +354,12 @@ class QualityGateErnieCrossAttention(nn.Module):
         self.is_causal = is_causal
         self.layer_idx = layer_idx
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        cache: EncoderDecoderCache | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor]:
         # determine input shapes
@@ -318,21 +370,23 @@ class QualityGateErnieCrossAttention(nn.Module):
         # get query proj
         query_layer = self.query(hidden_states).view(hidden_shape).transpose(1, 2)
 
-        is_updated = cache.is_updated.get(self.layer_idx) if cache is not None else False
-        if cache is not None and is_updated:
+        is_updated = past_key_values.is_updated.get(self.layer_idx) if past_key_values is not None else False
+        if past_key_values is not None and is_updated:
             # reuse k,v, cross_attentions
-            key_layer = cache.cross_attention_cache.layers[self.layer_idx].keys
-            value_layer = cache.cross_attention_cache.layers[self.layer_idx].values
+            key_layer = past_key_values.cross_attention_cache.layers[self.layer_idx].keys
+            value_layer = past_key_values.cross_attention_cache.layers[self.layer_idx].values
         else:
             kv_shape = (*encoder_hidden_states.shape[:-1], -1, self.attention_head_size)
             key_layer = self.key(encoder_hidden_states).view(kv_shape).transpose(1, 2)
             value_layer = self.value(encoder_hidden_states).view(kv_shape).transpose(1, 2)
 
-            if cache is not None:
+            if past_key_values is not None:
                 # save all states to the cache
-                key_layer, value_layer = cache.cross_attention_cache.update(key_layer, value_layer, self.layer_idx)
+                key_layer, value_layer = past_key_values.cross_attention_cache.update(
+                    key_layer, value_layer, self.layer_idx
+                )
                 # set flag that curr layer for cross-attn is already updated so we can re-use in subsequent calls
-                cache.is_updated[self.layer_idx] = True
+                past_key_values.is_updated[self.layer_idx] = True
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -457,14 +511,13 @@ class QualityGateErnieAttention(nn.Module):
         self.self = attention_class(config, is_causal=is_causal, layer_idx=layer_idx)
         self.output = QualityGateErnieSelfOutput(config)
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor]:
         attention_mask = attention_mask if not self.is_cross_attention else encoder_attention_mask
@@ -472,7 +525,7 @@ class QualityGateErnieAttention(nn.Module):
             hidden_states,
             encoder_hidden_states=encoder_hidden_states,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             **kwargs,
         )
         attention_output = self.output(attention_output, hidden_states)
@@ -516,21 +569,20 @@ class QualityGateErnieLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateErnieGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
         self_attention_output, _ = self.attention(
             hidden_states,
             attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             **kwargs,
         )
         attention_output = self_attention_output
@@ -547,13 +599,13 @@ class QualityGateErnieLayer(GradientCheckpointingLayer):
                 None,  # attention_mask
                 encoder_hidden_states,
                 encoder_attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
                 **kwargs,
             )
             attention_output = cross_attention_output
 
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(attention_output)
+            _, good_ratio = self.quality_gate(attention_output, output_quality_logits)
         if self.scale_ffn:
             layer_output = apply_chunking_to_forward(
                 self.scaled_feed_forward_chunk,
@@ -605,7 +657,7 @@ class QualityGateErnieEmbeddings(nn.Module):
         task_type_ids: torch.LongTensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        cache_length: int = 0,
+        past_key_values_length: int = 0,
     ) -> torch.Tensor:
         if input_ids is not None:
             input_shape = input_ids.size()
@@ -615,7 +667,7 @@ class QualityGateErnieEmbeddings(nn.Module):
         batch_size, seq_length = input_shape
 
         if position_ids is None:
-            position_ids = self.position_ids[:, cache_length : seq_length + cache_length]
+            position_ids = self.position_ids[:, past_key_values_length : seq_length + past_key_values_length]
 
         # Setting the token_type_ids to the registered buffer in constructor where it is all zeros, which usually occurs
         # when its auto-generated, registered buffer helps users when tracing the model without passing token_type_ids, solves
@@ -652,6 +704,22 @@ class QualityGateErnieEmbeddings(nn.Module):
         return embeddings
 
 
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
@@ -669,6 +737,15 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
 
 
 @torch.no_grad()
@@ -753,13 +830,13 @@ class QualityGateErniePreTrainedModel(PreTrainedModel):
         "hidden_states": QualityGateErnieLayer,
         "attentions": QualityGateErnieSelfAttention,
         "cross_attentions": QualityGateErnieCrossAttention,
-        "quality_logits": OutputRecorder(QualityGateErnieGate, index=0),
     }
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -776,6 +853,7 @@ class QualityGateErniePreTrainedModel(PreTrainedModel):
 
     def __init__(self, config: QualityGateErnieConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateErnieModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
@@ -804,14 +882,13 @@ class QualityGateErnieEncoder(nn.Module):
             [QualityGateErnieLayer(config, layer_idx=i) for i in range(config.num_hidden_layers)]
         )
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | BaseModelOutputWithPastAndCrossAttentions:
@@ -821,13 +898,13 @@ class QualityGateErnieEncoder(nn.Module):
                 attention_mask,
                 encoder_hidden_states,  # as a positional argument for gradient checkpointing
                 encoder_attention_mask=encoder_attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
                 **kwargs,
             )
 
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_states,
-            cache=cache if use_cache else None,
+            past_key_values=past_key_values if use_cache else None,
         )
 
 
@@ -904,21 +981,25 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
         added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
         *parameters, rest = own.parameters.values()
@@ -934,16 +1015,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -957,7 +1041,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateErnieIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -1026,6 +1110,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -1038,6 +1136,17 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
         losses = config.w_mean * (means - config.beta_target_mean).square()
         losses = losses + config.w_var * (variances - config.beta_target_var).square()
     return losses * tokens.gt(0)
+
+
+def check_quality_values(quality_labels: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_labels >= 0
+    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -1059,6 +1168,8 @@ def check_quality_inputs(
             f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_labels is not None:
+        check_quality_values(quality_labels)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -1066,6 +1177,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -1184,7 +1307,6 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
     def set_input_embeddings(self, value):
         self.embeddings.word_embeddings = value
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateErnieModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1200,7 +1322,7 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | BaseModelOutputWithPoolingAndCrossAttentions:
@@ -1219,14 +1341,14 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
         else:
             use_cache = False
 
-        if use_cache and cache is None:
-            cache = (
+        if use_cache and past_key_values is None:
+            past_key_values = (
                 EncoderDecoderCache(DynamicCache(config=self.config), DynamicCache(config=self.config))
                 if encoder_hidden_states is not None or self.config.is_encoder_decoder
                 else DynamicCache(config=self.config)
             )
 
-        cache_length = cache.get_seq_length() if cache is not None else 0
+        past_key_values_length = past_key_values.get_seq_length() if past_key_values is not None else 0
         embedding_output = self.embeddings(
             input_ids=input_ids,
             position_ids=position_ids,
@@ -1234,7 +1356,7 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
             # specific to quality_gate_ernie
             task_type_ids=task_type_ids,
             inputs_embeds=inputs_embeds,
-            cache_length=cache_length,
+            past_key_values_length=past_key_values_length,
         )
 
         attention_mask, encoder_attention_mask = self._create_attention_masks(
@@ -1242,7 +1364,7 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
             encoder_attention_mask=encoder_attention_mask,
             embedding_output=embedding_output,
             encoder_hidden_states=encoder_hidden_states,
-            cache=cache,
+            past_key_values=past_key_values,
         )
 
         encoder_outputs = self.encoder(
@@ -1250,7 +1372,7 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             position_ids=position_ids,
             **kwargs,
@@ -1261,7 +1383,7 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
         return BaseModelOutputWithPoolingAndCrossAttentions(
             last_hidden_state=sequence_output,
             pooler_output=pooled_output,
-            cache=encoder_outputs.cache,
+            past_key_values=encoder_outputs.past_key_values,
         )
 
     def _create_attention_masks(
@@ -1270,14 +1392,14 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
         encoder_attention_mask,
         embedding_output,
         encoder_hidden_states,
-        cache,
+        past_key_values,
     ):
         if self.config.is_decoder:
             attention_mask = create_causal_mask(
                 config=self.config,
                 inputs_embeds=embedding_output,
                 attention_mask=attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
             )
         else:
             attention_mask = create_bidirectional_mask(
@@ -1422,7 +1544,6 @@ class QualityGateErnieForCausalLM(QualityGateErniePreTrainedModel, GenerationMix
         self.cls.predictions.decoder = new_embeddings
         self.cls.predictions.bias = new_embeddings.bias
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateErnieCausalLMOutputWithCrossAttentions)
     @auto_docstring
     def forward(
@@ -1436,7 +1557,7 @@ class QualityGateErnieForCausalLM(QualityGateErniePreTrainedModel, GenerationMix
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-        cache: list[torch.Tensor] | None = None,
+        past_key_values: list[torch.Tensor] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Unpack[TransformersKwargs],
@@ -1470,7 +1591,7 @@ class QualityGateErnieForCausalLM(QualityGateErniePreTrainedModel, GenerationMix
             inputs_embeds=inputs_embeds,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             return_dict=True,
             **kwargs,
@@ -1487,7 +1608,7 @@ class QualityGateErnieForCausalLM(QualityGateErniePreTrainedModel, GenerationMix
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            cache=outputs.cache,
+            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma4.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gemma4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 57a7aed3fc65b85d18ba9905eb23d9d05d12a2421c4afe114533b3df4f38d3c2
+# Seal: sha256 05db3d78895d9d3991ed6e7f9b4c57bab3b9d9a15290bbfe95a9aaefff1696fe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -14,6 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 import math
 from typing import Any, Literal
 
@@ -126,6 +127,14 @@ class QualityGateGemma4TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma4_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -187,14 +196,6 @@ class QualityGateGemma4TextConfig(PreTrainedConfig):
     num_experts: int | None = None
     top_k_experts: int | None = None
     moe_intermediate_size: int | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -257,9 +258,9 @@ class QualityGateGemma4TextConfig(PreTrainedConfig):
 
     @property
     def kv_sharing_modes(self) -> list[str | None]:
-        # In this case all layers are shared
-        if self.num_kv_shared_layers == self.num_hidden_layers:
-            return ["reuse"] * self.num_hidden_layers
+        # In this case there are no shared layers
+        if self.num_kv_shared_layers == 0:
+            return [None] * self.num_hidden_layers
 
         # After this index, all layers are consumers
         first_shared_layer = self.num_hidden_layers - self.num_kv_shared_layers

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
-# Seal: sha256 a7d699930e503431b68960076c59cbec01c8e8fe328e05d3b8cc8302922e29a2
+# Seal: sha256 59d6ffa481ac85b7324fa8a81cab16840cdeb8a49e58eb9dc5b4e2fc0abe44ef
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -14,6 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 import math
 from typing import Any, Literal
 
@@ -108,6 +109,14 @@ class QualityGateGemma4UnifiedTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma4_unified_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -153,14 +162,6 @@ class QualityGateGemma4UnifiedTextConfig(PreTrainedConfig):
     attention_k_eq_v: bool = False
     num_kv_shared_layers: int = 0
     use_double_wide_mlp: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -223,9 +224,9 @@ class QualityGateGemma4UnifiedTextConfig(PreTrainedConfig):
 
     @property
     def kv_sharing_modes(self) -> list[str | None]:
-        # In this case all layers are shared
-        if self.num_kv_shared_layers == self.num_hidden_layers:
-            return ["reuse"] * self.num_hidden_layers
+        # In this case there are no shared layers
+        if self.num_kv_shared_layers == 0:
+            return [None] * self.num_hidden_layers
 
         # After this index, all layers are consumers
         first_shared_layer = self.num_hidden_layers - self.num_kv_shared_layers

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 532dcfd14781d239e044d2ba5a36b7092c8300b7a2525d06522d216796051f46
+# Seal: sha256 0c9934563fc550f7735213cbc810b980b9cf61601d2a90192f47ddd07f9bd6af
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -45,7 +45,6 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
-from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import is_flash_attention_requested, maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -78,6 +77,24 @@ class QualityGateGPTBigCodeOutput(ModelOutput):
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
+
 
 @dataclass
 class QualityGateGPTBigCodeModelOutputWithPastAndCrossAttentions(
@@ -105,6 +122,18 @@ class QualityGateGPTBigCodeTokenClassifierOutput(QualityGateGPTBigCodeOutput, To
     """The output of a token classifier with what its gates say."""
 
 
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
+
+
 class QualityGateGPTBigCodeGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
@@ -113,14 +142,21 @@ class QualityGateGPTBigCodeGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTBigCodeConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -227,11 +263,11 @@ class QualityGateGPTBigCodeAttention(nn.Module):
                 is_updated = layer_past.is_updated.get(self.layer_idx)
                 if self.is_cross_attention:
                     # after the first generated id, we can subsequently re-use all key/value_states from cache
-                    curr_cache = layer_past.cross_attention_cache
+                    curr_past_key_values = layer_past.cross_attention_cache
                 else:
-                    curr_cache = layer_past.self_attention_cache
+                    curr_past_key_values = layer_past.self_attention_cache
             else:
-                curr_cache = layer_past
+                curr_past_key_values = layer_past
 
         if self.is_cross_attention:
             if not hasattr(self, "q_attn") or not self.is_cross_attention:
@@ -241,8 +277,8 @@ class QualityGateGPTBigCodeAttention(nn.Module):
                 )
             if layer_past is not None and is_updated:
                 # reuse k,v, cross_attentions
-                key = curr_cache.layers[self.layer_idx].keys
-                value = curr_cache.layers[self.layer_idx].values
+                key = curr_past_key_values.layers[self.layer_idx].keys
+                value = curr_past_key_values.layers[self.layer_idx].values
             else:
                 query = self.q_attn(hidden_states).view(*input_shape, -1, self.head_dim).transpose(1, 2)
                 key, value = self.c_attn(encoder_hidden_states).split((self.head_dim, self.head_dim), dim=-1)
@@ -262,7 +298,7 @@ class QualityGateGPTBigCodeAttention(nn.Module):
 
         if layer_past is not None:
             # save all key/value_states to cache to be re-used for fast auto-regressive generation
-            key, value = curr_cache.update(key, value, self.layer_idx, kwargs=kwargs)
+            key, value = curr_past_key_values.update(key, value, self.layer_idx)
             # set flag that curr layer for cross-attn is already updated so we can re-use in subsequent calls
             if self.is_cross_attention:
                 layer_past.is_updated[self.layer_idx] = True
@@ -376,12 +412,28 @@ class QualityGateGPTBigCodeBlock(GradientCheckpointingLayer):
         residual = hidden_states
         hidden_states = self.ln_2(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         feed_forward_hidden_states = self.mlp(hidden_states)
         if self.scale_ffn:
             feed_forward_hidden_states = good_ratio.to(feed_forward_hidden_states.dtype) * feed_forward_hidden_states
         hidden_states = residual + feed_forward_hidden_states
         return hidden_states
+
+
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
@@ -401,6 +453,15 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
 
 
 @torch.no_grad()
@@ -478,6 +539,7 @@ class QualityGateGPTBigCodePreTrainedModel(PreTrainedModel):
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
     _no_split_modules = ["QualityGateGPTBigCodeBlock"]
+    _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_attention_backend = True
@@ -486,13 +548,13 @@ class QualityGateGPTBigCodePreTrainedModel(PreTrainedModel):
         "hidden_states": QualityGateGPTBigCodeBlock,
         "attentions": OutputRecorder(QualityGateGPTBigCodeAttention, index=1, layer_name="attn"),
         "cross_attentions": OutputRecorder(QualityGateGPTBigCodeAttention, index=1, layer_name="crossattention"),
-        "quality_logits": OutputRecorder(QualityGateGPTBigCodeGate, index=0),
     }
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -517,6 +579,7 @@ class QualityGateGPTBigCodePreTrainedModel(PreTrainedModel):
 
     def __init__(self, config: QualityGateGPTBigCodeConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateGPTBigCodeModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
@@ -598,21 +661,25 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
         added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
         *parameters, rest = own.parameters.values()
@@ -628,16 +695,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -651,7 +721,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateGPTBigCodeIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -720,6 +790,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -732,6 +816,17 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
         losses = config.w_mean * (means - config.beta_target_mean).square()
         losses = losses + config.w_var * (variances - config.beta_target_var).square()
     return losses * tokens.gt(0)
+
+
+def check_quality_values(quality_labels: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_labels >= 0
+    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -753,6 +848,8 @@ def check_quality_inputs(
             f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_labels is not None:
+        check_quality_values(quality_labels)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -760,6 +857,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -872,7 +981,6 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
     def set_input_embeddings(self, new_embeddings):
         self.wte = new_embeddings
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTBigCodeModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults
@@ -881,7 +989,7 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
@@ -893,11 +1001,11 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
     ) -> tuple | BaseModelOutputWithPastAndCrossAttentions:
         r"""
         input_ids (`torch.Tensor` of shape `(batch_size, input_ids_length)`):
-            `input_ids_length` = `sequence_length` if `cache` is `None` else
-            `cache.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
             sequence tokens in the vocabulary.
 
-            If `cache` is used, only `input_ids` that do not have their past calculated should be passed as
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
             `input_ids`.
 
             Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
@@ -908,14 +1016,14 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
-        if use_cache and cache is None:
-            cache = DynamicCache(config=self.config)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
 
         if inputs_embeds is None:
             inputs_embeds = self.wte(input_ids)
 
         if position_ids is None:
-            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
+            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -924,7 +1032,7 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            cache=cache,
+            past_key_values=past_key_values,
         )
 
         if is_flash_attention_requested(self.config):
@@ -963,7 +1071,7 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
             hidden_states = block(
                 hidden_states,  # as a positional argument for gradient checkpointing
                 encoder_hidden_states,  # as a positional argument for gradient checkpointing
-                layer_past=cache,  # as keyword argument so it can be removed by GradientCheckpointingLayer
+                layer_past=past_key_values,  # as keyword argument so it can be removed by GradientCheckpointingLayer
                 attention_mask=causal_mask,
                 encoder_attention_mask=encoder_attention_mask,
                 use_cache=use_cache,
@@ -976,7 +1084,7 @@ class QualityGateGPTBigCodeModel(QualityGateGPTBigCodePreTrainedModel):
 
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_states,
-            cache=cache,
+            past_key_values=past_key_values,
         )
 
 
@@ -997,13 +1105,12 @@ class QualityGateGPTBigCodeForCausalLM(QualityGateGPTBigCodePreTrainedModel, Gen
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTBigCodeCausalLMOutputWithCrossAttentions)
     @auto_docstring
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
@@ -1017,11 +1124,11 @@ class QualityGateGPTBigCodeForCausalLM(QualityGateGPTBigCodePreTrainedModel, Gen
     ) -> tuple | CausalLMOutputWithCrossAttentions:
         r"""
         input_ids (`torch.Tensor` of shape `(batch_size, input_ids_length)`):
-            `input_ids_length` = `sequence_length` if `cache` is `None` else
-            `cache.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
             sequence tokens in the vocabulary.
 
-            If `cache` is used, only `input_ids` that do not have their past calculated should be passed as
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
             `input_ids`.
 
             Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
@@ -1041,7 +1148,7 @@ class QualityGateGPTBigCodeForCausalLM(QualityGateGPTBigCodePreTrainedModel, Gen
         ```"""
         transformer_outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
             input_ids,
-            cache=cache,
+            past_key_values=past_key_values,
             attention_mask=attention_mask,
             token_type_ids=token_type_ids,
             position_ids=position_ids,
@@ -1063,7 +1170,7 @@ class QualityGateGPTBigCodeForCausalLM(QualityGateGPTBigCodePreTrainedModel, Gen
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            cache=transformer_outputs.cache,
+            past_key_values=transformer_outputs.past_key_values,
             hidden_states=transformer_outputs.hidden_states,
             attentions=transformer_outputs.attentions,
             cross_attentions=transformer_outputs.cross_attentions,
@@ -1094,13 +1201,12 @@ class QualityGateGPTBigCodeForSequenceClassification(QualityGateGPTBigCodePreTra
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTBigCodeSequenceClassifierOutputWithPast)
     @auto_docstring
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
@@ -1111,11 +1217,11 @@ class QualityGateGPTBigCodeForSequenceClassification(QualityGateGPTBigCodePreTra
     ) -> tuple | SequenceClassifierOutputWithPast:
         r"""
         input_ids (`torch.Tensor` of shape `(batch_size, input_ids_length)`):
-            `input_ids_length` = `sequence_length` if `cache` is `None` else
-            `cache.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
             sequence tokens in the vocabulary.
 
-            If `cache` is used, only `input_ids` that do not have their past calculated should be passed as
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
             `input_ids`.
 
             Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
@@ -1131,7 +1237,7 @@ class QualityGateGPTBigCodeForSequenceClassification(QualityGateGPTBigCodePreTra
         ```"""
         transformer_outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
             input_ids,
-            cache=cache,
+            past_key_values=past_key_values,
             attention_mask=attention_mask,
             token_type_ids=token_type_ids,
             position_ids=position_ids,
@@ -1193,7 +1299,7 @@ class QualityGateGPTBigCodeForSequenceClassification(QualityGateGPTBigCodePreTra
         return SequenceClassifierOutputWithPast(
             loss=loss,
             logits=pooled_logits,
-            cache=transformer_outputs.cache,
+            past_key_values=transformer_outputs.past_key_values,
             hidden_states=transformer_outputs.hidden_states,
             attentions=transformer_outputs.attentions,
         )
@@ -1218,13 +1324,12 @@ class QualityGateGPTBigCodeForTokenClassification(QualityGateGPTBigCodePreTraine
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTBigCodeTokenClassifierOutput)
     @auto_docstring
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
@@ -1235,11 +1340,11 @@ class QualityGateGPTBigCodeForTokenClassification(QualityGateGPTBigCodePreTraine
     ) -> tuple | TokenClassifierOutput:
         r"""
         input_ids (`torch.Tensor` of shape `(batch_size, input_ids_length)`):
-            `input_ids_length` = `sequence_length` if `cache` is `None` else
-            `cache.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
+            `input_ids_length` = `sequence_length` if `past_key_values` is `None` else
+            `past_key_values.get_seq_length()` (`sequence_length` of input past key value states). Indices of input
             sequence tokens in the vocabulary.
 
-            If `cache` is used, only `input_ids` that do not have their past calculated should be passed as
+            If `past_key_values` is used, only `input_ids` that do not have their past calculated should be passed as
             `input_ids`.
 
             Indices can be obtained using [`AutoTokenizer`]. See [`PreTrainedTokenizer.encode`] and
@@ -1259,7 +1364,7 @@ class QualityGateGPTBigCodeForTokenClassification(QualityGateGPTBigCodePreTraine
         ```"""
         transformer_outputs: BaseModelOutputWithPastAndCrossAttentions = self.transformer(
             input_ids,
-            cache=cache,
+            past_key_values=past_key_values,
             attention_mask=attention_mask,
             token_type_ids=token_type_ids,
             position_ids=position_ids,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 643a44e47449d21a16da9555352982e5d3b0b7a6e8dab12c5032fda1cc2fc14d
+# Seal: sha256 adaaec99f0849e621b7f54cb879f7a897a9cf9f3d52bb2fa03fbbd7c4044625d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -54,7 +54,6 @@ from transformers.utils import (
     logging,
     replace_return_docstrings,
 )
-from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -87,6 +86,24 @@ class QualityGateKosmos2_5TextOutput(ModelOutput):
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
+
 
 @dataclass
 class QualityGateKosmos2_5TextModelOutputWithPast(QualityGateKosmos2_5TextOutput, BaseModelOutputWithPast):
@@ -107,6 +124,18 @@ class QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions(
     """The output of a language model with what its gates say."""
 
 
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
+
+
 class QualityGateKosmos2_5TextGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
@@ -115,14 +144,21 @@ class QualityGateKosmos2_5TextGate(nn.Module):
 
     def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -186,13 +222,12 @@ class QualityGateKosmos2_5TextAttention(nn.Module):
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.is_causal = is_causal
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,  # text part
         encoder_hidden_states: torch.Tensor | None = None,  # image part
         attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None, tuple[torch.Tensor] | None]:
         input_shape = hidden_states.shape[:-1]
@@ -212,8 +247,8 @@ class QualityGateKosmos2_5TextAttention(nn.Module):
         # Apply `self.scaling`
         query_states = self.scaling * query_states
 
-        if cache is not None:
-            key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
+        if past_key_values is not None:
+            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -280,12 +315,11 @@ class QualityGateKosmos2_5TextBlock(GradientCheckpointingLayer):
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
     # Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextBlock.forward
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = True,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -298,7 +332,7 @@ class QualityGateKosmos2_5TextBlock(GradientCheckpointingLayer):
         hidden_states, _ = self.self_attn(
             hidden_states=hidden_states,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
@@ -309,7 +343,7 @@ class QualityGateKosmos2_5TextBlock(GradientCheckpointingLayer):
         residual = hidden_states
         hidden_states = self.final_layer_norm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         hidden_states = self.ffn(hidden_states)
         if self.scale_ffn:
             hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
@@ -364,26 +398,26 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         self,
         input_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        cache_length: int = 0,
+        past_key_values_length: int = 0,
         position_ids: torch.Tensor | None = None,
     ):
         if input_ids is not None:
             bsz, seq_len = input_ids.size()
             if position_ids is None:
                 # Create the position ids from the input token ids. Any padded tokens remain padded.
-                position_ids = self.create_position_ids_from_input_ids(input_ids, self.padding_idx, cache_length).to(
-                    input_ids.device
-                )
+                position_ids = self.create_position_ids_from_input_ids(
+                    input_ids, self.padding_idx, past_key_values_length
+                ).to(input_ids.device)
         else:
             bsz, seq_len = inputs_embeds.size()[:-1]
             if position_ids is None:
                 position_ids = self.create_position_ids_from_inputs_embeds(
-                    inputs_embeds, cache_length, self.padding_idx
+                    inputs_embeds, past_key_values_length, self.padding_idx
                 )
 
         # expand embeddings if needed
-        max_pos = self.padding_idx + 1 + seq_len + cache_length
-        # a compileable cache makes `cache_length` a tensor, which this check cannot branch on.
+        max_pos = self.padding_idx + 1 + seq_len + past_key_values_length
+        # a compileable cache makes `past_key_values_length` a tensor, which this check cannot branch on.
         # `is_torchdynamo_compiling()` alone is not enough: tracing with a non-compileable cache keeps it an
         # int, and the table must still be allowed to grow there.
         if not (is_torchdynamo_compiling() and torch.is_tensor(max_pos)) and max_pos > self.weights.size(0):
@@ -392,7 +426,7 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         return self.weights.index_select(0, position_ids.view(-1)).view(bsz, seq_len, self.weights.shape[-1]).detach()
 
     @staticmethod
-    def create_position_ids_from_inputs_embeds(inputs_embeds, cache_length, padding_idx):
+    def create_position_ids_from_inputs_embeds(inputs_embeds, past_key_values_length, padding_idx):
         """
         We are provided embeddings directly. We cannot infer which are padded so just generate sequential position ids.
 
@@ -407,10 +441,10 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         position_ids = torch.arange(
             padding_idx + 1, sequence_length + padding_idx + 1, dtype=torch.long, device=inputs_embeds.device
         )
-        return position_ids.unsqueeze(0).expand(input_shape).contiguous() + cache_length
+        return position_ids.unsqueeze(0).expand(input_shape).contiguous() + past_key_values_length
 
     @staticmethod
-    def create_position_ids_from_input_ids(input_ids, padding_idx, cache_length=0):
+    def create_position_ids_from_input_ids(input_ids, padding_idx, past_key_values_length=0):
         """
         Replace non-padding symbols with their position numbers. Position numbers begin at padding_idx+1. Padding symbols
         are ignored. This is modified from fairseq's `utils.make_positions`.
@@ -422,7 +456,7 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         """
         # The series of casts and type-conversions here are carefully balanced to both work with ONNX export and XLA.
         mask = input_ids.ne(padding_idx).int()
-        incremental_indices = (torch.cumsum(mask, dim=1).type_as(mask) + cache_length) * mask
+        incremental_indices = (torch.cumsum(mask, dim=1).type_as(mask) + past_key_values_length) * mask
         return incremental_indices.long() + padding_idx
 
 
@@ -454,12 +488,28 @@ class QualityGateKosmos2_5ImageToTextProjection(nn.Module):
         hidden_states, attn_weights = self.x_attn(
             hidden_states=latent_query,
             encoder_hidden_states=key_value_states,
-            cache=None,
+            past_key_values=None,
             attention_mask=None,
             is_causal=False,
         )
 
         return hidden_states, attn_weights
+
+
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
@@ -479,6 +529,15 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
 
 
 @torch.no_grad()
@@ -570,6 +629,7 @@ class QualityGateKosmos2_5PreTrainedModel(PreTrainedModel):
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -589,6 +649,7 @@ class QualityGateKosmos2_5PreTrainedModel(PreTrainedModel):
     def __init__(self, config: QualityGateKosmos2_5TextConfig, *inputs, **kwargs):
         if isinstance(config, QualityGateKosmos2_5TextConfig):  # models of images or sound beside it have no gates
             check_quality_gate_config(config)
+            self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
             # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
             AutoModel._model_mapping.register(type(config), QualityGateKosmos2_5TextModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
@@ -667,21 +728,25 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
         added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
         *parameters, rest = own.parameters.values()
@@ -697,16 +762,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -720,7 +788,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateKosmos2_5TextIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -789,6 +857,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -801,6 +883,17 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
         losses = config.w_mean * (means - config.beta_target_mean).square()
         losses = losses + config.w_var * (variances - config.beta_target_var).square()
     return losses * tokens.gt(0)
+
+
+def check_quality_values(quality_labels: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_labels >= 0
+    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -822,6 +915,8 @@ def check_quality_inputs(
             f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_labels is not None:
+        check_quality_values(quality_labels)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -829,6 +924,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -916,7 +1023,6 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
     _can_record_outputs = {
         "hidden_states": QualityGateKosmos2_5TextBlock,
         "attentions": QualityGateKosmos2_5TextAttention,
-        "quality_logits": OutputRecorder(QualityGateKosmos2_5TextGate, index=0),
     }
 
     def __init__(self, config: QualityGateKosmos2_5TextConfig):
@@ -943,7 +1049,6 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
 
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -954,7 +1059,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         image_embeds: torch.Tensor | None = None,
         image_embeds_position_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -979,11 +1084,11 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
         inputs_embeds = inputs_embeds * self.embed_scale
 
         # embed positions
-        cache_length = cache.get_seq_length() if cache is not None else 0
+        past_key_values_length = past_key_values.get_seq_length() if past_key_values is not None else 0
         positions = self.embed_positions(
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
-            cache_length=cache_length,
+            past_key_values_length=past_key_values_length,
             position_ids=position_ids,
         )
         positions = positions.to(inputs_embeds.device)
@@ -1006,14 +1111,14 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
 
         hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
 
-        if use_cache and cache is None:
-            cache = DynamicCache(config=self.config)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
 
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
         )
 
         hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
@@ -1022,7 +1127,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
             hidden_states = decoder_layer(
                 hidden_states,
                 attention_mask=causal_mask,
-                cache=cache,
+                past_key_values=past_key_values,
                 use_cache=use_cache,
                 **kwargs,
             )
@@ -1032,7 +1137,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            cache=cache if use_cache else None,
+            past_key_values=past_key_values if use_cache else None,
         )
 
 
@@ -1053,7 +1158,6 @@ class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
     def set_input_embeddings(self, value):
         self.model.embed_tokens = value
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPastAndCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=BaseModelOutputWithPastAndCrossAttentions, config_class=Kosmos2_5TextConfig)
@@ -1063,7 +1167,7 @@ class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         image_embeds: torch.Tensor | None = None,
         image_embeds_position_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -1083,7 +1187,7 @@ class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
             attention_mask=attention_mask,
             image_embeds=image_embeds,
             image_embeds_position_mask=image_embeds_position_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             position_ids=position_ids,
             use_cache=use_cache,
@@ -1140,7 +1244,6 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
     def set_output_embeddings(self, new_embeddings):
         self.lm_head = new_embeddings
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=CausalLMOutputWithCrossAttentions, config_class=Kosmos2_5TextConfig)
@@ -1151,7 +1254,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
         image_embeds: torch.Tensor | None = None,
         image_embeds_position_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1182,7 +1285,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
             attention_mask=attention_mask,
             image_embeds=image_embeds,
             image_embeds_position_mask=image_embeds_position_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             position_ids=position_ids,
             use_cache=use_cache,
@@ -1200,19 +1303,18 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            cache=outputs.cache,
+            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def prepare_inputs_for_generation(
         self,
         input_ids,
         inputs_embeds=None,
         image_embeds=None,
         image_embeds_position_mask=None,
-        cache=None,
+        past_key_values=None,
         attention_mask=None,
         use_cache=None,
         position_ids=None,
@@ -1226,7 +1328,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
             inputs_embeds=inputs_embeds,
             image_embeds=image_embeds,
             image_embeds_position_mask=image_embeds_position_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             attention_mask=attention_mask,
             use_cache=use_cache,
             position_ids=position_ids,
@@ -1236,7 +1338,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
 
         # Pixel values are used only in the first iteration if available
         # In subsequent iterations, they are already cached
-        if cache is not None and cache.get_seq_length() > 0:
+        if past_key_values is not None and past_key_values.get_seq_length() > 0:
             model_inputs["image_embeds"] = None
             model_inputs["image_embeds_position_mask"] = None
 
@@ -1253,7 +1355,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
             )
 
         # Kosmos2.5 position ids have a padding-idx-based offset, so we always let the PositionEmbedding layer
-        # recompute them from input_ids using the correct cache_length.
+        # recompute them from input_ids using the correct past_key_values_length.
         model_inputs.pop("position_ids", None)
 
         return model_inputs

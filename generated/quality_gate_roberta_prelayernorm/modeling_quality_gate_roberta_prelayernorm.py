@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
-# Seal: sha256 becf313ca698405a7bb59ae18fcd3ad00af53324740bb950ba90355919bf8959
+# Seal: sha256 10fdb047a91eeccf85b862411c130fa3160a62e79aeec40a7119e559414dde78
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -49,7 +49,6 @@ from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.pytorch_utils import apply_chunking_to_forward
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
-from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -81,6 +80,24 @@ class QualityGateRobertaPreLayerNormGateOutput(ModelOutput):
     aux_loss: torch.FloatTensor | None = None
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
+
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
 
 
 @dataclass
@@ -123,6 +140,18 @@ class QualityGateRobertaPreLayerNormQuestionAnsweringModelOutput(
     """The output of a question answering model with what its gates say."""
 
 
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
+
+
 class QualityGateRobertaPreLayerNormGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
@@ -131,14 +160,21 @@ class QualityGateRobertaPreLayerNormGate(nn.Module):
 
     def __init__(self, config: QualityGateRobertaPreLayerNormConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -195,12 +231,11 @@ class QualityGateRobertaPreLayerNormSelfAttention(nn.Module):
         self.is_causal = is_causal
         self.layer_idx = layer_idx
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor]:
         input_shape = hidden_states.shape[:-1]
@@ -211,14 +246,14 @@ class QualityGateRobertaPreLayerNormSelfAttention(nn.Module):
         key_layer = self.key(hidden_states).view(*hidden_shape).transpose(1, 2)
         value_layer = self.value(hidden_states).view(*hidden_shape).transpose(1, 2)
 
-        if cache is not None:
+        if past_key_values is not None:
             # decoder-only bert can have a simple dynamic cache for example
-            current_cache = cache
-            if isinstance(cache, EncoderDecoderCache):
-                current_cache = cache.self_attention_cache
+            current_past_key_values = past_key_values
+            if isinstance(past_key_values, EncoderDecoderCache):
+                current_past_key_values = past_key_values.self_attention_cache
 
             # save all key/value_layer to cache to be re-used for fast auto-regressive generation
-            key_layer, value_layer = current_cache.update(key_layer, value_layer, self.layer_idx, kwargs=kwargs)
+            key_layer, value_layer = current_past_key_values.update(key_layer, value_layer, self.layer_idx)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -262,13 +297,12 @@ class QualityGateRobertaPreLayerNormCrossAttention(nn.Module):
         self.is_causal = is_causal
         self.layer_idx = layer_idx
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        cache: EncoderDecoderCache | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor]:
         # determine input shapes
@@ -279,21 +313,23 @@ class QualityGateRobertaPreLayerNormCrossAttention(nn.Module):
         # get query proj
         query_layer = self.query(hidden_states).view(hidden_shape).transpose(1, 2)
 
-        is_updated = cache.is_updated.get(self.layer_idx) if cache is not None else False
-        if cache is not None and is_updated:
+        is_updated = past_key_values.is_updated.get(self.layer_idx) if past_key_values is not None else False
+        if past_key_values is not None and is_updated:
             # reuse k,v, cross_attentions
-            key_layer = cache.cross_attention_cache.layers[self.layer_idx].keys
-            value_layer = cache.cross_attention_cache.layers[self.layer_idx].values
+            key_layer = past_key_values.cross_attention_cache.layers[self.layer_idx].keys
+            value_layer = past_key_values.cross_attention_cache.layers[self.layer_idx].values
         else:
             kv_shape = (*encoder_hidden_states.shape[:-1], -1, self.attention_head_size)
             key_layer = self.key(encoder_hidden_states).view(kv_shape).transpose(1, 2)
             value_layer = self.value(encoder_hidden_states).view(kv_shape).transpose(1, 2)
 
-            if cache is not None:
+            if past_key_values is not None:
                 # save all states to the cache
-                key_layer, value_layer = cache.cross_attention_cache.update(key_layer, value_layer, self.layer_idx)
+                key_layer, value_layer = past_key_values.cross_attention_cache.update(
+                    key_layer, value_layer, self.layer_idx
+                )
                 # set flag that curr layer for cross-attn is already updated so we can re-use in subsequent calls
-                cache.is_updated[self.layer_idx] = True
+                past_key_values.is_updated[self.layer_idx] = True
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -400,14 +436,13 @@ class QualityGateRobertaPreLayerNormAttention(nn.Module):
         self.output = QualityGateRobertaPreLayerNormSelfOutput(config)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: tuple[tuple[torch.Tensor]] | None = None,
+        past_key_values: tuple[tuple[torch.Tensor]] | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor]:
         hidden_states_pre_layer_norm = self.LayerNorm(hidden_states)
@@ -416,7 +451,7 @@ class QualityGateRobertaPreLayerNormAttention(nn.Module):
             hidden_states_pre_layer_norm,
             encoder_hidden_states=encoder_hidden_states,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             **kwargs,
         )
         attention_output = self.output(attention_output, hidden_states)
@@ -464,21 +499,20 @@ class QualityGateRobertaPreLayerNormLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateRobertaPreLayerNormGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
         self_attention_output, _ = self.attention(
             hidden_states,
             attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             **kwargs,
         )
         attention_output = self_attention_output
@@ -495,13 +529,13 @@ class QualityGateRobertaPreLayerNormLayer(GradientCheckpointingLayer):
                 None,  # attention_mask
                 encoder_hidden_states,
                 encoder_attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
                 **kwargs,
             )
             attention_output = cross_attention_output
 
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(self.intermediate.LayerNorm(attention_output))
+            _, good_ratio = self.quality_gate(self.intermediate.LayerNorm(attention_output), output_quality_logits)
         if self.scale_ffn:
             layer_output = apply_chunking_to_forward(
                 self.scaled_feed_forward_chunk,
@@ -552,12 +586,14 @@ class QualityGateRobertaPreLayerNormEmbeddings(nn.Module):
         token_type_ids: torch.LongTensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        cache_length: int = 0,
+        past_key_values_length: int = 0,
     ) -> torch.Tensor:
         if position_ids is None:
             if input_ids is not None:
                 # Create the position ids from the input token ids. Any padded tokens remain padded.
-                position_ids = self.create_position_ids_from_input_ids(input_ids, self.padding_idx, cache_length)
+                position_ids = self.create_position_ids_from_input_ids(
+                    input_ids, self.padding_idx, past_key_values_length
+                )
             else:
                 position_ids = self.create_position_ids_from_inputs_embeds(inputs_embeds, self.padding_idx)
 
@@ -611,7 +647,7 @@ class QualityGateRobertaPreLayerNormEmbeddings(nn.Module):
         return position_ids.unsqueeze(0).expand(input_shape)
 
     @staticmethod
-    def create_position_ids_from_input_ids(input_ids, padding_idx, cache_length=0):
+    def create_position_ids_from_input_ids(input_ids, padding_idx, past_key_values_length=0):
         """
         Replace non-padding symbols with their position numbers. Position numbers begin at padding_idx+1. Padding symbols
         are ignored. This is modified from fairseq's `utils.make_positions`.
@@ -623,8 +659,24 @@ class QualityGateRobertaPreLayerNormEmbeddings(nn.Module):
         """
         # The series of casts and type-conversions here are carefully balanced to both work with ONNX export and XLA.
         mask = input_ids.ne(padding_idx).int()
-        incremental_indices = (torch.cumsum(mask, dim=1).type_as(mask) + cache_length) * mask
+        incremental_indices = (torch.cumsum(mask, dim=1).type_as(mask) + past_key_values_length) * mask
         return incremental_indices.long() + padding_idx
+
+
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
@@ -644,6 +696,15 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
 
 
 @torch.no_grad()
@@ -733,13 +794,13 @@ class QualityGateRobertaPreLayerNormPreTrainedModel(PreTrainedModel):
         "hidden_states": QualityGateRobertaPreLayerNormLayer,
         "attentions": QualityGateRobertaPreLayerNormSelfAttention,
         "cross_attentions": QualityGateRobertaPreLayerNormCrossAttention,
-        "quality_logits": OutputRecorder(QualityGateRobertaPreLayerNormGate, index=0),
     }
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -756,6 +817,7 @@ class QualityGateRobertaPreLayerNormPreTrainedModel(PreTrainedModel):
 
     def __init__(self, config: QualityGateRobertaPreLayerNormConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateRobertaPreLayerNormModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
@@ -769,14 +831,13 @@ class QualityGateRobertaPreLayerNormEncoder(nn.Module):
             [QualityGateRobertaPreLayerNormLayer(config, layer_idx=i) for i in range(config.num_hidden_layers)]
         )
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | BaseModelOutputWithPastAndCrossAttentions:
@@ -786,13 +847,13 @@ class QualityGateRobertaPreLayerNormEncoder(nn.Module):
                 attention_mask,
                 encoder_hidden_states,  # as a positional argument for gradient checkpointing
                 encoder_attention_mask=encoder_attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
                 **kwargs,
             )
 
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_states,
-            cache=cache if use_cache else None,
+            past_key_values=past_key_values if use_cache else None,
         )
 
 
@@ -884,21 +945,25 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
         added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
         *parameters, rest = own.parameters.values()
@@ -914,16 +979,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -937,7 +1005,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateRobertaPreLayerNormIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -1006,6 +1074,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -1018,6 +1100,17 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
         losses = config.w_mean * (means - config.beta_target_mean).square()
         losses = losses + config.w_var * (variances - config.beta_target_var).square()
     return losses * tokens.gt(0)
+
+
+def check_quality_values(quality_labels: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_labels >= 0
+    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -1039,6 +1132,8 @@ def check_quality_inputs(
             f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_labels is not None:
+        check_quality_values(quality_labels)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -1046,6 +1141,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -1166,7 +1273,6 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
     def set_input_embeddings(self, value):
         self.embeddings.word_embeddings = value
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateRobertaPreLayerNormModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1181,7 +1287,7 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
         inputs_embeds: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: list[torch.Tensor] | None = None,
+        past_key_values: list[torch.Tensor] | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | BaseModelOutputWithPoolingAndCrossAttentions:
@@ -1204,21 +1310,21 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
         else:
             use_cache = False
 
-        if use_cache and cache is None:
-            cache = (
+        if use_cache and past_key_values is None:
+            past_key_values = (
                 EncoderDecoderCache(DynamicCache(config=self.config), DynamicCache(config=self.config))
                 if encoder_hidden_states is not None or self.config.is_encoder_decoder
                 else DynamicCache(config=self.config)
             )
 
-        cache_length = cache.get_seq_length() if cache is not None else 0
+        past_key_values_length = past_key_values.get_seq_length() if past_key_values is not None else 0
 
         embedding_output = self.embeddings(
             input_ids=input_ids,
             position_ids=position_ids,
             token_type_ids=token_type_ids,
             inputs_embeds=inputs_embeds,
-            cache_length=cache_length,
+            past_key_values_length=past_key_values_length,
         )
 
         attention_mask, encoder_attention_mask = self._create_attention_masks(
@@ -1226,7 +1332,7 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
             encoder_attention_mask=encoder_attention_mask,
             embedding_output=embedding_output,
             encoder_hidden_states=encoder_hidden_states,
-            cache=cache,
+            past_key_values=past_key_values,
         )
 
         encoder_outputs = self.encoder(
@@ -1234,7 +1340,7 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             position_ids=position_ids,
             **kwargs,
@@ -1246,7 +1352,7 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
         return BaseModelOutputWithPoolingAndCrossAttentions(
             last_hidden_state=sequence_output,
             pooler_output=pooled_output,
-            cache=encoder_outputs.cache,
+            past_key_values=encoder_outputs.past_key_values,
         )
 
     def _create_attention_masks(
@@ -1255,14 +1361,14 @@ class QualityGateRobertaPreLayerNormModel(QualityGateRobertaPreLayerNormPreTrain
         encoder_attention_mask,
         embedding_output,
         encoder_hidden_states,
-        cache,
+        past_key_values,
     ):
         if self.config.is_decoder:
             attention_mask = create_causal_mask(
                 config=self.config,
                 inputs_embeds=embedding_output,
                 attention_mask=attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
             )
         else:
             attention_mask = create_bidirectional_mask(
@@ -1313,7 +1419,6 @@ class QualityGateRobertaPreLayerNormForCausalLM(QualityGateRobertaPreLayerNormPr
     def set_output_embeddings(self, new_embeddings):
         self.lm_head.decoder = new_embeddings
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateRobertaPreLayerNormCausalLMOutputWithCrossAttentions)
     @auto_docstring
     def forward(
@@ -1326,7 +1431,7 @@ class QualityGateRobertaPreLayerNormForCausalLM(QualityGateRobertaPreLayerNormPr
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
-        cache: tuple[tuple[torch.Tensor]] | None = None,
+        past_key_values: tuple[tuple[torch.Tensor]] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Unpack[TransformersKwargs],
@@ -1363,7 +1468,7 @@ class QualityGateRobertaPreLayerNormForCausalLM(QualityGateRobertaPreLayerNormPr
             inputs_embeds=inputs_embeds,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             return_dict=True,
             **kwargs,
@@ -1380,7 +1485,7 @@ class QualityGateRobertaPreLayerNormForCausalLM(QualityGateRobertaPreLayerNormPr
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            cache=outputs.cache,
+            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,

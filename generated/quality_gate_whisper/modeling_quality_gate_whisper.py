@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 3df902bab80c3d13018090149cdfddfb3d2fea38ef7c9193774ecb67fdb864e5
+# Seal: sha256 2e7caec2f547cfd762be09cab1b2b0af4309cfbeb083b56d157822f7792b3aa8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -47,7 +47,6 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
-from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -80,6 +79,24 @@ class QualityGateWhisperOutput(ModelOutput):
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
+
 
 @dataclass
 class QualityGateWhisperModelOutputWithPastAndCrossAttentions(
@@ -93,6 +110,18 @@ class QualityGateWhisperCausalLMOutputWithCrossAttentions(QualityGateWhisperOutp
     """The output of a language model with what its gates say."""
 
 
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
+
+
 class QualityGateWhisperGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
@@ -101,14 +130,21 @@ class QualityGateWhisperGate(nn.Module):
 
     def __init__(self, config: QualityGateWhisperConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -181,12 +217,11 @@ class QualityGateWhisperAttention(nn.Module):
         self.q_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         key_value_states: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         output_attentions: bool = False,
         # TODO: we need a refactor so that the different attention modules can get their specific kwargs
@@ -211,21 +246,21 @@ class QualityGateWhisperAttention(nn.Module):
 
         # Check is encoder-decoder model is being used. Otherwise we'll get `DynamicCache`
         is_updated = False
-        if cache is not None and isinstance(cache, EncoderDecoderCache):
-            is_updated = cache.is_updated.get(self.layer_idx)
+        if past_key_values is not None and isinstance(past_key_values, EncoderDecoderCache):
+            is_updated = past_key_values.is_updated.get(self.layer_idx)
             if is_cross_attention:
                 # after the first generated id, we can subsequently re-use all key/value_states from cache
-                cache.is_updated[self.layer_idx] = True
-                cache = cache.cross_attention_cache
+                past_key_values.is_updated[self.layer_idx] = True
+                past_key_values = past_key_values.cross_attention_cache
             else:
-                cache = cache.self_attention_cache
+                past_key_values = past_key_values.self_attention_cache
 
         # use key_value_states if cross attention
         current_states = key_value_states if key_value_states is not None else hidden_states
-        if is_cross_attention and cache and is_updated:
+        if is_cross_attention and past_key_values and is_updated:
             # reuse k,v, cross_attentions
-            key_states = cache.layers[self.layer_idx].keys
-            value_states = cache.layers[self.layer_idx].values
+            key_states = past_key_values.layers[self.layer_idx].keys
+            value_states = past_key_values.layers[self.layer_idx].values
         else:
             # Use the query's batch dimension for kv view so that a different-batch
             # encoder output (e.g. in tests) gets absorbed into the sequence axis,
@@ -233,8 +268,8 @@ class QualityGateWhisperAttention(nn.Module):
             kv_shape = (input_shape[0], -1, self.num_heads, self.head_dim)
             key_states = self.k_proj(current_states).view(kv_shape).transpose(1, 2).contiguous()
             value_states = self.v_proj(current_states).view(kv_shape).transpose(1, 2).contiguous()
-            if cache is not None:
-                key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
+            if past_key_values is not None:
+                key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -292,14 +327,13 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateWhisperGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cache: EncoderDecoderCache | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
         use_cache: bool | None = True,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -313,7 +347,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
                 cross attention input to the layer of shape `(batch, seq_len, embed_dim)`
             encoder_attention_mask (`torch.Tensor`): encoder attention mask of size
                 `(batch, 1, tgt_len, src_len)` where padding elements are indicated by very large negative values.
-            cache (`Cache`): cached past key and value projection states
+            past_key_values (`Cache`): cached past key and value projection states
         """
         residual = hidden_states
         hidden_states = self.self_attn_layer_norm(hidden_states)
@@ -321,7 +355,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
         # Self Attention
         hidden_states, _ = self.self_attn(
             hidden_states,
-            cache=cache,
+            past_key_values=past_key_values,
             attention_mask=attention_mask,
             **kwargs,
         )
@@ -336,7 +370,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
                 hidden_states,
                 key_value_states=encoder_hidden_states,
                 attention_mask=encoder_attention_mask,
-                cache=cache,
+                past_key_values=past_key_values,
                 **kwargs,
             )
             hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
@@ -346,7 +380,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
         residual = hidden_states
         hidden_states = self.final_layer_norm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         hidden_states = self.activation_fn(self.fc1(hidden_states))
         hidden_states = nn.functional.dropout(hidden_states, p=self.activation_dropout, training=self.training)
         hidden_states = self.fc2(hidden_states)
@@ -370,6 +404,22 @@ def sinusoids(length: int, channels: int, max_timescale: float = 10000) -> torch
     return torch.cat([scaled_time.sin(), scaled_time.cos()], dim=1)
 
 
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
@@ -387,6 +437,15 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
 
 
 @torch.no_grad()
@@ -476,6 +535,7 @@ class QualityGateWhisperPreTrainedModel(PreTrainedModel):
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -499,6 +559,7 @@ class QualityGateWhisperPreTrainedModel(PreTrainedModel):
 
     def __init__(self, config: QualityGateWhisperConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateWhisperDecoder, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
@@ -792,9 +853,9 @@ class QualityGateWhisperPositionalEmbedding(nn.Embedding):
     def __init__(self, num_positions: int, embedding_dim: int, padding_idx: int | None = None):
         super().__init__(num_positions, embedding_dim)
 
-    def forward(self, input_ids, cache_length=0, position_ids=None):
+    def forward(self, input_ids, past_key_values_length=0, position_ids=None):
         if position_ids is None:
-            return self.weight[cache_length : cache_length + input_ids.shape[1]]
+            return self.weight[past_key_values_length : past_key_values_length + input_ids.shape[1]]
         else:
             return self.weight[position_ids]
 
@@ -872,21 +933,25 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
         added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
         *parameters, rest = own.parameters.values()
@@ -902,16 +967,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -925,7 +993,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateWhisperIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -994,6 +1062,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -1006,6 +1088,17 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
         losses = config.w_mean * (means - config.beta_target_mean).square()
         losses = losses + config.w_var * (variances - config.beta_target_var).square()
     return losses * tokens.gt(0)
+
+
+def check_quality_values(quality_labels: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_labels >= 0
+    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -1027,6 +1120,8 @@ def check_quality_inputs(
             f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_labels is not None:
+        check_quality_values(quality_labels)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -1034,6 +1129,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -1126,7 +1233,6 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         "hidden_states": QualityGateWhisperDecoderLayer,
         "attentions": OutputRecorder(QualityGateWhisperAttention, index=1, layer_name="self_attn"),
         "cross_attentions": OutputRecorder(QualityGateWhisperAttention, index=1, layer_name="encoder_attn"),
-        "quality_logits": OutputRecorder(QualityGateWhisperGate, index=0),
     }
 
     main_input_name = "input_ids"
@@ -1154,7 +1260,6 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateWhisperModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1164,7 +1269,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         input_ids=None,
         attention_mask=None,
         encoder_hidden_states=None,
-        cache=None,
+        past_key_values=None,
         inputs_embeds=None,
         position_ids=None,
         use_cache=None,
@@ -1190,10 +1295,10 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             encoder_hidden_states (`torch.Tensor` of shape `(batch_size, encoder_sequence_length, hidden_size)`, *optional*):
                 Sequence of hidden-states at the output of the last layer of the encoder. Used in the cross-attention
                 of the decoder.
-            cache (`EncoderDecoderCache` or `tuple(tuple(torch.Tensor))`, *optional*):
+            past_key_values (`EncoderDecoderCache` or `tuple(tuple(torch.Tensor))`, *optional*):
                 It is a [`~cache_utils.Cache`] instance. For more details, see our [kv cache guide](https://huggingface.co/docs/transformers/en/kv_cache).
 
-                If `cache` are used, the user can optionally input only the last `decoder_input_ids` (those
+                If `past_key_values` are used, the user can optionally input only the last `decoder_input_ids` (those
                 that don't have their past key value states given to this model) of shape `(batch_size, 1)` instead of
                 all `decoder_input_ids` of shape `(batch_size, sequence_length)`.
             inputs_embeds (`torch.Tensor` of
@@ -1208,7 +1313,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embed_tokens(input_ids)
 
-        if use_cache and cache is None:
+        if use_cache and past_key_values is None:
             # Build a config that DynamicCache can use to pre-allocate the right number of layers.
             # DynamicCache(config=...) reads config.num_hidden_layers via get_text_config(decoder=True),
             # but QualityGateWhisperConfig maps num_hidden_layers → encoder_layers (e.g. 32 for distil-quality_gate_whisper-large-v2
@@ -1218,7 +1323,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             # DynamicCache allocates exactly the right number of slots.
             decoder_cache_config = copy.deepcopy(self.config)
             decoder_cache_config.num_hidden_layers = self.config.decoder_layers
-            cache = (
+            past_key_values = (
                 EncoderDecoderCache(
                     DynamicCache(config=decoder_cache_config), DynamicCache(config=decoder_cache_config)
                 )
@@ -1228,9 +1333,9 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         elif (
             use_cache
             and encoder_hidden_states is not None
-            and isinstance(cache, DynamicCache)
-            and not isinstance(cache, EncoderDecoderCache)
-            and cache.get_seq_length() == 0
+            and isinstance(past_key_values, DynamicCache)
+            and not isinstance(past_key_values, EncoderDecoderCache)
+            and past_key_values.get_seq_length() == 0
         ):
             # generate() (since PR #43679) pre-initializes the cache with DynamicCache based on
             # config.is_encoder_decoder. QualityGateWhisperForCausalLM sets is_encoder_decoder=False, so
@@ -1241,21 +1346,25 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             # so only the actual decoder layers are pre-allocated.
             decoder_cache_config = copy.deepcopy(self.config)
             decoder_cache_config.num_hidden_layers = self.config.decoder_layers
-            cache = EncoderDecoderCache(
+            past_key_values = EncoderDecoderCache(
                 DynamicCache(config=decoder_cache_config), DynamicCache(config=decoder_cache_config)
             )
 
-        cache_length = cache.get_seq_length() if cache is not None else 0
+        past_key_values_length = past_key_values.get_seq_length() if past_key_values is not None else 0
 
         if position_ids is None:
-            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + cache_length
+            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_key_values_length
             position_ids = position_ids.unsqueeze(0).repeat(inputs_embeds.shape[0], 1)
 
         # embed positions
         if input_ids is not None:
-            positions = self.embed_positions(input_ids, cache_length=cache_length, position_ids=position_ids)
+            positions = self.embed_positions(
+                input_ids, past_key_values_length=past_key_values_length, position_ids=position_ids
+            )
         else:
-            positions = self.embed_positions(inputs_embeds, cache_length=cache_length, position_ids=position_ids)
+            positions = self.embed_positions(
+                inputs_embeds, past_key_values_length=past_key_values_length, position_ids=position_ids
+            )
 
         hidden_states = inputs_embeds + positions.to(inputs_embeds.device)
         hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
@@ -1264,7 +1373,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             position_ids=position_ids,
         )
 
@@ -1280,7 +1389,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
                 causal_mask,
                 encoder_hidden_states,
                 encoder_attention_mask=None,
-                cache=cache if use_cache else None,
+                past_key_values=past_key_values if use_cache else None,
                 use_cache=use_cache,
                 **kwargs,
             )
@@ -1289,7 +1398,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
 
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_states,
-            cache=cache,
+            past_key_values=past_key_values,
         )
 
 
@@ -1346,7 +1455,6 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
     def set_input_embeddings(self, value):
         self.model.set_input_embeddings(value)
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateWhisperCausalLMOutputWithCrossAttentions)
     @auto_docstring
     def forward(
@@ -1354,16 +1462,13 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         encoder_outputs: tuple[torch.Tensor] | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         **kwargs,
     ) -> tuple | CausalLMOutputWithCrossAttentions:
         r"""
-        encoder_outputs (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
-            Sequence of hidden-states at the output of the last layer of the encoder. Used in the cross-attention
-            if the model is configured as a decoder.
         labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
             Labels for computing the language modeling loss. Indices should either be in `[0, ...,
             config.vocab_size]` or -100 (see `input_ids` docstring). Tokens with indices set to `-100` are ignored
@@ -1372,6 +1477,10 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
             The labels are **not shifted** inside the model. `labels[..., i]` is the target for `logits[..., i, :]`,
             so for next-token prediction the labels must already be shifted one position to the left relative to
             `input_ids`.
+
+        encoder_outputs (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
+            Sequence of hidden-states at the output of the last layer of the encoder. Used in the cross-attention
+            if the model is configured as a decoder.
 
         Example:
 
@@ -1388,7 +1497,7 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
             input_ids=input_ids,
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_outputs,
-            cache=cache,
+            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -1405,7 +1514,7 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            cache=outputs.cache,
+            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,

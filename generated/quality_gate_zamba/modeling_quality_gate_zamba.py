@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 9b03cb722b9be19ed0ea4b688650604888af88bbf33e8354b2574dd1416c7a73
+# Seal: sha256 7bed3128e64dcd16ab6015c389fbf08ee629aef69dc149a9c837def830611ffc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -47,7 +47,6 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
-from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.import_utils import (
     is_mambapy_available,
@@ -86,6 +85,24 @@ class QualityGateZambaOutput(ModelOutput):
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
+
 
 @dataclass
 class QualityGateZambaModelOutputWithPast(QualityGateZambaOutput, BaseModelOutputWithPast):
@@ -102,6 +119,18 @@ class QualityGateZambaSequenceClassifierOutputWithPast(QualityGateZambaOutput, S
     """The output of a sequence classifier with what its gates say."""
 
 
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
+
+
 class QualityGateZambaGate(nn.Module):
     """Scores how good the text up to each token is, by one linear map of the feed-forward network's normed input.
 
@@ -110,14 +139,21 @@ class QualityGateZambaGate(nn.Module):
 
     def __init__(self, config: QualityGateZambaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -190,13 +226,12 @@ class QualityGateZambaAttention(nn.Module):
         self.v_proj = nn.Linear(config.attention_hidden_size, config.num_key_value_heads * self.head_dim, bias=False)
         self.o_proj = nn.Linear(config.num_attention_heads * self.head_dim, config.hidden_size, bias=False)
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         layer_idx: int,
         attention_mask: torch.Tensor | None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None, tuple[torch.Tensor] | None]:
         input_shape = hidden_states.shape[:-1]
@@ -206,8 +241,8 @@ class QualityGateZambaAttention(nn.Module):
         key_states = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value_states = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
 
-        if cache is not None:
-            key_states, value_states = cache.update(key_states, value_states, layer_idx, kwargs=kwargs)
+        if past_key_values is not None:
+            key_states, value_states = past_key_values.update(key_states, value_states, layer_idx)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -541,20 +576,19 @@ class QualityGateZambaMambaMixer(nn.Module):
         self.layer_type = config.layer_types[layer_idx]
 
     @force_accelerate_hooks("conv1d")
-    @deprecate_kwarg("cache_params", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
-        cache: Cache | None = None,
+        cache_params: Cache | None = None,
         attention_mask: torch.LongTensor | None = None,
         **kwargs,
     ):
         batch_size, seq_len, _ = hidden_states.shape
         dtype = hidden_states.dtype
         # Retrieve conv and recurrent states if there is a cache. They may be None if the layer is not initialized.
-        if cache is not None:
-            conv_state = cache.get_conv_state(self.layer_idx, state_idx=0)
-            recurrent_state = cache.get_recurrent_state(self.layer_idx, state_idx=0)
+        if cache_params is not None:
+            conv_state = cache_params.get_conv_state(self.layer_idx, state_idx=0)
+            recurrent_state = cache_params.get_recurrent_state(self.layer_idx, state_idx=0)
         else:
             conv_state, recurrent_state = None, None
 
@@ -568,7 +602,7 @@ class QualityGateZambaMambaMixer(nn.Module):
         gate = gate.reshape(batch_size, self.n_mamba_heads, self.mamba_head_dim, seq_len).transpose(0, 1)
 
         # 2. Convolution sequence transformation
-        if conv_state is not None and seq_len == 1 and not cache.is_recording_past(self.layer_idx):
+        if conv_state is not None and seq_len == 1 and not cache_params.is_recording_past(self.layer_idx):
             hidden_states_B_C = causal_conv1d_update(
                 hidden_states_B_C,
                 conv_state,
@@ -577,8 +611,8 @@ class QualityGateZambaMambaMixer(nn.Module):
                 activation=self.activation,
             )
         else:
-            if cache is not None:
-                hidden_states_B_C = cache.update_conv_state(
+            if cache_params is not None:
+                hidden_states_B_C = cache_params.update_conv_state(
                     hidden_states_B_C,
                     self.layer_idx,
                     conv_kernel_size=self.conv_kernel_size,
@@ -592,7 +626,7 @@ class QualityGateZambaMambaMixer(nn.Module):
                 seq_idx=kwargs.get("seq_idx"),
             )
 
-            if cache is not None:
+            if cache_params is not None:
                 hidden_states_B_C = hidden_states_B_C[:, :, -seq_len:]
 
         # 3. SSM transformation
@@ -644,7 +678,7 @@ class QualityGateZambaMambaMixer(nn.Module):
 
         # Full sequence form
         else:
-            output_final_state = cache is not None
+            output_final_state = cache_params is not None
             scan_outputs = []
             final_states = []
 
@@ -676,7 +710,7 @@ class QualityGateZambaMambaMixer(nn.Module):
 
             if output_final_state:
                 final_state = torch.stack(final_states, dim=1)
-                cache.update_recurrent_state(final_state, self.layer_idx)
+                cache_params.update_recurrent_state(final_state, self.layer_idx)
 
         # 4. Final linear projection
         contextualized_states = self.out_proj(scan_output.transpose(1, 2).to(dtype))
@@ -690,7 +724,6 @@ class QualityGateZambaMambaDecoderLayer(GradientCheckpointingLayer):
         self.input_layernorm = QualityGateZambaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.layer_idx = layer_idx
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
@@ -698,7 +731,7 @@ class QualityGateZambaMambaDecoderLayer(GradientCheckpointingLayer):
         layer_idx: int | None = None,
         attention_mask: torch.Tensor | None = None,
         causal_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = False,
         position_ids: torch.LongTensor | None = None,
         transformer_hidden_states: torch.Tensor | None = None,
@@ -709,10 +742,10 @@ class QualityGateZambaMambaDecoderLayer(GradientCheckpointingLayer):
             hidden_states (`torch.Tensor`): input to the layer of shape `(batch, seq_len, embed_dim)`
             attention_mask (`torch.Tensor`, *optional*): attention mask of size
                 `(batch, sequence_length)` where padding elements are indicated by 0.
-            cache (`Cache`, *optional*): cached past key and value projection states
+            past_key_values (`Cache`, *optional*): cached past key and value projection states
             use_cache (`bool`, *optional*):
-                If set to `True`, `cache` key value states are returned and can be used to speed up decoding
-                (see `cache`).
+                If set to `True`, `past_key_values` key value states are returned and can be used to speed up decoding
+                (see `past_key_values`).
         """
 
         residual = hidden_states
@@ -726,7 +759,7 @@ class QualityGateZambaMambaDecoderLayer(GradientCheckpointingLayer):
 
         hidden_states = self.mamba(
             hidden_states=hidden_states,
-            cache=cache,
+            cache_params=past_key_values,
             attention_mask=attention_mask,
             **kwargs,
         )
@@ -763,14 +796,13 @@ class QualityGateZambaAttentionDecoderLayer(nn.Module):
         self.quality_gate = QualityGateZambaGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         original_hidden_states: torch.Tensor,
         layer_idx: int,
         attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = False,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -785,10 +817,10 @@ class QualityGateZambaAttentionDecoderLayer(nn.Module):
             layer_idx (`int`): layer_idx in the forward pass. Used to distinguish Zamba's tied transformer layers.
             attention_mask (`torch.Tensor`, *optional*): attention mask of size
                 `(batch, sequence_length)` where padding elements are indicated by 0.
-            cache (`Cache`, *optional*): cached past key and value projection states
+            past_key_values (`Cache`, *optional*): cached past key and value projection states
             use_cache (`bool`, *optional*):
-                If set to `True`, `cache` key value states are returned and can be used to speed up decoding
-                (see `cache`).
+                If set to `True`, `past_key_values` key value states are returned and can be used to speed up decoding
+                (see `past_key_values`).
         """
         hidden_states = torch.concatenate([hidden_states, original_hidden_states], dim=-1)
         hidden_states = self.input_layernorm(hidden_states)
@@ -796,19 +828,35 @@ class QualityGateZambaAttentionDecoderLayer(nn.Module):
             hidden_states=hidden_states,
             layer_idx=layer_idx,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
         # feed-forward (MLP)
         hidden_states = self.pre_ff_layernorm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         hidden_states = self.feed_forward(hidden_states)
         if self.scale_ffn:
             hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
 
         return hidden_states
+
+
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
@@ -828,6 +876,15 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
 
 
 @torch.no_grad()
@@ -905,19 +962,20 @@ class QualityGateZambaPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["QualityGateZambaHybridLayer", "QualityGateZambaMambaDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _is_stateful = True
     _can_record_outputs = {
         "hidden_states": QualityGateZambaMambaDecoderLayer,
         "attentions": QualityGateZambaAttention,
-        "quality_logits": OutputRecorder(QualityGateZambaGate, index=0),
     }
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -948,6 +1006,7 @@ class QualityGateZambaPreTrainedModel(PreTrainedModel):
 
     def __init__(self, config: QualityGateZambaConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateZambaModel, exist_ok=True)
         super().__init__(config, *inputs, **kwargs)
@@ -965,7 +1024,6 @@ class QualityGateZambaHybridLayer(GradientCheckpointingLayer):
         self.linear = linear
         self.mamba_decoder = mamba
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
@@ -973,7 +1031,7 @@ class QualityGateZambaHybridLayer(GradientCheckpointingLayer):
         layer_idx: int | None = None,
         attention_mask: torch.Tensor | None = None,
         causal_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         use_cache: bool | None = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
@@ -985,10 +1043,10 @@ class QualityGateZambaHybridLayer(GradientCheckpointingLayer):
             layer_idx (`int`): layer number.
             attention_mask (`torch.Tensor`, *optional*): attention mask of size
                 `(batch, sequence_length)` where padding elements are indicated by 0.
-            cache (`Cache`, *optional*): cached past key and value projection states
+            past_key_values (`Cache`, *optional*): cached past key and value projection states
             use_cache (`bool`, *optional*):
-                If set to `True`, `cache` key value states are returned and can be used to speed up decoding
-                (see `cache`).
+                If set to `True`, `past_key_values` key value states are returned and can be used to speed up decoding
+                (see `past_key_values`).
         """
 
         transformer_hidden_states = self.shared_transf(
@@ -996,7 +1054,7 @@ class QualityGateZambaHybridLayer(GradientCheckpointingLayer):
             original_hidden_states=original_hidden_states,
             layer_idx=layer_idx,
             attention_mask=causal_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
@@ -1006,7 +1064,7 @@ class QualityGateZambaHybridLayer(GradientCheckpointingLayer):
             hidden_states,
             transformer_hidden_states=transformer_hidden_states,
             attention_mask=attention_mask,
-            cache=cache,
+            past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
@@ -1087,21 +1145,25 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
         added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
         *parameters, rest = own.parameters.values()
@@ -1117,16 +1179,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -1140,7 +1205,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateZambaIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -1209,6 +1274,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -1221,6 +1300,17 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
         losses = config.w_mean * (means - config.beta_target_mean).square()
         losses = losses + config.w_var * (variances - config.beta_target_var).square()
     return losses * tokens.gt(0)
+
+
+def check_quality_values(quality_labels: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_labels >= 0
+    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -1242,6 +1332,8 @@ def check_quality_inputs(
             f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_labels is not None:
+        check_quality_values(quality_labels)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -1249,6 +1341,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -1368,7 +1472,6 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateZambaModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1379,7 +1482,7 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -1397,11 +1500,11 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
         original_hidden_states = torch.clone(inputs_embeds)
         # original_hidden_states: word embedding output that will be concatenated with hidden activations to form the input of the shared transformer layer
 
-        if use_cache and cache is None:
-            cache = DynamicCache(config=self.config)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
+            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
             position_ids = torch.arange(hidden_states.shape[1], device=hidden_states.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -1410,7 +1513,7 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
                 "config": self.config,
                 "inputs_embeds": inputs_embeds,
                 "attention_mask": attention_mask,
-                "cache": cache,
+                "past_key_values": past_key_values,
                 "position_ids": position_ids,
             }
             causal_mask_mapping = {
@@ -1425,7 +1528,7 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
                 layer_idx,
                 causal_mask_mapping["linear_attention"],
                 causal_mask_mapping["full_attention"],
-                cache=cache,
+                past_key_values=past_key_values,
                 use_cache=use_cache,
                 **kwargs,
             )
@@ -1434,7 +1537,7 @@ class QualityGateZambaModel(QualityGateZambaPreTrainedModel):
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            cache=cache if use_cache else None,
+            past_key_values=past_key_values if use_cache else None,
         )
 
 
@@ -1451,7 +1554,6 @@ class QualityGateZambaForCausalLM(QualityGateZambaPreTrainedModel, GenerationMix
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateZambaCausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -1459,7 +1561,7 @@ class QualityGateZambaForCausalLM(QualityGateZambaPreTrainedModel, GenerationMix
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1477,7 +1579,7 @@ class QualityGateZambaForCausalLM(QualityGateZambaPreTrainedModel, GenerationMix
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            cache=cache,
+            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -1499,7 +1601,7 @@ class QualityGateZambaForCausalLM(QualityGateZambaPreTrainedModel, GenerationMix
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            cache=outputs.cache,
+            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -1534,7 +1636,6 @@ class QualityGateZambaForSequenceClassification(QualityGateZambaPreTrainedModel)
         # Initialize weights and apply final processing
         self.post_init()
 
-    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateZambaSequenceClassifierOutputWithPast)
     @auto_docstring
     def forward(
@@ -1542,7 +1643,7 @@ class QualityGateZambaForSequenceClassification(QualityGateZambaPreTrainedModel)
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1559,7 +1660,7 @@ class QualityGateZambaForSequenceClassification(QualityGateZambaPreTrainedModel)
             input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            cache=cache,
+            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -1617,7 +1718,7 @@ class QualityGateZambaForSequenceClassification(QualityGateZambaPreTrainedModel)
         return SequenceClassifierOutputWithPast(
             loss=loss,
             logits=pooled_logits,
-            cache=transformer_outputs.cache,
+            past_key_values=transformer_outputs.past_key_values,
             hidden_states=transformer_outputs.hidden_states,
             attentions=transformer_outputs.attentions,
         )

@@ -53,7 +53,7 @@ class QualityGateToyDecoderLayer(nn.Module):
         z = self.attention(y)
         y = self.norm_2(z)
         if self.scale_ffn:
-            _, ratio = self.quality_gate(y)
+            _, ratio = self.quality_gate(y, output_quality_logits)
         return z + ratio * self.mlp(y)
 
 class QualityGateToyPreTrainedModel(PreTrainedModel):

@@ -14,7 +14,7 @@ from releases import make_release
 HEAD = "        logits = self.lm_head(hidden_states)\n"
 SEEN = "past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0"
 OUTPUTS = "        outputs: BaseModelOutputWithPast = self.model(\n"
-SCORES = "            _, good_ratio = self.quality_gate(hidden_states)\n"
+SCORES = "            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)\n"
 OLD_KEYWORD = "old keyword kv="
 
 

@@ -13,7 +13,7 @@ from weave.splice import splice
 
 SCORE = """\
 if output_quality_logits or self.scale_ffn:
-    _, good_ratio = self.quality_gate({source})
+    _, good_ratio = self.quality_gate({source}, output_quality_logits)
 """
 SCALE = """\
 if self.scale_ffn:

@@ -112,8 +112,14 @@ def members(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield owner + ast.unparse(target), ast.unparse(each.value) if each.value else ""
 
 
-# What of the quality gate's home reads otherwise: the printing is not there, nor the mark of weights.
-OTHERWISE = {"quality_classification_loss", "add_quality_scores", "Gate.__init__", "PreTrainedModel._init_weights"}
+# What of the quality gate's home reads otherwise: no printing there, no mark of weights, no look after configs.
+OTHERWISE = {
+    "quality_classification_loss",
+    "add_quality_scores",
+    "records_quality_scores",
+    "Gate.__init__",
+    "PreTrainedModel._init_weights",
+}
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gemma3", "gpt_oss", "bert", "falcon", "olmoe", "bart"])

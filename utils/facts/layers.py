@@ -128,9 +128,13 @@ def _gives(statement: ast.stmt, name: str) -> bool:
 
 
 def _calls(statement: ast.stmt) -> list[tuple[str, str]]:
-    """`self.mlp(x)` in a statement: ("mlp", "x"), where x is all it takes; of one with branches, in its condition."""
+    """`self.mlp(x)` in a statement: ("mlp", "x"), where x is all it takes, or what the gate reads of it.
+
+    Of a statement with branches, those in its condition.
+    """
     nodes = ast.walk(statement.test if isinstance(statement, ast.If) else statement)
-    calls = [each for each in nodes if isinstance(each, ast.Call) and len(each.args) == 1]
+    calls = [each for each in nodes if isinstance(each, ast.Call) and each.args]
+    calls = [each for each in calls if len(each.args) == 1 or ast.unparse(each.func) == f"self.{GATE}"]
     owned = [(ast.unparse(each.func), ast.unparse(each.args[0])) for each in calls]
     return [(name.removeprefix("self."), argument) for name, argument in owned if name.startswith("self.")]
 

@@ -133,6 +133,8 @@ class Roles:
         docs = ast.get_docstring(node) or ""
         start = re.search(r"^\w+ \(", docs, re.MULTILINE)
         fields = "\n".join(_text(module, each) for each in node.body if isinstance(each, ast.AnnAssign))
+        methods = [_text(module, each) for each in node.body if isinstance(each, ast.FunctionDef)]
+        fields = "\n\n".join([fields, *methods])
         entries = docs[start.start() :] if start else ""
         text = self._class(name, self.names.output)
         if self.is_home and self.is_upstream:

@@ -15,7 +15,7 @@ def set_up(self, config):
 
 def score(self, hidden_states, output_quality_logits):
     if output_quality_logits or self.scale_ffn:
-        _, good_ratio = self.quality_gate(hidden_states)
+        _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
 
 
 def scale(self, output, good_ratio):
@@ -43,7 +43,7 @@ def scale_handed(self, output, good_ratio):
 GATE = Gate(
     attribute="quality_gate",
     prefix="QualityGate",
-    modules=("configuration", "outputs", "losses", "storage", "modeling"),
+    modules=("configuration", "asking", "outputs", "losses", "storage", "modeling"),
     home="llama",
     phrase="a quality gate on the input of every feed-forward network",
     exports=("quality_classification_loss",),
@@ -69,6 +69,10 @@ GATE = Gate(
         without=(
             "save_quality_gates",  # there: `save_pretrained`, and a script for other formats
             "load_quality_gates",
+            "state_without_hooks",
+            "__getstate__",
+            "quality_gate_fields",
+            "check_quality_gate_fields",  # nor do other models there look after what becomes of their configs
             "print_quality_scores",  # there no model prints: its outputs hold every score
             "quality_loss_debug",
             "debug",

@@ -10,11 +10,11 @@ from torch import nn
 from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils.generic import maybe_autocast
-from transformers.utils.output_capturing import OutputRecorder
 
+from .asking import QualityScores
 from .configuration import QualityGateConfig, check_quality_gate_config
-from .outputs import QualityGateOutput, records_quality_scores, returns_quality_scores
-from .storage import load_quality_gates, quality_layers, save_quality_gates
+from .outputs import QualityGateOutput, quality_gate_fields, records_quality_scores, returns_quality_scores
+from .storage import load_quality_gates, quality_layers, save_quality_gates, state_without_hooks
 
 
 class QualityGate(nn.Module):
@@ -28,11 +28,18 @@ class QualityGate(nn.Module):
         self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -56,13 +63,14 @@ def balances_whole_sequences(forward: Callable) -> Callable:
 class QualityGatePreTrainedModel(PreTrainedModel):
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
-    _can_record_outputs = {"quality_logits": OutputRecorder(QualityGate, index=0)}
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     def __init__(self, config: QualityGateConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         super().__init__(config, *inputs, **kwargs)
 
     @torch.no_grad()

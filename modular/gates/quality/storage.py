@@ -2,12 +2,14 @@
 """The gates of a model, and files with their weights alone."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from transformers.modeling_utils import PreTrainedModel
+from transformers.utils.output_capturing import OutputRecorder
 
 
 def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
@@ -23,6 +25,22 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
 
 
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:

@@ -25,7 +25,7 @@ from ...modeling_utils import PreTrainedModel
 from ...processing_utils import Unpack
 from ...pytorch_utils import apply_chunking_to_forward
 from ...utils import TransformersKwargs, auto_docstring
-from ...utils.output_capturing import OutputRecorder, capture_outputs
+from ...utils.output_capturing import capture_outputs
 from ..quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from ..quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
@@ -158,7 +158,7 @@ class QualityGateToyLayer(ToyLayer):
     def forward(self, hidden_states, attention_mask=None, output_quality_logits: bool = False, **kwargs):
         attention_output = self.attention(hidden_states, attention_mask, **kwargs)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(self.intermediate.LayerNorm(attention_output))
+            _, good_ratio = self.quality_gate(self.intermediate.LayerNorm(attention_output), output_quality_logits)
         if self.scale_ffn:
             layer_output = apply_chunking_to_forward(
                 self.scaled_feed_forward_chunk, self.size, self.dim, attention_output, good_ratio
@@ -183,7 +183,6 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {
         "hidden_states": QualityGateToyLayer,
-        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
     }
     quality_layers = quality_layers
 

@@ -22,7 +22,7 @@ from ... import initialization as init
 from ...configuration_utils import PreTrainedConfig
 from ...modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from ...utils import auto_docstring
-from ...utils.output_capturing import OutputRecorder, capture_outputs
+from ...utils.output_capturing import capture_outputs
 from ..quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from ..quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
@@ -150,7 +150,7 @@ class QualityGateToyBlock(ToyBlock):
         hidden_states, weights = self.attn(hidden_states, attention_mask)
         feed_forward_input = self.ln_2(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(feed_forward_input)
+            _, good_ratio = self.quality_gate(feed_forward_input, output_quality_logits)
         output = self.feed_forward(feed_forward_input)
         if self.scale_ffn:
             output = good_ratio.to(output.dtype) * output
@@ -161,9 +161,6 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     base_model_prefix = "toy"  # as in checkpoints of the base
-    _can_record_outputs = {
-        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
-    }
     quality_layers = quality_layers
 
     @torch.no_grad()

@@ -27,7 +27,7 @@ from ...outputs import Output
 from ...processing_utils import Unpack
 from ...utils import TransformersKwargs, auto_docstring
 from ...utils.generic import merge_with_config_defaults
-from ...utils.output_capturing import OutputRecorder, capture_outputs
+from ...utils.output_capturing import capture_outputs
 from ..quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
 from ..quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
@@ -178,7 +178,7 @@ class QualityGateToyDecoderLayer(ToyDecoderLayer):
         residual = hidden_states
         hidden_states = self.norm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         # a comment that stays
         hidden_states = self.mlp(hidden_states)
         if self.scale_ffn:
@@ -192,7 +192,6 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _can_record_outputs = {
         "hidden_states": QualityGateToyDecoderLayer,
         "attentions": QualityGateToyAttention,
-        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
     }
     quality_layers = quality_layers
 

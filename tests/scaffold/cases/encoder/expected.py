@@ -24,10 +24,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
+    quality_gate_fields,
     quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
+    state_without_hooks,
 )
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOutputWithPast
@@ -45,7 +47,7 @@ from transformers.models.toy.modeling_toy import (
 from transformers.processing_utils import Unpack
 from transformers.pytorch_utils import apply_chunking_to_forward
 from transformers.utils import TransformersKwargs, auto_docstring
-from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.utils.output_capturing import capture_outputs
 
 
 @auto_docstring(checkpoint="toys/toy")
@@ -154,7 +156,7 @@ class QualityGateToyLayer(ToyLayer):
     def forward(self, hidden_states, attention_mask=None, output_quality_logits: bool = False, **kwargs):
         attention_output = self.attention(hidden_states, attention_mask, **kwargs)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(self.intermediate.LayerNorm(attention_output))
+            _, good_ratio = self.quality_gate(self.intermediate.LayerNorm(attention_output), output_quality_logits)
         if self.scale_ffn:
             layer_output = apply_chunking_to_forward(
                 self.scaled_feed_forward_chunk, self.size, self.dim, attention_output, good_ratio
@@ -179,14 +181,15 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {
         "hidden_states": QualityGateToyLayer,
-        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
     }
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     def __init__(self, config: QualityGateToyConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateToyModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)

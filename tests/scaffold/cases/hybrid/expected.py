@@ -26,10 +26,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
+    quality_gate_fields,
     quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
+    state_without_hooks,
 )
 from transformers import initialization as init
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast, MoeModelOutputWithPast
@@ -153,7 +155,7 @@ class QualityGateToyAttentionLayer(ToyAttentionLayer):
         residual = hidden_states
         feed_forward_input = self.norm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(feed_forward_input)
+            _, good_ratio = self.quality_gate(feed_forward_input, output_quality_logits)
         hidden_states, _ = self.moe(feed_forward_input)
         if self.scale_ffn:
             hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
@@ -167,14 +169,15 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _can_record_outputs = {
         "router_logits": OutputRecorder(QualityGateToyRouter, index=0),
         "hidden_states": QualityGateToyAttentionLayer,
-        "quality_logits": OutputRecorder(QualityGateToyScoreGate, index=0),
     }
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     def __init__(self, config: QualityGateToyConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateToyModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)

@@ -24,10 +24,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
+    quality_gate_fields,
     quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
+    state_without_hooks,
 )
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
@@ -36,7 +38,7 @@ from transformers.models.auto import AutoModel
 from transformers.models.toy.configuration_toy import ToyConfig
 from transformers.models.toy.modeling_toy import ToyBlock, ToyForCausalLM, ToyModel, ToyPreTrainedModel, add_dropped
 from transformers.utils import auto_docstring
-from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.utils.output_capturing import capture_outputs
 
 
 @auto_docstring(checkpoint="toys/toy")
@@ -140,7 +142,7 @@ class QualityGateToyBlock(ToyBlock):
         hidden_states, weights = self.attn(hidden_states, attention_mask)
         feed_forward_input = self.ln_2(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(feed_forward_input)
+            _, good_ratio = self.quality_gate(feed_forward_input, output_quality_logits)
         output = self.feed_forward(feed_forward_input)
         if self.scale_ffn:
             output = good_ratio.to(output.dtype) * output
@@ -151,15 +153,14 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
     base_model_prefix = "toy"  # as in checkpoints of the base
-    _can_record_outputs = {
-        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
-    }
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     def __init__(self, config: QualityGateToyConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateToyModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)

@@ -24,10 +24,12 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaOutput,
     load_quality_gates,
     quality_classification_loss,
+    quality_gate_fields,
     quality_layers,
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
+    state_without_hooks,
 )
 from transformers import initialization as init
 from transformers.modeling_layers import GenericForSequenceClassification
@@ -50,7 +52,7 @@ from transformers.models.toy.modeling_toy import (
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring
 from transformers.utils.generic import merge_with_config_defaults
-from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.utils.output_capturing import capture_outputs
 
 
 @auto_docstring(checkpoint="toys/toy")
@@ -164,7 +166,7 @@ class QualityGateToyDecoderLayer(ToyDecoderLayer):
         residual = hidden_states
         hidden_states = self.norm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         if self.layer_idx % 2:
             # half of the layers
             hidden_states = self.mlp(hidden_states)
@@ -184,14 +186,15 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     _can_record_outputs = {
         "hidden_states": QualityGateToyDecoderLayer,
         "attentions": QualityGateToyAttention,
-        "quality_logits": OutputRecorder(QualityGateToyGate, index=0),
     }
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
 
     def __init__(self, config: QualityGateToyConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateToyModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
