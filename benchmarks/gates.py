@@ -143,7 +143,7 @@ def forward(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
 def train(variant: Variant, inputs: torch.Tensor, work: Work) -> torch.Tensor:
     """The loss, after gradients of every weight."""
     is_gated = hasattr(variant.model.config, "quality_gate_mode")
-    guidance = {"quality_labels": torch.arange(len(inputs), device=DEVICE) % 2} if is_gated else {}
+    guidance = {"quality_targets": torch.arange(len(inputs), device=DEVICE) % 2} if is_gated else {}
     loss = variant.model.train()(inputs, labels=inputs, use_cache=False, **variant.arguments, **guidance).loss
     loss.backward()
     variant.model.zero_grad(set_to_none=True)

@@ -23,7 +23,7 @@ QUALITY_GATE_FIELDS = {
     *QUALITY_GATE_RANGES,
     "sample_wise_averaging",
     "quality_loss_debug",
-    "output_router_logits",
+    "output_quality_logits",
 }
 
 
@@ -68,7 +68,10 @@ class QualityGateGemma3Config(base.Gemma3Config):
         text_config = self.text_config
         if isinstance(text_config, PreTrainedConfig) and not isinstance(text_config, QualityGateGemma3TextConfig):
             self.text_config = QualityGateGemma3TextConfig(**text_config.to_dict())  # the base's has no gates
+        asks = kwargs.pop("output_router_logits", False)  # the old name
         super().__post_init__(**kwargs)
+        if asks:
+            self.output_quality_logits = True
         check_quality_gate_config(self.text_config)
 
     def __getattr__(self, key):

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_afmoe`.
-# Seal: sha256 1418e5a48566cde50d1f8ab50f19ec566c0ee28c47143661907f22af49ad3873
+# Seal: sha256 023af29712ca8032ad3bbec2baa6b9130c3e461850daa8f0bcb72b90b8819f95
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -79,7 +79,7 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -94,6 +94,8 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_afmoe import QualityGateAfmoeConfig, QualityGateAfmoeForCausalLM
@@ -102,6 +104,14 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_afmoe"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     # Default pipeline parallel plan for base model
     base_model_pp_plan = {
@@ -150,14 +160,6 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     attention_bias: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -172,9 +174,12 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.layer_types = [
                 "sliding_attention" if bool((i + 1) % self.global_attn_every_n_layers) else "full_attention"

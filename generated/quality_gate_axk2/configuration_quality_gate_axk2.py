@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_axk2.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_axk2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
-# Seal: sha256 abc9bc0388d45e116824bfbb66330e78813a4e89d9e1c1b10f32e0e5a0a597e5
+# Seal: sha256 2a5e27a9fa898a71c77e562cdd2464815a4e572234427fbda715b4ca4da7e6dc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -86,7 +86,7 @@ class QualityGateAXK2Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -101,6 +101,8 @@ class QualityGateAXK2Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_axk2 import QualityGateAXK2Config, QualityGateAXK2ForCausalLM
@@ -109,6 +111,14 @@ class QualityGateAXK2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_axk2"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_gate_proj": "colwise",
@@ -179,14 +189,6 @@ class QualityGateAXK2Config(PreTrainedConfig):
     head_dim: int = 64
     layer_types: list[str] | None = None
     gated_norm_rank: int = 16
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -201,9 +203,12 @@ class QualityGateAXK2Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.qk_head_dim = self.qk_nope_head_dim + self.qk_rope_head_dim
         # RoPE applies only to the rope slice, so `head_dim` points at it (the inherited rotary embedding
         # reads `config.head_dim`).

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_beam.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_beam.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_beam`.
-# Seal: sha256 e1d3957f4e26d9163cc2b43b998547522e55491e4856f1884b8a5c705577032f
+# Seal: sha256 e19c3b35fec62a57360ec6ce3e436d650427067274df178b49e49c4be5e3a0b8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -75,7 +75,7 @@ class QualityGateBeamConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -90,6 +90,8 @@ class QualityGateBeamConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_beam import QualityGateBeamConfig, QualityGateBeamForCausalLM
@@ -98,6 +100,14 @@ class QualityGateBeamConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_beam"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -162,14 +172,6 @@ class QualityGateBeamConfig(PreTrainedConfig):
     routed_scaling_factor: int | float = 2.5
 
     final_logit_softcapping: int | float | None = 30.0
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -184,9 +186,12 @@ class QualityGateBeamConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             # Every sixth layer runs full attention, and so does the last one.
             self.layer_types = [

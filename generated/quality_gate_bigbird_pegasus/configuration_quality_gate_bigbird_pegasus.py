@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bigbird_pegasus`.
-# Seal: sha256 77216adf0ee9dc3d6c2d5194ffcb9700ffdbf1b167e0b7935bd29681cdf44add
+# Seal: sha256 19ef489c6a280860a51b67614cd49853653fc597bc9fb6dab2fd4422494c2faa
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -79,7 +79,7 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -94,6 +94,8 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_bigbird_pegasus import QualityGateBigBirdPegasusConfig, QualityGateBigBirdPegasusForCausalLM
@@ -102,6 +104,14 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bigbird_pegasus"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -139,14 +149,6 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
     use_bias: bool = False
     is_decoder: bool = False
     tie_word_embeddings: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -161,10 +163,12 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
-# Seal: sha256 41db5e8433aabe9286e450e16f4b0ea9535d493d204de8e5025b0a845a7e352d
+# Seal: sha256 fa7fdd1026bb5194393359ac5854a4df1fa187308c922a1ac782ecf7455c562b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -69,7 +69,7 @@ class QualityGateBioGptConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -84,6 +84,8 @@ class QualityGateBioGptConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_biogpt import QualityGateBioGptConfig, QualityGateBioGptForCausalLM
@@ -113,7 +115,7 @@ class QualityGateBioGptConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -134,10 +136,12 @@ class QualityGateBioGptConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bloom.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_bloom.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bloom`.
-# Seal: sha256 a05690e876e93bf5834b756ba87242407ce8519f69baddc99ff765a4fc2026ae
+# Seal: sha256 0606fb9d4c54b301b92d2e9c9cec8c1f007afc5cc503b24abe94a8e346d6d1ea
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -78,7 +78,7 @@ class QualityGateBloomConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -93,6 +93,8 @@ class QualityGateBloomConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_bloom import QualityGateBloomConfig, QualityGateBloomForCausalLM
@@ -101,6 +103,14 @@ class QualityGateBloomConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bloom"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_hidden_layers": "n_layer",
         "num_attention_heads": "n_head",
@@ -122,14 +132,6 @@ class QualityGateBloomConfig(PreTrainedConfig):
     pretraining_tp: int = 1  # TP rank used when training with megatro
     slow_but_exact: bool = False
     tie_word_embeddings: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -144,10 +146,12 @@ class QualityGateBloomConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Backward compatibility with n_embed kwarg
         n_embed = kwargs.pop("n_embed", None)
         self.hidden_size = self.hidden_size if n_embed is None else n_embed

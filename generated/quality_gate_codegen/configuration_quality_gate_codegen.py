@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_codegen.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
-# Seal: sha256 6df2e9b179828d63d881247c646a363bb239557ae754aaf97cb23702bce4af4f
+# Seal: sha256 a45bef2e9b8ddfacf259f8d98188f270b8a4d371ddbde1de94c31b5f3c5fc97c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -58,7 +58,8 @@ QUALITY_GATE_CHOICES = {
 class QualityGateCodeGenConfig(PreTrainedConfig):
     r"""
     n_ctx (`int`, *optional*, defaults to 2048):
-        Unused. Kept for backward compatibility with existing checkpoints.
+        This attribute is used in `CodeGenModel.__init__` without any real effect.
+        The dropout probability for all fully connected layers in the embeddings, encoder, and pooler.
     rotary_dim (`int`, *optional*, defaults to 64):
         Number of dimensions in the embedding that Rotary Position Embedding is applied to.
     n_inner (`int`, *optional*):
@@ -75,7 +76,7 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -90,6 +91,8 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_codegen import QualityGateCodeGenConfig, QualityGateCodeGenForCausalLM
@@ -103,19 +106,6 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
         "hidden_size": "n_embd",
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
-    }
-    base_model_tp_plan = {
-        "wte": "embedding_rowwise",
-        "h.*.attn.qkv_proj": "colwise",
-        "h.*.attn.out_proj": "rowwise",
-        "h.*.mlp.fc_in": "colwise",
-        "h.*.mlp.fc_out": "rowwise",
-    }
-    base_model_pp_plan = {
-        "wte": (["input_ids"], ["inputs_embeds"]),
-        "drop": (["inputs_embeds"], ["hidden_states"]),
-        "h": (["hidden_states", "attention_mask"], ["hidden_states"]),
-        "ln_f": (["hidden_states"], ["hidden_states"]),
     }
 
     vocab_size: int = 50400
@@ -137,7 +127,7 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 50256
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -158,10 +148,12 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_csm.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_csm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
-# Seal: sha256 3ea1a46d931ec9db3156069c544a65034b349dee6ea10627b7b831ec5562da62
+# Seal: sha256 04bcee875a9510198775e359bced8c69db7dd3b64b8a670bc055d691f9516d40
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -76,7 +76,7 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -91,6 +91,8 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_csm import QualityGateCsmDepthDecoderConfig, QualityGateCsmDepthDecoderForCausalLM
@@ -100,6 +102,14 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
 
     model_type = "quality_gate_csm_depth_decoder_model"
     base_config_key = "depth_decoder_config"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "codebook_size": "vocab_size",
     }
@@ -126,14 +136,6 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
     attention_dropout: float | int | None = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -148,10 +150,12 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if kwargs.pop("tie_word_embeddings", False):
             raise ValueError("`tie_word_embeddings=True` is not supported for QualityGateCsmDepthDecoderConfig")
 
@@ -199,6 +203,7 @@ class QualityGateCsmConfig(PreTrainedConfig):
 
     model_type = "quality_gate_csm"
     base_config_key = "quality_gate_csm_config"
+    keys_to_ignore_at_inference = ["past_key_values"]
     default_theta = 500000.0
     sub_configs_defaults = {
         "codec_config": SubConfigSpec(config_class=AutoConfig, model_type="mimi"),

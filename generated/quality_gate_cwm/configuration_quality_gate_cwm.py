@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cwm.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 83983808505c9ea73b53d0810a38a8697c696e1c7883ed7a00df37ede699b73c
+# Seal: sha256 6719d516b1d53dfdc2ca844e367b406d7ec01da666d443c76996a9be5935ace6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -69,7 +69,7 @@ class QualityGateCwmConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -84,6 +84,8 @@ class QualityGateCwmConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_cwm import QualityGateCwmConfig, QualityGateCwmForCausalLM
@@ -92,6 +94,14 @@ class QualityGateCwmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cwm"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     # Default tensor parallel plan for base model `QualityGateCwmModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -131,14 +141,6 @@ class QualityGateCwmConfig(PreTrainedConfig):
     default_theta = 1_000_000.0
     sliding_window: int = 8192
     layer_types: list[str] | None = None  # ["full_attention"|"sliding_attention"] per layer
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -153,10 +155,12 @@ class QualityGateCwmConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.rope_parameters is None:
             self.rope_parameters = {
                 "rope_theta": 1_000_000.0,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
-# Seal: sha256 dafa703c8541dea148547abae20df5670d0f347eb690db24e515cdbcf4dd430d
+# Seal: sha256 b494f742799e4e726c35b0d079a6ec468b919ad0a896bf06026c0fc17a44f8ac
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -140,7 +140,7 @@ class QualityGateDbrxConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -155,6 +155,8 @@ class QualityGateDbrxConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_dbrx import QualityGateDbrxConfig, QualityGateDbrxForCausalLM
@@ -182,14 +184,14 @@ class QualityGateDbrxConfig(PreTrainedConfig):
     ffn_config: QualityGateDbrxFFNConfig | dict | None = None
     use_cache: bool = True
     initializer_range: float = 0.02
-    output_router_logits: bool = False
+    output_router_logits: bool | None = False
     rope_parameters: RopeParameters | dict | None = None
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -210,9 +212,12 @@ class QualityGateDbrxConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.attn_config is None:
             self.attn_config = QualityGateDbrxAttentionConfig()
         elif isinstance(self.attn_config, dict):

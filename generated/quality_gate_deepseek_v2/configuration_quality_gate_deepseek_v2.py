@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
-# Seal: sha256 75da4f4dcd56b867db86b9baf8ca774a9884239b19f1eb9035be73c589b3ff56
+# Seal: sha256 74fe5bcede15b2f1883f4e196a0f34e743f3e06e9403142481b42fe6ee71592a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -76,7 +76,7 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -91,6 +91,8 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_deepseek_v2 import QualityGateDeepseekV2Config, QualityGateDeepseekV2ForCausalLM
@@ -99,6 +101,14 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v2"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -167,14 +177,6 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     v_head_dim: int = 128
     num_experts_per_tok: int | None = None
     moe_intermediate_size: int = 1407
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -189,9 +191,12 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Also tells shared code this is an MLA config (key and value head dims differ)
         self.qk_head_dim = self.qk_nope_head_dim + self.qk_rope_head_dim
         self.head_dim = self.qk_rope_head_dim

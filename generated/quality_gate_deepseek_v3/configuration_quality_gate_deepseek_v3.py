@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v3`.
-# Seal: sha256 e5f9f74b6eb1536e8f424ee76df3e3aed6e010bdf83f2e2dd91294975817b8d4
+# Seal: sha256 d7d3a64822018c620ccd6af287eadc4955343b91c7df6458d422ced9806c0f9c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -81,7 +81,7 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -96,6 +96,8 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_deepseek_v3 import QualityGateDeepseekV3Config, QualityGateDeepseekV3ForCausalLM
@@ -104,6 +106,14 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v3"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -167,14 +177,6 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     num_mtp_layers: int = 1
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -189,9 +191,12 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 5516607b6747f8df13d78417abe9dc62b3a1b159047dae26f82f9a0262a5b93d
+# Seal: sha256 b747a9496088b1e78ba96beddcb6ff841dbc2813823f93b513e5fbce5272fa08
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -142,7 +142,7 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -157,6 +157,8 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_deepseek_v4 import QualityGateDeepseekV4Config, QualityGateDeepseekV4ForCausalLM
@@ -165,6 +167,14 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v4"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     # `num_local_experts` is the standard MoE attr name (read by FP8 / TP integrations);
     # `intermediate_size` is what :class:`LlamaMLP` reads for the shared expert width
     # — V4 only ships `moe_intermediate_size` so we route the read through.
@@ -227,6 +237,7 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     index_head_dim: int = 128
     index_topk: int = 512
     num_nextn_predict_layers: int = 1
+
     output_router_logits: bool = False
     router_aux_loss_coef: float = 0.001
     router_jitter_noise: float = 0.0
@@ -251,14 +262,6 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     # fails, which then warns about `main` / `compress` as unrecognized keys. Override
     # to iterate the rope-type-keyed sub-dicts directly.
     _rope_type_labels = ("main", "compress")
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -273,6 +276,7 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def validate_rope(self):
         rope_parameters_dict = getattr(self, "rope_parameters", None) or {}
@@ -322,6 +326,8 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Strip legacy V4 kwargs (V3-flavoured names that older checkpoints still ship)
         # before the parent's strict-validated init sees them, then fold each into the
         # modern field below.

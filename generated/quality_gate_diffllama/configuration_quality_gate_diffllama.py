@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_diffllama.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_diffllama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_diffllama`.
-# Seal: sha256 e44b43fdd5e8790a6b79e978ad868393f76ad8867d6d3110e68c4461407426c5
+# Seal: sha256 431d2eb7830aa08dd52c539c2ececa74a00c35a97fdd944ff543306eb02c8c15
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -72,7 +72,7 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -87,6 +87,8 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_diffllama import QualityGateDiffLlamaConfig, QualityGateDiffLlamaForCausalLM
@@ -95,7 +97,14 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_diffllama"
-    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     vocab_size: int = 32000
     hidden_size: int = 2048
@@ -117,14 +126,6 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
     attention_dropout: float | int | None = 0.0
     lambda_std_dev: float | None = 0.1
     head_dim: int | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -139,10 +140,12 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # for backward compatibility
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads

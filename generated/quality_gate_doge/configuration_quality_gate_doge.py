@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_doge.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_doge.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_doge`.
-# Seal: sha256 a830bfb4847b05e75acde2f473bef45ebe7bacb4eeef8224b027799a5c1ef5f7
+# Seal: sha256 4e7d6db7e070b361c4641e6ec8ae71dd6350f20ce3b906d2f33c8651408dbbec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -74,7 +74,7 @@ class QualityGateDogeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -89,6 +89,8 @@ class QualityGateDogeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_doge import QualityGateDogeConfig, QualityGateDogeForCausalLM
@@ -97,6 +99,14 @@ class QualityGateDogeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_doge"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     # Default tensor parallel plan for base model `QualityGateDogeModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -145,14 +155,6 @@ class QualityGateDogeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -167,9 +169,12 @@ class QualityGateDogeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # for backward compatibility
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads

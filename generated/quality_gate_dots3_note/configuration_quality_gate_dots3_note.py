@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
-# Seal: sha256 204df88571db4ffd24c7a741ecb120df2a0a2dfbf59493b87d6100357fe16eb1
+# Seal: sha256 393b9587c1d46a64a5f5bd0d126246de7e7ff524b2010191e796e9a9a76c9bd7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -81,7 +81,7 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -96,6 +96,8 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_dots3_note import QualityGateDots3NoteTextConfig, QualityGateDots3NoteForCausalLM
@@ -104,6 +106,14 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_dots3_note_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
         "layers.*.self_attn.k_rope_only_layernorm": "replicated_with_grad_allreduce",
@@ -180,14 +190,6 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
 
     sliding_window: int | None = None
     shared_experts_intermediate_size: int = 1536
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -202,9 +204,12 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         first_k_dense_replace = kwargs.pop("first_k_dense_replace", 1)
         moe_layer_freq = kwargs.pop("moe_layer_freq", 1)
         # Legacy checkpoints call DSA layers "full_attention"; canonical configs also store per_layer_config.
@@ -480,6 +485,7 @@ class QualityGateDots3NoteConfig(PreTrainedConfig):
         "vision_config": QualityGateDots3NoteVisionConfig,
         "audio_config": QualityGateDots3NoteAudioConfig,
     }
+    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | QualityGateDots3NoteTextConfig | None = None
     vision_config: dict | QualityGateDots3NoteVisionConfig | None = None

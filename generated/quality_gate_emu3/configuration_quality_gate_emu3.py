@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_emu3.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 42f494b8ded428519c42812f23b99e911bcf1e238c501b08cedcfec59c4b6692
+# Seal: sha256 af8f5419faff6f296dc868e1d8ee20a159764987d87d34e145bf6efb01502b8a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -70,7 +70,7 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -85,6 +85,8 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_emu3 import QualityGateEmu3TextConfig, QualityGateEmu3ForCausalLM
@@ -93,8 +95,15 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_emu3_text_model"
-    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     base_config_key = "text_config"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     default_theta = 1000000.0
 
     vocab_size: int = 184622
@@ -116,14 +125,6 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.1
     initializer_range: float = 0.02
     tie_word_embeddings: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -138,10 +139,12 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 
@@ -207,6 +210,7 @@ class QualityGateEmu3Config(PreTrainedConfig):
     """
 
     model_type = "quality_gate_emu3"
+    keys_to_ignore_at_inference = ["past_key_values"]
     sub_configs_defaults = {
         "vq_config": QualityGateEmu3VQVAEConfig,
         "text_config": QualityGateEmu3TextConfig,

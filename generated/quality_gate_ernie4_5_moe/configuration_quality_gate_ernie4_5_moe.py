@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 7a637e0f517cef6bbe55722e67acd76f6575d01829236ed3ab06190147ba30ea
+# Seal: sha256 7da32d56465750fca93afc5f8252c359d86592dbde441a2d036a2a3dbcf617dc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -86,7 +86,7 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -101,6 +101,8 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_ernie4_5_moe import QualityGateErnie4_5_MoeConfig, QualityGateErnie4_5_MoeForCausalLM
@@ -109,6 +111,14 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ernie4_5_moe"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"}
     default_theta = 500000.0
 
@@ -164,16 +174,8 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
     moe_layer_end_index: int | None = -1
     moe_layer_interval: int | None = 1
     moe_norm_min: float | None = 1e-12
-    output_router_logits: bool = False
+    output_router_logits: bool | None = False
     router_aux_loss_coef: float | None = 0.001
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -188,9 +190,12 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.moe_layer_end_index = (
             self.num_hidden_layers - 1 if self.moe_layer_end_index == -1 else self.moe_layer_end_index
         )

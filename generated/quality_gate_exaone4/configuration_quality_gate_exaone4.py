@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_exaone4.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_exaone4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone4`.
-# Seal: sha256 4635d0edb31ba54004f36863ac6c56e7a5f3a6d6e6fa627ed7ecb01f9d80b5c1
+# Seal: sha256 ee18faad0b05e73908dbff7b45ae4f08dc85148fee0de564a70ed08b48843d88
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -81,7 +81,7 @@ class QualityGateExaone4Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -96,6 +96,8 @@ class QualityGateExaone4Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_exaone4 import QualityGateExaone4Config, QualityGateExaone4ForCausalLM
@@ -104,6 +106,14 @@ class QualityGateExaone4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_exaone4"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     # Default tensor parallel plan for base model `LlamaModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -142,14 +152,6 @@ class QualityGateExaone4Config(PreTrainedConfig):
     sliding_window: int | None = 4096
     sliding_window_pattern: str | int | None = 4
     layer_types: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -164,10 +166,12 @@ class QualityGateExaone4Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.sliding_window is None:
             self.sliding_window_pattern = 0
         if self.layer_types is None:

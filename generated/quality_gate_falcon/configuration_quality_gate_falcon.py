@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_falcon.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
-# Seal: sha256 0ecf7ec065d1d5452654382de509cb714daa35995ae1b90d5b0cb48cb0d0a021
+# Seal: sha256 d0b0e3771809563b0b4fe37121f5bf7bb5da7b53153e9b4a621fa80c8dd946e9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -91,7 +91,7 @@ class QualityGateFalconConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -106,6 +106,8 @@ class QualityGateFalconConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_falcon import QualityGateFalconConfig, QualityGateFalconForCausalLM
@@ -114,6 +116,14 @@ class QualityGateFalconConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_falcon"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     vocab_size: int = 65024
     hidden_size: int = 4544
@@ -139,14 +149,6 @@ class QualityGateFalconConfig(PreTrainedConfig):
     ffn_hidden_size: int | None = None
     activation: str | None = "gelu"
     tie_word_embeddings: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -161,10 +163,12 @@ class QualityGateFalconConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Backward compatibility with n_embed kwarg
         n_embed = kwargs.pop("n_embed", None)
         self.hidden_size = self.hidden_size if n_embed is None else n_embed

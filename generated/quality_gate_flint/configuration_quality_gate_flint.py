@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_flint.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_flint.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 12492b6ded8367a8141c1e630e1847d050416fde786b5d8fc4e9f5a5e052f25d
+# Seal: sha256 9c752953aae44041b75d66304aba1b7ef09f0180189a6b7e598909c10d187fea
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -74,7 +74,7 @@ class QualityGateFlintConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -89,6 +89,8 @@ class QualityGateFlintConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_flint import QualityGateFlintConfig, QualityGateFlintForCausalLM
@@ -97,6 +99,14 @@ class QualityGateFlintConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_flint"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     # Attention is replicated: tensor parallelism cannot shard the per-head `sinks` along with the heads yet
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
@@ -150,14 +160,6 @@ class QualityGateFlintConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     head_dim: int = 128
     attention_bias: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -172,9 +174,12 @@ class QualityGateFlintConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Full attention on the first two layers, every fourth layer and the last layer; sliding window elsewhere
         if self.layer_types is None:
             self.layer_types = [

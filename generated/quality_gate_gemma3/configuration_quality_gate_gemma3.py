@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 125dec748201ff8321d4f00995222f597c6a5c61f6bf5dca1a37df58cb69c70a
+# Seal: sha256 90441a0544376159d2069429a4fd95ce5f8df56aae013ae43f741731a903e23d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -80,7 +80,7 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -95,6 +95,8 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_gemma3 import QualityGateGemma3TextConfig, QualityGateGemma3ForCausalLM
@@ -103,6 +105,14 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma3_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -146,14 +156,6 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     attn_logit_softcapping: float | None = None
     use_bidirectional_attention: bool | None = False
     default_theta = {"global": 1_000_000.0, "local": 10_000.0}
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -168,10 +170,12 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.use_bidirectional_attention:
             self.sliding_window = (self.sliding_window // 2) + 1  # due to fa we set exclusive bounds
 
@@ -239,7 +243,7 @@ QUALITY_GATE_FIELDS = {
     *QUALITY_GATE_RANGES,
     "sample_wise_averaging",
     "quality_loss_debug",
-    "output_router_logits",
+    "output_quality_logits",
 }
 
 
@@ -282,8 +286,7 @@ class QualityGateGemma3Config(PreTrainedConfig):
     initializer_range: float | None = 0.02
     tie_word_embeddings: bool | None = True
     keys_to_ignore_at_inference = [
-        "cache",
-        "past_key_values",  # what the cache is called before transformers 5.24.0
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -296,7 +299,10 @@ class QualityGateGemma3Config(PreTrainedConfig):
         text_config = self.text_config
         if isinstance(text_config, PreTrainedConfig) and not isinstance(text_config, QualityGateGemma3TextConfig):
             self.text_config = QualityGateGemma3TextConfig(**text_config.to_dict())  # the base's has no gates
+        asks = kwargs.pop("output_router_logits", False)  # the old name
         super().__post_init__(**kwargs)
+        if asks:
+            self.output_quality_logits = True
         check_quality_gate_config(self.text_config)
 
     def __getattr__(self, key):

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 ad4b60fdf35c00fec02594c75868af50215c051d1e43814458541c047446701e
+# Seal: sha256 949e381cbfc6c18c8a9563eafc8a7196a3df1167ab7ab24618c9e8ed13632079
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,7 +99,7 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -114,6 +114,8 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_gemma3n import QualityGateGemma3nTextConfig, QualityGateGemma3nForCausalLM
@@ -122,6 +124,14 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma3n_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -172,14 +182,6 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
     num_kv_shared_layers: int = 15
     laurel_rank: int = 64
     activation_sparsity_pattern: float | list[float] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -194,10 +196,12 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if (
             isinstance(self.intermediate_size, Sequence)
             and (intsize_len := len(self.intermediate_size)) != self.num_hidden_layers

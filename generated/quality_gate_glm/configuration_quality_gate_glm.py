@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_glm.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm`.
-# Seal: sha256 c3f3c81a1aaabeb6bce8fb90fe25e83cb450d5075cf32184a171e4ed6b8eafa6
+# Seal: sha256 5ef4b8c2105ece1e88a26dcc4d8edf72c4edaa37b133765d33e3d27d774b1759
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -70,7 +70,7 @@ class QualityGateGlmConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -85,6 +85,8 @@ class QualityGateGlmConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_glm import QualityGateGlmConfig, QualityGateGlmForCausalLM
@@ -93,6 +95,14 @@ class QualityGateGlmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -126,14 +136,6 @@ class QualityGateGlmConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     bos_token_id: int | None = None
     attention_bias: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -148,10 +150,12 @@ class QualityGateGlmConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         kwargs.setdefault("partial_rotary_factor", 0.5)  # assign default for BC
         if self.eos_token_id is None:
             self.eos_token_id = [151329, 151336, 151338]

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 25c96677d1735353344aa84dd47327d9be11dcc7fb236b75a9c61e806dc0ff5c
+# Seal: sha256 450adb9b743c0e6c22427431f3abc1b905937cbd45729a69f98db91d01b0cd10
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -77,7 +77,7 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -92,6 +92,8 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_gpt_bigcode import QualityGateGPTBigCodeConfig, QualityGateGPTBigCodeForCausalLM
@@ -100,6 +102,14 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_bigcode"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "hidden_size": "n_embd",
         "max_position_embeddings": "n_positions",
@@ -129,14 +139,6 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     multi_query: bool = True
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -151,10 +153,12 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.num_key_value_heads = 1 if self.multi_query else self.n_head
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)

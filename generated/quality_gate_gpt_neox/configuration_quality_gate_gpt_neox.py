@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
-# Seal: sha256 8d4ab8cace73cc2cb56ebdf7b84a8d014b4163a951ff5ac117160a681fe4d1ae
+# Seal: sha256 60c0da7a2fb9bd713488baceb0eb2d7620a027c6f59632c2896be434cde3c7bb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -73,7 +73,7 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -88,6 +88,8 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_gpt_neox import QualityGateGPTNeoXConfig, QualityGateGPTNeoXForCausalLM
@@ -96,8 +98,15 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_neox"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
-        "embed_in": "embedding_rowwise",
         "layers.*.attention.query_key_value": "colwise",
         "layers.*.attention.dense": "rowwise",
         "layers.*.mlp.dense_h_to_4h": "colwise",
@@ -131,14 +140,6 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     attention_bias: bool = True
     is_decoder: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -153,7 +154,7 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def validate_architecture(self):
         """Part of `@strict`-powered validation. Validates the architecture of the config."""
@@ -176,6 +177,8 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 1a08bf4b9070a9be9ae2da36425ea750e37c0b443f82fa12b719e0ef8169af5f
+# Seal: sha256 65d265f6007d45089506decfc3e264561f4aaa55751fd06230c4836522fccad7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -73,7 +73,7 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -88,6 +88,8 @@ class QualityGateGptOssConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_gpt_oss import QualityGateGptOssConfig, QualityGateGptOssForCausalLM
@@ -96,7 +98,6 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_oss"
-    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {
         "num_experts": "num_local_experts",
     }
@@ -142,7 +143,7 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     attention_bias: bool = True
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -163,9 +164,12 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 

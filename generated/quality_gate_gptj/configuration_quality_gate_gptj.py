@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gptj.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_gptj.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gptj`.
-# Seal: sha256 061e05161d3b92d7f4996339df24877db7d9d323c526ab50c8778c3d63e6a6ee
+# Seal: sha256 f4dced003936f02b671cef3ca0f30fe9513aa4bc07e76ba36696e8164b6f41f8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -71,7 +71,7 @@ class QualityGateGPTJConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -86,6 +86,8 @@ class QualityGateGPTJConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_gptj import QualityGateGPTJConfig, QualityGateGPTJForCausalLM
@@ -99,21 +101,6 @@ class QualityGateGPTJConfig(PreTrainedConfig):
         "hidden_size": "n_embd",
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
-    }
-    base_model_tp_plan = {
-        "wte": "embedding_rowwise",
-        "h.*.attn.q_proj": "colwise",
-        "h.*.attn.k_proj": "colwise",
-        "h.*.attn.v_proj": "colwise",
-        "h.*.attn.out_proj": "rowwise",
-        "h.*.mlp.fc_in": "colwise",
-        "h.*.mlp.fc_out": "rowwise",
-    }
-    base_model_pp_plan = {
-        "wte": (["input_ids"], ["inputs_embeds"]),
-        "drop": (["inputs_embeds"], ["hidden_states"]),
-        "h": (["hidden_states", "attention_mask"], ["hidden_states"]),
-        "ln_f": (["hidden_states"], ["hidden_states"]),
     }
 
     vocab_size: int = 50400
@@ -135,7 +122,7 @@ class QualityGateGPTJConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -156,10 +143,12 @@ class QualityGateGPTJConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

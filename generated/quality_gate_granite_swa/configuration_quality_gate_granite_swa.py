@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite_swa`.
-# Seal: sha256 81a46d356a4dd636170e19815c97f169d42aa7be4d550fe40bdb4a28d1c4f91c
+# Seal: sha256 8a6a999f8a2db54ba2c8bc22e397db4abe835445bb144f76110524c6a71b5864
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -81,7 +81,7 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -96,6 +96,8 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_granite_swa import QualityGateGraniteSWAConfig, QualityGateGraniteSWAForCausalLM
@@ -104,6 +106,14 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granite_swa"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     # Extends Granite's plan with the learnable per-head `sinks`, sharded across heads (colwise)
     # to match the q/k/v head-sharding so TP keeps each rank's sink slice aligned with its heads.
     base_model_tp_plan = {
@@ -149,14 +159,6 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     sliding_window: int | None = 128
     layer_types: list[str] | None = None
     layer_rope_theta: list[float | int] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -171,10 +173,12 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.layer_types = [
                 "full_attention" if i % 4 == 0 else "sliding_attention" for i in range(self.num_hidden_layers)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe_swa`.
-# Seal: sha256 aaa1da890226d217d43dbe7ea2211f3e3cf7db3d2e8f149603344245ed8e68ff
+# Seal: sha256 af8f710469b3ef01dcc510f9f543f4ea65408ea31af5780b7aa55e5ba0c271fb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -83,7 +83,7 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -98,6 +98,8 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_granitemoe_swa import QualityGateGraniteMoeSWAConfig, QualityGateGraniteMoeSWAForCausalLM
@@ -106,6 +108,14 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granitemoe_swa"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -147,21 +157,13 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
     attention_multiplier: float | int | None = 1.0
     num_local_experts: int | None = 8
     num_experts_per_tok: int | None = 2
-    output_router_logits: bool = False
+    output_router_logits: bool | None = False
     router_aux_loss_coef: float | None = 0.001
     shared_intermediate_size: int = 0
 
     sliding_window: int | None = 128
     layer_types: list[str] | None = None
     layer_rope_theta: list[float | int] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -176,9 +178,12 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.layer_types = [
                 "full_attention" if i % 4 == 0 else "sliding_attention" for i in range(self.num_hidden_layers)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 ac2ca40ae1f4a7f675975b049c9ea722acff945a7aa5805d6912be3685ca0f87
+# Seal: sha256 07a591521ef22ef45ee9bba78e57708329128d22972246dce647e5413c2764a5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -82,7 +82,7 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -97,6 +97,8 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_granitemoehybrid import QualityGateGraniteMoeHybridConfig, QualityGateGraniteMoeHybridForCausalLM
@@ -106,6 +108,14 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
 
     model_type = "quality_gate_granitemoehybrid"
     attribute_map = {"layers_block_type": "layer_types"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.block_sparse_moe.experts.gate_up_proj": "packed_colwise",
         "layers.*.block_sparse_moe.experts.down_proj": "rowwise",
@@ -141,7 +151,7 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
     attention_multiplier: int | float | None = 1.0
     num_local_experts: int | None = 8
     num_experts_per_tok: int | None = 2
-    output_router_logits: bool = False
+    output_router_logits: bool | None = False
     router_aux_loss_coef: float | None = 0.001
     shared_intermediate_size: int = 1024
     position_embedding_type: str | None = None
@@ -156,14 +166,6 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
     mamba_conv_bias: bool | None = True
     mamba_proj_bias: bool | None = False
     time_step_limit: list[float, float] | tuple[float, float] | None = (0.0, float("inf"))
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -178,9 +180,12 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 

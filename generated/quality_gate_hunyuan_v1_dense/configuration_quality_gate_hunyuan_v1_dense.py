@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 0dbae33e37447ec3aa21bb8413cdda19e6627adebeef9a919f7d12012a987ceb
+# Seal: sha256 7cebb6e614119415d0d18b7b50536bd275ea49099c7482860dcc66161e1cf0e4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -72,7 +72,7 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -87,6 +87,8 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_hunyuan_v1_dense import QualityGateHunYuanDenseV1Config, QualityGateHunYuanDenseV1ForCausalLM
@@ -95,7 +97,14 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hunyuan_v1_dense"
-    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     vocab_size: int = 290943
     hidden_size: int = 4096
@@ -118,14 +127,6 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     head_dim: int | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -140,10 +141,12 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
         super().__post_init__(**kwargs)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
-# Seal: sha256 15692452f3abe1504bef61b20bd58aa66e881a733b208d77c888c161597ddd70
+# Seal: sha256 dae2fdbca0df202c4705c2661849c540e8fd1d1530f86208bf4ff0c656a8f5b4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,7 +96,7 @@ class QualityGateHYV4Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -111,6 +111,8 @@ class QualityGateHYV4Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_hy_v4 import QualityGateHYV4Config, QualityGateHYV4ForCausalLM
@@ -119,6 +121,14 @@ class QualityGateHYV4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hy_v4"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_local_experts": "n_routed_experts",
     }
@@ -195,14 +205,6 @@ class QualityGateHYV4Config(PreTrainedConfig):
     learnable_sink_init: float = 0.0
     swiglu_limit: float = 10.0
     rope_parameters: RopeParameters | dict | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -217,9 +219,12 @@ class QualityGateHYV4Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # MLA expands the latent to one key/value per query head, so keys are never grouped.
         self.num_key_value_heads = self.num_attention_heads
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 6e41d5b699159c8bfd98484509efbad459dbe0796ef3702e5f87c5219e859af0
+# Seal: sha256 bfef370b1bf8b032b2894e4ff094221528c26f7a9b013e9f60d0edb6511b8258
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -14,6 +14,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+import copy
 import math
 
 from huggingface_hub.dataclasses import strict
@@ -58,8 +59,7 @@ QUALITY_GATE_CHOICES = {
 class QualityGateInkling2TextConfig(PreTrainedConfig):
     r"""
     unpadded_vocab_size (`int`, *optional*, defaults to 200058):
-        Output size of the language modeling head. The checkpoint unembedding is padded to `vocab_size`, the padded
-        rows are dropped on load and restored as zeros on save.
+        Number of rows of the unembedding matrix that hold real tokens. Logits beyond it are dropped.
     swa_num_attention_heads (`int`, *optional*, defaults to 48):
         Number of attention heads in the sliding-window layers.
     swa_num_key_value_heads (`int`, *optional*, defaults to 8):
@@ -102,7 +102,7 @@ class QualityGateInkling2TextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -117,6 +117,8 @@ class QualityGateInkling2TextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_inkling2 import QualityGateInkling2TextConfig, QualityGateInkling2ForCausalLM
@@ -186,7 +188,7 @@ class QualityGateInkling2TextConfig(PreTrainedConfig):
     use_cache: bool = True
     number_of_conv_states = 4
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -207,10 +209,12 @@ class QualityGateInkling2TextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.layer_types = [
                 "hybrid" if (i + 1) % 6 == 0 else "hybrid_sliding" for i in range(self.num_hidden_layers)
@@ -265,6 +269,15 @@ class QualityGateInkling2VisionConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
 
+# Missing from the hub config: the routed experts are MXFP8 (e4m3, a ue8m0 scale per row and 32 values), the rest bf16
+QUALITY_GATE_INKLING2_QUANTIZATION_CONFIG = {
+    "quant_method": "fp8",
+    "weight_block_size": [1, 32],
+    "scale_fmt": "ue8m0",
+    "modules_to_not_convert": ["lm_head", "model.vision_tower", "model.language_model.layers.*.self_attn"],
+}
+
+
 @auto_docstring(checkpoint="thinkingmachines/Inkling-2-Small-MXFP8")
 @strict
 class QualityGateInkling2Config(PreTrainedConfig):
@@ -282,6 +295,17 @@ class QualityGateInkling2Config(PreTrainedConfig):
     text_config: QualityGateInkling2TextConfig | dict | None = None
     vision_config: QualityGateInkling2VisionConfig | dict | None = None
     image_token_id: int = 200054
+
+    @classmethod
+    def from_dict(cls, config_dict: dict, **kwargs):
+        # Quantization config is missing from the hub config: only added to an original checkpoint's config, not to
+        # one saved by Transformers (which has its own, or none once dequantized)
+        if "quantization_config" not in config_dict and "transformers_version" not in config_dict:
+            config_dict = {
+                **config_dict,
+                "quantization_config": copy.deepcopy(QUALITY_GATE_INKLING2_QUANTIZATION_CONFIG),
+            }
+        return super().from_dict(config_dict, **kwargs)
 
     def validate_architecture(self):
         if self.vision_config.text_hidden_size != self.text_config.hidden_size:

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jamba.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_jamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
-# Seal: sha256 ae33443eb85bff783a14332f5d36ce025673da2a5a4cf7ea64296cf088263466
+# Seal: sha256 7a27ece696f0b83b94773b6985bb12ddb1f3e25b6295b9940f27c0fa541aceec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -90,7 +90,7 @@ class QualityGateJambaConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -105,6 +105,8 @@ class QualityGateJambaConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_jamba import QualityGateJambaConfig, QualityGateJambaForCausalLM
@@ -113,6 +115,14 @@ class QualityGateJambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jamba"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.feed_forward.experts.gate_up_proj": "packed_colwise",
         "layers.*.feed_forward.experts.down_proj": "rowwise",
@@ -160,14 +170,6 @@ class QualityGateJambaConfig(PreTrainedConfig):
     mamba_proj_bias: bool = False
     use_mambapy: bool = False
     use_associative_scan: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -182,9 +184,12 @@ class QualityGateJambaConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 

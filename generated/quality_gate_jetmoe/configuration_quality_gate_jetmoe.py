@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
-# Seal: sha256 26e7fdddd9de87a43e7a273ed4f30262fd367bfa0655875854e7eb11142885f4
+# Seal: sha256 6ac018bec4344c450ede9d50720e15785ba5abd646eb7a86ba5d80f094007d5d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -74,7 +74,7 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -89,6 +89,8 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_jetmoe import QualityGateJetMoeConfig, QualityGateJetMoeForCausalLM
@@ -97,6 +99,14 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jetmoe"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {"head_dim": "kv_channels"}
 
     vocab_size: int = 32000
@@ -120,14 +130,6 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     rms_norm_eps: float = 1e-6
     initializer_range: float = 0.01
     attention_dropout: float | int = 0.0
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -142,9 +144,12 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.num_attention_heads = self.num_key_value_heads * self.num_experts_per_tok
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kolibri1`.
-# Seal: sha256 b00bd0d39ab136632b233b7de82736956ac2b8757a877f949af60ad0507b34c5
+# Seal: sha256 7987683b857045629ea3bff98ad65dddfa7636c93ca78f42c502e8ed5883cf29
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -70,7 +70,7 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -85,6 +85,8 @@ class QualityGateKolibri1Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_kolibri1 import QualityGateKolibri1Config, QualityGateKolibri1ForCausalLM
@@ -93,6 +95,14 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_kolibri1"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     attribute_map = {
         "num_experts": "num_local_experts",
@@ -148,14 +158,6 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     head_dim: int = 128
     shared_expert_intermediate_size: int = 512
     layer_types: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -170,9 +172,12 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.layer_types = [
                 "full_attention" if (i + 1) % 5 == 0 else "sliding_attention" for i in range(self.num_hidden_layers)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 961354e7c9438e18ef9cc9bb22e6df9a36ca57ecfa5b3615ca8552fddb481027
+# Seal: sha256 a571bb5ee2c02bc21e4e36eca8274f6eb9cac1943ba008438e824ad573164f4c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -69,7 +69,7 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -84,6 +84,8 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_kosmos2_5 import QualityGateKosmos2_5TextConfig, QualityGateKosmos2_5TextForCausalLM
@@ -93,6 +95,14 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
 
     model_type = "quality_gate_kosmos_2_5_text_model"
     base_config_key = "text_config"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_attention_heads": "attention_heads",
         "hidden_size": "embed_dim",
@@ -118,14 +128,6 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
     pad_token_id: int | None = 1
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -140,10 +142,12 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

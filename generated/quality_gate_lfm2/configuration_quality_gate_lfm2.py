@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm2.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_lfm2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2`.
-# Seal: sha256 76416629850fa2f41c8e02013a2d6b06de0a7930a7c52289d808b3d8e3ce63f0
+# Seal: sha256 052fb7551a626407e3d3be84af0cc51b36e12cbc1d23513d353f44059c6687e2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -82,7 +82,7 @@ class QualityGateLfm2Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -97,6 +97,8 @@ class QualityGateLfm2Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_lfm2 import QualityGateLfm2Config, QualityGateLfm2ForCausalLM
@@ -105,7 +107,14 @@ class QualityGateLfm2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm2"
-    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     default_theta = 1000000.0
 
     vocab_size: int = 65536
@@ -130,14 +139,6 @@ class QualityGateLfm2Config(PreTrainedConfig):
     block_auto_adjust_ff_dim: bool = True
     full_attn_idxs: list[int] | None = None
     layer_types: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -152,10 +153,12 @@ class QualityGateLfm2Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.full_attn_idxs = (
                 self.full_attn_idxs if self.full_attn_idxs is not None else list(range(self.num_hidden_layers))

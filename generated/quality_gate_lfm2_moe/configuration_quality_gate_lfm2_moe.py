@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2_moe`.
-# Seal: sha256 5cf0c5d46b475ec3d6423acc2a6a5a27daaf23e39930440feb5dde3ff18fcf29
+# Seal: sha256 b8ff406daa1f9daff39921ef638df6533efbdcbf42f489899734752ec0e18a5b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -77,7 +77,7 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -92,6 +92,8 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_lfm2_moe import QualityGateLfm2MoeConfig, QualityGateLfm2MoeForCausalLM
@@ -100,6 +102,14 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm2_moe"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.feed_forward.experts.gate_up_proj": "packed_colwise",
         "layers.*.feed_forward.experts.down_proj": "rowwise",
@@ -138,14 +148,6 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     routed_scaling_factor: float = 1.0
     norm_topk_prob: bool = True
     layer_types: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -160,9 +162,12 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.tie_word_embeddings = kwargs.pop("tie_embedding", self.tie_word_embeddings)
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)

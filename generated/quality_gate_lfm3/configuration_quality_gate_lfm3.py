@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 37d8fcf0fcc3bd83da5cd0e78a7326c78be8cad2823e47e42f7916f14362fa65
+# Seal: sha256 187215293d47370f8640d9506d82322037e2ce7f01fba6480e1093a26cecf6a6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -77,7 +77,7 @@ class QualityGateLfm3Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -92,6 +92,8 @@ class QualityGateLfm3Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_lfm3 import QualityGateLfm3Config, QualityGateLfm3ForCausalLM
@@ -100,7 +102,14 @@ class QualityGateLfm3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm3"
-    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     default_theta = 1000000.0
 
     vocab_size: int = 128_000
@@ -129,14 +138,6 @@ class QualityGateLfm3Config(PreTrainedConfig):
     use_attention_gate: bool = True
     attention_bias: bool = False
     attention_dropout: float = 0.0
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -151,10 +152,12 @@ class QualityGateLfm3Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.rope_parameters is None:
             self.rope_parameters = {
                 "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},

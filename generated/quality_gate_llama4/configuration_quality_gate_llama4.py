@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_llama4.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_llama4.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama4`.
-# Seal: sha256 cd250aea58ddbcf44651b3f97796db4d131b7721c233bc1355df6858ddcaa06d
+# Seal: sha256 5446c0d12c63a10f24f8345ae0f6c71c2f5110fae58b908fb0fb73d72bda2656
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -109,6 +109,8 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_llama4 import QualityGateLlama4TextConfig, QualityGateLlama4ForCausalLM
@@ -117,6 +119,14 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_llama4_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     default_theta = 500000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -171,14 +181,6 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
     floor_scale: int = 8192
     attn_scale: float = 0.1
     attention_bias: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -193,9 +195,12 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 
@@ -219,8 +224,7 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
 
         if self.layer_types is None:
             self.layer_types = [
-                "chunked_attention" if no_rope and self.attention_chunk_size is not None else "full_attention"
-                for no_rope in self.no_rope_layers
+                "chunked_attention" if no_rope else "full_attention" for no_rope in self.no_rope_layers
             ]
 
         super().__post_init__(**kwargs)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
-# Seal: sha256 567b534f82fd43f23d4882eab543470d92dc4fb2c3081d6ab132cb9605985f3d
+# Seal: sha256 a4181390b8f5f8966a86abb064d62b115bbbf8775169d8cd66afa5894ee5123b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -83,7 +83,7 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -98,6 +98,8 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_longcat_flash import QualityGateLongcatFlashConfig, QualityGateLongcatFlashForCausalLM
@@ -106,6 +108,14 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_longcat_flash"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_local_experts": "n_routed_experts",
         "num_experts_per_tok": "moe_topk",
@@ -164,14 +174,6 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     zero_expert_num: int = 256
     expert_ffn_hidden_size: int = 2048
     routed_scaling_factor: float = 6.0
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -186,6 +188,7 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     @property
     def num_hidden_layers(self) -> int:
@@ -197,6 +200,8 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 

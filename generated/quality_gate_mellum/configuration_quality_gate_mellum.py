@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mellum.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
-# Seal: sha256 d3d7e615257d8e3ecdc53486fac4183c0a1be914f5afbd43266ad1fc33025001
+# Seal: sha256 c6cf9ec44b6809933287fe85dec884335dfb009c6e1fd5eefd90f1896dd8bbbe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -79,7 +79,7 @@ class QualityGateMellumConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -94,6 +94,8 @@ class QualityGateMellumConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_mellum import QualityGateMellumConfig, QualityGateMellumForCausalLM
@@ -102,6 +104,14 @@ class QualityGateMellumConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mellum"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_experts": "num_local_experts",
         "num_mtp_layers": "num_nextn_predict_layers",
@@ -164,14 +174,6 @@ class QualityGateMellumConfig(PreTrainedConfig):
     num_mtp_layers: int | None = None
     mtp_layer_types: list[str] | None = None
     mtp_mlp_layer_types: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -186,9 +188,12 @@ class QualityGateMellumConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             self.layer_types = ["full_attention"] * self.num_hidden_layers
         if self.mlp_layer_types is None:

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
-# Seal: sha256 cc0d832c4c2acf787f8ec4abfe9ac3629a42dc397d587c92dc5c0d1df38ff9da
+# Seal: sha256 6dcfac94ff42606ad4a9cd90f7e154209b7d37a96243472ff7ef46be90fe5283
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -83,7 +83,7 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -98,6 +98,8 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_mimo_v2_flash import QualityGateMiMoV2FlashConfig, QualityGateMiMoV2FlashForCausalLM
@@ -106,6 +108,14 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mimo_v2_flash"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -167,14 +177,6 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     mlp_layer_types: list[str] | None = None
     attention_value_scale: float | None = 0.707
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -189,9 +191,12 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Full attention for the first layer and every 6th layer; SWA for the rest.
         if self.layer_types is None:
             self.layer_types = [

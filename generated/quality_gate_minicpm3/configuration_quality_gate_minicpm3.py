@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minicpm3`.
-# Seal: sha256 46685d0783bb0d75a5fc1f2b3f7cad012c23723f5a6def2023ad66ebce0ae926
+# Seal: sha256 a8def021170c619442faae5d79e0afc58b7fc2f83ec086735cb64f1bc2b105b6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -89,7 +89,7 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -104,6 +104,8 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_minicpm3 import QualityGateMiniCPM3Config, QualityGateMiniCPM3ForCausalLM
@@ -112,6 +114,14 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minicpm3"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -160,14 +170,6 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     scale_emb: int | float = 12
     scale_depth: int | float | None = 1.4
     dim_model_base: int | None = 256
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -182,10 +184,12 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # In MLA the per-head dim used by RoPE is the rotary part, not `hidden_size / num_attention_heads`.
         self.head_dim = self.qk_rope_head_dim
         # Also tells shared code this is an MLA config (key and value head dims differ)

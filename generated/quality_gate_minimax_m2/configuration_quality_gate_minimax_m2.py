@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m2`.
-# Seal: sha256 f04a7fbb34d27eddbad70bc0c9c769218ae71ccf54659d5f28f8d49b4a794a52
+# Seal: sha256 a29f7b3fd3fc2ff4bb13b8c75ed291f0b1c76fce98c00231a60d6da9e7a2cb5c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -70,7 +70,7 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -85,6 +85,8 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_minimax_m2 import QualityGateMiniMaxM2Config, QualityGateMiniMaxM2ForCausalLM
@@ -93,6 +95,14 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax_m2"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",
         "layers.*.self_attn.k_proj": "colwise_gather_output",
@@ -141,14 +151,6 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
     router_aux_loss_coef: float = 0.001
     router_jitter_noise: float = 0.0
     rope_parameters: RopeParameters | dict | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -163,6 +165,7 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def convert_rope_params_to_dict(self, **kwargs):
         # Released MiniMax-M2 checkpoints express partial RoPE through a legacy `rotary_dim` field instead of `partial_rotary_factor`
@@ -173,6 +176,8 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 770fa256be496f9c14fbbd3587fb46b7c4582fc45ccb0cdcabc53d4a5a9b5e0d
+# Seal: sha256 79ac38aee4d9abbfe5fa31177a8e2758681a6b8b96f1b9084b137485d3f427e1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -92,7 +92,7 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -107,6 +107,8 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_minimax_m3_vl import QualityGateMiniMaxM3VLTextConfig, QualityGateMiniMaxM3VLForCausalLM
@@ -115,6 +117,14 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax_m3_vl_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",
         "layers.*.self_attn.k_proj": "colwise_gather_output",
@@ -177,14 +187,6 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     index_topk_blocks: int = 16
     index_local_blocks: int = 1
     layer_types: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -199,9 +201,12 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         sparse_cfg = kwargs.pop("sparse_attention_config", None) or {}
         moe_layer_freq = kwargs.pop("moe_layer_freq", None)
         super().__post_init__(**kwargs)

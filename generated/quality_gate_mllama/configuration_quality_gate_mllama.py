@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mllama.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_mllama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mllama`.
-# Seal: sha256 b5c9427458e7f569f97e9b0557d5c399c3b2aec28a9b261bc13d8aee521229ef
+# Seal: sha256 fab17a072b6c7fade3dc26d29eace0df04dd4993cddbf49812ada1b096eba4d3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -71,7 +71,7 @@ class QualityGateMllamaTextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -86,6 +86,8 @@ class QualityGateMllamaTextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_mllama import QualityGateMllamaTextConfig, QualityGateMllamaForCausalLM
@@ -116,7 +118,7 @@ class QualityGateMllamaTextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 128001
     pad_token_id: int | None = 128004
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -137,10 +139,12 @@ class QualityGateMllamaTextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.cross_attention_layers is None:
             self.cross_attention_layers = [3, 8, 13, 18, 23, 28, 33, 38]
         super().__post_init__(**kwargs)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 2db62ac789ced873be86221284ee47dab879d04c8d5d8e19237476514f82f8d2
+# Seal: sha256 196b425b2ff9bb2c32bc6473905ac4913f282c80333b2044954239bcbe2a1bfa
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -87,7 +87,7 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -102,6 +102,8 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_modernbert_decoder import QualityGateModernBertDecoderConfig, QualityGateModernBertDecoderForCausalLM
@@ -110,6 +112,14 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_modernbert-decoder"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     default_theta = {"global": 160_000.0, "local": 10_000.0}
 
     vocab_size: int = 50368
@@ -142,14 +152,6 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     tie_word_embeddings: bool = True
     rope_parameters: dict[Literal["full_attention", "sliding_attention"], dict] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -164,10 +166,12 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # BC -> the pattern used to be a simple int, and it's still present in configs on the Hub
         global_attn_every_n_layers = kwargs.get("global_attn_every_n_layers", 3)
         if self.layer_types is None:

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_moshi.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_moshi.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_moshi`.
-# Seal: sha256 4eec49c7be70b1d6af62707faa05e72efb5839f9b9599d7a423aaa319914390a
+# Seal: sha256 0ed26c0bca58314f3c3ca4f57d5ad35bc0d68f81169c72f927c4e23a3ab6e340
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -54,6 +54,7 @@ class QualityGateMoshiDepthConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_moshi_depth"
+    keys_to_ignore_at_inference = ["past_key_values"]
 
     vocab_size: int = 32000
     hidden_size: int = 1024
@@ -146,7 +147,7 @@ class QualityGateMoshiConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -161,6 +162,8 @@ class QualityGateMoshiConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_moshi import QualityGateMoshiConfig, QualityGateMoshiForCausalLM
@@ -169,6 +172,14 @@ class QualityGateMoshiConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_moshi"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     sub_configs_defaults = {
         "audio_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="mimi"),
         "depth_decoder_config": QualityGateMoshiDepthConfig,
@@ -197,14 +208,6 @@ class QualityGateMoshiConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     audio_encoder_config: dict | PreTrainedConfig | None = None
     depth_decoder_config: dict | PreTrainedConfig | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -219,10 +222,12 @@ class QualityGateMoshiConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.num_key_value_heads = (
             self.num_key_value_heads if self.num_key_value_heads is not None else self.num_attention_heads
         )

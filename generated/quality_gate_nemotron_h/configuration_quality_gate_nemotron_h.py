@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron_h`.
-# Seal: sha256 4ae1f6b40c014bee5362d0b76d6a8b314e7885682e561d75dd1e0ffdca4225ab
+# Seal: sha256 cfe998811b836505e5de0a34c081d242bc36c4bda60ac4287872cd67e46275b8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,7 +111,7 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -126,6 +126,8 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_nemotron_h import QualityGateNemotronHConfig, QualityGateNemotronHForCausalLM
@@ -146,6 +148,14 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
         "layers.*.mixer.experts.down_proj": "grouped_gemm",
         "layers.*.mixer.experts": "ep_dispatch_experts",
     }
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     vocab_size: int = 131072
     hidden_size: int = 4096
@@ -202,14 +212,6 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
     residual_in_fp32: bool = False
     hidden_dropout: float | int = 0.0
     rescale_prenorm_residual: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -224,9 +226,12 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         # Backward compatibility; configs expect different names for these fields when init
         # but they have to be renamed when creating/saving the config.
         self.n_groups = kwargs.pop("mamba_n_groups") if "mamba_n_groups" in kwargs else self.n_groups

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo_hybrid`.
-# Seal: sha256 cda2d0007c24f5a7daa2fd34462e7b576b27265ded22c5d0e8216960b5f6c81b
+# Seal: sha256 a282d522b86ce53914831afa2119b4210e7bf209fc293994460377700258df4a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,7 +94,7 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -109,6 +109,8 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_olmo_hybrid import QualityGateOlmoHybridConfig, QualityGateOlmoHybridForCausalLM
@@ -117,6 +119,14 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo_hybrid"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
         "layers.*.self_attn.k_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
@@ -162,14 +172,6 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     linear_dt_init_floor: float = 1e-4
     linear_conv_kernel_dim: int = 4
     linear_allow_neg_eigval: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -184,10 +186,12 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.layer_types is None:
             # Default: linear attention for most layers, full attention every 4th layer
             self.layer_types = ["linear_attention"] * int(self.num_hidden_layers)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
-# Seal: sha256 fae9a09aa3333851fc716a96f34f31ad6834be6ed4c589f0b0685482c4763da2
+# Seal: sha256 8365471a00f077154b9444401ccb511b2a5e614b6f504beb49ddbd5051b8d0d4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -73,7 +73,7 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -88,6 +88,8 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_olmoe import QualityGateOlmoeConfig, QualityGateOlmoeForCausalLM
@@ -96,6 +98,14 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmoe"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {"num_local_experts": "num_experts"}
 
     # Default tensor parallel plan for base model `QualityGateOlmoe`
@@ -138,14 +148,6 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     output_router_logits: bool = False
     router_aux_loss_coef: float = 0.01
     norm_topk_prob: bool = False
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -160,9 +162,12 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
         super().__post_init__(**kwargs)

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2_moe`.
-# Seal: sha256 6cc5ed7c6fbb2daebdceaebdaeaa47b6bc95a8ffe192fe03c87bf756c67d01bf
+# Seal: sha256 6e757ca25315962432f76faa83d5eb05020985b89b8713f8a9be572b0abc90b1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -80,7 +80,7 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -95,6 +95,8 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_qwen2_moe import QualityGateQwen2MoeConfig, QualityGateQwen2MoeForCausalLM
@@ -103,6 +105,14 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen2_moe"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     # Default tensor parallel plan for base model `QualityGateQwen2Moe`
     base_model_tp_plan = {
@@ -159,14 +169,6 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -181,9 +183,12 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.mlp_only_layers = [] if self.mlp_only_layers is None else self.mlp_only_layers
         self.sliding_window = self.sliding_window if self.use_sliding_window else 0
         if self.layer_types is None:

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
-# Seal: sha256 08c7065974230c45181d6f6eaeef9a2e04c3e853ef10262483d8b117e4b1d0b1
+# Seal: sha256 dd213805664e509974eba748467a7d9f432f06422873c206e95d859afff31ed2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -80,7 +80,7 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -95,6 +95,8 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_qwen3_5_moe import QualityGateQwen3_5MoeTextConfig, QualityGateQwen3_5MoeForCausalLM
@@ -103,6 +105,14 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_5_moe_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -166,14 +176,6 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     base_config_key = "text_config"
     ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -188,9 +190,12 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         kwargs.setdefault("partial_rotary_factor", 0.25)  # assign default for BC
         if self.layer_types is None:
             interval_pattern = kwargs.pop("full_attention_interval", 4)
@@ -257,6 +262,7 @@ class QualityGateQwen3_5MoeConfig(PreTrainedConfig):
         "vision_config": QualityGateQwen3_5MoeVisionConfig,
         "text_config": QualityGateQwen3_5MoeTextConfig,
     }
+    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 764eaf56515b9d776ed2433e528e482afe7bcdaaf7b50ea0ae2d3037a65f3acc
+# Seal: sha256 42b759ae5c4b4a2d189b453af701cb726cd47462d626f7bbc2c3c17669817811
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -131,6 +131,8 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_qwen4_exp import QualityGateQwen4ExpTextConfig, QualityGateQwen4ExpForCausalLM
@@ -139,6 +141,14 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen4_exp_text"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -222,14 +232,6 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
     indexer_compress_ratio: int | None = None
     norm_topk_prob: bool = True
     output_gate_type: str | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -244,9 +246,12 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.ple_layer_ids = [] if self.ple_layer_ids is None else sorted(set(self.ple_layer_ids))
         self.ple_embed_dim = self.hidden_size if self.ple_embed_dim is None else self.ple_embed_dim
 
@@ -392,6 +397,7 @@ class QualityGateQwen4ExpConfig(PreTrainedConfig):
         "vision_config": QualityGateQwen4ExpVisionConfig,
         "text_config": QualityGateQwen4ExpTextConfig,
     }
+    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 264e577b0cb3da6687412c9e8a353f43deb49c6f4b5c4d6b92fc8e43eb815c7a
+# Seal: sha256 b14de9679f72856e8df2d3e5a4da55003e24a6495df07360120d282615f439b3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -84,7 +84,7 @@ class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -99,6 +99,8 @@ class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_recurrent_gemma import QualityGateRecurrentGemmaConfig, QualityGateRecurrentGemmaForCausalLM
@@ -132,7 +134,7 @@ class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
     w_init_variance_scale: float = 0.01
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -153,10 +155,12 @@ class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.lru_width = self.lru_width if self.lru_width is not None else self.hidden_size
         self.block_types = list(self.block_types)
         self.head_dim = self.hidden_size // self.num_attention_heads

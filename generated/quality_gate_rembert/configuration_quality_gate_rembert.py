@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_rembert.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_rembert.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
-# Seal: sha256 a0b3c2edc7142aedc69b7e49a2246d7cb52137d544936a70328bf255ab79c5f0
+# Seal: sha256 be29b3a6677f86ad2c4ab446bdeaae3a5f225ba1d0a3a825f49acddcd5a5db71
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -73,7 +73,7 @@ class QualityGateRemBertConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -88,6 +88,8 @@ class QualityGateRemBertConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_rembert import QualityGateRemBertConfig, QualityGateRemBertForCausalLM
@@ -120,7 +122,7 @@ class QualityGateRemBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "cache",
+        "past_key_values",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -141,10 +143,12 @@ class QualityGateRemBertConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_solar_open`.
-# Seal: sha256 c9d0276f3574a8c359dcfac0bc1c7f929a27de80c49239558ae9e3813785457c
+# Seal: sha256 ea6537df992bc66bb0a3359a585348efbfc4c6bbb520b0693c1a6048105d072d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -72,7 +72,7 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -87,6 +87,8 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_solar_open import QualityGateSolarOpenConfig, QualityGateSolarOpenForCausalLM
@@ -95,6 +97,14 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_solar_open"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     # Default tensor parallel plan for base model `QualityGateSolarOpenModel`
     base_model_tp_plan = {
@@ -148,14 +158,6 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     default_theta = 1_000_000.0
     head_dim: int = 128
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -170,9 +172,12 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

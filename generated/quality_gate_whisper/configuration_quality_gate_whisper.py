@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 7538ee916027ef0f8ebd4a1fd01b750818753c632c5b2331115dcd0d1f6fbe30
+# Seal: sha256 63e4b412d56727947e51b2d20a9e1a1e143566deace62a18e67fb60eb8802c50
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,7 +120,7 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -135,6 +135,8 @@ class QualityGateWhisperConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_whisper import QualityGateWhisperConfig, QualityGateWhisperForCausalLM
@@ -143,6 +145,14 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_whisper"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {
         "num_key_value_heads": "encoder_attention_heads",
         "num_attention_heads": "encoder_attention_heads",
@@ -188,14 +198,6 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     mask_feature_min_masks: int = 0
     median_filter_width: int = 7
     tie_word_embeddings: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -210,10 +212,12 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
-# Seal: sha256 5e7a59955670369fd90e8c8eb3582630d7d21ce3d475a6faee40545236b9d449
+# Seal: sha256 874a21162e596c69f8504765360b51e212d2ddf8a7e10d9a8928676b5f83a5b0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -16,6 +16,7 @@
 # limitations under the License.
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -672,6 +673,19 @@ def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
     return [own[name] for name in names]
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, output_quality_logits=None, output_router_logits=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 @torch.no_grad()
 def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
@@ -761,6 +775,7 @@ class QualityGateXLMRobertaXLPreTrainedModel(PreTrainedModel):
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
     __getstate__ = state_without_hooks
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -840,7 +855,7 @@ def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
     config: PreTrainedConfig,
-    quality_labels: torch.Tensor | None,
+    quality_targets: torch.Tensor | None,
     position_ids: torch.Tensor | None,
 ) -> torch.Tensor:
     """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
@@ -848,8 +863,8 @@ def weighted_losses(
     costs = cost(good_ratios)
     if not config.sample_wise_averaging:
         return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
-    if quality_labels is not None:
-        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+    if quality_targets is not None:
+        labels = quality_targets.to(good_ratios).unsqueeze(-1)
         known = labels >= 0
         labels = torch.where(known, labels, 0)
         guided = (1 - labels) * config.quality_loss_balance * costs
@@ -864,7 +879,7 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
     if only_closes and not torch.compiler.is_compiling():
         logger.warning_once(
             f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
-            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            "cost the language model nothing. Pass `quality_targets` (1 for samples of the quality to train for, else "
             '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
         )
 
@@ -880,6 +895,22 @@ def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> t
             f"({batch_size}, {length} or more)."
         )
     return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
+
+
+def targets_by_their_old_name(
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+) -> torch.Tensor:
+    """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if quality_targets is not None:
+        raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
+    if not torch.compiler.is_compiling():
+        message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
+        warnings.warn(message, FutureWarning, stacklevel=4)
+    return quality_labels
 
 
 def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
@@ -898,9 +929,9 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
     The decorated `forward` takes two more keyword arguments:
 
-        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_router_logits` says so, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -920,16 +951,23 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
+            if kwargs.get("quality_labels") is not None:
+                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
+            kwargs.pop("quality_labels", None)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
-            kwargs.pop("quality_labels", None)
+            kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
             scores = QualityScores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
-        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        added = (
+            ("quality_targets", torch.Tensor | None),
+            (QualityGateXLMRobertaXLOldName("quality_labels"), torch.Tensor | None),
+            ("output_router_logits", bool | None),
+        )
         *parameters, rest = own.parameters.values()
         parameters += [
             Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -980,8 +1018,9 @@ def quality_classification_loss(
     config: PreTrainedConfig,
     attention_mask: torch.Tensor | None = None,
     debug: bool = False,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
@@ -995,9 +1034,10 @@ def quality_classification_loss(
         attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
             Masks of another rank are for attention alone: every token counts.
         debug: whether to print scores and loss of every fifth layer.
-        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
             Averages over tokens and moments of a batch know no samples and ignore them.
         position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+        quality_labels: the old name of `quality_targets`.
 
     Returns:
         A scalar in float32: 0 where there are no scores or no token counts.
@@ -1005,6 +1045,8 @@ def quality_classification_loss(
     Raises:
         ValueError: an unknown loss type, or a shape that does not fit the scores.
     """
+    if quality_labels is not None:
+        quality_targets = targets_by_their_old_name(quality_labels, quality_targets)
     if not router_logits:
         return torch.zeros(())
     device = router_logits[0].device
@@ -1012,11 +1054,11 @@ def quality_classification_loss(
     valid = valid_tokens(attention_mask, scores)
     good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
     is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
-    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+    if quality_targets is not None and not (is_of_tokens and config.sample_wise_averaging):
         if not torch.compiler.is_compiling():
-            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+            logger.warning_once("`quality_targets` are ignored: averages over tokens and moments know no samples.")
     if is_of_tokens:
-        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids)
     elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
         losses = moment_losses(good_ratios, valid, config)
     else:
@@ -1066,15 +1108,15 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
     return losses * tokens.gt(0)
 
 
-def check_quality_values(quality_labels: torch.Tensor) -> None:
+def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
-    is_known = quality_labels >= 0
-    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    is_known = quality_targets >= 0
+    is_wrong = (is_known & (quality_targets > 1)) | (quality_targets == -math.inf)
     rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
     if torch.compiler.is_compiling():  # nothing waits for the values there
-        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_targets` {rule}.")
     elif is_wrong.any():
-        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
+        raise ValueError(f"`quality_targets` holds {quality_targets[is_wrong][0].item()}, but {rule}.")
 
 
 def check_quality_inputs(
@@ -1083,21 +1125,21 @@ def check_quality_inputs(
     attention_mask: torch.Tensor | None = None,
     cache: Cache | None = None,
     past_key_values: Cache | None = None,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     **kwargs,
 ) -> None:
-    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    """Raise a ValueError where `quality_targets`, or a mask without a cache, do not fit the tokens."""
     tokens = input_ids if input_ids is not None else inputs_embeds
     if tokens is None:
         return  # the base says what is missing
     batch_size, length = tokens.shape[:2]
-    if quality_labels is not None and quality_labels.shape != (batch_size,):
+    if quality_targets is not None and quality_targets.shape != (batch_size,):
         raise ValueError(
-            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"`quality_targets` has the shape {tuple(quality_targets.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
-    if quality_labels is not None:
-        check_quality_values(quality_labels)
+    if quality_targets is not None:
+        check_quality_values(quality_targets)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -1134,7 +1176,9 @@ def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool |
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
-    return config.output_router_logits or model.training
+    # The second is a mixture's own, or was set by the name that the first once had
+    asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
+    return asks or model.training
 
 
 def add_quality_scores(
@@ -1146,7 +1190,7 @@ def add_quality_scores(
     cache: Cache | None = None,
     past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
     **kwargs,
 ) -> dict[str, Any]:
@@ -1162,19 +1206,29 @@ def add_quality_scores(
     if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     has_cache = cache is not None or past_key_values is not None
-    if has_cache and labels is None and quality_labels is None:
+    if has_cache and labels is None and quality_targets is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(
-        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+        logits, config, attention_mask, config.quality_loss_debug, quality_targets, position_ids
     )
     fields["quality_loss"] = quality_loss
     if loss is not None:
-        if quality_loss.requires_grad and quality_labels is None:
+        if quality_loss.requires_grad and quality_targets is None:
             warn_of_closing_gates(config)
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateXLMRobertaXLOldName(str):
+    """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
+
+    It takes every argument with "label" in its name for one, without which there is nothing to evaluate.
+    """
+
+    def __contains__(self, part: str) -> bool:
+        return part == str(self)
 
 
 class QualityGateXLMRobertaXLIdle(torch.autograd.Function):

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 ec8f9ca7a2381915fc09c09d5ed552902b30d2f99b069de57be0b2fddbce9c72
+# Seal: sha256 5ca3c6b84aa031c494f32db934eca42916938de0e7286444a2d93e09d6f79348
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,7 +97,7 @@ class QualityGateZambaConfig(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -112,6 +112,8 @@ class QualityGateZambaConfig(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_zamba import QualityGateZambaConfig, QualityGateZambaForCausalLM
@@ -120,6 +122,14 @@ class QualityGateZambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_zamba"
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
     attribute_map = {"layer_types": "layers_block_type", "head_dim": "attention_head_dim"}
 
     vocab_size: int = 32000
@@ -157,14 +167,6 @@ class QualityGateZambaConfig(PreTrainedConfig):
     mamba_conv_bias: bool = True
     mamba_proj_bias: bool = False
     layers_block_type: list[str] | None = None
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -179,10 +181,12 @@ class QualityGateZambaConfig(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.attention_hidden_size = self.attention_hidden_size or 2 * self.hidden_size
         self.attention_head_dim = self.attention_head_dim or 2 * self.hidden_size // self.num_attention_heads
         self.mamba_dt_rank = math.ceil(self.hidden_size / 16) if self.mamba_dt_rank == "auto" else self.mamba_dt_rank

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zamba2.py and transformers 5.24.0.
+# Generated from modular/modular_quality_gate_zamba2.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba2`.
-# Seal: sha256 ce94c32f99cc55ea9127b53ca6548923e1ba7c4a497738105dc873d31ddaa6bd
+# Seal: sha256 54039f25bb80522c1d4bafd99d90accd139856b3c9a141a6f4a7613a4959480a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,7 +100,7 @@ class QualityGateZamba2Config(PreTrainedConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -115,6 +115,8 @@ class QualityGateZamba2Config(PreTrainedConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_zamba2 import QualityGateZamba2Config, QualityGateZamba2ForCausalLM
@@ -124,6 +126,14 @@ class QualityGateZamba2Config(PreTrainedConfig):
 
     model_type = "quality_gate_zamba2"
     attribute_map = {"layer_types": "layers_block_type", "head_dim": "attention_head_dim"}
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     vocab_size: int = 32000
     max_position_embeddings: int = 4096
@@ -162,14 +172,6 @@ class QualityGateZamba2Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     use_long_context: bool = False
     tie_word_embeddings: bool = True
-    keys_to_ignore_at_inference = [
-        "cache",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -184,10 +186,12 @@ class QualityGateZamba2Config(PreTrainedConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         self.intermediate_size = self.intermediate_size or 4 * self.hidden_size
         self.attention_hidden_size = 2 * self.hidden_size
         self.attention_head_dim = 2 * self.hidden_size // self.num_attention_heads

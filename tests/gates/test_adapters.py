@@ -33,7 +33,7 @@ def test_lora_saves_the_gates_it_trains(family: Family, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     options = {"target_modules": ["q_proj", "v_proj"], "modules_to_save": ["quality_gate"], "task_type": "CAUSAL_LM"}
     model = peft.get_peft_model(family.gated(), peft.LoraConfig(**options)).train()
-    model(input_ids=tokens(), labels=tokens(), quality_labels=torch.tensor([0, 1])).loss.backward()
+    model(input_ids=tokens(), labels=tokens(), quality_targets=torch.tensor([0, 1])).loss.backward()
     trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
     assert sum(".quality_gate." in name for name in trained) == LAYERS
     assert all(each.grad is not None for each in trained.values())
@@ -45,7 +45,7 @@ def test_lora_saves_the_gates_it_trains(family: Family, tmp_path: Path) -> None:
 def test_lora_on_the_gates_themselves(family: Family, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     model = peft.get_peft_model(family.gated(), peft.LoraConfig(target_modules=r".*\.quality_gate\.gate", r=2)).train()
-    model(input_ids=tokens(), labels=tokens(), quality_labels=torch.tensor([0, 1])).loss.backward()
+    model(input_ids=tokens(), labels=tokens(), quality_targets=torch.tensor([0, 1])).loss.backward()
     trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
     assert len(trained) == 2 * LAYERS and all(each.grad is not None for each in trained.values())
     disturb(model)

@@ -27,7 +27,7 @@ def test_a_forward_pass_compiles_without_a_break(family: Family, scores: bool) -
 def test_a_training_step_compiles_without_a_break(family: Family, scores: bool) -> None:
     model = family.gated()
     model.train()
-    arguments = {"quality_labels": torch.tensor([0, 1]), "output_router_logits": scores}
+    arguments = {"quality_targets": torch.tensor([0, 1]), "output_router_logits": scores}
     eager = model(tokens(), labels=tokens(), **arguments).loss
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
@@ -40,7 +40,7 @@ def test_a_training_step_compiles_without_a_break(family: Family, scores: bool) 
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor writes C++ for a CPU, and there is no g++")
 def test_inductor_computes_the_same() -> None:
     model = FAMILIES[0].gated().train()
-    arguments = {"labels": tokens(), "quality_labels": torch.tensor([0, 1])}
+    arguments = {"labels": tokens(), "quality_targets": torch.tensor([0, 1])}
     eager = model(tokens(), **arguments)
     expected = torch.autograd.grad(eager.loss, [gate.gate.weight for gate in gates(model)])
     torch._dynamo.reset()

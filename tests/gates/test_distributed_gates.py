@@ -28,7 +28,7 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 def step(model: torch.nn.Module) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], list[torch.Tensor]]:
     batch = tokens()
-    outputs = model.train()(batch, labels=batch, quality_labels=torch.tensor([0, 1]))
+    outputs = model.train()(batch, labels=batch, quality_targets=torch.tensor([0, 1]))
     outputs.loss.backward()
     return outputs.loss, outputs.quality_logits, [whole(gate.gate.weight.grad) for gate in gates(model)]
 

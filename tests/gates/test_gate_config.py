@@ -24,7 +24,7 @@ DEFAULTS = {
     "w_var": 1.0,
     "lambda_var": 0.1,
     "quality_loss_debug": False,
-    "output_router_logits": False,
+    "output_quality_logits": False,
 }
 NUMBERS = [name for name, value in DEFAULTS.items() if isinstance(value, float)]
 

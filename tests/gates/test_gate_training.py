@@ -101,7 +101,7 @@ def test_training_what_no_gate_sees_is_not_mistaken_for_that(family: Family) -> 
 
 def test_labels_open_and_close_gates(family: Family) -> None:
     model = family.gated(quality_gate_init_std=0).train()
-    loss = {label: model(tokens(), quality_labels=torch.full((2,), label)).quality_loss for label in (0.0, 1.0)}
+    loss = {label: model(tokens(), quality_targets=torch.full((2,), label)).quality_loss for label in (0.0, 1.0)}
     assert_equal_but_for_rounding(loss[0.0], torch.tensor(0.5), HIDDEN)
     down, up = (torch.autograd.grad(each, gates(model)[0].gate.weight, retain_graph=True)[0] for each in loss.values())
     assert_equal_but_for_rounding(down, -up, HIDDEN)
@@ -121,7 +121,7 @@ def test_accumulated_gradients_are_those_of_the_batch(family: Family) -> None:
 
 def test_gates_that_only_close_are_warned_of_once(family: Family, caplog: pytest.LogCaptureFixture) -> None:
     Logger.warning_once.cache_clear()
-    step(family.gated().train(), quality_labels=torch.tensor([0, 1]))
+    step(family.gated().train(), quality_targets=torch.tensor([0, 1]))
     step(family.gated(quality_gate_mode="scale_ffn").train())
     step(family.gated(quality_loss_type="beta_moment_matching").train())
     step(family.gated().train(), output_router_logits=False)
@@ -131,7 +131,7 @@ def test_gates_that_only_close_are_warned_of_once(family: Family, caplog: pytest
     step(family.gated().train())
     step(family.gated().train())
     (warning,) = [each for each in caplog.messages if "quality loss closes every gate" in each]
-    assert "quality_labels" in warning and "scale_ffn" in warning and "output_router_logits=False" in warning
+    assert "quality_targets" in warning and "scale_ffn" in warning and "output_router_logits=False" in warning
 
 
 def test_labels_that_cannot_be_used_are_warned_of(family: Family, caplog: pytest.LogCaptureFixture) -> None:
@@ -139,9 +139,9 @@ def test_labels_that_cannot_be_used_are_warned_of(family: Family, caplog: pytest
     for fields in ({"sample_wise_averaging": False}, {"quality_loss_type": "beta_moment_matching"}):
         model = family.gated(**fields).train()
         plain = model(tokens()).quality_loss
-        assert "`quality_labels` are ignored" not in caplog.text
-        assert torch.equal(model(tokens(), quality_labels=torch.tensor([0, 1])).quality_loss, plain)
-        assert "`quality_labels` are ignored" in caplog.text
+        assert "`quality_targets` are ignored" not in caplog.text
+        assert torch.equal(model(tokens(), quality_targets=torch.tensor([0, 1])).quality_loss, plain)
+        assert "`quality_targets` are ignored" in caplog.text
         caplog.clear()
         Logger.warning_once.cache_clear()
 

@@ -91,7 +91,7 @@ def test_the_classifier_equals_the_bases() -> None:
 
 def test_training_reaches_every_gate() -> None:
     _, gated = pair(Gemma3ForConditionalGeneration, QualityGateGemma3ForConditionalGeneration)
-    gated.train()(**inputs(), labels=inputs()["input_ids"], quality_labels=torch.tensor([0.0, 1.0])).loss.backward()
+    gated.train()(**inputs(), labels=inputs()["input_ids"], quality_targets=torch.tensor([0.0, 1.0])).loss.backward()
     for layer in gated.model.language_model.layers:
         assert layer.quality_gate.gate.weight.grad.abs().sum() > 0
     gated.zero_grad()
@@ -104,7 +104,7 @@ def test_gate_fields_go_through_to_the_text_model(tmp_path: Path) -> None:
     outer = config(QualityGateGemma3Config, quality_loss_weight=2, output_router_logits=True)
     assert type(outer.text_config) is QualityGateGemma3TextConfig
     assert outer.text_config.quality_loss_weight == outer.quality_loss_weight == 2
-    assert outer.text_config.output_router_logits is True
+    assert outer.text_config.output_quality_logits is True
     outer.quality_loss_type = "mse"
     assert outer.text_config.quality_loss_type == "mse"
     outer.save_pretrained(tmp_path)

@@ -146,14 +146,14 @@ def test_forward_names_the_arguments_that_trainer_looks_for(family: Family) -> N
     for head in heads_of(family):
         forward = family.gated_class(head).forward
         parameters = list(inspect.signature(forward).parameters)
-        assert {"input_ids", "attention_mask", "quality_labels", "output_router_logits"} <= set(parameters), head
+        assert {"input_ids", "attention_mask", "quality_targets", "output_router_logits"} <= set(parameters), head
         assert parameters[-1] == "kwargs", head
 
 
 def test_shapes_that_do_not_fit_are_refused(family: Family) -> None:
     model = family.gated()
-    with pytest.raises(ValueError, match=r"`quality_labels` has the shape \(3,\).*: \(2,\)"):
-        model(tokens(), quality_labels=torch.ones(3))
+    with pytest.raises(ValueError, match=r"`quality_targets` has the shape \(3,\).*: \(2,\)"):
+        model(tokens(), quality_targets=torch.ones(3))
     for mask in (torch.ones(2, 12), torch.ones(2, 5), torch.ones(1, 9)):
         with pytest.raises(ValueError, match=r"`attention_mask` has the shape .*: \(2, 9\)"):
             model(tokens(), attention_mask=mask.long())

@@ -18,7 +18,12 @@ def samples(count: int = 8) -> list[dict[str, Any]]:
     """Good samples draw from one half of the vocabulary, bad ones from the other."""
     rows = tokens(count, 8) // 2
     return [
-        {"input_ids": row + 32 * (number % 2), "labels": row, "quality_labels": float(number % 2), "unrelated": "text"}
+        {
+            "input_ids": row + 32 * (number % 2),
+            "labels": row,
+            "quality_targets": float(number % 2),
+            "unrelated": "text",
+        }
         for number, row in enumerate(rows)
     ]
 
@@ -78,7 +83,7 @@ def test_accumulation_changes_no_gradient(family: Family, tmp_path: Path, weight
 
 def test_evaluation_needs_no_scores(family: Family, tmp_path: Path) -> None:
     trainer = train(family.gated(), tmp_path, samples(4), label_names=["labels"])
-    plain = [{name: value for name, value in row.items() if name != "quality_labels"} for row in samples(4)]
+    plain = [{name: value for name, value in row.items() if name != "quality_targets"} for row in samples(4)]
     expected = trainer.model.eval()(**collate([{k: row[k] for k in ("input_ids", "labels")} for row in plain])).lm_loss
     assert trainer.evaluate(plain)["eval_loss"] == pytest.approx(
         expected.item(), rel=0, abs=rounding_bound(HIDDEN, expected.item())

@@ -155,13 +155,13 @@ def test_a_config_changed_before_its_model_is_built_is_no_problem(family: Family
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 2, 1.001])
 def test_targets_that_mean_nothing_are_refused(family: Family, value: float) -> None:
-    with pytest.raises(ValueError, match="`quality_labels` holds .* from 0 to 1"):
-        family.gated()(tokens(), labels=tokens(), quality_labels=torch.tensor([1, value]), output_router_logits=True)
+    with pytest.raises(ValueError, match="`quality_targets` holds .* from 0 to 1"):
+        family.gated()(tokens(), labels=tokens(), quality_targets=torch.tensor([1, value]), output_router_logits=True)
 
 
 @pytest.mark.parametrize("values", [[0, 1], [True, False], [0.25, 1.0], [-1, 1], [-100.0, 0.0], [math.nan, 1.0]])
 def test_targets_that_mean_something_are_taken(family: Family, values: list[float]) -> None:
-    outputs = family.gated()(tokens(), quality_labels=torch.tensor(values), output_router_logits=True)
+    outputs = family.gated()(tokens(), quality_targets=torch.tensor(values), output_router_logits=True)
     assert outputs.quality_loss.isfinite()
 
 

@@ -17,8 +17,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
 
 
-# The fields that gates add to a text configuration; a base that has one of them (routers' `output_router_logits`)
-# keeps its value.
+# The fields that gates add to a text configuration; a base that has one of them keeps its value.
 GATE_FIELDS = (
     MEANT.field("init_mean"),
     MEANT.field("init_std"),
@@ -33,6 +32,7 @@ GATE_FIELDS = (
     "w_var",
     "lambda_var",
     "quality_loss_debug",
+    "output_quality_logits",
 )
 _MODEL_TYPE = re.compile(r'^    model_type = "([\w-]+)"$', re.MULTILINE)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quality loss of gate scores."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -18,8 +20,9 @@ def quality_classification_loss(
     config: PreTrainedConfig,
     attention_mask: torch.Tensor | None = None,
     debug: bool = False,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
@@ -33,9 +36,10 @@ def quality_classification_loss(
         attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
             Masks of another rank are for attention alone: every token counts.
         debug: whether to print scores and loss of every fifth layer.
-        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
             Averages over tokens and moments of a batch know no samples and ignore them.
         position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+        quality_labels: the old name of `quality_targets`.
 
     Returns:
         A scalar in float32: 0 where there are no scores or no token counts.
@@ -43,6 +47,8 @@ def quality_classification_loss(
     Raises:
         ValueError: an unknown loss type, or a shape that does not fit the scores.
     """
+    if quality_labels is not None:
+        quality_targets = targets_by_their_old_name(quality_labels, quality_targets)
     if not router_logits:
         return torch.zeros(())
     device = router_logits[0].device
@@ -50,11 +56,11 @@ def quality_classification_loss(
     valid = valid_tokens(attention_mask, scores)
     good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
     is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
-    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+    if quality_targets is not None and not (is_of_tokens and config.sample_wise_averaging):
         if not torch.compiler.is_compiling():
-            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+            logger.warning_once("`quality_targets` are ignored: averages over tokens and moments know no samples.")
     if is_of_tokens:
-        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids)
     elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
         losses = moment_losses(good_ratios, valid, config)
     else:
@@ -63,6 +69,22 @@ def quality_classification_loss(
     if debug and not torch.compiler.is_compiling():
         print_quality_scores(router_logits, losses)
     return losses.mean()
+
+
+def targets_by_their_old_name(
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+) -> torch.Tensor:
+    """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if quality_targets is not None:
+        raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
+    if not torch.compiler.is_compiling():
+        message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
+        warnings.warn(message, FutureWarning, stacklevel=4)
+    return quality_labels
 
 
 def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor:
@@ -82,7 +104,7 @@ def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
     config: PreTrainedConfig,
-    quality_labels: torch.Tensor | None,
+    quality_targets: torch.Tensor | None,
     position_ids: torch.Tensor | None,
 ) -> torch.Tensor:
     """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
@@ -90,8 +112,8 @@ def weighted_losses(
     costs = cost(good_ratios)
     if not config.sample_wise_averaging:
         return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
-    if quality_labels is not None:
-        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+    if quality_targets is not None:
+        labels = quality_targets.to(good_ratios).unsqueeze(-1)
         known = labels >= 0
         labels = torch.where(known, labels, 0)
         guided = (1 - labels) * config.quality_loss_balance * costs

@@ -13,7 +13,13 @@ from transformers.utils.generic import maybe_autocast
 
 from .asking import QualityScores
 from .configuration import QualityGateConfig, check_quality_gate_config
-from .outputs import QualityGateOutput, quality_gate_fields, records_quality_scores, returns_quality_scores
+from .outputs import (
+    QualityGateOutput,
+    loss_function_of_base,
+    quality_gate_fields,
+    records_quality_scores,
+    returns_quality_scores,
+)
 from .storage import load_quality_gates, quality_layers, save_quality_gates, state_without_hooks
 
 
@@ -67,6 +73,7 @@ class QualityGatePreTrainedModel(PreTrainedModel):
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
     __getstate__ = state_without_hooks
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: QualityGateConfig, *inputs, **kwargs):
         check_quality_gate_config(config)

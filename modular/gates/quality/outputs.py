@@ -22,7 +22,7 @@ from .configuration import (
     QUALITY_LOSSES_OF_TOKENS,
     check_quality_gate_config,
 )
-from .losses import quality_classification_loss
+from .losses import quality_classification_loss, targets_by_their_old_name
 from .storage import find_quality_gates
 
 
@@ -71,14 +71,24 @@ class QualityGateOutput(ModelOutput):
         return tuple(self.values())
 
 
+class QualityGateOldName(str):
+    """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
+
+    It takes every argument with "label" in its name for one, without which there is nothing to evaluate.
+    """
+
+    def __contains__(self, part: str) -> bool:
+        return part == str(self)
+
+
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
     The decorated `forward` takes two more keyword arguments:
 
-        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_router_logits` says so, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -98,16 +108,23 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
+            if kwargs.get("quality_labels") is not None:
+                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
+            kwargs.pop("quality_labels", None)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
-            kwargs.pop("quality_labels", None)
+            kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
             scores = QualityScores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
-        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        added = (
+            ("quality_targets", torch.Tensor | None),
+            (QualityGateOldName("quality_labels"), torch.Tensor | None),
+            ("output_router_logits", bool | None),
+        )
         *parameters, rest = own.parameters.values()
         parameters += [
             Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -132,6 +149,19 @@ def named_arguments(
         if name in kwargs:
             raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
     return {**dict(zip(names, args)), **kwargs}
+
+
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, output_quality_logits=None, output_router_logits=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
 
 
 class QualityGateIdle(torch.autograd.Function):
@@ -189,7 +219,9 @@ def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool |
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
-    return config.output_router_logits or model.training
+    # The second is a mixture's own, or was set by the name that the first once had
+    asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
+    return asks or model.training
 
 
 def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
@@ -219,21 +251,21 @@ def check_quality_inputs(
     attention_mask: torch.Tensor | None = None,
     cache: Cache | None = None,
     past_key_values: Cache | None = None,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     **kwargs,
 ) -> None:
-    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    """Raise a ValueError where `quality_targets`, or a mask without a cache, do not fit the tokens."""
     tokens = input_ids if input_ids is not None else inputs_embeds
     if tokens is None:
         return  # the base says what is missing
     batch_size, length = tokens.shape[:2]
-    if quality_labels is not None and quality_labels.shape != (batch_size,):
+    if quality_targets is not None and quality_targets.shape != (batch_size,):
         raise ValueError(
-            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"`quality_targets` has the shape {tuple(quality_targets.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
-    if quality_labels is not None:
-        check_quality_values(quality_labels)
+    if quality_targets is not None:
+        check_quality_values(quality_targets)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -243,15 +275,15 @@ def check_quality_inputs(
         )
 
 
-def check_quality_values(quality_labels: torch.Tensor) -> None:
+def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
-    is_known = quality_labels >= 0
-    is_wrong = (is_known & (quality_labels > 1)) | (quality_labels == -math.inf)
+    is_known = quality_targets >= 0
+    is_wrong = (is_known & (quality_targets > 1)) | (quality_targets == -math.inf)
     rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
     if torch.compiler.is_compiling():  # nothing waits for the values there
-        torch._assert_async(is_wrong.logical_not().all(), f"`quality_labels` {rule}.")
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_targets` {rule}.")
     elif is_wrong.any():
-        raise ValueError(f"`quality_labels` holds {quality_labels[is_wrong][0].item()}, but {rule}.")
+        raise ValueError(f"`quality_targets` holds {quality_targets[is_wrong][0].item()}, but {rule}.")
 
 
 def add_quality_scores(
@@ -263,7 +295,7 @@ def add_quality_scores(
     cache: Cache | None = None,
     past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
     **kwargs,
 ) -> dict[str, Any]:
@@ -279,15 +311,15 @@ def add_quality_scores(
     if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     has_cache = cache is not None or past_key_values is not None
-    if has_cache and labels is None and quality_labels is None:
+    if has_cache and labels is None and quality_targets is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(
-        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+        logits, config, attention_mask, config.quality_loss_debug, quality_targets, position_ids
     )
     fields["quality_loss"] = quality_loss
     if loss is not None:
-        if quality_loss.requires_grad and quality_labels is None:
+        if quality_loss.requires_grad and quality_targets is None:
             warn_of_closing_gates(config)
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
@@ -300,7 +332,7 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
     if only_closes and not torch.compiler.is_compiling():
         logger.warning_once(
             f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
-            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            "cost the language model nothing. Pass `quality_targets` (1 for samples of the quality to train for, else "
             '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
         )
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_beam.
 # Do not edit: change the template and run `python utils/test_generator.py --model beam`.
-# Seal: sha256 cfa6aee03c243eb0f948c2cd86ec9622e1251627e5df9d40d7245636e99c332c
+# Seal: sha256 c8d6e32086787a9355be7a02740490ce4166c350d44a5e6dd7b01258e70beb13
 """The gated Beam at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -44,16 +44,11 @@ from support import (
 from torch import nn
 
 from generated import register_quality_gate
-from generated.quality_gate_beam import (
-    QualityGateBeamConfig,
-    QualityGateBeamForCausalLM,
-    QualityGateBeamForTokenClassification,
-    QualityGateBeamModel,
-)
+from generated.quality_gate_beam import QualityGateBeamConfig, QualityGateBeamForCausalLM, QualityGateBeamModel
 from generated.quality_gate_beam.modeling_quality_gate_beam import quality_classification_loss
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, pipeline
 from transformers.models.beam.configuration_beam import BeamConfig
-from transformers.models.beam.modeling_beam import BeamForCausalLM, BeamForTokenClassification, BeamModel
+from transformers.models.beam.modeling_beam import BeamForCausalLM, BeamModel
 
 
 TINY: dict[str, Any] = {
@@ -79,7 +74,6 @@ LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
     QualityGateBeamModel: BeamModel,
     QualityGateBeamForCausalLM: BeamForCausalLM,
-    QualityGateBeamForTokenClassification: BeamForTokenClassification,
 }
 
 
@@ -162,7 +156,6 @@ class TestShapes:
         [
             (QualityGateBeamModel, "last_hidden_state", (2, 9, 32)),
             (QualityGateBeamForCausalLM, "logits", (2, 9, 128)),
-            (QualityGateBeamForTokenClassification, "logits", (2, 9, 3)),
         ],
     )
     def test_forward(self, model_class: type, field: str, shape: tuple[int, ...]) -> None:
@@ -250,8 +243,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).cache
-                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).past_key_values
+                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -418,7 +411,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_labels=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
@@ -458,8 +451,8 @@ class TestLoss:
 
     def test_labels_of_the_wrong_shape_are_refused(self) -> None:
         model = gated()
-        with pytest.raises(ValueError, match="`quality_labels` has the shape"):
-            model(tokens(model.config), quality_labels=torch.ones(BATCH + 1))
+        with pytest.raises(ValueError, match="`quality_targets` has the shape"):
+            model(tokens(model.config), quality_targets=torch.ones(BATCH + 1))
 
 
 class TestTraining:
@@ -502,7 +495,7 @@ class TestTraining:
         ids, labels = tokens(model.config), torch.tensor([0, 1])
         optimizer, losses = torch.optim.AdamW(gate_weights(model).values(), lr=5e-2), []
         while len(losses) < 80 and (not losses or losses[-1] >= 0.8 * losses[0]):
-            outputs = model(ids, quality_labels=labels)
+            outputs = model(ids, quality_targets=labels)
             losses.append(outputs.quality_loss)
             optimizer.zero_grad()
             losses[-1].backward()
@@ -709,8 +702,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
-                cache = steps[-1].cache
+                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
+                cache = steps[-1].past_key_values
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -756,7 +749,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, cache=first.cache, **rest)
+        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:
@@ -845,12 +838,3 @@ class TestPipelines:
             for model in pair(QualityGateBeamModel)
         ]
         assert torch.equal(*features) and features[0].shape[-1] == HIDDEN
-
-    def test_token_classification(self) -> None:
-        answers = [
-            pipeline("token-classification", model=model, tokenizer=word_tokenizer(config()))(
-                ["a b c", "d e f g"], batch_size=2
-            )
-            for model in pair(QualityGateBeamForTokenClassification)
-        ]
-        assert answers[1] == answers[0] and len(answers[0]) == 2

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model mpt`.
-# Seal: sha256 36feb7cff25c5296026a9b87acdebe24ed01137df2065f21070b5d75fad7c4ab
+# Seal: sha256 0b185aa5730556ac72d8abcb7ef7de43d987d8c1d61fe160e7b14dd76ecce02f
 """The gated Mpt at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -254,8 +254,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).cache
-                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).past_key_values
+                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -418,7 +418,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_labels=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
@@ -458,8 +458,8 @@ class TestLoss:
 
     def test_labels_of_the_wrong_shape_are_refused(self) -> None:
         model = gated()
-        with pytest.raises(ValueError, match="`quality_labels` has the shape"):
-            model(tokens(model.config), quality_labels=torch.ones(BATCH + 1))
+        with pytest.raises(ValueError, match="`quality_targets` has the shape"):
+            model(tokens(model.config), quality_targets=torch.ones(BATCH + 1))
 
 
 class TestTraining:
@@ -502,7 +502,7 @@ class TestTraining:
         ids, labels = tokens(model.config), torch.tensor([0, 1])
         optimizer, losses = torch.optim.AdamW(gate_weights(model).values(), lr=5e-2), []
         while len(losses) < 80 and (not losses or losses[-1] >= 0.8 * losses[0]):
-            outputs = model(ids, quality_labels=labels)
+            outputs = model(ids, quality_targets=labels)
             losses.append(outputs.quality_loss)
             optimizer.zero_grad()
             losses[-1].backward()
@@ -711,8 +711,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
-                cache = steps[-1].cache
+                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
+                cache = steps[-1].past_key_values
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -758,7 +758,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, cache=first.cache, **rest)
+        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:

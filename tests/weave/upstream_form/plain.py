@@ -32,6 +32,7 @@ from ..quality_gate_llama.configuration_quality_gate_llama import check_quality_
 from ..quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
+    loss_function_of_base,
     quality_layers,
     records_quality_scores,
     returns_quality_scores,
@@ -48,12 +49,12 @@ from ..toy.modeling_toy import (
 
 
 QUALITY_GATE_INPUTS = r"""
-    quality_labels (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+    quality_targets (`torch.Tensor` of shape `(batch_size,)`, *optional*):
         Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
         not known.
     output_router_logits (`bool`, *optional*):
         Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
-        is not given, `config.output_router_logits` decides; in training they are returned.
+        is not given, `config.output_quality_logits` decides; in training they are returned.
 """
 
 
@@ -75,7 +76,7 @@ class QualityGateToyConfig(ToyConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -88,6 +89,8 @@ class QualityGateToyConfig(ToyConfig):
         Weight of the variance in `"beta_moment_matching"`.
     lambda_var (`float`, *optional*, defaults to 0.1):
         Reward for variance in `"mean_variance_regularization"`.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from transformers import QualityGateToyConfig, QualityGateToyForCausalLM
@@ -117,10 +120,12 @@ class QualityGateToyConfig(ToyConfig):
     w_mean: float | int = 1.0
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         PreTrainedConfig.__post_init__(self, **kwargs)
         check_quality_gate_config(self)
 
@@ -194,6 +199,7 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
         "attentions": QualityGateToyAttention,
     }
     quality_layers = quality_layers
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     @torch.no_grad()
     def _init_weights(self, module):

@@ -23,6 +23,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
     load_quality_gates,
+    loss_function_of_base,
     quality_classification_loss,
     quality_gate_fields,
     quality_layers,
@@ -73,7 +74,7 @@ class QualityGateToyConfig(ToyConfig):
     quality_loss_type (`str`, *optional*, defaults to `"linear"`):
         `"linear"` (also called `"sigmoid"`), `"mse"`, `"beta_moment_matching"` or `"mean_variance_regularization"`.
     quality_loss_balance (`float`, *optional*, defaults to 1.0):
-        Weight of samples whose `quality_labels` are 0; that of samples labeled 1 is 2 less this.
+        Weight of samples whose `quality_targets` are 0; that of samples labeled 1 is 2 less this.
     sample_wise_averaging (`bool`, *optional*, defaults to `True`):
         Whether the loss averages over samples, each the mean of its tokens, or over all tokens.
     beta_target_mean (`float`, *optional*, defaults to 0.5):
@@ -88,6 +89,8 @@ class QualityGateToyConfig(ToyConfig):
         Reward for variance in `"mean_variance_regularization"`.
     quality_loss_debug (`bool`, *optional*, defaults to `False`):
         Whether to print the scores and the loss of every fifth layer.
+    output_quality_logits (`bool`, *optional*, defaults to `False`):
+        Whether forwards return the scores of the gates where their argument `output_router_logits` does not say.
 
     ```python
     >>> from generated.quality_gate_toy import QualityGateToyConfig, QualityGateToyForCausalLM
@@ -118,10 +121,12 @@ class QualityGateToyConfig(ToyConfig):
     w_var: float | int = 1.0
     lambda_var: float | int = 0.1
     quality_loss_debug: bool = False
-    output_router_logits: bool = False
+    output_quality_logits: bool = False
 
     def __post_init__(self, **kwargs):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
+        if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
+            self.output_quality_logits = True
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
 
@@ -185,6 +190,7 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
     __getstate__ = state_without_hooks
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: QualityGateToyConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
