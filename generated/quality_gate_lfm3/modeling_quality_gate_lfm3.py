@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 1f9238e46101d5f7ff88a69f26b542d5b73ee380ad67adad736588851d1e02ab
+# Seal: sha256 33055955447eb99f44d9cd6b22e490aa90a33a8cdf5522783f125048bb2d7397
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -605,7 +605,11 @@ def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
     Every process that shares the model has to call this; the first one writes.
+
+    Raises:
+        ValueError: a gate's weight is offloaded; the first is named.
     """
+    check_gates_are_here(model)
     weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
     weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -648,8 +652,9 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
 
     Raises:
         FileNotFoundError: `folder` holds neither.
-        ValueError: the weights are not one of the right shape for every gate.
+        ValueError: the weights are not one of the right shape for every gate, or a gate's weight is offloaded.
     """
+    check_gates_are_here(model)
     file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
     if original.exists() and not file.exists():
         file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
@@ -690,6 +695,16 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
         value = getattr(config, name)
         if not low <= value <= high or math.isinf(value):
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+def check_gates_are_here(model: PreTrainedModel) -> None:
+    """Raise a ValueError that names the first gate whose weight is kept elsewhere, on disk or in another memory."""
+    for name, gate in find_quality_gates(model).items():
+        if gate.weight.is_meta:
+            raise ValueError(
+                f"{name} is offloaded: load the model with a `device_map` that has this layer on a device, or without "
+                "one, to read or write its gates."
+            )
 
 
 QUALITY_GATE_RANGES = {

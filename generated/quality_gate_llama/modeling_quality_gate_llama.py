@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 3da3627c7d118569158cc2e725fb46d3275754baa0def45cf9fa9a92e2b712e8
+# Seal: sha256 c10b6ebeb420a230c7d207c1f02f4f3fc996bd0ed63567d7a3c459aabc6c0a77
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -501,11 +501,25 @@ def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
     return PreTrainedModel.__getstate__(model)
 
 
+def check_gates_are_here(model: PreTrainedModel) -> None:
+    """Raise a ValueError that names the first gate whose weight is kept elsewhere, on disk or in another memory."""
+    for name, gate in find_quality_gates(model).items():
+        if gate.weight.is_meta:
+            raise ValueError(
+                f"{name} is offloaded: load the model with a `device_map` that has this layer on a device, or without "
+                "one, to read or write its gates."
+            )
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
     Every process that shares the model has to call this; the first one writes.
+
+    Raises:
+        ValueError: a gate's weight is offloaded; the first is named.
     """
+    check_gates_are_here(model)
     weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
     weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -520,8 +534,9 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
 
     Raises:
         FileNotFoundError: `folder` holds neither.
-        ValueError: the weights are not one of the right shape for every gate.
+        ValueError: the weights are not one of the right shape for every gate, or a gate's weight is offloaded.
     """
+    check_gates_are_here(model)
     file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
     if original.exists() and not file.exists():
         file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_olmo3.py and transformers 5.23.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo3`.
-# Seal: sha256 451cb6cbe9be8d90aa56aabdf19dac2cc3623a79d8a5229a60a8e1607c89d9a7
+# Seal: sha256 1a44e1e3a9aee59e4db01af443b52d3bc7725eef3bb34f9dca00980fcfdef91c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -466,7 +466,11 @@ def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
     Every process that shares the model has to call this; the first one writes.
+
+    Raises:
+        ValueError: a gate's weight is offloaded; the first is named.
     """
+    check_gates_are_here(model)
     weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
     weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -509,8 +513,9 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
 
     Raises:
         FileNotFoundError: `folder` holds neither.
-        ValueError: the weights are not one of the right shape for every gate.
+        ValueError: the weights are not one of the right shape for every gate, or a gate's weight is offloaded.
     """
+    check_gates_are_here(model)
     file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
     if original.exists() and not file.exists():
         file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
@@ -551,6 +556,16 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
         value = getattr(config, name)
         if not low <= value <= high or math.isinf(value):
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+
+
+def check_gates_are_here(model: PreTrainedModel) -> None:
+    """Raise a ValueError that names the first gate whose weight is kept elsewhere, on disk or in another memory."""
+    for name, gate in find_quality_gates(model).items():
+        if gate.weight.is_meta:
+            raise ValueError(
+                f"{name} is offloaded: load the model with a `device_map` that has this layer on a device, or without "
+                "one, to read or write its gates."
+            )
 
 
 QUALITY_GATE_RANGES = {

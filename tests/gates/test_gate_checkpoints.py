@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import accelerate
 import pytest
 import torch
 from families import LAYERS, Family, gates, tokens
@@ -93,3 +94,16 @@ def test_gates_are_in_the_plans(family: Family) -> None:
     assert base.pp_plan == model.pp_plan
     assert base.tp_plan.items() <= model.tp_plan.items()
     assert model._no_split_modules == {f"QualityGate{family.prefix}DecoderLayer"}
+
+
+@pytest.mark.parametrize("place", ["cpu", "disk"])
+def test_offloaded_gates_are_refused_by_name(family: Family, tmp_path: Path, place: str) -> None:
+    family.gated().save_quality_gates(tmp_path / "gates")
+    model = family.gated()
+    if place == "cpu":
+        accelerate.cpu_offload(model, execution_device="cpu")
+    else:
+        accelerate.disk_offload(model, tmp_path / "offloaded", execution_device="cpu")
+    for call in (model.save_quality_gates, model.load_quality_gates):
+        with pytest.raises(ValueError, match=r"model\.layers\.0\.quality_gate\.gate\.weight is offloaded"):
+            call(tmp_path / "gates")

@@ -69,6 +69,7 @@ GATE = Gate(
         without=(
             "save_quality_gates",  # there: `save_pretrained`, and a script for other formats
             "load_quality_gates",
+            "check_gates_are_here",
             "state_without_hooks",
             "__getstate__",
             "quality_gate_fields",
