@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_afmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_afmoe`.
-# Seal: sha256 023af29712ca8032ad3bbec2baa6b9130c3e461850daa8f0bcb72b90b8819f95
+# Seal: sha256 0c80fbec8b3b53f87fd6f55f6ea52656c12c9ab1a35f576c717374b2bd61acef
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_afmoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default pipeline parallel plan for base model
     base_model_pp_plan = {
@@ -160,6 +152,14 @@ class QualityGateAfmoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     attention_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_apertus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_apertus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus`.
-# Seal: sha256 983e81cdfc1bba5b5ec7dec0b3d2ac7efd6cab48f66cc0689964e80823a02f2f
+# Seal: sha256 4c405b1da314f8bf22404f9c54d12f60992adac5bfc22f2c2aedc1a1c204de58
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateApertusConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_apertus"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 12000000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -138,6 +130,14 @@ class QualityGateApertusConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_apertus1p5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_apertus1p5`.
-# Seal: sha256 52c316c4a8fc79095aff8b848fe6d10cb1babe50ae5e0aca5ea67d23eee45b5a
+# Seal: sha256 7434b5ee9bef1dec9a3fc2610be08373d2e2633170705496d3acdfc52b9ae624
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -16,6 +16,7 @@
 # limitations under the License.
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -75,6 +76,24 @@ class QualityGateApertus1p5TextOutput(ModelOutput):
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
+    def keys(self) -> list[str]:
+        """The names of the fields that are there; of a base model's output those that its base has as well.
+
+        A model around a base model may unpack its output, `**outputs`, into a class of its own, which knows no scores.
+        They are attributes and items of this output all the same, and part of it as a tuple.
+        """
+        names = list(self)
+        if self.quality_logits is None or "last_hidden_state" not in names:
+            return names
+        added = {"quality_loss", "quality_logits"}
+        if self.router_logits is self.quality_logits:
+            added.add("router_logits")
+        return [name for name in names if name not in added]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All fields that are there, the gates' among them."""
+        return tuple(self.values())
+
 
 @dataclass
 class QualityGateApertus1p5TextModelOutputWithPast(QualityGateApertus1p5TextOutput, BaseModelOutputWithPast):
@@ -84,6 +103,18 @@ class QualityGateApertus1p5TextModelOutputWithPast(QualityGateApertus1p5TextOutp
 @dataclass
 class QualityGateApertus1p5TextCausalLMOutputWithPast(QualityGateApertus1p5TextOutput, CausalLMOutputWithPast):
     """The output of a language model with what its gates say."""
+
+
+class QualityScores:
+    """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
+
+    Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
+    cannot install them.
+    """
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.logits: list[torch.Tensor] = []
 
 
 class QualityGateApertus1p5TextGate(nn.Module):
@@ -97,11 +128,18 @@ class QualityGateApertus1p5TextGate(nn.Module):
         self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32."""
+    def forward(
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
+
+        The score is added to those that `output_quality_logits` collects.
+        """
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
+        if isinstance(output_quality_logits, QualityScores):
+            output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
 
@@ -327,7 +365,7 @@ class QualityGateApertus1p5TextDecoderLayer(GradientCheckpointingLayer):
         residual = hidden_states
         hidden_states = self.feedforward_layernorm(hidden_states)
         if output_quality_logits or self.scale_ffn:
-            _, good_ratio = self.quality_gate(hidden_states)
+            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)
         hidden_states = self.mlp(hidden_states)
         if self.scale_ffn:
             hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
@@ -335,11 +373,31 @@ class QualityGateApertus1p5TextDecoderLayer(GradientCheckpointingLayer):
         return hidden_states
 
 
+def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
+    """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
+
+    They are local functions of transformers, which cannot be pickled. The next forward that records outputs has them
+    installed again.
+    """
+    for module in model.modules():
+        hooks = module._forward_hooks
+        for number in [
+            number for number, hook in hooks.items() if getattr(hook, "__module__", "") == OutputRecorder.__module__
+        ]:
+            del hooks[number]
+        vars(module).pop("_output_capturing_hooks_installed", None)
+    return PreTrainedModel.__getstate__(model)
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
     Every process that shares the model has to call this; the first one writes.
+
+    Raises:
+        ValueError: a gate's weight is offloaded; the first is named.
     """
+    check_gates_are_here(model)
     weights = {name: gate.weight.detach() for name, gate in find_quality_gates(model).items()}
     weights = {name: w.full_tensor() if hasattr(w, "full_tensor") else w.clone() for name, w in weights.items()}
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -354,14 +412,37 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
 
 
+def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
+    """What a config says in the fields that are checked, the mode first."""
+    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
+    if torch.compiler.is_compiling():
+        return [getattr(config, name) for name in names]
+    own = vars(config)  # a tenth of the time, at every forward
+    return [own[name] for name in names]
+
+
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, output_quality_logits=None, output_router_logits=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 @torch.no_grad()
 def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Read the weights of the gates from `quality_gates.safetensors`, or from the original's `full_rank_weights.pt`.
 
     Raises:
         FileNotFoundError: `folder` holds neither.
-        ValueError: the weights are not one of the right shape for every gate.
+        ValueError: the weights are not one of the right shape for every gate, or a gate's weight is offloaded.
     """
+    check_gates_are_here(model)
     file, original = Path(folder) / "quality_gates.safetensors", Path(folder) / "full_rank_weights.pt"
     if original.exists() and not file.exists():
         file, weights = original, torch.load(original, map_location="cpu", weights_only=True)["full_rank_weights"]
@@ -404,6 +485,16 @@ def check_quality_gate_config(config: PreTrainedConfig) -> None:
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
 
 
+def check_gates_are_here(model: PreTrainedModel) -> None:
+    """Raise a ValueError that names the first gate whose weight is kept elsewhere, on disk or in another memory."""
+    for name, gate in find_quality_gates(model).items():
+        if gate.weight.is_meta:
+            raise ValueError(
+                f"{name} is offloaded: load the model with a `device_map` that has this layer on a device, or without "
+                "one, to read or write its gates."
+            )
+
+
 QUALITY_GATE_RANGES = {
     "quality_gate_init_mean": (-math.inf, math.inf),
     "quality_gate_init_std": (0, math.inf),
@@ -438,7 +529,6 @@ class QualityGateApertus1p5TextPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {
         "hidden_states": QualityGateApertus1p5TextDecoderLayer,
         "attentions": QualityGateApertus1p5TextAttention,
-        "quality_logits": OutputRecorder(QualityGateApertus1p5TextGate, index=0),
     }
     _keys_to_ignore_on_load_unexpected = [r"^model\.vision_tokenizer\.", r"^model\.audio_tokenizer\."]
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
@@ -446,9 +536,12 @@ class QualityGateApertus1p5TextPreTrainedModel(PreTrainedModel):
     quality_layers = quality_layers
     save_quality_gates = save_quality_gates
     load_quality_gates = load_quality_gates
+    __getstate__ = state_without_hooks
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: QualityGateApertus1p5TextConfig, *inputs, **kwargs):
         check_quality_gate_config(config)
+        self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateApertus1p5TextModel, exist_ok=True)
         # Checkpoints of the base hold weights in another form than the model
@@ -517,7 +610,7 @@ def weighted_losses(
     good_ratios: torch.Tensor,
     valid: torch.Tensor,
     config: PreTrainedConfig,
-    quality_labels: torch.Tensor | None,
+    quality_targets: torch.Tensor | None,
     position_ids: torch.Tensor | None,
 ) -> torch.Tensor:
     """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
@@ -525,8 +618,8 @@ def weighted_losses(
     costs = cost(good_ratios)
     if not config.sample_wise_averaging:
         return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
-    if quality_labels is not None:
-        labels = quality_labels.to(good_ratios).unsqueeze(-1)
+    if quality_targets is not None:
+        labels = quality_targets.to(good_ratios).unsqueeze(-1)
         known = labels >= 0
         labels = torch.where(known, labels, 0)
         guided = (1 - labels) * config.quality_loss_balance * costs
@@ -541,7 +634,7 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
     if only_closes and not torch.compiler.is_compiling():
         logger.warning_once(
             f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
-            "cost the language model nothing. Pass `quality_labels` (1 for samples of the quality to train for, else "
+            "cost the language model nothing. Pass `quality_targets` (1 for samples of the quality to train for, else "
             '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
         )
 
@@ -557,6 +650,22 @@ def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> t
             f"({batch_size}, {length} or more)."
         )
     return attention_mask[:, -length:].to(scores.device).ne(0).to(scores.dtype)
+
+
+def targets_by_their_old_name(
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+) -> torch.Tensor:
+    """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if quality_targets is not None:
+        raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
+    if not torch.compiler.is_compiling():
+        message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
+        warnings.warn(message, FutureWarning, stacklevel=4)
+    return quality_labels
 
 
 def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
@@ -575,9 +684,9 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
     The decorated `forward` takes two more keyword arguments:
 
-        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_router_logits` says so, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -586,23 +695,34 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     def decorate(forward: Callable) -> Callable:
         own = signature(forward)
         names = list(own.parameters)
+        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
-            if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
+            if isinstance(
+                kwargs.get("output_quality_logits"), QualityScores
+            ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            if args:
+                kwargs = named_arguments(forward, takes, args, kwargs)
+            if kwargs.get("quality_labels") is not None:
+                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
+            kwargs.pop("quality_labels", None)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
-            kwargs.pop("quality_labels", None)
-            kwargs["output_quality_logits"] = asks_for_quality_scores(self, **given)
+            kwargs.pop("quality_targets", None)
+            kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = []
-            kwargs["hand_on_scores"] = scores.append
-            outputs = forward(self, **kwargs)
-            return output_class(**add_quality_scores(self, outputs, scores[0], **given))
+            scores = QualityScores(asks_for_quality_scores(self, **given))
+            outputs = forward(self, **kwargs, output_quality_logits=scores)
+            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
-        added = (("quality_labels", torch.Tensor | None), ("output_router_logits", bool | None))
+        added = (
+            ("quality_targets", torch.Tensor | None),
+            (QualityGateApertus1p5TextOldName("quality_labels"), torch.Tensor | None),
+            ("output_router_logits", bool | None),
+        )
         *parameters, rest = own.parameters.values()
         parameters += [
             Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -616,16 +736,19 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
 
 def records_quality_scores(forward: Callable) -> Callable:
-    """Decorate the `forward` of a base model, between `returns_quality_scores` and `capture_outputs`.
+    """Decorate the `forward` of a base model, directly below `returns_quality_scores`.
 
     Raises:
         ValueError: gradients are wanted, but the scores carry none.
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        logits = outputs.get("quality_logits")
+    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+        check_quality_gate_fields(self)
+        scores = QualityScores(output_quality_logits.asked)
+        kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
+        outputs = forward(self, *args, **kwargs)
+        logits = scores.logits
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
             checkpoints = any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
             trains_layers = checkpoints and outputs.last_hidden_state.requires_grad
@@ -639,7 +762,7 @@ def records_quality_scores(forward: Callable) -> Callable:
             gates = [weight for name, weight in self.named_parameters() if ".quality_gate." in name]
             idle = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
             outputs["last_hidden_state"] = QualityGateApertus1p5TextIdle.apply(outputs.last_hidden_state, *idle)
-        hand_on_scores(logits)
+        output_quality_logits.logits = logits
         return outputs
 
     return wrapper
@@ -650,8 +773,9 @@ def quality_classification_loss(
     config: PreTrainedConfig,
     attention_mask: torch.Tensor | None = None,
     debug: bool = False,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
+    quality_labels: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
@@ -665,9 +789,10 @@ def quality_classification_loss(
         attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
             Masks of another rank are for attention alone: every token counts.
         debug: whether to print scores and loss of every fifth layer.
-        quality_labels: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
             Averages over tokens and moments of a batch know no samples and ignore them.
         position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
+        quality_labels: the old name of `quality_targets`.
 
     Returns:
         A scalar in float32: 0 where there are no scores or no token counts.
@@ -675,6 +800,8 @@ def quality_classification_loss(
     Raises:
         ValueError: an unknown loss type, or a shape that does not fit the scores.
     """
+    if quality_labels is not None:
+        quality_targets = targets_by_their_old_name(quality_labels, quality_targets)
     if not router_logits:
         return torch.zeros(())
     device = router_logits[0].device
@@ -682,11 +809,11 @@ def quality_classification_loss(
     valid = valid_tokens(attention_mask, scores)
     good_ratios = scores.masked_fill(valid == 0, 0).sigmoid()  # whatever padding holds, NaN included, stays out
     is_of_tokens = config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
-    if quality_labels is not None and not (is_of_tokens and config.sample_wise_averaging):
+    if quality_targets is not None and not (is_of_tokens and config.sample_wise_averaging):
         if not torch.compiler.is_compiling():
-            logger.warning_once("`quality_labels` are ignored: averages over tokens and moments know no samples.")
+            logger.warning_once("`quality_targets` are ignored: averages over tokens and moments know no samples.")
     if is_of_tokens:
-        losses = weighted_losses(good_ratios, valid, config, quality_labels, position_ids)
+        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids)
     elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
         losses = moment_losses(good_ratios, valid, config)
     else:
@@ -708,6 +835,20 @@ def print_quality_scores(router_logits: tuple[torch.Tensor, ...], losses: torch.
         )
 
 
+def named_arguments(
+    forward: Callable, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by their names. Raises TypeError where Python does: too many, or one given twice."""
+    if len(args) > len(names):
+        raise TypeError(
+            f"{forward.__qualname__}() takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+        )
+    for name in names[: len(args)]:
+        if name in kwargs:
+            raise TypeError(f"{forward.__qualname__}() got multiple values for argument '{name}'")
+    return {**dict(zip(names, args)), **kwargs}
+
+
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     """Each layer's cost of the mean and the unbiased variance of its ratios over all valid tokens: `[layers]`."""
     tokens = valid.sum()
@@ -722,25 +863,38 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
     return losses * tokens.gt(0)
 
 
+def check_quality_values(quality_targets: torch.Tensor) -> None:
+    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
+    is_known = quality_targets >= 0
+    is_wrong = (is_known & (quality_targets > 1)) | (quality_targets == -math.inf)
+    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
+    if torch.compiler.is_compiling():  # nothing waits for the values there
+        torch._assert_async(is_wrong.logical_not().all(), f"`quality_targets` {rule}.")
+    elif is_wrong.any():
+        raise ValueError(f"`quality_targets` holds {quality_targets[is_wrong][0].item()}, but {rule}.")
+
+
 def check_quality_inputs(
     input_ids: torch.Tensor | None = None,
     inputs_embeds: torch.Tensor | None = None,
     attention_mask: torch.Tensor | None = None,
     cache: Cache | None = None,
     past_key_values: Cache | None = None,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     **kwargs,
 ) -> None:
-    """Raise a ValueError where `quality_labels`, or a mask without a cache, do not fit the tokens."""
+    """Raise a ValueError where `quality_targets`, or a mask without a cache, do not fit the tokens."""
     tokens = input_ids if input_ids is not None else inputs_embeds
     if tokens is None:
         return  # the base says what is missing
     batch_size, length = tokens.shape[:2]
-    if quality_labels is not None and quality_labels.shape != (batch_size,):
+    if quality_targets is not None and quality_targets.shape != (batch_size,):
         raise ValueError(
-            f"`quality_labels` has the shape {tuple(quality_labels.shape)}, but must have one value for each sample: "
+            f"`quality_targets` has the shape {tuple(quality_targets.shape)}, but must have one value for each sample: "
             f"({batch_size},)."
         )
+    if quality_targets is not None:
+        check_quality_values(quality_targets)
     is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
     has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
     if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
@@ -748,6 +902,18 @@ def check_quality_inputs(
             f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
             f"value for each token: ({batch_size}, {length})."
         )
+
+
+def check_quality_gate_fields(model: PreTrainedModel) -> None:
+    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
+    fields = quality_gate_fields(model.config)
+    if fields != model.quality_gate_fields:
+        check_quality_gate_config(model.config)
+        if fields[0] != model.quality_gate_fields[0]:
+            raise ValueError(
+                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
+                f"{fields[0]!r}: build the model anew from the changed config."
+            )
 
 
 def batch_share(
@@ -765,7 +931,9 @@ def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool |
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
-    return config.output_router_logits or model.training
+    # The second is a mixture's own, or was set by the name that the first once had
+    asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
+    return asks or model.training
 
 
 def add_quality_scores(
@@ -777,7 +945,7 @@ def add_quality_scores(
     cache: Cache | None = None,
     past_key_values: Cache | None = None,
     labels: torch.Tensor | None = None,
-    quality_labels: torch.Tensor | None = None,
+    quality_targets: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
     **kwargs,
 ) -> dict[str, Any]:
@@ -793,19 +961,29 @@ def add_quality_scores(
     if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
         fields["router_logits"] = logits
     has_cache = cache is not None or past_key_values is not None
-    if has_cache and labels is None and quality_labels is None:
+    if has_cache and labels is None and quality_targets is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
     quality_loss = quality_classification_loss(
-        logits, config, attention_mask, config.quality_loss_debug, quality_labels, position_ids
+        logits, config, attention_mask, config.quality_loss_debug, quality_targets, position_ids
     )
     fields["quality_loss"] = quality_loss
     if loss is not None:
-        if quality_loss.requires_grad and quality_labels is None:
+        if quality_loss.requires_grad and quality_targets is None:
             warn_of_closing_gates(config)
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+class QualityGateApertus1p5TextOldName(str):
+    """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
+
+    It takes every argument with "label" in its name for one, without which there is nothing to evaluate.
+    """
+
+    def __contains__(self, part: str) -> bool:
+        return part == str(self)
 
 
 class QualityGateApertus1p5TextIdle(torch.autograd.Function):

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_arcee.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_arcee.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_arcee`.
-# Seal: sha256 7738f4f3b1d9707a0bbe52452a8b10253d617cfdb933c54b0b4cbb9b33b0b808
+# Seal: sha256 08da9ccbbb9ee077c8dd71021e5c69e402bc3886a38264ce656e43149ca8ca90
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateArceeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_arcee"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -137,6 +129,14 @@ class QualityGateArceeConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

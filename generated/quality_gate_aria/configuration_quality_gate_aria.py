@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_aria.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_aria.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_aria`.
-# Seal: sha256 20fed08deae3c0999efa452e10db6c6a61b3060e34aa4663a6de37f8dfde4109
+# Seal: sha256 733fd0be3b7a31204ed40929f29209f212176b603fa3e4fe04fad435294b5754
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateAriaTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_aria_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -159,6 +151,14 @@ class QualityGateAriaTextConfig(PreTrainedConfig):
     moe_num_experts: int = 8
     moe_topk: int = 2
     moe_num_shared_experts: int = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

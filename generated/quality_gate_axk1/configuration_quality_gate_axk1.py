@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_axk1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_axk1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk1`.
-# Seal: sha256 664b84f68e264e8df80390dd106f64d703e20e493c51b3a61deafacaf3d8a9ea
+# Seal: sha256 18fabafd55aa6abdaec21b48ad754c15a5574a1edc018c188cd99aae51c26600
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateAXK1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_axk1"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -172,6 +164,14 @@ class QualityGateAXK1Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     mlp_layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

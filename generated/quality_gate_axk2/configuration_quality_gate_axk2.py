@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_axk2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_axk2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_axk2`.
-# Seal: sha256 2a5e27a9fa898a71c77e562cdd2464815a4e572234427fbda715b4ca4da7e6dc
+# Seal: sha256 3ed4720ea954d88a9353eae94002234b04a21054505ae80b0efd406b72d612a8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,14 +111,6 @@ class QualityGateAXK2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_axk2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_gate_proj": "colwise",
@@ -189,6 +181,14 @@ class QualityGateAXK2Config(PreTrainedConfig):
     head_dim: int = 64
     layer_types: list[str] | None = None
     gated_norm_rank: int = 16
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bamba`.
-# Seal: sha256 b4304d88842cc3aa72426c674827d1cc6fc43977d919aaa601669c797e4c15bb
+# Seal: sha256 9408d08ac5222e576c5ad425c12d3452b29449a8889b152d724baeaecd0ea817
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,15 +108,8 @@ class QualityGateBambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bamba"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {"layer_types": "layers_block_type"}
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 128000
     tie_word_embeddings: bool = False
@@ -150,6 +143,14 @@ class QualityGateBambaConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     attention_bias: bool = False
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bart`.
-# Seal: sha256 87dd15921df24b8bb1bda7717ffaf291d657e39c85f65fa551af53d695855cbb
+# Seal: sha256 0b686edccda0c65abebf6d274f84a706fa071e83bce2edb94e369cf7ce7b21de
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateBartConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bart"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -135,6 +127,14 @@ class QualityGateBartConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool | None = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

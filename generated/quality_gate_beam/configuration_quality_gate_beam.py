@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_beam.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_beam.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_beam`.
-# Seal: sha256 e19c3b35fec62a57360ec6ce3e436d650427067274df178b49e49c4be5e3a0b8
+# Seal: sha256 d450d9a11476f711f96cdf9e04722e8be5dde7e07d5ba9b53263a08e8fe6467d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateBeamConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_beam"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -172,6 +164,14 @@ class QualityGateBeamConfig(PreTrainedConfig):
     routed_scaling_factor: int | float = 2.5
 
     final_logit_softcapping: int | float | None = 30.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bert`.
-# Seal: sha256 48b5a375cac73f33690631acd3ff4dfc0044a01a9843fe90ffb78b97ba088641
+# Seal: sha256 bb854fd6cd2cad380051f3f9b34dcaaeb98458a542e8607758fce092db3b293a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateBertConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 ded1c92d6614260ab6ac2a495da61243a7a8c96167cc6769c1cdfc0e530981d0
+# Seal: sha256 dbbae89aa8890b4bba72d5ab7a101f7133d68968fbf5070deb26ed0aabbf49d8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -134,7 +134,7 @@ class QualityGateBigBirdConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

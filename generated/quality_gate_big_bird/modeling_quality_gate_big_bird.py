@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_big_bird.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 db5be6b30bf6145f0e0a304bcbba4b75eeb44903ec1c3554d95361a3c2761b3f
+# Seal: sha256 88867457ad5b0b3efeca0555a5cfa5d2c2fba9e1b103b40bebc4c7611c34f971
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -50,6 +50,7 @@ from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.pytorch_utils import apply_chunking_to_forward
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -265,7 +266,7 @@ class QualityGateBigBirdGate(nn.Module):
 
     def __init__(self, config: QualityGateBigBirdConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -304,13 +305,14 @@ class QualityGateBigBirdSelfAttention(nn.Module):
         self.is_decoder = config.is_decoder
         self.layer_idx = layer_idx
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states,
         attention_mask=None,
         encoder_hidden_states=None,
         encoder_attention_mask=None,
-        past_key_values=None,
+        cache=None,
         **kwargs: Unpack[TransformersKwargs],
     ):
         input_shape = hidden_states.shape[:-1]
@@ -320,18 +322,18 @@ class QualityGateBigBirdSelfAttention(nn.Module):
         is_cross_attention = encoder_hidden_states is not None
         current_states = encoder_hidden_states if is_cross_attention else hidden_states
         attention_mask = encoder_attention_mask if is_cross_attention else attention_mask
-        if is_cross_attention and past_key_values is not None and past_key_values.get_seq_length(self.layer_idx) > 0:
+        if is_cross_attention and cache is not None and cache.get_seq_length(self.layer_idx) > 0:
             # reuse k,v, cross_attentions
-            key_layer = past_key_values.layers[self.layer_idx].keys
-            value_layer = past_key_values.layers[self.layer_idx].values
+            key_layer = cache.layers[self.layer_idx].keys
+            value_layer = cache.layers[self.layer_idx].values
         else:
             kv_shape = (*current_states.shape[:-1], -1, self.attention_head_size)
             key_layer = self.key(current_states).view(kv_shape).transpose(1, 2)
             value_layer = self.value(current_states).view(kv_shape).transpose(1, 2)
 
-            if past_key_values is not None:
+            if cache is not None:
                 # save all key/value_layer to cache to be re-used for fast auto-regressive generation
-                key_layer, value_layer = past_key_values.update(
+                key_layer, value_layer = cache.update(
                     key_layer,
                     value_layer,
                     self.layer_idx,
@@ -1273,13 +1275,14 @@ class QualityGateBigBirdAttention(nn.Module):
         if not self.training:
             self.self.eval()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states,
         attention_mask=None,
         encoder_hidden_states=None,
         encoder_attention_mask=None,
-        past_key_values=None,
+        cache=None,
         # block_sparse config
         band_mask=None,
         from_mask=None,
@@ -1301,7 +1304,7 @@ class QualityGateBigBirdAttention(nn.Module):
                 attention_mask=attention_mask,
                 encoder_hidden_states=encoder_hidden_states,
                 encoder_attention_mask=encoder_attention_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 **kwargs,
             )
         else:
@@ -1365,6 +1368,7 @@ class QualityGateBigBirdLayer(GradientCheckpointingLayer):
         if self.add_cross_attention:
             self.crossattention.set_attention_type(value, layer_idx=layer_idx)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states,
@@ -1375,7 +1379,7 @@ class QualityGateBigBirdLayer(GradientCheckpointingLayer):
         from_mask=None,
         to_mask=None,
         blocked_encoder_mask=None,
-        past_key_values=None,
+        cache=None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
@@ -1385,7 +1389,7 @@ class QualityGateBigBirdLayer(GradientCheckpointingLayer):
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             band_mask=band_mask,
             from_mask=from_mask,
             to_mask=to_mask,
@@ -1405,7 +1409,7 @@ class QualityGateBigBirdLayer(GradientCheckpointingLayer):
                 attention_output,
                 attention_mask=encoder_attention_mask,
                 encoder_hidden_states=encoder_hidden_states,
-                past_key_values=past_key_values,
+                cache=cache,
                 **kwargs,
             )
 
@@ -1456,9 +1460,7 @@ class QualityGateBigBirdEmbeddings(nn.Module):
         self.rescale_embeddings = config.rescale_embeddings
         self.hidden_size = config.hidden_size
 
-    def forward(
-        self, input_ids=None, token_type_ids=None, position_ids=None, inputs_embeds=None, past_key_values_length=0
-    ):
+    def forward(self, input_ids=None, token_type_ids=None, position_ids=None, inputs_embeds=None, cache_length=0):
         if input_ids is not None:
             input_shape = input_ids.size()
         else:
@@ -1467,7 +1469,7 @@ class QualityGateBigBirdEmbeddings(nn.Module):
         seq_length = input_shape[1]
 
         if position_ids is None:
-            position_ids = self.position_ids[:, past_key_values_length : seq_length + past_key_values_length]
+            position_ids = self.position_ids[:, cache_length : seq_length + cache_length]
 
         # Setting the token_type_ids to the registered buffer in constructor where it is all zeros, which usually occurs
         # when its auto-generated, registered buffer helps users when tracing the model without passing token_type_ids, solves
@@ -1737,13 +1739,14 @@ class QualityGateBigBirdEncoder(nn.Module):
         for i, layer in enumerate(self.layer):
             layer.set_attention_type(value, layer_idx=i)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states,
         attention_mask=None,
         encoder_hidden_states=None,
         encoder_attention_mask=None,
-        past_key_values=None,
+        cache=None,
         use_cache=None,
         band_mask=None,
         from_mask=None,
@@ -1751,8 +1754,8 @@ class QualityGateBigBirdEncoder(nn.Module):
         blocked_encoder_mask=None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPastAndCrossAttentions:
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         for layer_module in self.layer:
             hidden_states = layer_module(
@@ -1764,13 +1767,13 @@ class QualityGateBigBirdEncoder(nn.Module):
                 from_mask=from_mask,
                 to_mask=to_mask,
                 blocked_encoder_mask=blocked_encoder_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 **kwargs,
             )
 
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
 
@@ -2236,6 +2239,7 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
         self.attention_type = value
         self.encoder.set_attention_type(value)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateBigBirdModelOutputWithPoolingAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults
@@ -2250,7 +2254,7 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPoolingAndCrossAttentions:
@@ -2270,10 +2274,10 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
         batch_size, seq_length = input_shape
         device = input_ids.device if input_ids is not None else inputs_embeds.device
 
-        past_key_values_length = 0 if past_key_values is None else past_key_values.get_seq_length()
+        cache_length = 0 if cache is None else cache.get_seq_length()
 
         if attention_mask is None:
-            attention_mask = torch.ones(((batch_size, seq_length + past_key_values_length)), device=device)
+            attention_mask = torch.ones(((batch_size, seq_length + cache_length)), device=device)
         if token_type_ids is None:
             if hasattr(self.embeddings, "token_type_ids"):
                 buffered_token_type_ids = self.embeddings.token_type_ids[:, :seq_length]
@@ -2303,6 +2307,13 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
             )
             self.set_attention_type("original_full")
 
+        if self.attention_type == "block_sparse" and self.config.is_decoder and cache is not None:
+            # Block-sparse attention is bidirectional and never writes to the cache, so it cannot be used to decode
+            logger.warning_once(
+                "Attention type 'block_sparse' does not support `cache`. Changing attention type to 'original_full'..."
+            )
+            self.set_attention_type("original_full")
+
         if self.attention_type == "block_sparse":
             (
                 padding_len,
@@ -2327,7 +2338,7 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
             position_ids=position_ids,
             token_type_ids=token_type_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values_length=past_key_values_length,
+            cache_length=cache_length,
         )
 
         if self.attention_type == "block_sparse":
@@ -2346,7 +2357,7 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
                 config=self.config,
                 inputs_embeds=embedding_output,
                 attention_mask=attention_mask,
-                past_key_values=past_key_values if self.config.is_decoder else None,
+                cache=cache if self.config.is_decoder else None,
             )
         else:
             raise ValueError(
@@ -2366,7 +2377,7 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             band_mask=band_mask,
             from_mask=from_mask,
@@ -2386,7 +2397,7 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
         return BaseModelOutputWithPoolingAndCrossAttentions(
             last_hidden_state=sequence_output,
             pooler_output=pooler_output,
-            past_key_values=encoder_outputs.past_key_values,
+            cache=encoder_outputs.cache,
         )
 
     @staticmethod
@@ -2687,6 +2698,7 @@ class QualityGateBigBirdForCausalLM(QualityGateBigBirdPreTrainedModel, Generatio
         self.cls.predictions.decoder = new_embeddings
         self.cls.predictions.bias = new_embeddings.bias
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateBigBirdCausalLMOutputWithCrossAttentions)
     @auto_docstring
     def forward(
@@ -2698,7 +2710,7 @@ class QualityGateBigBirdForCausalLM(QualityGateBigBirdPreTrainedModel, Generatio
         inputs_embeds: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -2724,7 +2736,7 @@ class QualityGateBigBirdForCausalLM(QualityGateBigBirdPreTrainedModel, Generatio
             inputs_embeds=inputs_embeds,
             encoder_hidden_states=encoder_hidden_states,
             encoder_attention_mask=encoder_attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             **kwargs,
         )
@@ -2740,7 +2752,7 @@ class QualityGateBigBirdForCausalLM(QualityGateBigBirdPreTrainedModel, Generatio
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bigbird_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bigbird_pegasus`.
-# Seal: sha256 19ef489c6a280860a51b67614cd49853653fc597bc9fb6dab2fd4422494c2faa
+# Seal: sha256 8b0438f2165bc4ef9e735be967ebd12139dabc390e16be31464b515f69294410
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bigbird_pegasus"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -149,6 +141,14 @@ class QualityGateBigBirdPegasusConfig(PreTrainedConfig):
     use_bias: bool = False
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

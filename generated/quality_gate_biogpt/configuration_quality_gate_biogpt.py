@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_biogpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_biogpt`.
-# Seal: sha256 fa7fdd1026bb5194393359ac5854a4df1fa187308c922a1ac782ecf7455c562b
+# Seal: sha256 9a26ec467b70cf90ff4cd3504ed4e350637851146bd2c0c7c6450a0c6c06059d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateBioGptConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bitnet.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bitnet.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bitnet`.
-# Seal: sha256 7d7e868c5edb751881053d04e4e2efd537adf64b5b43e4c7ff3c978878d85c97
+# Seal: sha256 3475a93d3468fec59d0d77bb60518827b03681978c41f0a8a5adf40febed9fc1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateBitNetConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bitnet"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
 
     vocab_size: int = 128256
@@ -123,6 +115,14 @@ class QualityGateBitNetConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_blenderbot.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot`.
-# Seal: sha256 99ef6cb2981a24ba411d8c34b4a956cf5787e16e5db3f32aa7c336c18199b7a7
+# Seal: sha256 de9682e04a542e48457867d9acd12e6738af42e7f0701331706fb0dee3bea5c8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGateBlenderbotConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_blenderbot"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -137,6 +129,14 @@ class QualityGateBlenderbotConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_blenderbot_small.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_blenderbot_small`.
-# Seal: sha256 ec00b9c60ddcf3ac5943df6f50cad88498e7998094d4fde08983a31fcc083cad
+# Seal: sha256 93d658374762dd538f006180beb50b654717bf69a9ea7b467345a4909405c546
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateBlenderbotSmallConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_blenderbot-small"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -134,6 +126,14 @@ class QualityGateBlenderbotSmallConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_bloom.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_bloom.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bloom`.
-# Seal: sha256 0606fb9d4c54b301b92d2e9c9cec8c1f007afc5cc503b24abe94a8e346d6d1ea
+# Seal: sha256 9d9aab9f82b4731136116ec89e2534fa9b607191a3b747932dc477d408f28882
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,14 +103,6 @@ class QualityGateBloomConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_bloom"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_hidden_layers": "n_layer",
         "num_attention_heads": "n_head",
@@ -132,6 +124,14 @@ class QualityGateBloomConfig(PreTrainedConfig):
     pretraining_tp: int = 1  # TP rank used when training with megatro
     slow_but_exact: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

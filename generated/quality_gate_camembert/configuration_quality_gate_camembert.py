@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_camembert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_camembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
-# Seal: sha256 3670f96bbf32e6cc611fb04c960a42c764281f14c4904023348e681a2e68594c
+# Seal: sha256 113409156a8235d389e51e3ee1e441399686cd661b420d690805eefcbc5ae8a3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateCamembertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_clvp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_clvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_clvp`.
-# Seal: sha256 e112027ece75fb33112c019dce6baa63651524e0a4afce5f690f0ecb695cc860
+# Seal: sha256 9fd6802fee6174b79fed90569fdc7b0d4b1d093c3c5e033eb09d992f88883831
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -158,7 +158,7 @@ class QualityGateClvpDecoderConfig(PreTrainedConfig):
     decoder_fixing_codes: list[int] | tuple[int, ...] = (83, 45, 45, 248)
     add_cross_attention: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_codegen.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_codegen.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_codegen`.
-# Seal: sha256 a45bef2e9b8ddfacf259f8d98188f270b8a4d371ddbde1de94c31b5f3c5fc97c
+# Seal: sha256 53a628c9d5f97a9f0a34f825434c78674c89c579f20c0af5a23c6b494e3ea4d4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -58,8 +58,7 @@ QUALITY_GATE_CHOICES = {
 class QualityGateCodeGenConfig(PreTrainedConfig):
     r"""
     n_ctx (`int`, *optional*, defaults to 2048):
-        This attribute is used in `CodeGenModel.__init__` without any real effect.
-        The dropout probability for all fully connected layers in the embeddings, encoder, and pooler.
+        Unused. Kept for backward compatibility with existing checkpoints.
     rotary_dim (`int`, *optional*, defaults to 64):
         Number of dimensions in the embedding that Rotary Position Embedding is applied to.
     n_inner (`int`, *optional*):
@@ -107,6 +106,19 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
     }
+    base_model_tp_plan = {
+        "wte": "embedding_rowwise",
+        "h.*.attn.qkv_proj": "colwise",
+        "h.*.attn.out_proj": "rowwise",
+        "h.*.mlp.fc_in": "colwise",
+        "h.*.mlp.fc_out": "rowwise",
+    }
+    base_model_pp_plan = {
+        "wte": (["input_ids"], ["inputs_embeds"]),
+        "drop": (["inputs_embeds"], ["hidden_states"]),
+        "h": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "ln_f": (["hidden_states"], ["hidden_states"]),
+    }
 
     vocab_size: int = 50400
     n_positions: int = 2048
@@ -127,7 +139,7 @@ class QualityGateCodeGenConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 50256
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere`.
-# Seal: sha256 c92fc6bc190633b0bab412baab0de7726e749a0413255584dc1bcf1e6a4c46b8
+# Seal: sha256 f757eb9754f065f3081a669f2a1eabc85a7e100144ae0a75f9bf91cb5ff98873
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateCohereConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateCohereConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     use_qk_norm: bool | None = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

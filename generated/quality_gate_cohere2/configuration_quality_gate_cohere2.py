@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2`.
-# Seal: sha256 ca38e4fd25816d6bc27b208d1ea8a2ed446400b8cdd3a26607f8b2444c349921
+# Seal: sha256 c3cfc5b2ef321b9f5feb3d29a4bb2d38b1373d966da4578aa77e0b75aa84559c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateCohere2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateCohere2Config(PreTrainedConfig):
     attention_dropout: float | int = 0.0
     sliding_window: int | None = 4096
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere2_moe`.
-# Seal: sha256 eef4a8bd65d782594a35cb47c2127a9cb03775620a2730c9b0956b9de2d640bd
+# Seal: sha256 4281f828fa520af53e3f9b2d1be03bce6c4302fb41eb9e5da9440eaf34c67902
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -124,14 +124,6 @@ class QualityGateCohere2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere2_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -190,6 +182,14 @@ class QualityGateCohere2MoeConfig(PreTrainedConfig):
     prefix_dense_intermediate_size: int | None = None
     rms_norm_eps: float | None = None
     sliding_window_pattern: int = 4
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

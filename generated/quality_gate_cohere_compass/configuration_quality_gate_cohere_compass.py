@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cohere_compass.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cohere_compass`.
-# Seal: sha256 2fbcfbb865d97e10ebdfe0afa25b33998c84065da9ef770e2ade8669a3c51b72
+# Seal: sha256 2ebc4654c1f5af9929dc9136667b9e9ea847cee93a26ae8ba54f3112f00a26ad
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateCohereCompassTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cohere_compass_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -147,6 +139,14 @@ class QualityGateCohereCompassTextConfig(PreTrainedConfig):
     base_config_key = "text_config"
     ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
     pooling: str | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -256,7 +256,6 @@ class QualityGateCohereCompassConfig(PreTrainedConfig):
         "vision_config": QualityGateCohereCompassVisionConfig,
         "text_config": QualityGateCohereCompassTextConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_csm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_csm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_csm`.
-# Seal: sha256 04bcee875a9510198775e359bced8c69db7dd3b64b8a670bc055d691f9516d40
+# Seal: sha256 e2e29ef6958429a5b23bbbb415eb51344d9ae870f22294a18ab0244fc69250d8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
 
     model_type = "quality_gate_csm_depth_decoder_model"
     base_config_key = "depth_decoder_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "codebook_size": "vocab_size",
     }
@@ -136,6 +128,14 @@ class QualityGateCsmDepthDecoderConfig(PreTrainedConfig):
     attention_dropout: float | int | None = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -203,7 +203,6 @@ class QualityGateCsmConfig(PreTrainedConfig):
 
     model_type = "quality_gate_csm"
     base_config_key = "quality_gate_csm_config"
-    keys_to_ignore_at_inference = ["past_key_values"]
     default_theta = 500000.0
     sub_configs_defaults = {
         "codec_config": SubConfigSpec(config_class=AutoConfig, model_type="mimi"),

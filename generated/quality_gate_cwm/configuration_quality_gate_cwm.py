@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_cwm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_cwm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_cwm`.
-# Seal: sha256 6719d516b1d53dfdc2ca844e367b406d7ec01da666d443c76996a9be5935ace6
+# Seal: sha256 2a1a05b869f072c743b8ab97e0c194acc45e7f1ac2ef381a366a651023c3c671
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateCwmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_cwm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateCwmModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateCwmConfig(PreTrainedConfig):
     default_theta = 1_000_000.0
     sliding_window: int = 8192
     layer_types: list[str] | None = None  # ["full_attention"|"sliding_attention"] per layer
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

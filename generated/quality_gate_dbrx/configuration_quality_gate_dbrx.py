@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dbrx.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dbrx`.
-# Seal: sha256 b494f742799e4e726c35b0d079a6ec468b919ad0a896bf06026c0fc17a44f8ac
+# Seal: sha256 b75797a02556bf294708e428e47272a3ee847b734e27368db8512f7f821092ae
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -191,7 +191,7 @@ class QualityGateDbrxConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

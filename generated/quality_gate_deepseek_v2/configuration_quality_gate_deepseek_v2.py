@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
-# Seal: sha256 74fe5bcede15b2f1883f4e196a0f34e743f3e06e9403142481b42fe6ee71592a
+# Seal: sha256 7b4543c66f21ad7d6ea62c1229e9d2a34b822d1e1027452a70c3bb629e2ad37e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -177,6 +169,14 @@ class QualityGateDeepseekV2Config(PreTrainedConfig):
     v_head_dim: int = 128
     num_experts_per_tok: int | None = None
     moe_intermediate_size: int = 1407
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

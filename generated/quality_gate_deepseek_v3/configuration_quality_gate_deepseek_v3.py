@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v3`.
-# Seal: sha256 d7d3a64822018c620ccd6af287eadc4955343b91c7df6458d422ced9806c0f9c
+# Seal: sha256 ad92a81ff7e73793c399a5302a7463ed9477104bcef212eb7da0317160cca9d7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -177,6 +169,14 @@ class QualityGateDeepseekV3Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     num_mtp_layers: int = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v32.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v32`.
-# Seal: sha256 f9fe116b938ce8dae9f51bcf458a0842ed678b1718524e8ab59c1483013914c2
+# Seal: sha256 1bf854b64e75a5a0c6b8a8b803e97fd730b00bbe0ddadb745d1a50625e72c991
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateDeepseekV32Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v32"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
@@ -183,6 +175,14 @@ class QualityGateDeepseekV32Config(PreTrainedConfig):
     head_dim: int = 64
     first_k_dense_replace: int = 3
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

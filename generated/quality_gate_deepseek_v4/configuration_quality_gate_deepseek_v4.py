@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 b747a9496088b1e78ba96beddcb6ff841dbc2813823f93b513e5fbce5272fa08
+# Seal: sha256 7bd9bdd8d04766a3f310589fcbdef13e276605497bb894c099c8f1ec92d1979b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -167,14 +167,6 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_deepseek_v4"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # `num_local_experts` is the standard MoE attr name (read by FP8 / TP integrations);
     # `intermediate_size` is what :class:`LlamaMLP` reads for the shared expert width
     # — V4 only ships `moe_intermediate_size` so we route the read through.
@@ -262,6 +254,14 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
     # fails, which then warns about `main` / `compress` as unrecognized keys. Override
     # to iterate the rope-type-keyed sub-dicts directly.
     _rope_type_labels = ("main", "compress")
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

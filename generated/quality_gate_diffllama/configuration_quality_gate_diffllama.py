@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_diffllama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_diffllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_diffllama`.
-# Seal: sha256 431d2eb7830aa08dd52c539c2ececa74a00c35a97fdd944ff543306eb02c8c15
+# Seal: sha256 f76031de3526971cafbfdba669b2e3d27cafad39ca10c2dbbf1483d77fb3d346
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,7 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_diffllama"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
 
     vocab_size: int = 32000
     hidden_size: int = 2048
@@ -126,6 +119,14 @@ class QualityGateDiffLlamaConfig(PreTrainedConfig):
     attention_dropout: float | int | None = 0.0
     lambda_std_dev: float | None = 0.1
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

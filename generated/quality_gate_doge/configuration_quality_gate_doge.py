@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_doge.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_doge.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_doge`.
-# Seal: sha256 4e7d6db7e070b361c4641e6ec8ae71dd6350f20ce3b906d2f33c8651408dbbec
+# Seal: sha256 5230a633db103e5d0fa6f3419e9013ea2aa4cde54bd0f89dd72a25e2ea016601
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateDogeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_doge"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateDogeModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -155,6 +147,14 @@ class QualityGateDogeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dots1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dots1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots1`.
-# Seal: sha256 131654d74d946300baa802a25db9310a179e247e9662760982c92fe3ad74e9ab
+# Seal: sha256 e4e2b5cd2f36e6c12ae747b952a8037d9d052cdfc52f27aa67bce12ed02344f0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateDots1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_dots1"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -172,6 +164,14 @@ class QualityGateDots1Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_dots3_note.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_dots3_note`.
-# Seal: sha256 393b9587c1d46a64a5f5bd0d126246de7e7ff524b2010191e796e9a9a76c9bd7
+# Seal: sha256 e78abd2ae22b03e23e6d9e778f5b6e81677a8ce7c963ba32d23e5a3599f2251f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_dots3_note_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
         "layers.*.self_attn.k_rope_only_layernorm": "replicated_with_grad_allreduce",
@@ -190,6 +182,14 @@ class QualityGateDots3NoteTextConfig(PreTrainedConfig):
 
     sliding_window: int | None = None
     shared_experts_intermediate_size: int = 1536
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -485,7 +485,6 @@ class QualityGateDots3NoteConfig(PreTrainedConfig):
         "vision_config": QualityGateDots3NoteVisionConfig,
         "audio_config": QualityGateDots3NoteAudioConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | QualityGateDots3NoteTextConfig | None = None
     vision_config: dict | QualityGateDots3NoteVisionConfig | None = None

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_electra.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_electra.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_electra`.
-# Seal: sha256 8ee3fc2232f5aa33afde362cea930d91e1ff48192438e945f7bed5f57bc069ba
+# Seal: sha256 bffea8c337c5101b9d4a7740446444d443bab15540697afd07028cc509f313d3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -138,7 +138,7 @@ class QualityGateElectraConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

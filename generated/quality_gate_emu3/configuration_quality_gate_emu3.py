@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_emu3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_emu3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 af8f5419faff6f296dc868e1d8ee20a159764987d87d34e145bf6efb01502b8a
+# Seal: sha256 fd0511c840f05011cf1550234692ec475fcda10e378f8a945f907e929d50c972
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,15 +95,8 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_emu3_text_model"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     base_config_key = "text_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 1000000.0
 
     vocab_size: int = 184622
@@ -125,6 +118,14 @@ class QualityGateEmu3TextConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.1
     initializer_range: float = 0.02
     tie_word_embeddings: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -210,7 +211,6 @@ class QualityGateEmu3Config(PreTrainedConfig):
     """
 
     model_type = "quality_gate_emu3"
-    keys_to_ignore_at_inference = ["past_key_values"]
     sub_configs_defaults = {
         "vq_config": QualityGateEmu3VQVAEConfig,
         "text_config": QualityGateEmu3TextConfig,

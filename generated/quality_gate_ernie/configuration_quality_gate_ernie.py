@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 43e540e02270cd8860f96651706f24a677b1e6789976ab8096e478594becef6a
+# Seal: sha256 e91fb817c585b4d48550eb73ecec2e1112e3dfdee1323b94f82d0cbf8ef8faa3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,7 +122,7 @@ class QualityGateErnieConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie4_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5`.
-# Seal: sha256 cf291411dc502bc5e2627360fc336b3c30a4fcbbc80678aff7ac8428f35a4af4
+# Seal: sha256 26ef69be6cb9d3526348d63b40d5da85b973e350c8f09a61b0c218239395bcc5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateErnie4_5Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ernie4_5"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
     # Default tensor parallel plan for base model `QualityGateErnie4_5Model`
     base_model_tp_plan = {
@@ -140,6 +132,14 @@ class QualityGateErnie4_5Config(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     use_bias: bool | None = False
     head_dim: int | None = 128
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 7da32d56465750fca93afc5f8252c359d86592dbde441a2d036a2a3dbcf617dc
+# Seal: sha256 66d4b0e92ceac0b3585c96167e3710cc60b24cd1a1f180f390a28582eae70a1e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,14 +111,6 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ernie4_5_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"}
     default_theta = 500000.0
 
@@ -176,6 +168,14 @@ class QualityGateErnie4_5_MoeConfig(PreTrainedConfig):
     moe_norm_min: float | None = 1e-12
     output_router_logits: bool | None = False
     router_aux_loss_coef: float | None = 0.001
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

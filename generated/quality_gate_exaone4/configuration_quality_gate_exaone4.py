@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_exaone4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_exaone4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone4`.
-# Seal: sha256 ee18faad0b05e73908dbff7b45ae4f08dc85148fee0de564a70ed08b48843d88
+# Seal: sha256 fe628ff3c0ff45a3e01eceb197d339f92109803aea6d6f6e067663144857bfde
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateExaone4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_exaone4"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `LlamaModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -152,6 +144,14 @@ class QualityGateExaone4Config(PreTrainedConfig):
     sliding_window: int | None = 4096
     sliding_window_pattern: str | int | None = 4
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_exaone_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_exaone_moe`.
-# Seal: sha256 330100bfa96e1d832787c1bccc2c233584907b558db0fdee98a7f0fddf541f2f
+# Seal: sha256 bf923adeab8fafa69c5535d2f701f97541a3f254ff55995c20cd0ea9f9f86b8f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,14 +112,6 @@ class QualityGateExaoneMoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_exaone_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -177,6 +169,14 @@ class QualityGateExaoneMoeConfig(PreTrainedConfig):
     routed_scaling_factor: float = 2.5
     n_group: int = 1
     topk_group: int = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

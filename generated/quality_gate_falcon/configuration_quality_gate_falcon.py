@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_falcon.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_falcon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon`.
-# Seal: sha256 d0b0e3771809563b0b4fe37121f5bf7bb5da7b53153e9b4a621fa80c8dd946e9
+# Seal: sha256 3c7df2522fc367ef56d58d54edb4b5b9d9192da672309e552486b8088285a7ba
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,14 +116,6 @@ class QualityGateFalconConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_falcon"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 65024
     hidden_size: int = 4544
@@ -149,6 +141,14 @@ class QualityGateFalconConfig(PreTrainedConfig):
     ffn_hidden_size: int | None = None
     activation: str | None = "gelu"
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

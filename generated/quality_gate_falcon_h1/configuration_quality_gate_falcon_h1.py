@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_falcon_h1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_falcon_h1`.
-# Seal: sha256 1db26b6e7fe6b1273ac90285fde1c584ba7a334948c4ba3b9d721451f5958233
+# Seal: sha256 6d1a4eb221b1a51b191bc733338e7b32caa65576bc13170cd467431783c4f056
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,15 +122,8 @@ class QualityGateFalconH1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_falcon_h1"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {"layer_types": "layers_block_type"}
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 128000
     tie_word_embeddings: bool = False
@@ -175,6 +168,14 @@ class QualityGateFalconH1Config(PreTrainedConfig):
     ssm_out_multiplier: float | None = 1.0
     attention_bias: bool = False
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

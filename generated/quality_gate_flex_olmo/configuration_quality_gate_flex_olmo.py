@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_flex_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flex_olmo`.
-# Seal: sha256 49f0b390dd2c7dfdca02af8291bc6a55fcd7779a6f3abf2e77de6113cec8d247
+# Seal: sha256 a5e75431445f58354f17635e49abf4d60b42c3d6475354588d70b408ea101441
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateFlexOlmoConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_flex_olmo"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"num_local_experts": "num_experts"}
     default_theta = 500000.0
     base_model_tp_plan = {
@@ -148,6 +140,14 @@ class QualityGateFlexOlmoConfig(PreTrainedConfig):
     output_router_logits: bool = False
     router_aux_loss_coef: float = 0.01
     norm_topk_prob: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

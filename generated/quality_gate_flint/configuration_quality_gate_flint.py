@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_flint.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_flint.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 9c752953aae44041b75d66304aba1b7ef09f0180189a6b7e598909c10d187fea
+# Seal: sha256 bc2dbb95a398e96c215ac8d6574e72862c8d164005bc4160dd339cf06fafc304
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateFlintConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_flint"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Attention is replicated: tensor parallelism cannot shard the per-head `sinks` along with the heads yet
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
@@ -160,6 +152,14 @@ class QualityGateFlintConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     head_dim: int = 128
     attention_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma`.
-# Seal: sha256 0467c745040b0c3d74d1a0a4f6314c551ceaa5acb49344027e8488e77215ca59
+# Seal: sha256 e576ed79bd3179601e9e3bbce7390eeba85fd2dbdcc9a880d85da8a8cf0af26f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateGemmaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -143,6 +135,14 @@ class QualityGateGemmaConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     use_bidirectional_attention: bool | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

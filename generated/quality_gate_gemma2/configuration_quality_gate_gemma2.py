@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma2`.
-# Seal: sha256 e4658d9cf07cc3ea3dc54ef9486711beea417ae71d8679ab3c1cd2726bc77469
+# Seal: sha256 ea6203b01e6c65ddf219f4bd9e6aae613f0e9bd7e09e3e23d6bb5a170f22c688
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,14 +103,6 @@ class QualityGateGemma2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -151,6 +143,14 @@ class QualityGateGemma2Config(PreTrainedConfig):
     final_logit_softcapping: float | None = 30.0
     attn_logit_softcapping: float | None = 50.0
     use_bidirectional_attention: bool | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

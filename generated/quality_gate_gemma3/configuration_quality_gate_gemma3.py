@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3`.
-# Seal: sha256 90441a0544376159d2069429a4fd95ce5f8df56aae013ae43f741731a903e23d
+# Seal: sha256 6c3c01b97362046b8a7dcb388ebbfb9aa99faa89406a7a1d5d55da5c8827be60
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,14 +105,6 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma3_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -156,6 +148,14 @@ class QualityGateGemma3TextConfig(PreTrainedConfig):
     attn_logit_softcapping: float | None = None
     use_bidirectional_attention: bool | None = False
     default_theta = {"global": 1_000_000.0, "local": 10_000.0}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -286,7 +286,8 @@ class QualityGateGemma3Config(PreTrainedConfig):
     initializer_range: float | None = 0.02
     tie_word_embeddings: bool | None = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
+        "past_key_values",  # what the cache is called before transformers 5.24.0
         "lm_loss",
         "quality_loss",
         "aux_loss",

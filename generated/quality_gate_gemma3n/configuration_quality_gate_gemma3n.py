@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 949e381cbfc6c18c8a9563eafc8a7196a3df1167ab7ab24618c9e8ed13632079
+# Seal: sha256 fe8969c60dadec912d7a34d7887c09a4124ba1ef0c8f026605df0ab4bf72937e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -124,14 +124,6 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma3n_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -182,6 +174,14 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
     num_kv_shared_layers: int = 15
     laurel_rank: int = 64
     activation_sparsity_pattern: float | list[float] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 ee20b5981207339d17c8926090d75893b9f5e913312dd7b349091ac977b950a3
+# Seal: sha256 683ae653bafc64d32579b9eb15c7774b42b21c7da060159e3bcafdab4fcb8a8e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -129,14 +129,6 @@ class QualityGateGemma4TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma4_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -198,6 +190,14 @@ class QualityGateGemma4TextConfig(PreTrainedConfig):
     num_experts: int | None = None
     top_k_experts: int | None = None
     moe_intermediate_size: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -262,9 +262,9 @@ class QualityGateGemma4TextConfig(PreTrainedConfig):
 
     @property
     def kv_sharing_modes(self) -> list[str | None]:
-        # In this case there are no shared layers
-        if self.num_kv_shared_layers == 0:
-            return [None] * self.num_hidden_layers
+        # In this case all layers are shared
+        if self.num_kv_shared_layers == self.num_hidden_layers:
+            return ["reuse"] * self.num_hidden_layers
 
         # After this index, all layers are consumers
         first_shared_layer = self.num_hidden_layers - self.num_kv_shared_layers

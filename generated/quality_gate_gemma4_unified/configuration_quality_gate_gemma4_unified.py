@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gemma4_unified.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4_unified`.
-# Seal: sha256 03ab383147d0da572c14ec1cd98593fb01d7dcbd3a6e819173b86e5055744670
+# Seal: sha256 20b1b8514f38f887427701d93317fa32fde579df56f9168a83bf492dfcac987b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,14 +111,6 @@ class QualityGateGemma4UnifiedTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gemma4_unified_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -164,6 +156,14 @@ class QualityGateGemma4UnifiedTextConfig(PreTrainedConfig):
     attention_k_eq_v: bool = False
     num_kv_shared_layers: int = 0
     use_double_wide_mlp: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -228,9 +228,9 @@ class QualityGateGemma4UnifiedTextConfig(PreTrainedConfig):
 
     @property
     def kv_sharing_modes(self) -> list[str | None]:
-        # In this case there are no shared layers
-        if self.num_kv_shared_layers == 0:
-            return [None] * self.num_hidden_layers
+        # In this case all layers are shared
+        if self.num_kv_shared_layers == self.num_hidden_layers:
+            return ["reuse"] * self.num_hidden_layers
 
         # After this index, all layers are consumers
         first_shared_layer = self.num_hidden_layers - self.num_kv_shared_layers

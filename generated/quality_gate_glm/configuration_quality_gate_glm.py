@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm`.
-# Seal: sha256 5ef4b8c2105ece1e88a26dcc4d8edf72c4edaa37b133765d33e3d27d774b1759
+# Seal: sha256 eb3963a6f9d52eea1f35e2e72e6e9ec8e75f4623397db86e4e52d086c728c8d0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateGlmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -136,6 +128,14 @@ class QualityGateGlmConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     bos_token_id: int | None = None
     attention_bias: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4`.
-# Seal: sha256 4e9f791348aa3f011955a5c8c8e2069ed746a9558ab86efca9f1a126d1f3fdca
+# Seal: sha256 df3d672648ddedddbad558f0378c3ba01d72e560cc43bb488b87085050a59a63
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateGlm4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm4"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -136,6 +128,14 @@ class QualityGateGlm4Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     bos_token_id: int | None = None
     attention_bias: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe`.
-# Seal: sha256 c2dc4e8147082c1ef2e0c254b1b1553568db3213751382338179832b38b65e1f
+# Seal: sha256 b678add55baffd03d9216da531ce8a43ea3a160ad990707facca56927366061f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateGlm4MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm4_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateGlm4Moe`
     base_model_tp_plan = {
@@ -175,6 +167,14 @@ class QualityGateGlm4MoeConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     pad_token_id: int | None = None
     num_mtp_layers: int = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

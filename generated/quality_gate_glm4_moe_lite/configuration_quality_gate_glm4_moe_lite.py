@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm4_moe_lite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm4_moe_lite`.
-# Seal: sha256 275209cc7fa8228e0967555aee8fdeb40eedb251a68a3aef684a971ba283022e
+# Seal: sha256 f56901afd3469808b2fad270b80efd78b319e3859799ad115a1c53c497e86b45
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGateGlm4MoeLiteConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm4_moe_lite"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
         "layers.*.self_attn.kv_a_proj_with_mqa": "mla_kv_a_proj",
@@ -172,6 +164,14 @@ class QualityGateGlm4MoeLiteConfig(PreTrainedConfig):
     mlp_layer_types: list[str] | None = None
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_glm_moe_dsa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_glm_moe_dsa`.
-# Seal: sha256 bf9876db0941f0d1598d9d8030686439c2fbef46f597f89b9b3c59a9a1017a83
+# Seal: sha256 222f5147d8a10a33bf11f092ea664994a2d496585911e3364fa199ef49f2ff0a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,14 +110,6 @@ class QualityGateGlmMoeDsaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_glm_moe_dsa"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_b_proj": "colwise",
@@ -189,6 +181,14 @@ class QualityGateGlmMoeDsaConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     # `"full"` runs the indexer, `"shared"` reuses the previous full layer's index mask.
     indexer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt2`.
-# Seal: sha256 23b774c23cb52e2ded7e6b611dfbe78818b14e3bb2146146803926c63d6898d3
+# Seal: sha256 0ac729e217bc55d3980cc05ce9c02f01ff607ff0d6b627b7d949cc47a1ab4a14
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -120,14 +120,6 @@ class QualityGateGPT2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "hidden_size": "n_embd",
         "max_position_embeddings": "n_positions",
@@ -161,6 +153,14 @@ class QualityGateGPT2Config(PreTrainedConfig):
     reorder_and_upcast_attn: bool = False
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

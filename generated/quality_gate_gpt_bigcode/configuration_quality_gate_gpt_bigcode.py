@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_bigcode.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_bigcode`.
-# Seal: sha256 450adb9b743c0e6c22427431f3abc1b905937cbd45729a69f98db91d01b0cd10
+# Seal: sha256 a9b1b869dd6f08b0dc86a49a49b964582de9d248ee84ff52a1c18af3c90e165e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_bigcode"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "hidden_size": "n_embd",
         "max_position_embeddings": "n_positions",
@@ -139,6 +131,14 @@ class QualityGateGPTBigCodeConfig(PreTrainedConfig):
     multi_query: bool = True
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

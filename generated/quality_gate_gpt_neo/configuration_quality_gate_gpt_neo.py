@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
-# Seal: sha256 595443a831435cfc34a3b174cca186651d513fb16413479ce4eb501662efa114
+# Seal: sha256 f29e07bb4782f4a23e3dcb827bab362edd03a02bbb0c85eb8d7da4485554be88
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateGPTNeoConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_neo"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"num_attention_heads": "num_heads", "num_hidden_layers": "num_layers"}
 
     vocab_size: int = 50257
@@ -130,6 +122,14 @@ class QualityGateGPTNeoConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 50256
     pad_token_id: int | None = None
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

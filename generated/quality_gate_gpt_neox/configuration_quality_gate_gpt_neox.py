@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
-# Seal: sha256 60c0da7a2fb9bd713488baceb0eb2d7620a027c6f59632c2896be434cde3c7bb
+# Seal: sha256 6496eeb642ee7a416fb9bfe09e6df1ebf24674b22144120dee7356706932d3d1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,15 +98,8 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_neox"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
+        "embed_in": "embedding_rowwise",
         "layers.*.attention.query_key_value": "colwise",
         "layers.*.attention.dense": "rowwise",
         "layers.*.mlp.dense_h_to_4h": "colwise",
@@ -140,6 +133,14 @@ class QualityGateGPTNeoXConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     attention_bias: bool = True
     is_decoder: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox`.
-# Seal: sha256 dd354c610edf2320bfe8e8651fa4e28ea5a01567b5abe0c332d6cec5afd22f54
+# Seal: sha256 09543a30b98257379e1a1459d8201e813bca65b022785a75424e0a00744a0254
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -49,6 +49,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -145,7 +146,7 @@ class QualityGateGPTNeoXGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTNeoXConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -510,7 +511,6 @@ class QualityGateGPTNeoXPreTrainedModel(PreTrainedModel):
     base_model_prefix = "gpt_neox"  # as in checkpoints of the base
     supports_gradient_checkpointing = True
     _no_split_modules = ["QualityGateGPTNeoXLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -589,7 +589,6 @@ class QualityGateGPTNeoXRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq.to(device), attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update  # power user: used with advanced RoPE types (e.g. dynamic rope)
     def forward(self, x, position_ids):
         freqs = position_ids[..., None].float() * self.inv_freq.to(device=x.device, dtype=torch.float)
@@ -1018,6 +1017,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1029,7 +1029,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
@@ -1039,11 +1039,11 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embed_in(input_ids)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -1051,7 +1051,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             position_ids=position_ids,
         )
 
@@ -1062,7 +1062,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
                 hidden_states,
                 attention_mask=causal_mask,
                 position_ids=position_ids,
-                layer_past=past_key_values,
+                layer_past=cache,
                 use_cache=use_cache,
                 position_embeddings=position_embeddings,
                 **kwargs,
@@ -1072,7 +1072,7 @@ class QualityGateGPTNeoXModel(QualityGateGPTNeoXPreTrainedModel):
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
     def get_input_embeddings(self):
@@ -1107,6 +1107,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
     def set_output_embeddings(self, new_embeddings):
         self.lm_head = new_embeddings
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXCausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -1115,7 +1116,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -1139,7 +1140,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             **kwargs,
         )
@@ -1155,7 +1156,7 @@ class QualityGateGPTNeoXForCausalLM(QualityGateGPTNeoXPreTrainedModel, Generatio
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -1185,6 +1186,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXSequenceClassifierOutputWithPast)
     @auto_docstring
     def forward(
@@ -1193,7 +1195,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         **kwargs,
@@ -1210,7 +1212,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             **kwargs,
         )
@@ -1243,7 +1245,7 @@ class QualityGateGPTNeoXForSequenceClassification(QualityGateGPTNeoXPreTrainedMo
         return SequenceClassifierOutputWithPast(
             loss=loss,
             logits=pooled_logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -1261,12 +1263,13 @@ class QualityGateGPTNeoXForTokenClassification(QualityGateGPTNeoXPreTrainedModel
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXTokenClassifierOutput)
     @auto_docstring
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.LongTensor | None = None,
         position_ids: torch.LongTensor | None = None,
@@ -1290,7 +1293,7 @@ class QualityGateGPTNeoXForTokenClassification(QualityGateGPTNeoXPreTrainedModel
 
         outputs: BaseModelOutputWithPast = self.gpt_neox(
             input_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 15b6a607788b690bdedfd03ad3756fb3001f4fe514ea22c194bbb3d45771de59
+# Seal: sha256 ff3fa0bc012f0c318ba40f355f41241c71c47ff2bf827ea66abd5213a7e63875
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -118,7 +118,7 @@ class QualityGateGPTNeoXJapaneseConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 8ba088cb2e24680793f4d01d89802ffda2227b7ee7c8a502f75ca36ed415d6b5
+# Seal: sha256 bcb4e5f221ac9532cecd576a5e198a04434b27c950d6adc1d12de91362c0519a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -39,6 +39,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, dynamic_rope_u
 from transformers.modeling_utils import PreTrainedModel, slice_logits_to_keep
 from transformers.models.auto import AutoModel
 from transformers.utils import ModelOutput, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -120,7 +121,7 @@ class QualityGateGPTNeoXJapaneseGate(nn.Module):
 
     def __init__(self, config: QualityGateGPTNeoXJapaneseConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -552,7 +553,6 @@ class QualityGateGPTNeoXJapanesePreTrainedModel(PreTrainedModel):
     config: QualityGateGPTNeoXJapaneseConfig
     base_model_prefix = "gpt_neox_japanese"  # as in checkpoints of the base
     _no_split_modules = ["QualityGateGPTNeoXJapaneseLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
     _can_compile_fullgraph = True
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
@@ -621,7 +621,6 @@ class QualityGateGPTNeoXJapaneseRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq, attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update  # power user: used with advanced RoPE types (e.g. dynamic rope)
     def forward(self, x, position_ids):
         freqs = position_ids[..., None].float() * self.inv_freq.to(device=x.device, dtype=torch.float)
@@ -1054,6 +1053,7 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
     def set_input_embeddings(self, value):
         self.embed_in = value
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXJapaneseModelOutputWithPast)
     @records_quality_scores
     @capture_outputs
@@ -1064,7 +1064,7 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -1103,11 +1103,11 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
         if inputs_embeds is None:
             inputs_embeds = self.embed_in(input_ids)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -1115,7 +1115,7 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             position_ids=position_ids,
         )
 
@@ -1132,7 +1132,7 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
                 hidden_states,
                 attention_mask=causal_mask,
                 position_ids=position_ids,
-                layer_past=past_key_values,
+                layer_past=cache,
                 use_cache=use_cache,
                 output_attentions=output_attentions,
                 position_embeddings=position_embeddings,
@@ -1148,13 +1148,11 @@ class QualityGateGPTNeoXJapaneseModel(QualityGateGPTNeoXJapanesePreTrainedModel)
             all_hidden_states = all_hidden_states + (hidden_states,)
 
         if not return_dict:
-            return tuple(
-                v for v in [hidden_states, past_key_values, all_hidden_states, all_attentions] if v is not None
-            )
+            return tuple(v for v in [hidden_states, cache, all_hidden_states, all_attentions] if v is not None)
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
             hidden_states=all_hidden_states,
             attentions=all_attentions,
         )
@@ -1184,6 +1182,7 @@ class QualityGateGPTNeoXJapaneseForCausalLM(QualityGateGPTNeoXJapanesePreTrained
     def set_output_embeddings(self, new_embeddings):
         self.embed_out = new_embeddings
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateGPTNeoXJapaneseCausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -1192,7 +1191,7 @@ class QualityGateGPTNeoXJapaneseForCausalLM(QualityGateGPTNeoXJapanesePreTrained
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
@@ -1220,7 +1219,7 @@ class QualityGateGPTNeoXJapaneseForCausalLM(QualityGateGPTNeoXJapanesePreTrained
             attention_mask=attention_mask,
             position_ids=position_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
@@ -1243,7 +1242,7 @@ class QualityGateGPTNeoXJapaneseForCausalLM(QualityGateGPTNeoXJapanesePreTrained
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )

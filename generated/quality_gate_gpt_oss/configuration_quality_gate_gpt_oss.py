@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_oss`.
-# Seal: sha256 65d265f6007d45089506decfc3e264561f4aaa55751fd06230c4836522fccad7
+# Seal: sha256 36764740369e856780b97277d497c8ca770e7c1c6f4393747ca162608ecc8ced
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,6 +98,7 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_gpt_oss"
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     attribute_map = {
         "num_experts": "num_local_experts",
     }
@@ -143,7 +144,7 @@ class QualityGateGptOssConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     attention_bias: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

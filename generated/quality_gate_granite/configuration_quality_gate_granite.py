@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granite.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granite.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite`.
-# Seal: sha256 f519df2ad586a5317a16c7012605d7a1af54a315669e3fe4f8fd4830a873586b
+# Seal: sha256 6e23f422113f59d43526af527e24189f1e8eb36244375169df95e73f594e9655
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateGraniteConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granite"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateGraniteModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -142,6 +134,14 @@ class QualityGateGraniteConfig(PreTrainedConfig):
     logits_scaling: float | int = 1.0
     residual_multiplier: float | int = 1.0
     attention_multiplier: float | int = 1.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granite_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granite_swa`.
-# Seal: sha256 8a6a999f8a2db54ba2c8bc22e397db4abe835445bb144f76110524c6a71b5864
+# Seal: sha256 6aa3563ecc591ecc24c03c86259af1db53647f677590ff09849c52c98083a510
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -106,14 +106,6 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granite_swa"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Extends Granite's plan with the learnable per-head `sinks`, sharded across heads (colwise)
     # to match the q/k/v head-sharding so TP keeps each rank's sink slice aligned with its heads.
     base_model_tp_plan = {
@@ -159,6 +151,14 @@ class QualityGateGraniteSWAConfig(PreTrainedConfig):
     sliding_window: int | None = 128
     layer_types: list[str] | None = None
     layer_rope_theta: list[float | int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

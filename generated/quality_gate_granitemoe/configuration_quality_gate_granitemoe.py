@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe`.
-# Seal: sha256 02ef8466cc2121d6b8eb5361ce64baf88a1192b041253071a4ac0879ed06c39a
+# Seal: sha256 180e6ebb77ce8b8f097620301b05485f36c6385b6bb702dfb7910b4e4f540314
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateGraniteMoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granitemoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.block_sparse_moe.experts.gate_up_proj": "packed_colwise",
         "layers.*.block_sparse_moe.experts.down_proj": "rowwise",
@@ -140,6 +132,14 @@ class QualityGateGraniteMoeConfig(PreTrainedConfig):
     num_experts_per_tok: int | None = 2
     output_router_logits: bool | None = False
     router_aux_loss_coef: float | None = 0.001
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

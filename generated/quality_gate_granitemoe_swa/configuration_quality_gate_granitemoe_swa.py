@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoe_swa.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe_swa`.
-# Seal: sha256 af8f710469b3ef01dcc510f9f543f4ea65408ea31af5780b7aa55e5ba0c271fb
+# Seal: sha256 a009195c33d302666bbcb484209eb781bb7295e741db0901e20e7cb06243b310
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,14 +108,6 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granitemoe_swa"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -164,6 +156,14 @@ class QualityGateGraniteMoeSWAConfig(PreTrainedConfig):
     sliding_window: int | None = 128
     layer_types: list[str] | None = None
     layer_rope_theta: list[float | int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoehybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoehybrid`.
-# Seal: sha256 07a591521ef22ef45ee9bba78e57708329128d22972246dce647e5413c2764a5
+# Seal: sha256 f0c32eaf6ecf3c6a4d5d873a74f1dc840574cfd7cccaccdc6419b31e559f4936
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,14 +108,6 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
 
     model_type = "quality_gate_granitemoehybrid"
     attribute_map = {"layers_block_type": "layer_types"}
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.block_sparse_moe.experts.gate_up_proj": "packed_colwise",
         "layers.*.block_sparse_moe.experts.down_proj": "rowwise",
@@ -166,6 +158,14 @@ class QualityGateGraniteMoeHybridConfig(PreTrainedConfig):
     mamba_conv_bias: bool | None = True
     mamba_proj_bias: bool | None = False
     time_step_limit: list[float, float] | tuple[float, float] | None = (0.0, float("inf"))
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

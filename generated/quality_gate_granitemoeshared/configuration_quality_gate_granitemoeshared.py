@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_granitemoeshared.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_granitemoeshared.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoeshared`.
-# Seal: sha256 4bb92f2adb753110e96ae095328b9c4c6981b7b371b215777fec5027d324576f
+# Seal: sha256 1087e00f64595205d0b265a0f1210478bd318065e72d6e9d47986659843cf977
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,14 +105,6 @@ class QualityGateGraniteMoeSharedConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_granitemoeshared"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.block_sparse_moe.experts.gate_up_proj": "packed_colwise",
         "layers.*.block_sparse_moe.experts.down_proj": "rowwise",
@@ -151,6 +143,14 @@ class QualityGateGraniteMoeSharedConfig(PreTrainedConfig):
     output_router_logits: bool | None = False
     router_aux_loss_coef: float | None = 0.001
     shared_intermediate_size: int = 0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_helium.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_helium.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_helium`.
-# Seal: sha256 ebab431287197c0ec9e9aad87e54fc2323f1a005cdc15b1f377c6b487d3375c7
+# Seal: sha256 af3649ccdb28d21f0321ae60585bbfeb905bda03013d7fc26c6f4f5498bc04c9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateHeliumConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_helium"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 100000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateHeliumConfig(PreTrainedConfig):
     bos_token_id: int | None = 1
     attention_bias: bool = False
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

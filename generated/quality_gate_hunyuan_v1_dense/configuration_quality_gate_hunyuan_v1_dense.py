@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hunyuan_v1_dense.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_dense`.
-# Seal: sha256 7cebb6e614119415d0d18b7b50536bd275ea49099c7482860dcc66161e1cf0e4
+# Seal: sha256 48a3d961ace8283253185467212616e1a18e76cd8f3db3fa80914a2ac7f3d7f7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,7 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hunyuan_v1_dense"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
 
     vocab_size: int = 290943
     hidden_size: int = 4096
@@ -127,6 +120,14 @@ class QualityGateHunYuanDenseV1Config(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

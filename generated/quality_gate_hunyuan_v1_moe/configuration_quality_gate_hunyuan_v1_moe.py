@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_moe`.
-# Seal: sha256 a31dc466737aaff83b687c71a204f4dbaaa5d6d2484e62dc99e55d7e09e2ea67
+# Seal: sha256 a5fa07c7a695bf9ecb67e86674cb4ec6e34949823758c1bdfeeb64462a7b4a42
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateHunYuanMoEV1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hunyuan_v1_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -148,6 +140,14 @@ class QualityGateHunYuanMoEV1Config(PreTrainedConfig):
     output_router_logits: bool = False
     moe_topk: int | list[int] = 1
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hy_v3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v3`.
-# Seal: sha256 b5305d876f1aac8d5a28edc94cdbe4ebb61fb8f33bae3fae44608bbceeb6ae5a
+# Seal: sha256 deaf6ca33232798fbd93a15dc3db3f121016c22c0e0037f7fb7f5b3aa4ac21fd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateHYV3Config(PreTrainedConfig):
 
     model_type = "quality_gate_hy_v3"
     default_theta = 11_158_840.0
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_local_experts": "num_experts",
     }
@@ -169,6 +161,14 @@ class QualityGateHYV3Config(PreTrainedConfig):
     mlp_layer_types: list[str] | None = None
     output_router_logits: bool = False
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

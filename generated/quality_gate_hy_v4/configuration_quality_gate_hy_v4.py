@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hy_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hy_v4`.
-# Seal: sha256 dae2fdbca0df202c4705c2661849c540e8fd1d1530f86208bf4ff0c656a8f5b4
+# Seal: sha256 ae3f2e371be1c2f81597a4bd080f3687b3a8fafb903ab8c6d5257c3ce96d7cec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -121,14 +121,6 @@ class QualityGateHYV4Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hy_v4"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_local_experts": "n_routed_experts",
     }
@@ -205,6 +197,14 @@ class QualityGateHYV4Config(PreTrainedConfig):
     learnable_sink_init: float = 0.0
     swiglu_limit: float = 10.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

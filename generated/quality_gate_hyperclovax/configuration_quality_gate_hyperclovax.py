@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_hyperclovax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hyperclovax`.
-# Seal: sha256 ac71a35ac2e9cab2c1aa6c0cc4469766e8f39bb008dbd13b146cb8b752d34953
+# Seal: sha256 7ee0da2c07c8569ef3c0a6f35fbbe9c8dc267bb2095da77f84e21933a2715b1b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,14 +111,6 @@ class QualityGateHyperCLOVAXConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_hyperclovax"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateHyperCLOVAXModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -165,6 +157,14 @@ class QualityGateHyperCLOVAXConfig(PreTrainedConfig):
 
     # Peri-Layer Normalization
     use_post_norm: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

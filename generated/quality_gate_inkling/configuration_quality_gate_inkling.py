@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_inkling.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_inkling.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling`.
-# Seal: sha256 065e75649ba24e99b91d733d0f3e9e4cca60ae1d7d59650949c0765b19f2efe2
+# Seal: sha256 f221dfba13fd58319185efe9772f0198cee972f1601060ea63003d8ea5e58649
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -216,7 +216,7 @@ class QualityGateInklingTextConfig(PreTrainedConfig):
     mtp_hidden_states_first: bool = True
     mtp_local_layer_ids: list[int] | None = None
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

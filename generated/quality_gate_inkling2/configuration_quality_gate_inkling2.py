@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 bfef370b1bf8b032b2894e4ff094221528c26f7a9b013e9f60d0edb6511b8258
+# Seal: sha256 83dbe38a7f73e2987e3ccbfa04b4ff6b79873c3725601d8bb639805154e70822
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -14,7 +14,6 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-import copy
 import math
 
 from huggingface_hub.dataclasses import strict
@@ -59,7 +58,8 @@ QUALITY_GATE_CHOICES = {
 class QualityGateInkling2TextConfig(PreTrainedConfig):
     r"""
     unpadded_vocab_size (`int`, *optional*, defaults to 200058):
-        Number of rows of the unembedding matrix that hold real tokens. Logits beyond it are dropped.
+        Output size of the language modeling head. The checkpoint unembedding is padded to `vocab_size`, the padded
+        rows are dropped on load and restored as zeros on save.
     swa_num_attention_heads (`int`, *optional*, defaults to 48):
         Number of attention heads in the sliding-window layers.
     swa_num_key_value_heads (`int`, *optional*, defaults to 8):
@@ -188,7 +188,7 @@ class QualityGateInkling2TextConfig(PreTrainedConfig):
     use_cache: bool = True
     number_of_conv_states = 4
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",
@@ -269,15 +269,6 @@ class QualityGateInkling2VisionConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
 
-# Missing from the hub config: the routed experts are MXFP8 (e4m3, a ue8m0 scale per row and 32 values), the rest bf16
-QUALITY_GATE_INKLING2_QUANTIZATION_CONFIG = {
-    "quant_method": "fp8",
-    "weight_block_size": [1, 32],
-    "scale_fmt": "ue8m0",
-    "modules_to_not_convert": ["lm_head", "model.vision_tower", "model.language_model.layers.*.self_attn"],
-}
-
-
 @auto_docstring(checkpoint="thinkingmachines/Inkling-2-Small-MXFP8")
 @strict
 class QualityGateInkling2Config(PreTrainedConfig):
@@ -295,17 +286,6 @@ class QualityGateInkling2Config(PreTrainedConfig):
     text_config: QualityGateInkling2TextConfig | dict | None = None
     vision_config: QualityGateInkling2VisionConfig | dict | None = None
     image_token_id: int = 200054
-
-    @classmethod
-    def from_dict(cls, config_dict: dict, **kwargs):
-        # Quantization config is missing from the hub config: only added to an original checkpoint's config, not to
-        # one saved by Transformers (which has its own, or none once dequantized)
-        if "quantization_config" not in config_dict and "transformers_version" not in config_dict:
-            config_dict = {
-                **config_dict,
-                "quantization_config": copy.deepcopy(QUALITY_GATE_INKLING2_QUANTIZATION_CONFIG),
-            }
-        return super().from_dict(config_dict, **kwargs)
 
     def validate_architecture(self):
         if self.vision_config.text_hidden_size != self.text_config.hidden_size:

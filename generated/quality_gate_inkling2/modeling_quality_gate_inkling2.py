@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_inkling2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 49da6030f9a4acd01c7c783bc3864ddb8c8829f815d1914fba8cf735e7b9e011
+# Seal: sha256 cda1b74bdc04053f1566303029c13b2fdede5fb032a13192b2c7951379acd1fb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -46,27 +46,19 @@ from transformers.masking_utils import (
     create_causal_mask,
     create_recurrent_attention_mask,
     create_sliding_window_causal_mask,
+    find_first_full_attention_index,
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import MoeModelOutputWithPast
+from transformers.modeling_outputs import MoeModelOutputWithPast, MultimodalCausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
-from transformers.utils.generic import (
-    get_max_seqlen,
-    is_flash_attention_requested,
-    maybe_autocast,
-    merge_with_config_defaults,
-)
+from transformers.utils.deprecation import deprecate_kwarg
+from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
-from transformers.vision_utils import get_vision_interpolation_indices_and_weights
 
-from .configuration_quality_gate_inkling2 import (
-    QualityGateInkling2Config,
-    QualityGateInkling2TextConfig,
-    QualityGateInkling2VisionConfig,
-)
+from .configuration_quality_gate_inkling2 import QualityGateInkling2Config, QualityGateInkling2TextConfig
 
 
 logger = logging.get_logger(__name__)
@@ -119,26 +111,10 @@ class QualityGateInkling2ModelOutputWithPast(QualityGateInkling2Output, MoeModel
     """The output of the base model with what its gates say."""
 
 
-@auto_docstring(
-    custom_intro="""
-    Base class for QualityGateInkling2 causal language model (or autoregressive) outputs.
-    """
-)
+@auto_docstring
 @dataclass
-class QualityGateInkling2CausalLMOutputWithPast(ModelOutput):
+class QualityGateInkling2CausalLMOutputWithPast(MultimodalCausalLMOutputWithPast):
     r"""
-    loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
-        Language modeling loss (for next-token prediction).
-    logits (`torch.Tensor` of shape `(batch_size, sequence_length, config.text_config.vocab_size)`):
-        Prediction scores of the language modeling head (scores for each vocabulary token before SoftMax).
-    past_key_values (`Cache`, *optional*, returned when `use_cache=True` is passed or when `config.use_cache=True`):
-        It is a [`~cache_utils.Cache`] instance. For more details, see our [kv cache guide](https://huggingface.co/docs/transformers/en/kv_cache).
-
-        Contains pre-computed hidden-states (key and values in the self-attention blocks) that can be used (see
-        `past_key_values` input) to speed up sequential decoding.
-    image_hidden_states (`torch.Tensor`, *optional*):
-        A `torch.Tensor` of size `(batch_size, num_images, sequence_length, hidden_size)`.
-        image_hidden_states of the model produced by the vision encoder after projecting last hidden state.
     lm_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
         The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
@@ -151,18 +127,20 @@ class QualityGateInkling2CausalLMOutputWithPast(ModelOutput):
         The logits of the experts' routers where the base has experts, else `quality_logits`.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor] | None = None
-    attentions: tuple[torch.Tensor] | None = None
-    image_hidden_states: torch.Tensor | None = None
     router_logits: tuple[torch.FloatTensor, ...] | None = None
 
     lm_loss: torch.FloatTensor | None = None
     quality_loss: torch.FloatTensor | None = None
     aux_loss: torch.FloatTensor | None = None
     quality_logits: tuple[torch.FloatTensor, ...] | None = None
+
+    @property
+    def image_hidden_states(self):
+        logger.warning_once(
+            "`image_hidden_states` is deprecated and will return a list of all hidden "
+            "states per layer from v5.30; Use `out.image_outputs.pooler_output` to obtain pooled features."
+        )
+        return self.image_outputs.pooler_output
 
     def keys(self) -> list[str]:
         """The names of the fields that are there; of a base model's output those that its base has as well.
@@ -203,7 +181,7 @@ class QualityGateInkling2Gate(nn.Module):
 
     def __init__(self, config: QualityGateInkling2Config):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -226,8 +204,11 @@ class QualityGateInkling2UnweightedRMSNorm(nn.Module):
         super().__init__()
         self.eps = eps
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + self.eps).to(x.dtype)
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        hidden_states = hidden_states.float()
+        hidden_states = hidden_states * torch.rsqrt(hidden_states.square().mean(-1, keepdim=True) + self.eps)
+        return hidden_states.to(input_dtype)
 
 
 class QualityGateInkling2L2Clip(nn.Module):
@@ -252,37 +233,79 @@ class QualityGateInkling2ScaledL2Clip(nn.Module):
         self.threshold = threshold
         self.scale = nn.Parameter(torch.ones(num_heads, head_dim))
 
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+    def forward(self, hidden_states: torch.Tensor, position_ids: torch.Tensor | None = None) -> torch.Tensor:
         input_dtype = hidden_states.dtype
         hidden_states = hidden_states.float() * self.scale.float()
         norm = torch.linalg.vector_norm(hidden_states, dim=-1, keepdim=True)
         return (hidden_states * (self.threshold / (norm + 1e-6)).clamp(max=1.0)).to(input_dtype)
 
 
-class QualityGateInkling2RelativeLogits(nn.Module):
-    """hidden states conditioned relative position bias. `proj` is a trained bank of bias-vs-distance profiles; each token's
-    `relative_states` mixes them into one bias value per backward distance
-    (`sglang RelLogitsProj` + the FA4 `score_mod`, materialized densely). The bias is zero
-    outside `0 <= distance < rel_extent`; causality and padding stay in the attention mask.
+class QualityGateInkling2LogScale(nn.Module):
+    """
+    Scales the per-head states by `tau = 1 + log_scaling_alpha * log(max((position + 1) / log_scaling_n_floor, 1))`.
     """
 
-    def __init__(self, d_rel: int, rel_extent: int):
+    def __init__(self, config: QualityGateInkling2TextConfig):
         super().__init__()
+        self.log_scaling_alpha = config.log_scaling_alpha
+        self.log_scaling_n_floor = config.log_scaling_n_floor
+
+    def forward(self, hidden_states: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        scale = 1.0 + self.log_scaling_alpha * torch.log(
+            ((position_ids + 1).float() / self.log_scaling_n_floor).clamp(min=1.0)
+        )
+        return (hidden_states.float() * scale[..., None, None]).to(input_dtype)
+
+
+class QualityGateInkling2LogScaledL2Clip(nn.Module):
+    """`QualityGateInkling2ScaledL2Clip` followed by `QualityGateInkling2LogScale`."""
+
+    # trf-ignore: TRF029 (num_heads and head_dim depend on the attention layer type)
+    def __init__(self, config: QualityGateInkling2TextConfig, num_heads: int, head_dim: int, threshold: float):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_heads, head_dim))
+        self.l2_clip = QualityGateInkling2L2Clip(threshold)
+        self.log_scale = QualityGateInkling2LogScale(config)
+
+    def forward(self, hidden_states: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        input_dtype = hidden_states.dtype
+        hidden_states = self.l2_clip(hidden_states.float() * self.scale.float()).to(input_dtype)
+        return self.log_scale(hidden_states, position_ids)
+
+
+class QualityGateInkling2RelativePositionBias(nn.Module):
+    """
+    Hidden-states conditioned relative position bias. `linear` and `norm` give each token per-head `relative_states`
+    that mix the trained bank of bias-vs-distance profiles in `proj` into one bias value per backward distance. The
+    bias is zero outside `0 <= distance < rel_extent`. With `log_scaling`, the relative states are also scaled by
+    `QualityGateInkling2LogScale`.
+    """
+
+    # trf-ignore: TRF029 (num_heads depends on the attention layer type)
+    def __init__(self, config: QualityGateInkling2TextConfig, num_heads: int, rel_extent: int, log_scaling: bool):
+        super().__init__()
+        self.num_heads = num_heads
         self.rel_extent = rel_extent
-        self.proj = nn.Parameter(torch.empty(d_rel, rel_extent))
+        self.linear = nn.Linear(config.hidden_size, num_heads * config.d_rel, bias=False)
+        self.norm = (
+            QualityGateInkling2LogScaledL2Clip(config, num_heads, config.d_rel, config.rel_l2_clip_threshold)
+            if log_scaling
+            else QualityGateInkling2ScaledL2Clip(num_heads, config.d_rel, config.rel_l2_clip_threshold)
+        )
+        self.proj = nn.Parameter(torch.empty(config.d_rel, rel_extent))
 
     def forward(
-        self,
-        relative_states: torch.Tensor,
-        query_positions: torch.Tensor,
-        key_positions: torch.Tensor,
+        self, hidden_states: torch.Tensor, relative_distance: torch.Tensor, position_ids: torch.Tensor
     ) -> torch.Tensor:
+        relative_states = self.linear(hidden_states).view(*hidden_states.shape[:-1], self.num_heads, -1)
+        relative_states = self.norm(relative_states, position_ids)
+
         # relative_states: [batch, q_len, num_heads, d_rel] -> bias: [batch, num_heads, q_len, kv_len]
         rel_logits = (relative_states @ self.proj).transpose(1, 2)
-        distance = (query_positions[:, None] - key_positions[None, :])[None, None, :, :]
-        gather_index = distance.clamp(0, self.rel_extent - 1).expand(*rel_logits.shape[:2], -1, -1)
+        gather_index = relative_distance.clamp(0, self.rel_extent - 1).expand(*rel_logits.shape[:2], -1, -1)
         position_bias = rel_logits.gather(-1, gather_index)
-        return position_bias.masked_fill((distance < 0) | (distance >= self.rel_extent), 0.0)
+        return position_bias.masked_fill((relative_distance < 0) | (relative_distance >= self.rel_extent), 0.0)
 
 
 def apply_mask_to_padding_states(hidden_states, attention_mask):
@@ -358,13 +381,23 @@ class QualityGateInkling2ShortConvolution(nn.Module):
         )
 
     @force_accelerate_hooks("conv1d")
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
-        past_key_values: Cache | None = None,
+        dynamic_input: torch.Tensor | None = None,
+        cache: Cache | None = None,
         conv_mask: torch.Tensor | None = None,
+        cache_offset: int = 0,
         **kwargs: Unpack[TransformersKwargs],
     ):
+        r"""
+        dynamic_input (`torch.Tensor`, *optional*):
+            Ignored, accepted for interface compatibility with `QualityGateInkling2DynamicShortConvolution`.
+        cache_offset (`int`, *optional*, defaults to 0):
+            Offset added to `layer_idx` to get the cache layer holding the state of this call.
+        """
+        cache_layer_idx = self.layer_idx + cache_offset
         input_dtype = hidden_states.dtype
         hidden_states = hidden_states.float()
 
@@ -373,33 +406,179 @@ class QualityGateInkling2ShortConvolution(nn.Module):
         seq_len = hidden_states.shape[1]
         hidden_states = hidden_states.transpose(1, 2)
 
-        conv_state = (
-            None
-            if past_key_values is None
-            else past_key_values.get_conv_state(self.layer_idx, state_idx=self.conv_idx)
-        )
+        conv_state = None if cache is None else cache.get_conv_state(cache_layer_idx, state_idx=self.conv_idx)
 
-        if conv_state is not None and seq_len == 1 and not past_key_values.is_recording_past(self.layer_idx):
+        if conv_state is not None and seq_len == 1 and not cache.is_recording_past(cache_layer_idx):
             hidden_states = causal_conv1d_update(
                 hidden_states, conv_state, self.conv1d.weight.squeeze(1), self.conv1d.bias
             )
         else:
-            if past_key_values is not None:
-                hidden_states = past_key_values.update_conv_state(
-                    hidden_states, self.layer_idx, state_idx=self.conv_idx, conv_kernel_size=self.conv_kernel_size
+            if cache is not None:
+                hidden_states = cache.update_conv_state(
+                    hidden_states, cache_layer_idx, state_idx=self.conv_idx, conv_kernel_size=self.conv_kernel_size
                 )
 
             hidden_states = causal_conv1d_fn(
                 hidden_states, self.conv1d.weight.squeeze(1), self.conv1d.bias, seq_idx=kwargs.get("seq_idx")
             )
 
-            if past_key_values is not None:
+            if cache is not None:
                 hidden_states = hidden_states[:, :, -seq_len:]
 
         hidden_states = hidden_states.transpose(1, 2)
         # Different from Inkling which has no output scale
         hidden_states = (hidden_states + residual) / math.sqrt(self.conv_kernel_size + 1)
         return hidden_states.to(dtype=input_dtype)
+
+
+class QualityGateInkling2DynamicShortConvolution(nn.Module):
+    """
+    Short causal convolution whose taps are the sum of static per-channel weights and per-token weights projected from
+    `dynamic_input`, shared within each key/value head. Used for keys and values in the full-attention layers.
+    """
+
+    def __init__(
+        self, hidden_size: int, input_size: int, num_heads: int, conv_kernel_size: int, layer_idx: int, conv_idx: int
+    ):
+        super().__init__()
+        self.layer_idx = layer_idx
+        self.conv_idx = conv_idx
+        self.conv_kernel_size = conv_kernel_size
+        self.num_heads = num_heads
+        # tap index is the backward distance: `static_weight[0]` weights the current token
+        self.static_weight = nn.Parameter(torch.zeros(conv_kernel_size, hidden_size))
+        self.weight_proj = nn.Linear(input_size, num_heads * conv_kernel_size, bias=False)
+
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        dynamic_input: torch.Tensor,
+        cache: Cache | None = None,
+        conv_mask: torch.Tensor | None = None,
+        cache_offset: int = 0,
+        **kwargs: Unpack[TransformersKwargs],
+    ):
+        r"""
+        cache_offset (`int`, *optional*, defaults to 0):
+            Offset added to `layer_idx` to get the cache layer holding the state of this call.
+        """
+        input_dtype = hidden_states.dtype
+        batch_size, seq_len, hidden_size = hidden_states.shape
+        dynamic_weights = self.weight_proj(dynamic_input).float()
+        dynamic_weights = dynamic_weights.view(batch_size, seq_len, self.num_heads, 1, self.conv_kernel_size)
+        weights = self.static_weight.float().T.view(self.num_heads, -1, self.conv_kernel_size) + dynamic_weights
+
+        hidden_states = hidden_states.float()
+        residual = hidden_states
+        context = apply_mask_to_padding_states(hidden_states, conv_mask).transpose(1, 2)
+        if cache is not None:
+            context = cache.update_conv_state(
+                context,
+                self.layer_idx + cache_offset,
+                state_idx=self.conv_idx,
+                conv_kernel_size=self.conv_kernel_size,
+            )
+        context = F.pad(context, (self.conv_kernel_size - 1, 0))[..., -(seq_len + self.conv_kernel_size - 1) :]
+        # windows[..., lag] is the token `lag` steps back
+        windows = context.unfold(-1, self.conv_kernel_size, 1).flip(-1).transpose(1, 2)
+        windows = windows.reshape(batch_size, seq_len, self.num_heads, -1, self.conv_kernel_size)
+        if (seq_idx := kwargs.get("seq_idx")) is not None:
+            seq_idx = seq_idx.to(windows.device)
+            context_seq_idx = torch.cat([seq_idx[:, :1].expand(-1, self.conv_kernel_size - 1), seq_idx], dim=1)
+            window_seq_idx = context_seq_idx.unfold(-1, self.conv_kernel_size, 1).flip(-1)
+            windows = windows * (window_seq_idx == seq_idx[..., None])[:, :, None, None, :]
+        hidden_states = (windows * weights).sum(-1).reshape(batch_size, seq_len, hidden_size)
+        hidden_states = (hidden_states + residual) / math.sqrt(2 * self.conv_kernel_size + 1)
+        return hidden_states.to(input_dtype)
+
+
+class QualityGateInkling2QueryProjection(nn.Module):
+    """Returns query states of the attention layers."""
+
+    # trf-ignore: TRF029 (num_heads and head_dim depend on the attention layer type)
+    def __init__(self, config: QualityGateInkling2TextConfig, num_heads: int, head_dim: int, log_scaling: bool):
+        super().__init__()
+        self.head_dim = head_dim
+        self.linear = nn.Linear(config.hidden_size, num_heads * head_dim, bias=False)
+        self.norm = (
+            QualityGateInkling2LogScaledL2Clip(config, num_heads, head_dim, config.qk_l2_clip_threshold)
+            if log_scaling
+            else QualityGateInkling2ScaledL2Clip(num_heads, head_dim, config.qk_l2_clip_threshold)
+        )
+
+    def forward(self, hidden_states: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        states = self.linear(hidden_states)
+        states = states.view(*states.shape[:-1], -1, self.head_dim)
+        return self.norm(states, position_ids).transpose(1, 2)
+
+
+class QualityGateInkling2KeyValueProjection(nn.Module):
+    """Returns key or value states of the attention layers."""
+
+    # trf-ignore: TRF029 (num_heads and head_dim depend on the attention layer type)
+    def __init__(
+        self,
+        config: QualityGateInkling2TextConfig,
+        num_heads: int,
+        head_dim: int,
+        layer_idx: int,
+        conv_idx: int,
+        is_key: bool,
+        dynamic: bool = False,
+    ):
+        super().__init__()
+        self.head_dim = head_dim
+        self.linear = nn.Linear(config.hidden_size, num_heads * head_dim, bias=False)
+        self.sconv = (
+            QualityGateInkling2DynamicShortConvolution(
+                num_heads * head_dim,
+                config.hidden_size,
+                num_heads,
+                config.sconv_kernel_size,
+                layer_idx,
+                conv_idx=conv_idx,
+            )
+            if dynamic
+            else QualityGateInkling2ShortConvolution(
+                num_heads * head_dim, config.sconv_kernel_size, layer_idx, conv_idx=conv_idx
+            ).to(dtype=torch.float32)
+        )
+        self.norm = (
+            QualityGateInkling2L2Clip(config.qk_l2_clip_threshold)
+            if is_key
+            else QualityGateInkling2UnweightedRMSNorm(eps=config.rms_norm_eps)
+        )
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        cache: Cache | None = None,
+        conv_mask: torch.Tensor | None = None,
+        cache_offset: int = 0,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        states = self.linear(hidden_states)
+        states = self.sconv(
+            states, hidden_states, cache=cache, conv_mask=conv_mask, cache_offset=cache_offset, **kwargs
+        )
+        states = states.view(*states.shape[:-1], -1, self.head_dim)
+        return self.norm(states).transpose(1, 2)
+
+
+class QualityGateInkling2GatedOutputProjection(nn.Module):
+    """Output projection of the attention layers, applied after gating the attention output with a sigmoid of the layer input."""
+
+    # trf-ignore: TRF029 (num_heads and head_dim depend on the attention layer type)
+    def __init__(self, config: QualityGateInkling2TextConfig, num_heads: int, head_dim: int):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, num_heads * head_dim, bias=False)
+        self.linear = nn.Linear(num_heads * head_dim, config.hidden_size, bias=False)
+
+    def forward(self, attn_output: torch.Tensor, hidden_states: torch.Tensor) -> torch.Tensor:
+        gate = torch.sigmoid(self.gate_proj(hidden_states).float())
+        attn_output = (attn_output.float() * gate).to(attn_output.dtype)
+        return self.linear(attn_output)
 
 
 def repeat_kv(hidden_states: torch.Tensor, n_rep: int) -> torch.Tensor:
@@ -463,70 +642,65 @@ class QualityGateInkling2SlidingAttention(nn.Module):
         self.scaling = self.head_dim**-0.5
         self.attention_dropout = config.attention_dropout
         self.is_causal = True
-
-        self.q_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
-        self.r_proj = nn.Linear(config.hidden_size, self.num_heads * config.d_rel, bias=False)
-        self.o_proj = nn.Linear(self.num_heads * self.head_dim, config.hidden_size, bias=False)
-        self.k_sconv = QualityGateInkling2ShortConvolution(
-            self.num_key_value_heads * self.head_dim, config.sconv_kernel_size, layer_idx, conv_idx=0
+        self.q_proj = QualityGateInkling2QueryProjection(config, self.num_heads, self.head_dim, log_scaling=False)
+        self.k_proj = QualityGateInkling2KeyValueProjection(
+            config, self.num_key_value_heads, self.head_dim, layer_idx, conv_idx=0, is_key=True
         )
-        self.v_sconv = QualityGateInkling2ShortConvolution(
-            self.num_key_value_heads * self.head_dim, config.sconv_kernel_size, layer_idx, conv_idx=1
+        self.v_proj = QualityGateInkling2KeyValueProjection(
+            config, self.num_key_value_heads, self.head_dim, layer_idx, conv_idx=1, is_key=False
         )
-        self.rel_logits_proj = QualityGateInkling2RelativeLogits(config.d_rel, self.rel_extent)
-        self.gate_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
+        self.o_proj = QualityGateInkling2GatedOutputProjection(config, self.num_heads, self.head_dim)
         self.sink_proj = nn.Linear(config.hidden_size, self.num_heads, bias=False)
-        self.q_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, self.head_dim, config.qk_l2_clip_threshold)
-        self.k_l2_clip = QualityGateInkling2L2Clip(config.qk_l2_clip_threshold)
-        self.rel_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, config.d_rel, config.rel_l2_clip_threshold)
-        self.v_norm = QualityGateInkling2UnweightedRMSNorm(eps=config.rms_norm_eps)
+        self.relative_position_bias = QualityGateInkling2RelativePositionBias(
+            config, self.num_heads, self.rel_extent, log_scaling=False
+        )
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None,
+        relative_distance: torch.Tensor,
         conv_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
+        key_hidden_states: torch.Tensor | None = None,
+        value_hidden_states: torch.Tensor | None = None,
+        cache_offset: int = 0,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        r"""
+        relative_distance (`torch.Tensor` of shape `(query_length, key_length)`):
+            Distance from each query position to each key position, see `get_relative_distance`.
+        key_hidden_states (`torch.Tensor`, *optional*):
+            Input of the key projection, `hidden_states` by default.
+        value_hidden_states (`torch.Tensor`, *optional*):
+            Input of the value projection, `hidden_states` by default.
+        cache_offset (`int`, *optional*, defaults to 0):
+            Offset added to `layer_idx` to get the cache layer holding the keys, values and convolution states of
+            this call.
+        """
+        cache_layer_idx = self.layer_idx + cache_offset
+        key_hidden_states = hidden_states if key_hidden_states is None else key_hidden_states
+        value_hidden_states = hidden_states if value_hidden_states is None else value_hidden_states
         input_shape = hidden_states.shape[:-1]
-        hidden_shape = (*input_shape, -1, self.head_dim)
 
-        query_states = self.q_proj(hidden_states)
-        key_states = self.k_sconv(self.k_proj(hidden_states), past_key_values=past_key_values, conv_mask=conv_mask)
-        value_states = self.v_sconv(self.v_proj(hidden_states), past_key_values=past_key_values, conv_mask=conv_mask)
-        relative_states = self.r_proj(hidden_states)
-        gate = self.gate_proj(hidden_states)
-        sinks = self.sink_proj(hidden_states)
+        query_states = self.q_proj(hidden_states, kwargs["position_ids"])
+        key_states = self.k_proj(
+            key_hidden_states, cache=cache, conv_mask=conv_mask, cache_offset=cache_offset, **kwargs
+        )
+        value_states = self.v_proj(
+            value_hidden_states, cache=cache, conv_mask=conv_mask, cache_offset=cache_offset, **kwargs
+        )
 
-        q_length = query_states.shape[1]
-        if past_key_values is not None:
-            kv_length, kv_offset = past_key_values.get_mask_sizes(q_length, self.layer_idx)
-            q_offset = past_key_values.get_query_offset(self.layer_idx)
-        else:
-            kv_length = q_length
-            q_offset, kv_offset = 0, 0
-        kv_positions = torch.arange(kv_length, device=hidden_states.device) + kv_offset
-        q_positions = torch.arange(q_length, device=hidden_states.device) + q_offset
-
-        query_states = self.q_l2_clip(query_states.view(hidden_shape)).transpose(1, 2)
-        key_states = self.k_l2_clip(key_states.view(hidden_shape)).transpose(1, 2)
-        value_states = value_states.view(hidden_shape)
-        value_states = self.v_norm(value_states.float()).to(value_states.dtype)
-        value_states = value_states.transpose(1, 2)
-        relative_states = self.rel_l2_clip(relative_states.view(*input_shape, self.num_heads, -1))
-
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
-
-        position_bias = self.rel_logits_proj(relative_states, q_positions, kv_positions)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, cache_layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
         )
 
+        position_bias = self.relative_position_bias(hidden_states, relative_distance, kwargs["position_ids"])
+        sinks = self.sink_proj(hidden_states).transpose(1, 2).unsqueeze(-1)
         attn_output, attn_weights = attention_interface(
             self,
             query_states,
@@ -537,62 +711,13 @@ class QualityGateInkling2SlidingAttention(nn.Module):
             scaling=self.scaling,
             sliding_window=self.sliding_window,
             position_bias=position_bias,
-            sinks=sinks.transpose(1, 2).unsqueeze(-1),
+            sinks=sinks,
             **kwargs,
         )
 
         attn_output = attn_output.reshape(*input_shape, -1).contiguous()
-        attn_output = (attn_output.float() * torch.sigmoid(gate.float())).to(attn_output.dtype)
-        attn_output = self.o_proj(attn_output)
+        attn_output = self.o_proj(attn_output, hidden_states)
         return attn_output, attn_weights
-
-
-class QualityGateInkling2DynamicShortConvolution(nn.Module):
-    """
-    Short causal convolution whose taps are the sum of static per-channel weights and per-token weights projected from
-    `dynamic_input`, shared within each key/value head. Used for keys and values in the full-attention layers.
-    """
-
-    def __init__(
-        self, hidden_size: int, input_size: int, num_heads: int, conv_kernel_size: int, layer_idx: int, conv_idx: int
-    ):
-        super().__init__()
-        self.layer_idx = layer_idx
-        self.conv_idx = conv_idx
-        self.conv_kernel_size = conv_kernel_size
-        self.num_heads = num_heads
-        # tap index is the backward distance: `static_weight[0]` weights the current token
-        self.static_weight = nn.Parameter(torch.zeros(conv_kernel_size, hidden_size))
-        self.weight_proj = nn.Linear(input_size, num_heads * conv_kernel_size, bias=False)
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        dynamic_input: torch.Tensor,
-        past_key_values: Cache | None = None,
-        conv_mask: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
-    ):
-        input_dtype = hidden_states.dtype
-        batch_size, seq_len, hidden_size = hidden_states.shape
-        dynamic_weights = self.weight_proj(dynamic_input).float()
-        dynamic_weights = dynamic_weights.view(batch_size, seq_len, self.num_heads, 1, self.conv_kernel_size)
-        weights = self.static_weight.float().T.view(self.num_heads, -1, self.conv_kernel_size) + dynamic_weights
-
-        hidden_states = hidden_states.float()
-        residual = hidden_states
-        context = apply_mask_to_padding_states(hidden_states, conv_mask).transpose(1, 2)
-        if past_key_values is not None:
-            context = past_key_values.update_conv_state(
-                context, self.layer_idx, state_idx=self.conv_idx, conv_kernel_size=self.conv_kernel_size
-            )
-        context = F.pad(context, (self.conv_kernel_size - 1, 0))[..., -(seq_len + self.conv_kernel_size - 1) :]
-        # windows[..., lag] is the token `lag` steps back
-        windows = context.unfold(-1, self.conv_kernel_size, 1).flip(-1).transpose(1, 2)
-        windows = windows.reshape(batch_size, seq_len, self.num_heads, -1, self.conv_kernel_size)
-        hidden_states = (windows * weights).sum(-1).reshape(batch_size, seq_len, hidden_size)
-        hidden_states = (hidden_states + residual) / math.sqrt(2 * self.conv_kernel_size + 1)
-        return hidden_states.to(input_dtype)
 
 
 class QualityGateInkling2FullAttention(nn.Module):
@@ -610,103 +735,63 @@ class QualityGateInkling2FullAttention(nn.Module):
         self.scaling = self.head_dim**-0.5
         self.attention_dropout = config.attention_dropout
         self.is_causal = True
-
-        self.q_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, self.num_key_value_heads * self.head_dim, bias=False)
-        self.r_proj = nn.Linear(config.hidden_size, self.num_heads * config.d_rel, bias=False)
-        self.o_proj = nn.Linear(self.num_heads * self.head_dim, config.hidden_size, bias=False)
-        self.k_sconv = QualityGateInkling2DynamicShortConvolution(
-            self.num_key_value_heads * self.head_dim,
-            config.hidden_size,
-            self.num_key_value_heads,
-            config.sconv_kernel_size,
-            layer_idx,
-            conv_idx=0,
+        self.q_proj = QualityGateInkling2QueryProjection(config, self.num_heads, self.head_dim, log_scaling=True)
+        self.k_proj = QualityGateInkling2KeyValueProjection(
+            config, self.num_key_value_heads, self.head_dim, layer_idx, conv_idx=0, is_key=True, dynamic=True
         )
-        self.v_sconv = QualityGateInkling2DynamicShortConvolution(
-            self.num_key_value_heads * self.head_dim,
-            config.hidden_size,
-            self.num_key_value_heads,
-            config.sconv_kernel_size,
-            layer_idx,
-            conv_idx=1,
+        self.v_proj = QualityGateInkling2KeyValueProjection(
+            config, self.num_key_value_heads, self.head_dim, layer_idx, conv_idx=1, is_key=False, dynamic=True
         )
-        self.rel_logits_proj = QualityGateInkling2RelativeLogits(config.d_rel, self.rel_extent)
-        self.gate_proj = nn.Linear(config.hidden_size, self.num_heads * self.head_dim, bias=False)
+        self.o_proj = QualityGateInkling2GatedOutputProjection(config, self.num_heads, self.head_dim)
         self.sink_proj = nn.Linear(config.hidden_size, self.num_heads, bias=False)
-        self.q_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, self.head_dim, config.qk_l2_clip_threshold)
-        self.k_l2_clip = QualityGateInkling2L2Clip(config.qk_l2_clip_threshold)
-        self.rel_l2_clip = QualityGateInkling2ScaledL2Clip(self.num_heads, config.d_rel, config.rel_l2_clip_threshold)
-        self.v_norm = QualityGateInkling2UnweightedRMSNorm(eps=config.rms_norm_eps)
+        self.relative_position_bias = QualityGateInkling2RelativePositionBias(
+            config, self.num_heads, self.rel_extent, log_scaling=True
+        )
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         key_hidden_states: torch.Tensor,
         value_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None,
+        relative_distance: torch.Tensor,
         conv_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
+        cache_offset: int = 0,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         r"""
+        relative_distance (`torch.Tensor` of shape `(query_length, key_length)`):
+            Distance from each query position to each key position, see `get_relative_distance`.
         key_hidden_states (`torch.Tensor`):
             Input of the key projection and of the key convolution weights.
         value_hidden_states (`torch.Tensor`):
             Input of the value projection and of the value convolution weights.
+        cache_offset (`int`, *optional*, defaults to 0):
+            Offset added to `layer_idx` to get the cache layer holding the keys, values and convolution states of
+            this call.
         """
+        cache_layer_idx = self.layer_idx + cache_offset
         input_shape = hidden_states.shape[:-1]
-        hidden_shape = (*input_shape, -1, self.head_dim)
 
-        query_states = self.q_proj(hidden_states)
-        key_states = self.k_sconv(
-            self.k_proj(key_hidden_states), key_hidden_states, past_key_values=past_key_values, conv_mask=conv_mask
+        query_states = self.q_proj(hidden_states, kwargs["position_ids"])
+        key_states = self.k_proj(
+            key_hidden_states, cache=cache, conv_mask=conv_mask, cache_offset=cache_offset, **kwargs
         )
-        value_states = self.v_sconv(
-            self.v_proj(value_hidden_states),
-            value_hidden_states,
-            past_key_values=past_key_values,
-            conv_mask=conv_mask,
+        value_states = self.v_proj(
+            value_hidden_states, cache=cache, conv_mask=conv_mask, cache_offset=cache_offset, **kwargs
         )
-        relative_states = self.r_proj(hidden_states)
-        gate = self.gate_proj(hidden_states)
-        sinks = self.sink_proj(hidden_states)
 
-        q_length = query_states.shape[1]
-        if past_key_values is not None:
-            kv_length, kv_offset = past_key_values.get_mask_sizes(q_length, self.layer_idx)
-            q_offset = past_key_values.get_query_offset(self.layer_idx)
-        else:
-            kv_length = q_length
-            q_offset, kv_offset = 0, 0
-        kv_positions = torch.arange(kv_length, device=hidden_states.device) + kv_offset
-        q_positions = torch.arange(q_length, device=hidden_states.device) + q_offset
-
-        # log scaling of the queries and relative states, in fp32 as in the original
-        tau = 1.0 + self.config.log_scaling_alpha * torch.log(
-            ((kwargs["position_ids"] + 1).float() / self.config.log_scaling_n_floor).clamp(min=1.0)
-        )
-        tau = tau[..., None, None]
-
-        query_states = self.q_l2_clip(query_states.view(hidden_shape))
-        query_states = (query_states.float() * tau).to(query_states.dtype).transpose(1, 2)
-        key_states = self.k_l2_clip(key_states.view(hidden_shape)).transpose(1, 2)
-        value_states = value_states.view(hidden_shape)
-        value_states = self.v_norm(value_states.float()).to(value_states.dtype)
-        value_states = value_states.transpose(1, 2)
-        relative_states = self.rel_l2_clip(relative_states.view(*input_shape, self.num_heads, -1))
-        relative_states = (relative_states.float() * tau).to(relative_states.dtype)
-
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
-
-        position_bias = self.rel_logits_proj(relative_states, q_positions, kv_positions)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, cache_layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
         )
 
+        position_bias = self.relative_position_bias(hidden_states, relative_distance, kwargs["position_ids"])
+        sinks = self.sink_proj(hidden_states).transpose(1, 2).unsqueeze(-1)
         attn_output, attn_weights = attention_interface(
             self,
             query_states,
@@ -717,26 +802,25 @@ class QualityGateInkling2FullAttention(nn.Module):
             scaling=self.scaling,
             sliding_window=self.sliding_window,
             position_bias=position_bias,
-            sinks=sinks.transpose(1, 2).unsqueeze(-1),
+            sinks=sinks,
             **kwargs,
         )
 
         attn_output = attn_output.reshape(*input_shape, -1).contiguous()
-        attn_output = (attn_output.float() * torch.sigmoid(gate.float())).to(attn_output.dtype)
-        attn_output = self.o_proj(attn_output)
+        attn_output = self.o_proj(attn_output, hidden_states)
         return attn_output, attn_weights
 
 
 class QualityGateInkling2TopKRouter(nn.Module):
-    def __init__(self, config: QualityGateInkling2Config):
+    def __init__(self, config: QualityGateInkling2TextConfig):
         super().__init__()
         self.top_k = config.num_experts_per_tok
         self.num_experts = config.num_local_experts
         self.hidden_dim = config.hidden_size
-        self.weight = nn.Parameter(torch.empty(self.num_experts, self.hidden_dim))
+        self.weight = nn.Parameter(torch.empty(self.num_experts, self.hidden_dim, dtype=torch.float32))
         self.score_fn = ACT2FN[config.scoring_func]
         self.routed_scaling_factor = config.routed_scaling_factor
-        self.e_score_correction_bias = nn.Buffer(torch.zeros(self.num_experts))
+        self.e_score_correction_bias = nn.Buffer(torch.zeros(self.num_experts, dtype=torch.float32))
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         # routing runs in fp32, as in the original
@@ -851,10 +935,12 @@ class QualityGateInkling2SparseMoeBlock(nn.Module):
 class QualityGateInkling2BlockAttentionResidual(nn.Module):
     def __init__(self, config: QualityGateInkling2TextConfig, num_queries: int = 1):
         super().__init__()
-        self.query = nn.Parameter(
-            torch.zeros(config.hidden_size) if num_queries == 1 else torch.zeros(num_queries, config.hidden_size)
-        )
+        shape = (config.hidden_size,) if num_queries == 1 else (num_queries, config.hidden_size)
+        self.query = nn.Parameter(torch.zeros(*shape, dtype=torch.float32))
         self.norm = QualityGateInkling2UnweightedRMSNorm()
+        self.config = config
+        self.num_key_value_groups = 1
+        self.is_causal = False
 
     def forward(self, block_states: torch.Tensor, partial_block_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         stacked_states = torch.cat([block_states, partial_block_states.unsqueeze(-2)], dim=-2).float()
@@ -863,10 +949,15 @@ class QualityGateInkling2BlockAttentionResidual(nn.Module):
         hidden_size = stacked_states.shape[-1]
         # (batch, seq_len, num_queries, hidden_size), the same queries at every position
         query_states = self.query.float().view(-1, hidden_size).expand(*stacked_states.shape[:-2], -1, -1)
-        attn_output = F.scaled_dot_product_attention(
-            query_states, stacked_states, stacked_states, scale=hidden_size**-0.5
+
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
         )
-        return attn_output.unbind(-2)
+
+        attn_output, _ = attention_interface(
+            self, query_states, stacked_states, stacked_states, None, scaling=hidden_size**-0.5
+        )
+        return attn_output.transpose(1, 2).unbind(-2)
 
 
 class QualityGateInkling2SlidingDecoderLayer(GradientCheckpointingLayer):
@@ -883,20 +974,22 @@ class QualityGateInkling2SlidingDecoderLayer(GradientCheckpointingLayer):
         self.post_attention_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_convolution = QualityGateInkling2ShortConvolution(
             config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=2
-        )
+        ).to(dtype=torch.float32)
         self.post_mlp_convolution = QualityGateInkling2ShortConvolution(
             config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=3
-        )
+        ).to(dtype=torch.float32)
         self.quality_gate = QualityGateInkling2Gate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         block_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        relative_distance: torch.Tensor | None = None,
         conv_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
@@ -908,13 +1001,12 @@ class QualityGateInkling2SlidingDecoderLayer(GradientCheckpointingLayer):
         hidden_states, _ = self.self_attn(
             hidden_states=self.input_layernorm(hidden_states).to(dtype),
             attention_mask=attention_mask,
+            relative_distance=relative_distance,
             conv_mask=conv_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             **kwargs,
         )
-        hidden_states = self.post_attention_convolution(
-            hidden_states, past_key_values=past_key_values, conv_mask=conv_mask
-        )
+        hidden_states = self.post_attention_convolution(hidden_states, cache=cache, conv_mask=conv_mask, **kwargs)
 
         residual = hidden_states = hidden_states.float()
         if self.is_block_boundary:
@@ -927,7 +1019,7 @@ class QualityGateInkling2SlidingDecoderLayer(GradientCheckpointingLayer):
         if output_quality_logits or self.scale_ffn:
             _, good_ratio = self.quality_gate(feed_forward_input, output_quality_logits)
         hidden_states = self.mlp(feed_forward_input)
-        hidden_states = self.post_mlp_convolution(hidden_states, past_key_values=past_key_values, conv_mask=conv_mask)
+        hidden_states = self.post_mlp_convolution(hidden_states, cache=cache, conv_mask=conv_mask, **kwargs)
         if self.scale_ffn:
             hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
         return (residual + hidden_states).to(dtype)
@@ -951,20 +1043,22 @@ class QualityGateInkling2FullDecoderLayer(GradientCheckpointingLayer):
         self.post_attention_layernorm = QualityGateInkling2RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_convolution = QualityGateInkling2ShortConvolution(
             config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=2
-        )
+        ).to(dtype=torch.float32)
         self.post_mlp_convolution = QualityGateInkling2ShortConvolution(
             config.hidden_size, config.conv_kernel_size, layer_idx=layer_idx, conv_idx=3
-        )
+        ).to(dtype=torch.float32)
         self.quality_gate = QualityGateInkling2Gate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         block_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        relative_distance: torch.Tensor | None = None,
         conv_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
@@ -982,13 +1076,12 @@ class QualityGateInkling2FullDecoderLayer(GradientCheckpointingLayer):
             key_hidden_states=self.k_input_layernorm(key_hidden_states).to(dtype),
             value_hidden_states=self.v_input_layernorm(value_hidden_states).to(dtype),
             attention_mask=attention_mask,
+            relative_distance=relative_distance,
             conv_mask=conv_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             **kwargs,
         )
-        hidden_states = self.post_attention_convolution(
-            hidden_states, past_key_values=past_key_values, conv_mask=conv_mask
-        )
+        hidden_states = self.post_attention_convolution(hidden_states, cache=cache, conv_mask=conv_mask, **kwargs)
 
         residual = hidden_states = hidden_states.float()
         if self.is_block_boundary:
@@ -1001,222 +1094,10 @@ class QualityGateInkling2FullDecoderLayer(GradientCheckpointingLayer):
         if output_quality_logits or self.scale_ffn:
             _, good_ratio = self.quality_gate(feed_forward_input, output_quality_logits)
         hidden_states = self.mlp(feed_forward_input)
-        hidden_states = self.post_mlp_convolution(hidden_states, past_key_values=past_key_values, conv_mask=conv_mask)
+        hidden_states = self.post_mlp_convolution(hidden_states, cache=cache, conv_mask=conv_mask, **kwargs)
         if self.scale_ffn:
             hidden_states = good_ratio.to(hidden_states.dtype) * hidden_states
         return (residual + hidden_states).to(dtype)
-
-
-def rotate_pairwise(x):
-    """Rotates each interleaved channel pair `(x1, x2)` to `(-x2, x1)`."""
-    x = x.view(*x.shape[:-1], -1, 2)
-    x1, x2 = x.unbind(dim=-1)
-    return torch.stack((-x2, x1), dim=-1).flatten(start_dim=-2)
-
-
-def apply_rotary_pos_emb_vision(
-    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    orig_q_dtype = q.dtype
-    orig_k_dtype = k.dtype
-    q, k = q.float(), k.float()
-    cos, sin = cos.unsqueeze(-2).float(), sin.unsqueeze(-2).float()
-    q_embed = (q * cos) + (rotate_pairwise(q) * sin)
-    k_embed = (k * cos) + (rotate_pairwise(k) * sin)
-    return q_embed.to(orig_q_dtype), k_embed.to(orig_k_dtype)
-
-
-class QualityGateInkling2VisionAttention(nn.Module):
-    """Multi-headed attention from 'Attention Is All You Need' paper"""
-
-    def __init__(self, config):
-        super().__init__()
-        self.config = config
-        self.embed_dim = config.hidden_size
-        self.num_heads = config.num_attention_heads
-        self.head_dim = self.embed_dim // self.num_heads
-        if self.head_dim * self.num_heads != self.embed_dim:
-            raise ValueError(
-                f"embed_dim must be divisible by num_heads (got `embed_dim`: {self.embed_dim} and `num_heads`:"
-                f" {self.num_heads})."
-            )
-        self.is_causal = False
-
-        self.k_proj = nn.Linear(self.embed_dim, self.embed_dim)
-        self.v_proj = nn.Linear(self.embed_dim, self.embed_dim)
-        self.q_proj = nn.Linear(self.embed_dim, self.embed_dim)
-        self.out_proj = nn.Linear(self.embed_dim, self.embed_dim)
-        self.num_key_value_groups = 1
-        self.scaling = self.head_dim**-0.5
-        self.attention_dropout = config.attention_dropout
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        cu_seqlens: torch.Tensor,
-        position_embeddings: tuple[torch.Tensor, torch.Tensor],
-        max_seqlen: int | None = None,
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """
-        Args:
-            hidden_states (`torch.Tensor`):
-                Input to the layer of shape `(seq_len, embed_dim)`.
-            cu_seqlens (`torch.Tensor` of shape `(num_images_or_videos + 1,)`):
-                The cumulative sequence lengths of each image or video feature.
-            position_embeddings (`tuple(torch.Tensor, torch.Tensor)` of shape `(num_patches, head_dim // 2)`):
-                The cosine and sine position embeddings for vision attention.
-        """
-        seq_length = hidden_states.shape[0]
-        query_states = self.q_proj(hidden_states).view(seq_length, self.num_heads, self.head_dim)
-        key_states = self.k_proj(hidden_states).view(seq_length, self.num_heads, self.head_dim)
-        value_states = self.v_proj(hidden_states).view(seq_length, self.num_heads, self.head_dim)
-
-        cos, sin = position_embeddings
-        query_states, key_states = apply_rotary_pos_emb_vision(query_states, key_states, cos, sin)
-
-        query_states = query_states.transpose(0, 1).unsqueeze(0)
-        key_states = key_states.transpose(0, 1).unsqueeze(0)
-        value_states = value_states.transpose(0, 1).unsqueeze(0)
-
-        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
-
-        if is_flash_attention_requested(self.config):
-            # Flash Attention 2: Use cu_seqlens for variable length attention
-            max_seqlen = get_max_seqlen(cu_seqlens, self.config, kwargs={"max_seqlen": max_seqlen})
-            attn_output, attn_weights = attention_interface(
-                self,
-                query_states,
-                key_states,
-                value_states,
-                attention_mask=None,
-                scaling=self.scaling,
-                dropout=0.0 if not self.training else self.attention_dropout,
-                cu_seq_lens_q=cu_seqlens,
-                cu_seq_lens_k=cu_seqlens,
-                max_length_q=max_seqlen,
-                max_length_k=max_seqlen,
-                is_causal=False,
-                **kwargs,
-            )
-        else:
-            # Other implementations: Process each chunk separately
-            lengths = cu_seqlens[1:] - cu_seqlens[:-1]
-            splits = [
-                torch.split(tensor, lengths.tolist(), dim=2) for tensor in (query_states, key_states, value_states)
-            ]
-
-            attn_outputs, attn_weights = [], []
-            for q, k, v in zip(*splits):
-                attn_output, attn_weight = attention_interface(
-                    self,
-                    q,
-                    k,
-                    v,
-                    attention_mask=None,
-                    scaling=self.scaling,
-                    dropout=0.0 if not self.training else self.attention_dropout,
-                    is_causal=False,
-                    **kwargs,
-                )
-                attn_outputs.append(attn_output)
-                attn_weights.append(attn_weight)
-
-            attn_output = torch.cat(attn_outputs, dim=1)
-
-        attn_output = attn_output.reshape(seq_length, -1).contiguous()
-        attn_output = self.out_proj(attn_output)
-
-        return attn_output, attn_weights
-
-
-class QualityGateInkling2VisionMLP(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.config = config
-        self.activation_fn = ACT2FN[config.hidden_act]
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        hidden_states = self.fc1(hidden_states)
-        hidden_states = self.activation_fn(hidden_states)
-        hidden_states = self.fc2(hidden_states)
-        return hidden_states
-
-
-class QualityGateInkling2VisionEncoderLayer(GradientCheckpointingLayer):
-    def __init__(self, config: QualityGateInkling2VisionConfig):
-        super().__init__()
-        self.config = config
-        self.self_attn = QualityGateInkling2VisionAttention(config)
-        self.mlp = QualityGateInkling2VisionMLP(config)
-        self.layernorm_before = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.layernorm_after = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.lambda_1 = nn.Parameter(config.layer_scale_init_value * torch.ones(config.hidden_size))
-        self.lambda_2 = nn.Parameter(config.layer_scale_init_value * torch.ones(config.hidden_size))
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        cu_seqlens: torch.Tensor,
-        position_embeddings: tuple[torch.Tensor, torch.Tensor],
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> torch.Tensor:
-        residual = hidden_states
-        hidden_states = self.layernorm_before(hidden_states)
-        hidden_states, _ = self.self_attn(
-            hidden_states, cu_seqlens=cu_seqlens, position_embeddings=position_embeddings, **kwargs
-        )
-        hidden_states = residual + self.lambda_1 * hidden_states
-
-        residual = hidden_states
-        hidden_states = self.mlp(self.layernorm_after(hidden_states))
-        return residual + self.lambda_2 * hidden_states
-
-
-class QualityGateInkling2VisionEmbeddings(nn.Module):
-    def __init__(self, config: QualityGateInkling2VisionConfig):
-        super().__init__()
-        self.patch_size = config.patch_size
-        self.merge_size = config.spatial_merge_size
-        self.grid_size = config.posemb_grid_size
-        self.patch_embedding = nn.Linear(config.num_channels * config.patch_size**2, config.hidden_size, bias=False)
-        self.position_embedding = nn.Embedding(config.posemb_grid_size**2, config.hidden_size)
-        self.class_embedding = nn.Parameter(torch.zeros(config.hidden_size))
-        self.cls_position_embedding = nn.Parameter(torch.zeros(config.hidden_size))
-
-    def forward(
-        self,
-        pixel_values: torch.Tensor,
-        patch_grid_thw: torch.Tensor,
-        patch_index: torch.Tensor,
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> torch.Tensor:
-        merge, patch = self.merge_size, self.patch_size
-        patches = pixel_values.reshape(-1, merge, patch, merge, patch, pixel_values.shape[-1]).transpose(2, 3)
-        patch_embeddings = self.patch_embedding(patches.reshape(-1, self.patch_embedding.in_features))
-
-        interp_indices, interp_weights = get_vision_interpolation_indices_and_weights(
-            patch_grid_thw,
-            num_grid_per_side=self.grid_size,
-            mode="bilinear",
-            align_corners=False,
-            spatial_merge_size=merge,
-            kwargs=kwargs,
-        )
-        interp_indices = interp_indices.to(pixel_values.device, non_blocking=True)
-        interp_weights = interp_weights.to(pixel_values.device, non_blocking=True)
-        position_embeddings = (self.position_embedding(interp_indices) * interp_weights[:, :, None]).sum(1)
-        patch_embeddings = patch_embeddings + position_embeddings.to(patch_embeddings.dtype)
-
-        # each image starts with a class token, followed by its patches
-        cls_embedding = (self.class_embedding + self.cls_position_embedding).to(patch_embeddings.dtype)
-        embeddings = cls_embedding.repeat(patch_embeddings.shape[0] + patch_grid_thw.shape[0], 1)
-        embeddings[patch_index] = patch_embeddings
-        return embeddings
 
 
 def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
@@ -1370,9 +1251,7 @@ class QualityGateInkling2PreTrainedModel(PreTrainedModel):
         "QualityGateInkling2FullDecoderLayer",
         "QualityGateInkling2VisionEncoderLayer",
     ]
-    _skip_keys_device_placement = ["past_key_values"]
-    # The relative position bias flows through the attention interface as a `position_bias` (duh)
-    # kwarg that only the eager path consumes; other backends need a score_mod/kernel
+    # Disabled because of the per-token attention sinks
     _supports_flash_attn = False
     _supports_sdpa = False
     _supports_flex_attn = False
@@ -1383,8 +1262,7 @@ class QualityGateInkling2PreTrainedModel(PreTrainedModel):
         "mlp.gate.weight",
         "post_attention_convolution",
         "post_mlp_convolution",
-        "k_sconv.conv1d",
-        "v_sconv.conv1d",
+        "sconv.conv1d",
         "attention_input",
         "mlp_input",
         "final_input",
@@ -1406,7 +1284,7 @@ class QualityGateInkling2PreTrainedModel(PreTrainedModel):
     def _init_weights(self, module):
         super()._init_weights(module)
         std = self.config.get_text_config().initializer_range
-        if isinstance(module, QualityGateInkling2RelativeLogits):
+        if isinstance(module, QualityGateInkling2RelativePositionBias):
             init.normal_(module.proj, mean=0.0, std=std)
         elif isinstance(module, QualityGateInkling2Experts):
             init.normal_(module.gate_up_proj, mean=0.0, std=std)
@@ -1414,18 +1292,12 @@ class QualityGateInkling2PreTrainedModel(PreTrainedModel):
         elif isinstance(module, QualityGateInkling2TopKRouter):
             init.normal_(module.weight, mean=0.0, std=std)
             init.zeros_(module.e_score_correction_bias)
-        elif isinstance(module, QualityGateInkling2ScaledL2Clip):
+        elif isinstance(module, (QualityGateInkling2ScaledL2Clip, QualityGateInkling2LogScaledL2Clip)):
             init.ones_(module.scale)
         elif isinstance(module, QualityGateInkling2DynamicShortConvolution):
             init.zeros_(module.static_weight)
         elif isinstance(module, QualityGateInkling2BlockAttentionResidual):
             init.zeros_(module.query)
-        elif isinstance(module, QualityGateInkling2VisionEmbeddings):
-            init.normal_(module.class_embedding, mean=0.0, std=std)
-            init.normal_(module.cls_position_embedding, mean=0.0, std=std)
-        elif isinstance(module, QualityGateInkling2VisionEncoderLayer):
-            init.constant_(module.lambda_1, module.config.layer_scale_init_value)
-            init.constant_(module.lambda_2, module.config.layer_scale_init_value)
         if getattr(module, "scores_quality", False):
             mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
             init.normal_(module.weight, mean=mean, std=std)
@@ -1450,6 +1322,28 @@ class QualityGateInkling2NormedEmbedding(nn.Embedding):
 
     def forward(self, input_ids: torch.Tensor):
         return self.embed_norm(super().forward(input_ids))
+
+
+def get_relative_distance(inputs_embeds: torch.Tensor, cache: Cache | None, is_sliding: bool) -> torch.Tensor:
+    """
+    Distance from each query position to each key position, of shape `(query_length, key_length)`, for the full or
+    sliding attention layers. The sizes and offsets come from the same cache layer as for the attention masks.
+    """
+    q_length = inputs_embeds.shape[1]
+    if cache is None:
+        kv_length, kv_offset, q_offset = q_length, 0, 0
+    else:
+        if not is_sliding:
+            layer_idx = find_first_full_attention_index(cache)
+        elif True in cache.is_sliding:
+            layer_idx = cache.is_sliding.index(True)
+        else:
+            layer_idx = 0
+        kv_length, kv_offset = cache.get_mask_sizes(q_length, layer_idx)
+        q_offset = cache.get_query_offset(layer_idx)
+    q_positions = torch.arange(q_length, device=inputs_embeds.device) + q_offset
+    kv_positions = torch.arange(kv_length, device=inputs_embeds.device) + kv_offset
+    return q_positions[:, None] - kv_positions[None, :]
 
 
 def weighted_losses(
@@ -1880,6 +1774,7 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateInkling2ModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1890,7 +1785,7 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -1901,11 +1796,11 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embed_tokens(input_ids)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -1914,7 +1809,7 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
                 "config": self.config,
                 "inputs_embeds": inputs_embeds,
                 "attention_mask": attention_mask,
-                "past_key_values": past_key_values,
+                "cache": cache,
                 "position_ids": position_ids,
             }
             causal_mask_mapping = {
@@ -1922,6 +1817,10 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
                 "sliding_attention": create_sliding_window_causal_mask(**mask_kwargs),
                 "linear_attention": create_recurrent_attention_mask(**mask_kwargs),
             }
+        relative_distance_mapping = {
+            "full_attention": get_relative_distance(inputs_embeds, cache, is_sliding=False),
+            "sliding_attention": get_relative_distance(inputs_embeds, cache, is_sliding=True),
+        }
 
         hidden_states = inputs_embeds
         block_states = inputs_embeds.new_zeros(*inputs_embeds.shape[:-1], 0, inputs_embeds.shape[-1])
@@ -1930,8 +1829,9 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
                 hidden_states,
                 block_states,
                 attention_mask=causal_mask_mapping[decoder_layer.attention_type],
+                relative_distance=relative_distance_mapping[decoder_layer.attention_type],
                 conv_mask=causal_mask_mapping["linear_attention"],
-                past_key_values=past_key_values,
+                cache=cache,
                 position_ids=position_ids,
                 **kwargs,
             )
@@ -1943,7 +1843,7 @@ class QualityGateInkling2TextModel(QualityGateInkling2PreTrainedModel):
         hidden_states = self.norm(hidden_states).to(inputs_embeds.dtype)
         return MoeModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
 
@@ -1960,12 +1860,13 @@ class QualityGateInkling2ForCausalLM(QualityGateInkling2PreTrainedModel, Generat
         super().__init__(config)
         self.model = QualityGateInkling2TextModel(config)
         self.vocab_size = config.vocab_size
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = nn.Linear(config.hidden_size, config.unpadded_vocab_size, bias=False)
         self.logit_softcap = QualityGateInkling2Softcap(config.final_logit_softcapping)
 
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateInkling2CausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -1973,7 +1874,7 @@ class QualityGateInkling2ForCausalLM(QualityGateInkling2PreTrainedModel, Generat
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1991,7 +1892,7 @@ class QualityGateInkling2ForCausalLM(QualityGateInkling2PreTrainedModel, Generat
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -2000,7 +1901,6 @@ class QualityGateInkling2ForCausalLM(QualityGateInkling2PreTrainedModel, Generat
         hidden_states = slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
         logits = self.lm_head(hidden_states).float()
         logits = self.logit_softcap(logits)
-        logits = logits[..., : self.config.unpadded_vocab_size]
 
         loss = None
         if labels is not None:
@@ -2009,7 +1909,7 @@ class QualityGateInkling2ForCausalLM(QualityGateInkling2PreTrainedModel, Generat
         return QualityGateInkling2CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             router_logits=outputs.router_logits,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jais2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jais2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jais2`.
-# Seal: sha256 a08254d1197fc1f2b4ebfaa9554269b85a72a212d9e04d070fa1e904910b0d1e
+# Seal: sha256 173dfd7a20dc0ad2b8d3945afdde28b8f74aeef8fc11a441e4fbf5e04e297b96
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -96,14 +96,6 @@ class QualityGateJais2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jais2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -138,6 +130,14 @@ class QualityGateJais2Config(PreTrainedConfig):
     mlp_bias: bool = True
     head_dim: int | None = None
     layer_norm_eps: float = 1e-5
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

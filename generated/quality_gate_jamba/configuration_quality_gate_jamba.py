@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jamba`.
-# Seal: sha256 7a27ece696f0b83b94773b6985bb12ddb1f3e25b6295b9940f27c0fa541aceec
+# Seal: sha256 896e68e629875afe4a89accb1ff71f307f34142297b7b47ece924e54e572f358
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,14 +115,6 @@ class QualityGateJambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jamba"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.feed_forward.experts.gate_up_proj": "packed_colwise",
         "layers.*.feed_forward.experts.down_proj": "rowwise",
@@ -170,6 +162,14 @@ class QualityGateJambaConfig(PreTrainedConfig):
     mamba_proj_bias: bool = False
     use_mambapy: bool = False
     use_associative_scan: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

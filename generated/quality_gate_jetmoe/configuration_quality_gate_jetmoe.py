@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_jetmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_jetmoe`.
-# Seal: sha256 6ac018bec4344c450ede9d50720e15785ba5abd646eb7a86ba5d80f094007d5d
+# Seal: sha256 4458cf7252d9e143725f351ddaa9717f76f535524153ba8721f8e734885c35e7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_jetmoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"head_dim": "kv_channels"}
 
     vocab_size: int = 32000
@@ -130,6 +122,14 @@ class QualityGateJetMoeConfig(PreTrainedConfig):
     rms_norm_eps: float = 1e-6
     initializer_range: float = 0.01
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

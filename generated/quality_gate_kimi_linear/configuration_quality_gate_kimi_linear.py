@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kimi_linear.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kimi_linear`.
-# Seal: sha256 2e2ba7a89e827ebf70987e5ae2a43354143163fb006ec68c0bac06f4f8a134d6
+# Seal: sha256 0043ea3064166c3f9cd6ef5abb043df158daa3f423fca03debedc14d423ae6a5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateKimiLinearConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_kimi_linear"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -180,6 +172,14 @@ class QualityGateKimiLinearConfig(PreTrainedConfig):
     linear_head_dim: int = 128
     linear_num_heads: int = 32
     linear_conv_kernel_dim: int = 4
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kolibri1.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kolibri1`.
-# Seal: sha256 7987683b857045629ea3bff98ad65dddfa7636c93ca78f42c502e8ed5883cf29
+# Seal: sha256 a4ff44eac5d747929dc6a80cdff61d16c79a8c9bbb0964a096e38175127bdb14
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_kolibri1"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     attribute_map = {
         "num_experts": "num_local_experts",
@@ -158,6 +150,14 @@ class QualityGateKolibri1Config(PreTrainedConfig):
     head_dim: int = 128
     shared_expert_intermediate_size: int = 512
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

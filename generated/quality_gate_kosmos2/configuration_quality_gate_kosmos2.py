@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 10728c2f6fd77cbd34dc91ce6772edd3472efca0fba8b62556be4fbf53af6a58
+# Seal: sha256 e8a59839ff8a8cf4c0bd025aafc6d94a119e2c09cdc6ec260371b3ec947ee471
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateKosmos2TextConfig(PreTrainedConfig):
 
     model_type = "quality_gate_kosmos_2_text_model"
     base_config_key = "text_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "attention_heads",
         "hidden_size": "embed_dim",
@@ -129,6 +121,14 @@ class QualityGateKosmos2TextConfig(PreTrainedConfig):
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
     add_cross_attention: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 a571bb5ee2c02bc21e4e36eca8274f6eb9cac1943ba008438e824ad573164f4c
+# Seal: sha256 8f60d549e076c397314d61d8e48b96e8282b2d70f143adc5592f9e1ad72a2220
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
 
     model_type = "quality_gate_kosmos_2_5_text_model"
     base_config_key = "text_config"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "attention_heads",
         "hidden_size": "embed_dim",
@@ -128,6 +120,14 @@ class QualityGateKosmos2_5TextConfig(PreTrainedConfig):
     pad_token_id: int | None = 1
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

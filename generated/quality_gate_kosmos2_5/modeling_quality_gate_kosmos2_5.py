@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 da083ee32966d0cb29c7dd6860a1843e33006bbc2a52f2ab6b733111a718b217
+# Seal: sha256 b072cfcce82b849f0f1cd99728086df68a12b7346c88efe105e2e1a57bed5abd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -55,6 +55,7 @@ from transformers.utils import (
     logging,
     replace_return_docstrings,
 )
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -145,7 +146,7 @@ class QualityGateKosmos2_5TextGate(nn.Module):
 
     def __init__(self, config: QualityGateKosmos2_5TextConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -223,12 +224,13 @@ class QualityGateKosmos2_5TextAttention(nn.Module):
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.is_causal = is_causal
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,  # text part
         encoder_hidden_states: torch.Tensor | None = None,  # image part
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None, tuple[torch.Tensor] | None]:
         input_shape = hidden_states.shape[:-1]
@@ -248,8 +250,8 @@ class QualityGateKosmos2_5TextAttention(nn.Module):
         # Apply `self.scaling`
         query_states = self.scaling * query_states
 
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -316,11 +318,12 @@ class QualityGateKosmos2_5TextBlock(GradientCheckpointingLayer):
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
     # Adapted from transformers.models.kosmos2.modeling_kosmos2.Kosmos2TextBlock.forward
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = True,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -333,7 +336,7 @@ class QualityGateKosmos2_5TextBlock(GradientCheckpointingLayer):
         hidden_states, _ = self.self_attn(
             hidden_states=hidden_states,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             **kwargs,
         )
@@ -399,26 +402,26 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         self,
         input_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values_length: int = 0,
+        cache_length: int = 0,
         position_ids: torch.Tensor | None = None,
     ):
         if input_ids is not None:
             bsz, seq_len = input_ids.size()
             if position_ids is None:
                 # Create the position ids from the input token ids. Any padded tokens remain padded.
-                position_ids = self.create_position_ids_from_input_ids(
-                    input_ids, self.padding_idx, past_key_values_length
-                ).to(input_ids.device)
+                position_ids = self.create_position_ids_from_input_ids(input_ids, self.padding_idx, cache_length).to(
+                    input_ids.device
+                )
         else:
             bsz, seq_len = inputs_embeds.size()[:-1]
             if position_ids is None:
                 position_ids = self.create_position_ids_from_inputs_embeds(
-                    inputs_embeds, past_key_values_length, self.padding_idx
+                    inputs_embeds, cache_length, self.padding_idx
                 )
 
         # expand embeddings if needed
-        max_pos = self.padding_idx + 1 + seq_len + past_key_values_length
-        # a compileable cache makes `past_key_values_length` a tensor, which this check cannot branch on.
+        max_pos = self.padding_idx + 1 + seq_len + cache_length
+        # a compileable cache makes `cache_length` a tensor, which this check cannot branch on.
         # `is_torchdynamo_compiling()` alone is not enough: tracing with a non-compileable cache keeps it an
         # int, and the table must still be allowed to grow there.
         if not (is_torchdynamo_compiling() and torch.is_tensor(max_pos)) and max_pos > self.weights.size(0):
@@ -427,7 +430,7 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         return self.weights.index_select(0, position_ids.view(-1)).view(bsz, seq_len, self.weights.shape[-1]).detach()
 
     @staticmethod
-    def create_position_ids_from_inputs_embeds(inputs_embeds, past_key_values_length, padding_idx):
+    def create_position_ids_from_inputs_embeds(inputs_embeds, cache_length, padding_idx):
         """
         We are provided embeddings directly. We cannot infer which are padded so just generate sequential position ids.
 
@@ -442,10 +445,10 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         position_ids = torch.arange(
             padding_idx + 1, sequence_length + padding_idx + 1, dtype=torch.long, device=inputs_embeds.device
         )
-        return position_ids.unsqueeze(0).expand(input_shape).contiguous() + past_key_values_length
+        return position_ids.unsqueeze(0).expand(input_shape).contiguous() + cache_length
 
     @staticmethod
-    def create_position_ids_from_input_ids(input_ids, padding_idx, past_key_values_length=0):
+    def create_position_ids_from_input_ids(input_ids, padding_idx, cache_length=0):
         """
         Replace non-padding symbols with their position numbers. Position numbers begin at padding_idx+1. Padding symbols
         are ignored. This is modified from fairseq's `utils.make_positions`.
@@ -457,7 +460,7 @@ class QualityGateKosmos2_5TextSinusoidalPositionalEmbedding(nn.Module):
         """
         # The series of casts and type-conversions here are carefully balanced to both work with ONNX export and XLA.
         mask = input_ids.ne(padding_idx).int()
-        incremental_indices = (torch.cumsum(mask, dim=1).type_as(mask) + past_key_values_length) * mask
+        incremental_indices = (torch.cumsum(mask, dim=1).type_as(mask) + cache_length) * mask
         return incremental_indices.long() + padding_idx
 
 
@@ -489,7 +492,7 @@ class QualityGateKosmos2_5ImageToTextProjection(nn.Module):
         hidden_states, attn_weights = self.x_attn(
             hidden_states=latent_query,
             encoder_hidden_states=key_value_states,
-            past_key_values=None,
+            cache=None,
             attention_mask=None,
             is_causal=False,
         )
@@ -1118,6 +1121,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
 
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1128,7 +1132,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         image_embeds: torch.Tensor | None = None,
         image_embeds_position_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -1153,11 +1157,11 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
         inputs_embeds = inputs_embeds * self.embed_scale
 
         # embed positions
-        past_key_values_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        cache_length = cache.get_seq_length() if cache is not None else 0
         positions = self.embed_positions(
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
-            past_key_values_length=past_key_values_length,
+            cache_length=cache_length,
             position_ids=position_ids,
         )
         positions = positions.to(inputs_embeds.device)
@@ -1180,14 +1184,14 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
 
         hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
         hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
@@ -1196,7 +1200,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
             hidden_states = decoder_layer(
                 hidden_states,
                 attention_mask=causal_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 use_cache=use_cache,
                 **kwargs,
             )
@@ -1206,7 +1210,7 @@ class QualityGateKosmos2_5TextTransformer(QualityGateKosmos2_5PreTrainedModel):
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values if use_cache else None,
+            cache=cache if use_cache else None,
         )
 
 
@@ -1227,6 +1231,7 @@ class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
     def set_input_embeddings(self, value):
         self.model.embed_tokens = value
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateKosmos2_5TextModelOutputWithPastAndCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=BaseModelOutputWithPastAndCrossAttentions, config_class=Kosmos2_5TextConfig)
@@ -1236,7 +1241,7 @@ class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         image_embeds: torch.Tensor | None = None,
         image_embeds_position_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -1256,7 +1261,7 @@ class QualityGateKosmos2_5TextModel(QualityGateKosmos2_5PreTrainedModel):
             attention_mask=attention_mask,
             image_embeds=image_embeds,
             image_embeds_position_mask=image_embeds_position_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             position_ids=position_ids,
             use_cache=use_cache,
@@ -1313,6 +1318,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
     def set_output_embeddings(self, new_embeddings):
         self.lm_head = new_embeddings
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateKosmos2_5TextCausalLMOutputWithCrossAttentions)
     @add_start_docstrings_to_model_forward(KOSMOS2_5_TEXT_INPUTS_DOCSTRING)
     @replace_return_docstrings(output_type=CausalLMOutputWithCrossAttentions, config_class=Kosmos2_5TextConfig)
@@ -1323,7 +1329,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
         image_embeds: torch.Tensor | None = None,
         image_embeds_position_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1354,7 +1360,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
             attention_mask=attention_mask,
             image_embeds=image_embeds,
             image_embeds_position_mask=image_embeds_position_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             position_ids=position_ids,
             use_cache=use_cache,
@@ -1372,18 +1378,19 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def prepare_inputs_for_generation(
         self,
         input_ids,
         inputs_embeds=None,
         image_embeds=None,
         image_embeds_position_mask=None,
-        past_key_values=None,
+        cache=None,
         attention_mask=None,
         use_cache=None,
         position_ids=None,
@@ -1397,7 +1404,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
             inputs_embeds=inputs_embeds,
             image_embeds=image_embeds,
             image_embeds_position_mask=image_embeds_position_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             attention_mask=attention_mask,
             use_cache=use_cache,
             position_ids=position_ids,
@@ -1407,7 +1414,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
 
         # Pixel values are used only in the first iteration if available
         # In subsequent iterations, they are already cached
-        if past_key_values is not None and past_key_values.get_seq_length() > 0:
+        if cache is not None and cache.get_seq_length() > 0:
             model_inputs["image_embeds"] = None
             model_inputs["image_embeds_position_mask"] = None
 
@@ -1424,7 +1431,7 @@ class QualityGateKosmos2_5TextForCausalLM(QualityGateKosmos2_5PreTrainedModel, G
             )
 
         # Kosmos2.5 position ids have a padding-idx-based offset, so we always let the PositionEmbedding layer
-        # recompute them from input_ids using the correct past_key_values_length.
+        # recompute them from input_ids using the correct cache_length.
         model_inputs.pop("position_ids", None)
 
         return model_inputs

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_laguna.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_laguna.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_laguna`.
-# Seal: sha256 939ac4463ce26335ccb9e21e993d7238b03072b561101cc59408532f58094251
+# Seal: sha256 1906297ed76f6d8aafa82fef722d5271bf78cd8c9fc42ca5df54f8a32feec740
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,14 +112,6 @@ class QualityGateLagunaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_laguna"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -185,6 +177,14 @@ class QualityGateLagunaConfig(PreTrainedConfig):
     moe_routed_scaling_factor: float = 1.0
     moe_apply_router_weight_on_input: bool = False
     moe_router_logit_softcapping: float = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2`.
-# Seal: sha256 052fb7551a626407e3d3be84af0cc51b36e12cbc1d23513d353f44059c6687e2
+# Seal: sha256 3dad2dde750ddeeaa7cae886cf1c91dc557a7ea51edb7438855f54bf1b52d538
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -107,14 +107,7 @@ class QualityGateLfm2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     default_theta = 1000000.0
 
     vocab_size: int = 65536
@@ -139,6 +132,14 @@ class QualityGateLfm2Config(PreTrainedConfig):
     block_auto_adjust_ff_dim: bool = True
     full_attn_idxs: list[int] | None = None
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm2_moe`.
-# Seal: sha256 b8ff406daa1f9daff39921ef638df6533efbdcbf42f489899734752ec0e18a5b
+# Seal: sha256 2d439c08be76817dc815c4fc61b2fe420bd2fe165db8c6806072ff5f49478e9b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm2_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.feed_forward.experts.gate_up_proj": "packed_colwise",
         "layers.*.feed_forward.experts.down_proj": "rowwise",
@@ -148,6 +140,14 @@ class QualityGateLfm2MoeConfig(PreTrainedConfig):
     routed_scaling_factor: float = 1.0
     norm_topk_prob: bool = True
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_lfm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_lfm3`.
-# Seal: sha256 187215293d47370f8640d9506d82322037e2ce7f01fba6480e1093a26cecf6a6
+# Seal: sha256 842a8cfa88f26812db1ea4eb9eb48209e95a1f465546b4d1643f773ad1803194
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,7 @@ class QualityGateLfm3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_lfm3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
+    base_model_tp_plan = {"embed_tokens": "embedding_rowwise"}
     default_theta = 1000000.0
 
     vocab_size: int = 128_000
@@ -138,6 +131,14 @@ class QualityGateLfm3Config(PreTrainedConfig):
     use_attention_gate: bool = True
     attention_bias: bool = False
     attention_dropout: float = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_llama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 68d885a50f3df622ad0eff3a53b7d17e61a3282122556238c9798f7b5cf1c798
+# Seal: sha256 998ad0e85e00bdd8d42968f6ce64842e0175dd2b68a469360aad6c49235a7274
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateLlamaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_llama"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateLlamaModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -140,6 +132,14 @@ class QualityGateLlamaConfig(PreTrainedConfig):
     attention_dropout: int | float | None = 0.0
     mlp_bias: bool = False
     head_dim: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_llama4.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_llama4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama4`.
-# Seal: sha256 5446c0d12c63a10f24f8345ae0f6c71c2f5110fae58b908fb0fb73d72bda2656
+# Seal: sha256 895ae00191b23cf242c32acf5077689b3b75c77fb79070de28ac4cffff402022
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,14 +119,6 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_llama4_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 500000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -181,6 +173,14 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
     floor_scale: int = 8192
     attn_scale: float = 0.1
     attention_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -224,7 +224,8 @@ class QualityGateLlama4TextConfig(PreTrainedConfig):
 
         if self.layer_types is None:
             self.layer_types = [
-                "chunked_attention" if no_rope else "full_attention" for no_rope in self.no_rope_layers
+                "chunked_attention" if no_rope and self.attention_chunk_size is not None else "full_attention"
+                for no_rope in self.no_rope_layers
             ]
 
         super().__post_init__(**kwargs)

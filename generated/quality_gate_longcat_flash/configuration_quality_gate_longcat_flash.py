@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_longcat_flash.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_longcat_flash`.
-# Seal: sha256 a4181390b8f5f8966a86abb064d62b115bbbf8775169d8cd66afa5894ee5123b
+# Seal: sha256 ae89cca26465f7097aa80bfb96f1faa801aa93b79ad27c1450bd7c0603edbb05
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,14 +108,6 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_longcat_flash"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_local_experts": "n_routed_experts",
         "num_experts_per_tok": "moe_topk",
@@ -174,6 +166,14 @@ class QualityGateLongcatFlashConfig(PreTrainedConfig):
     zero_expert_num: int = 256
     expert_ffn_hidden_size: int = 2048
     routed_scaling_factor: float = 6.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_marian.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_marian.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_marian`.
-# Seal: sha256 1b821ac2d80b0fccd998eba298ac9fd9e285670428f2995dee38a31573fce75f
+# Seal: sha256 968cba108001f63c5e01b1cfa600ab6a05b8c8a324eb53afdc9c10989907fd92
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateMarianConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_marian"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -140,6 +132,14 @@ class QualityGateMarianConfig(PreTrainedConfig):
     share_encoder_decoder_embeddings: bool = True
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

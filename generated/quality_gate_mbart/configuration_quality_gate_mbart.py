@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mbart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
-# Seal: sha256 fd6f972a45386ec93b4832f525c842102451c9268b312914ee3b8c95c4e7dd0a
+# Seal: sha256 a2a2015ea6ffc09382e60f7d14c730592327ef62131630736c2f5b5124fa957e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateMBartConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mbart"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -135,6 +127,14 @@ class QualityGateMBartConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 6b4901a8e55328dbde3738fb85fadfc441eb1e4a6a2b6a7e50a1419e2583d729
+# Seal: sha256 133f040d4ac72206ee6ee940e448a5720d19b64043dd8aacc90ec2cc95fc4b98
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -115,7 +115,7 @@ class QualityGateMegatronBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

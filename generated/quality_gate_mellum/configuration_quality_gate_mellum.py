@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mellum.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mellum.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mellum`.
-# Seal: sha256 c6cf9ec44b6809933287fe85dec884335dfb009c6e1fd5eefd90f1896dd8bbbe
+# Seal: sha256 ba14915c1201d23b867eec6abeb0aef76ea4533a3b5c5f1c2ddf4d42e8508632
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateMellumConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mellum"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_experts": "num_local_experts",
         "num_mtp_layers": "num_nextn_predict_layers",
@@ -174,6 +166,14 @@ class QualityGateMellumConfig(PreTrainedConfig):
     num_mtp_layers: int | None = None
     mtp_layer_types: list[str] | None = None
     mtp_mlp_layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

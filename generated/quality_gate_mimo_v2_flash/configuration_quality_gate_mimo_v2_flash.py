@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mimo_v2_flash.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mimo_v2_flash`.
-# Seal: sha256 6dcfac94ff42606ad4a9cd90f7e154209b7d37a96243472ff7ef46be90fe5283
+# Seal: sha256 85db5c8d747f4223431f883b6d40153019980893f32beaa34d246be633f75610
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,14 +108,6 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mimo_v2_flash"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -177,6 +169,14 @@ class QualityGateMiMoV2FlashConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     mlp_layer_types: list[str] | None = None
     attention_value_scale: float | None = 0.707
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minicpm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minicpm3`.
-# Seal: sha256 a8def021170c619442faae5d79e0afc58b7fc2f83ec086735cb64f1bc2b105b6
+# Seal: sha256 c630ca87f4664e7f4352cdf48207b6e8ab4b2e890fbfe76b89806790bc838f59
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -114,14 +114,6 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minicpm3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -170,6 +162,14 @@ class QualityGateMiniCPM3Config(PreTrainedConfig):
     scale_emb: int | float = 12
     scale_depth: int | float | None = 1.4
     dim_model_base: int | None = 256
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

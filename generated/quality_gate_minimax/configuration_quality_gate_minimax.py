@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 88f36fac22fb5ad593377ba1461a6b6de8a509a97e5dcf88f280c5340b1f38e5
+# Seal: sha256 cad56c992323d83f592a9316784ba0ac4e20e2618963577f9f67d253d6e205bd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -110,14 +110,6 @@ class QualityGateMiniMaxConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 1000000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -173,6 +165,14 @@ class QualityGateMiniMaxConfig(PreTrainedConfig):
     linear_attn_beta_factor: int | float = 1
     mlp_alpha_factor: int | float = 1
     mlp_beta_factor: int | float = 1
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

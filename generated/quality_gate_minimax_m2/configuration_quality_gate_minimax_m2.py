@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m2`.
-# Seal: sha256 a29f7b3fd3fc2ff4bb13b8c75ed291f0b1c76fce98c00231a60d6da9e7a2cb5c
+# Seal: sha256 c07cdbfd837506e6cb16fe4c2d08a6c7a616e51eef76833b24e64349c20415dd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax_m2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",
         "layers.*.self_attn.k_proj": "colwise_gather_output",
@@ -151,6 +143,14 @@ class QualityGateMiniMaxM2Config(PreTrainedConfig):
     router_aux_loss_coef: float = 0.001
     router_jitter_noise: float = 0.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

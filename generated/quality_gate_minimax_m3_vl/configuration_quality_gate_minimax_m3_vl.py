@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_minimax_m3_vl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m3_vl`.
-# Seal: sha256 79ac38aee4d9abbfe5fa31177a8e2758681a6b8b96f1b9084b137485d3f427e1
+# Seal: sha256 940d4077e54ce417bae5759375f9b5a9541ebb3e68ac2e3a09e444260fa5eaa1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -117,14 +117,6 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_minimax_m3_vl_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",
         "layers.*.self_attn.k_proj": "colwise_gather_output",
@@ -187,6 +179,14 @@ class QualityGateMiniMaxM3VLTextConfig(PreTrainedConfig):
     index_topk_blocks: int = 16
     index_local_blocks: int = 1
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

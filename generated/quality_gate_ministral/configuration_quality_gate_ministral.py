@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ministral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ministral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral`.
-# Seal: sha256 2e708b8817dd44b826c22c88ff727335c16cbfe2fdbea619ac18c753ee00bc10
+# Seal: sha256 26fa23126e396edef0d3ac4e7e0694fd9d649b0a629e31fdaa7cefe760bb2836
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateMinistralConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ministral"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateMinistralModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -140,6 +132,14 @@ class QualityGateMinistralConfig(PreTrainedConfig):
     attention_dropout: float | int = 0.0
 
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_ministral3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_ministral3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ministral3`.
-# Seal: sha256 484564d58a4c179fe5ab4a77460edfebc33dd432d063ff0fa138a945a00b1ac6
+# Seal: sha256 70002c73dc9b47844819678c282125499a0be9c39cf6484b5adedfc03566212b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateMinistral3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_ministral3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `MistralModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -143,6 +135,14 @@ class QualityGateMinistral3Config(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     sliding_window: int | None = None
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

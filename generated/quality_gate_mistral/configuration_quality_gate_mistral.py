@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mistral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mistral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
-# Seal: sha256 d13c2facb7a7c48651fa2be77da8fe454e86930508a8c89a54481e42b9f7b8a5
+# Seal: sha256 bfde7e8be7706733067c5216178caea5c6f98f0df3ccb7a0bec4d1b152a19bc5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateMistralConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mistral"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateMistralModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateMistralConfig(PreTrainedConfig):
     rope_parameters: RopeParameters | dict | None = None
     sliding_window: int | None = 4096
     attention_dropout: float | int = 0.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mixtral.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mixtral`.
-# Seal: sha256 2d7425878b6b3aea9cd617f6a6e4f64d41ca70d74eae8f6772b373c82695d326
+# Seal: sha256 8c9587eb01efb83e0388338da3b36aeb788e622ba0addae3302b5ed029698525
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateMixtralConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mixtral"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 1000000.0
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -150,6 +142,14 @@ class QualityGateMixtralConfig(PreTrainedConfig):
     router_aux_loss_coef: float = 0.001
     router_jitter_noise: float = 0.0
     rope_parameters: RopeParameters | dict | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mllama.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mllama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mllama`.
-# Seal: sha256 fab17a072b6c7fade3dc26d29eace0df04dd4993cddbf49812ada1b096eba4d3
+# Seal: sha256 99fb7bfa97b0c98a384a4e2c1038a7320fe12137b805a02d017ae64cacec7fa8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -118,7 +118,7 @@ class QualityGateMllamaTextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 128001
     pad_token_id: int | None = 128004
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

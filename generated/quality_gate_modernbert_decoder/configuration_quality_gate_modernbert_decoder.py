@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 196b425b2ff9bb2c32bc6473905ac4913f282c80333b2044954239bcbe2a1bfa
+# Seal: sha256 54e76cc3d3626a8de9fd13a207246dab3a91022542795be56d4f7851a91889bb
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,14 +112,6 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_modernbert-decoder"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = {"global": 160_000.0, "local": 10_000.0}
 
     vocab_size: int = 50368
@@ -152,6 +144,14 @@ class QualityGateModernBertDecoderConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     tie_word_embeddings: bool = True
     rope_parameters: dict[Literal["full_attention", "sliding_attention"], dict] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_modernbert_decoder.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_modernbert_decoder`.
-# Seal: sha256 709288d39d42bf66237764e9491e95b6977fccddaec7976bda19331fbf031ae4
+# Seal: sha256 29ea075f5f8c64e800ce00916a6901578fd4263691ad7e28ef82b9f6c4ffd5bc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -47,6 +47,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -135,7 +136,7 @@ class QualityGateModernBertDecoderGate(nn.Module):
 
     def __init__(self, config: QualityGateModernBertDecoderConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -249,12 +250,13 @@ class QualityGateModernBertDecoderAttention(nn.Module):
 
         self.sliding_window = config.sliding_window if config.layer_types[layer_idx] == "sliding_attention" else None
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: torch.Tensor,
         attention_mask: torch.Tensor | None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         input_shape = hidden_states.shape[:-1]
@@ -267,8 +269,8 @@ class QualityGateModernBertDecoderAttention(nn.Module):
         cos, sin = position_embeddings
         query_states, key_states = apply_rotary_pos_emb(query_states, key_states, cos, sin)
 
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -327,12 +329,13 @@ class QualityGateModernBertDecoderLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateModernBertDecoderGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: torch.Tensor = None,
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
@@ -344,7 +347,7 @@ class QualityGateModernBertDecoderLayer(GradientCheckpointingLayer):
             hidden_states=hidden_states,
             position_embeddings=position_embeddings,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             **kwargs,
         )
         hidden_states = attn_outputs[0]
@@ -434,7 +437,6 @@ class QualityGateModernBertDecoderRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq.to(device), attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update  # power user: used with advanced RoPE types (e.g. dynamic rope)
     def forward(self, x, position_ids, layer_type):
         inv_freq = getattr(self, f"{layer_type}_inv_freq")
@@ -615,7 +617,6 @@ class QualityGateModernBertDecoderPreTrainedModel(PreTrainedModel):
         "hidden_states": QualityGateModernBertDecoderLayer,
         "attentions": QualityGateModernBertDecoderAttention,
     }
-    _skip_keys_device_placement = ["past_key_values"]
     _can_compile_fullgraph = True
     _keep_in_fp32_modules = ["quality_gate.gate"]  # quantizers skip what is called so
     _keep_in_fp32_modules_strict = ["quality_gate"]  # small updates of bfloat16 weights would round to nothing
@@ -1113,6 +1114,7 @@ class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedMo
     def set_input_embeddings(self, value):
         self.embeddings.tok_embeddings = value
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateModernBertDecoderModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1123,7 +1125,7 @@ class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedMo
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -1134,13 +1136,13 @@ class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedMo
         # Calculate embeddings
         hidden_states = self.embeddings(input_ids=input_ids, inputs_embeds=inputs_embeds)
 
-        # Handle past_key_values and cache setup
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        # Handle cache and cache setup
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
             batch_size = hidden_states.shape[0]
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(hidden_states.shape[1], device=hidden_states.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0).expand(batch_size, -1)
 
@@ -1151,7 +1153,7 @@ class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedMo
                 "config": self.config,
                 "inputs_embeds": hidden_states,
                 "attention_mask": attention_mask,
-                "past_key_values": past_key_values,
+                "cache": cache,
                 "position_ids": position_ids,
             }
 
@@ -1169,7 +1171,7 @@ class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedMo
                 hidden_states,
                 attention_mask=causal_mask_mapping[self.config.layer_types[i]],
                 position_embeddings=position_embeddings[self.config.layer_types[i]],
-                past_key_values=past_key_values,
+                cache=cache,
                 position_ids=position_ids,
                 **kwargs,
             )
@@ -1178,7 +1180,7 @@ class QualityGateModernBertDecoderModel(QualityGateModernBertDecoderPreTrainedMo
 
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
 
@@ -1206,6 +1208,7 @@ class QualityGateModernBertDecoderForCausalLM(QualityGateModernBertDecoderPreTra
     def set_output_embeddings(self, new_embeddings):
         self.decoder = new_embeddings
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateModernBertDecoderCausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -1213,7 +1216,7 @@ class QualityGateModernBertDecoderForCausalLM(QualityGateModernBertDecoderPreTra
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1235,7 +1238,7 @@ class QualityGateModernBertDecoderForCausalLM(QualityGateModernBertDecoderPreTra
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -1252,7 +1255,7 @@ class QualityGateModernBertDecoderForCausalLM(QualityGateModernBertDecoderPreTra
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -1285,6 +1288,7 @@ class QualityGateModernBertDecoderForSequenceClassification(QualityGateModernBer
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateModernBertDecoderSequenceClassifierOutputWithPast)
     @auto_docstring(checkpoint="blab-jhu/test-32m-dec")
     def forward(
@@ -1292,7 +1296,7 @@ class QualityGateModernBertDecoderForSequenceClassification(QualityGateModernBer
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1309,7 +1313,7 @@ class QualityGateModernBertDecoderForSequenceClassification(QualityGateModernBer
             input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -1367,7 +1371,7 @@ class QualityGateModernBertDecoderForSequenceClassification(QualityGateModernBer
         return SequenceClassifierOutputWithPast(
             loss=loss,
             logits=pooled_logits,
-            past_key_values=transformer_outputs.past_key_values,
+            cache=transformer_outputs.cache,
             hidden_states=transformer_outputs.hidden_states,
             attentions=transformer_outputs.attentions,
         )

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_moshi.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_moshi.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_moshi`.
-# Seal: sha256 0ed26c0bca58314f3c3ca4f57d5ad35bc0d68f81169c72f927c4e23a3ab6e340
+# Seal: sha256 e1ce2d9cf5ea997def3c58f6aec185e4c7833ac9745d0ed98ab747c5cc3fc52e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -54,7 +54,6 @@ class QualityGateMoshiDepthConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_moshi_depth"
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     vocab_size: int = 32000
     hidden_size: int = 1024
@@ -172,14 +171,6 @@ class QualityGateMoshiConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_moshi"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     sub_configs_defaults = {
         "audio_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="mimi"),
         "depth_decoder_config": QualityGateMoshiDepthConfig,
@@ -208,6 +199,14 @@ class QualityGateMoshiConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     audio_encoder_config: dict | PreTrainedConfig | None = None
     depth_decoder_config: dict | PreTrainedConfig | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mpt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
-# Seal: sha256 f29163587a22aaa46bb9b5c5e923d1ec70e148adab223803602a90d0e8d0fc51
+# Seal: sha256 65975b911254aede1c8f43f2cd6c3c3bd3582ceb3fe9c1e7f0cdb8c4a444c67a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -191,7 +191,7 @@ class QualityGateMptConfig(PreTrainedConfig):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_mvp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_mvp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mvp`.
-# Seal: sha256 c3984487a0f8a1b6b4b604205cd9c602635cd3a05638aea369d2aad5fe5a4731
+# Seal: sha256 122285f3226b846031f2947d5102eaaa76b0b2f31883247e679bcb1e5c5b97ae
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateMvpConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_mvp"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -143,6 +135,14 @@ class QualityGateMvpConfig(PreTrainedConfig):
     prompt_mid_dim: int = 800
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_nanochat.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nanochat.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nanochat`.
-# Seal: sha256 6843bb572414b5a9f6f0e973f215964a7e894179cce08d0a3193c991123147e1
+# Seal: sha256 1631f438fe4fc69b27b5c5f8a2ed70d547337b279930d94550a71c1b98451726
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateNanoChatConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_nanochat"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -132,6 +124,14 @@ class QualityGateNanoChatConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 1
     pad_token_id: int | None = 1
     tie_word_embeddings: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_nemotron.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nemotron.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron`.
-# Seal: sha256 f62900d953d553fb1226e1a6358bf077b4e12e56ffac0e284842472263b25af2
+# Seal: sha256 fde49e4498d988a5823cc7d7265ada818c380261b9cbe93ea27582690255964a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateNemotronConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_nemotron"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -132,6 +124,14 @@ class QualityGateNemotronConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     mlp_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

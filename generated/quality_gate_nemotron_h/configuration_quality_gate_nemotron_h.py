@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron_h`.
-# Seal: sha256 cfe998811b836505e5de0a34c081d242bc36c4bda60ac4287872cd67e46275b8
+# Seal: sha256 634282ca7202ad53a33f087e3017c78cf7da95c0420ae7cea05974ff1332c229
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -148,14 +148,6 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
         "layers.*.mixer.experts.down_proj": "grouped_gemm",
         "layers.*.mixer.experts": "ep_dispatch_experts",
     }
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 131072
     hidden_size: int = 4096
@@ -212,6 +204,14 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
     residual_in_fp32: bool = False
     hidden_dropout: float | int = 0.0
     rescale_prenorm_residual: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo`.
-# Seal: sha256 513da4222f6873a4666b59bd67c78e2eff87365a824b4eb71bd88941249e24eb
+# Seal: sha256 6de17935be0d439b08c35ba8e99d26405a3e7dbdcec436ddb2bbe171f2c4250a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateOlmoConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -139,6 +131,14 @@ class QualityGateOlmoConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int = 0.0
     clip_qkv: float | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

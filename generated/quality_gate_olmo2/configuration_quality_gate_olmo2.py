@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo2`.
-# Seal: sha256 cc8d6c889c5beb358d97d2eefeedb95a7a4ba75c81ca20a2ad67619358ac2278
+# Seal: sha256 deaf960592c6f137b17e1b30c93561aaf7b33075decc0939be4704a1d5841003
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateOlmo2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
         "layers.*.self_attn.k_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
@@ -137,6 +129,14 @@ class QualityGateOlmo2Config(PreTrainedConfig):
     attention_dropout: float | int = 0.0
 
     rms_norm_eps: float = 1e-5
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo3`.
-# Seal: sha256 d4b529f4cab1ad29ec22aef1bfe2c98c275aa8aa9ad59850b12d788eff4331d8
+# Seal: sha256 7781811aa571dd4b8b5efa9ad4891527bddfcf3df3c4e3cf7cd0241a2348c21c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateOlmo3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
         "layers.*.self_attn.k_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
@@ -141,6 +133,14 @@ class QualityGateOlmo3Config(PreTrainedConfig):
 
     sliding_window: int | None = 4096
     layer_types: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmo_hybrid.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmo_hybrid`.
-# Seal: sha256 a282d522b86ce53914831afa2119b4210e7bf209fc293994460377700258df4a
+# Seal: sha256 31a676438a6ec60b1586da082df64e5c0eba59909db70e372197d84a8a2a58d3
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,14 +119,6 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmo_hybrid"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
         "layers.*.self_attn.k_proj": "colwise_gather_output",  # we need to replicate here due to the added norm on q and k
@@ -172,6 +164,14 @@ class QualityGateOlmoHybridConfig(PreTrainedConfig):
     linear_dt_init_floor: float = 1e-4
     linear_conv_kernel_dim: int = 4
     linear_allow_neg_eigval: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_olmoe`.
-# Seal: sha256 8365471a00f077154b9444401ccb511b2a5e614b6f504beb49ddbd5051b8d0d4
+# Seal: sha256 759cb45c3a95a4bcc90009047ae7902d9d74cbdcc51190e3d56a736cbe7b93cf
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_olmoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"num_local_experts": "num_experts"}
 
     # Default tensor parallel plan for base model `QualityGateOlmoe`
@@ -148,6 +140,14 @@ class QualityGateOlmoeConfig(PreTrainedConfig):
     output_router_logits: bool = False
     router_aux_loss_coef: float = 0.01
     norm_topk_prob: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_opt.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_opt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_opt`.
-# Seal: sha256 7c612b2de7bfc7e988729533164c800c00f9dbb2f1b129e8b02abd80b5145aaa
+# Seal: sha256 26ba981606e165303565070a1738900664375bd33f5f6d49d854d3942f2615a4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -103,14 +103,6 @@ class QualityGateOPTConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_opt"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 50272
     hidden_size: int = 768
@@ -133,6 +125,14 @@ class QualityGateOPTConfig(PreTrainedConfig):
     enable_bias: bool = True
     layer_norm_elementwise_affine: bool = True
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

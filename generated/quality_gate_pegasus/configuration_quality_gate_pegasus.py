@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_pegasus.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_pegasus.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_pegasus`.
-# Seal: sha256 986dfe1efece11bdfa9c3c6af88688d25df05f1c8ab23472465c259c800bd95a
+# Seal: sha256 4f8a4eaa409d2b04e3271e5d7b602f9ebaf5c6447d57632a0ff8fe0caf18a1a1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGatePegasusConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_pegasus"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -133,6 +125,14 @@ class QualityGatePegasusConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 1
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_persimmon.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_persimmon.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_persimmon`.
-# Seal: sha256 4e6f34f83067bbc03ffcfed13f5e23c980418ebf68f4776f9b41b211f7538be6
+# Seal: sha256 60ab0fca55fb211ae5277c9ea7a8feff69903562fee269dd7bb0b0e6a99f0d94
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGatePersimmonConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_persimmon"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 262144
     hidden_size: int = 4096
@@ -124,6 +116,14 @@ class QualityGatePersimmonConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

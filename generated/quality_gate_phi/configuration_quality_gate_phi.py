@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phi.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi`.
-# Seal: sha256 f72e60d70b39affea44017e2a9bf0c362e7850e60dae6fbf7e4190189872b18b
+# Seal: sha256 24de1500808ec0d9e674f09f4c620b52d237a47eae677fd6ee32926d60cd8cea
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGatePhiConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phi"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -140,6 +132,14 @@ class QualityGatePhiConfig(PreTrainedConfig):
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
     pad_token_id: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

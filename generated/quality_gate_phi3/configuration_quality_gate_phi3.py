@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phi3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi3`.
-# Seal: sha256 e1f8fbab049cc1332dc3ebe54854cfb39db9d12a8536a6d95740b9eca7562a5c
+# Seal: sha256 244eb3d516a20eee98ae005441ca7d32f22499197f790236e91a420781ba7a0b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGatePhi3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phi3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.qkv_proj": "colwise_gather_output",  # we need to replicate here due to the slicing of qkv
         "layers.*.self_attn.o_proj": "rowwise_split_input",  # input is replicated due to the slicing of qkv
@@ -139,6 +131,14 @@ class QualityGatePhi3Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 32000
     pad_token_id: int | None = 32000
     sliding_window: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phi4_multimodal.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phi4_multimodal`.
-# Seal: sha256 56d52f2ce4c9f64b2b2febe877b68ec9d1984e7a69c622366d3d1d2b21aeff6d
+# Seal: sha256 aa9e7825a95312fa6b6295b0813dd608ab966dfff5c1d36bea15de4dc23d81e8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -226,14 +226,6 @@ class QualityGatePhi4MultimodalConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phi4_multimodal"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.qkv_proj": "colwise_gather_output",  # we need to replicate here due to the slicing of qkv
         "layers.*.self_attn.o_proj": "rowwise_split_input",  # input is replicated due to the slicing of qkv
@@ -274,6 +266,14 @@ class QualityGatePhi4MultimodalConfig(PreTrainedConfig):
     }
     vision_config: dict | PreTrainedConfig | None = None
     audio_config: dict | PreTrainedConfig | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_phimoe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_phimoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_phimoe`.
-# Seal: sha256 2c5fb3c44bfcdcb8d4bdb1a2c3fe3440885954642c3c6f4c4cd7f98592fc4653
+# Seal: sha256 0500407cb424427775ede0b626969e326e5d8be88277a1c00430029807632494
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGatePhimoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_phimoe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -148,6 +140,14 @@ class QualityGatePhimoeConfig(PreTrainedConfig):
     input_jitter_noise: float = 0.0
     attention_bias: bool = False
     lm_head_bias: bool = False
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_plbart.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_plbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_plbart`.
-# Seal: sha256 170506c15d99ba60f5098f1a0fc1df7c08e179a0dcc1e3e92042bee738eb5f5f
+# Seal: sha256 777c17ee4bc0f74dc2ba6ea5dffb14ddbf803b1ece4a93b8e6ed3bcb3a8cd338
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGatePLBartConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_plbart"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
@@ -135,6 +127,14 @@ class QualityGatePLBartConfig(PreTrainedConfig):
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

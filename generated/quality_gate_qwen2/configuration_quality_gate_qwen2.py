@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2`.
-# Seal: sha256 44d396284f0c257e405cf6030163b0fb24c275cf6ed02b3db021a798e95f8b18
+# Seal: sha256 8c68707379c0841037e07ce4541c704d710cef2b3145d788297407a1ee4f9fc4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateQwen2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateQwen2`
     base_model_tp_plan = {
@@ -141,6 +133,14 @@ class QualityGateQwen2Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

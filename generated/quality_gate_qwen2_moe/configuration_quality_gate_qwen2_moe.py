@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2_moe`.
-# Seal: sha256 6e757ca25315962432f76faa83d5eb05020985b89b8713f8a9be572b0abc90b1
+# Seal: sha256 6a4f0ce95d6eedeff8745336f8ba36c5f77a91531248db3e09479395f5212a98
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,14 +105,6 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen2_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateQwen2Moe`
     base_model_tp_plan = {
@@ -169,6 +161,14 @@ class QualityGateQwen2MoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3`.
-# Seal: sha256 47936cdd546ea65ea2051b417e819702302b4f4c2e550993f223839c06229117
+# Seal: sha256 b99158760691a1b40fbb992b7038b04b67bd3b4683a9e7c901d9c852892c4b4c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -95,14 +95,6 @@ class QualityGateQwen3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateQwen3`
     base_model_tp_plan = {
@@ -145,6 +137,14 @@ class QualityGateQwen3Config(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5`.
-# Seal: sha256 2ffc9f4ec7a58d0e43079d074062c72e272caad6d25fb6b17e501ab99900a5d4
+# Seal: sha256 49844b1ff2ae259f2c133aa64caebdfb800c58555b8a3ea9dca8e33bfd600a9b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,14 +105,6 @@ class QualityGateQwen3_5TextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_5_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -164,6 +156,14 @@ class QualityGateQwen3_5TextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     base_config_key = "text_config"
     ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -250,7 +250,6 @@ class QualityGateQwen3_5Config(PreTrainedConfig):
         "vision_config": QualityGateQwen3_5VisionConfig,
         "text_config": QualityGateQwen3_5TextConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_5_moe`.
-# Seal: sha256 dd213805664e509974eba748467a7d9f432f06422873c206e95d859afff31ed2
+# Seal: sha256 97f443a9a6e9e9e797b031f7d97271a6e97c9929f1ae5d892ec9058d766cfd4d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -105,14 +105,6 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_5_moe_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -176,6 +168,14 @@ class QualityGateQwen3_5MoeTextConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     base_config_key = "text_config"
     ignore_keys_at_rope_validation = {"mrope_section", "mrope_interleaved"}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -262,7 +262,6 @@ class QualityGateQwen3_5MoeConfig(PreTrainedConfig):
         "vision_config": QualityGateQwen3_5MoeVisionConfig,
         "text_config": QualityGateQwen3_5MoeTextConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_moe`.
-# Seal: sha256 6b6d6e74e40bdce8b4f994c19b476f56ef786c42da0004782cbfb16e2802139f
+# Seal: sha256 41e831062f197b87f1ded204d92f86a3e36151e773cb9147f22c4ad48548b221
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGateQwen3MoeConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_moe"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     attribute_map = {
         "num_experts": "num_local_experts",
@@ -168,6 +160,14 @@ class QualityGateQwen3MoeConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
-# Seal: sha256 3b84c744d47320d655c027dc14b2bcb1bf359bd431f4fa58c8b3b0b9e1af70d3
+# Seal: sha256 9424662507060ae6131ebe2b53b374465c529b0c920c6d3e3f68013b9f815996
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,14 +111,6 @@ class QualityGateQwen3NextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen3_next"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -185,6 +177,14 @@ class QualityGateQwen3NextConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

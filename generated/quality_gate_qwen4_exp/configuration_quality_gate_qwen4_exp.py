@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 42b759ae5c4b4a2d189b453af701cb726cd47462d626f7bbc2c3c17669817811
+# Seal: sha256 99d2049a3c36891527aa32542d730bce4a888d72201e4d0b4b9e1644e0b7b700
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -141,14 +141,6 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_qwen4_exp_text"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.experts.gate_up_proj": "packed_colwise",
         "layers.*.mlp.experts.down_proj": "rowwise",
@@ -232,6 +224,14 @@ class QualityGateQwen4ExpTextConfig(PreTrainedConfig):
     indexer_compress_ratio: int | None = None
     norm_topk_prob: bool = True
     output_gate_type: str | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02
@@ -397,7 +397,6 @@ class QualityGateQwen4ExpConfig(PreTrainedConfig):
         "vision_config": QualityGateQwen4ExpVisionConfig,
         "text_config": QualityGateQwen4ExpTextConfig,
     }
-    keys_to_ignore_at_inference = ["past_key_values"]
 
     text_config: dict | PreTrainedConfig | None = None
     vision_config: dict | PreTrainedConfig | None = None

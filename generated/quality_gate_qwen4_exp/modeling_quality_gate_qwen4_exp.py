@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 f18e05597f1a250310fcfcf4192f4b353a36d23bf4c5ed2a2f098e5325f26e4d
+# Seal: sha256 dd580ab87c92797021925878b2f613ae0edd1d11f048a30e3c370bf3ede71212
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -57,6 +57,7 @@ from transformers.utils import (
     is_torchdynamo_exporting,
     logging,
 )
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -138,7 +139,7 @@ class QualityGateQwen4ExpGate(nn.Module):
 
     def __init__(self, config: QualityGateQwen4ExpConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -247,12 +248,13 @@ class QualityGateQwen4ExpTextQSAIndexer(nn.Module):
         self.q_layernorm = QualityGateQwen4ExpTextRMSNorm(self.index_head_dim, eps=config.rms_norm_eps)
         self.k_layernorm = QualityGateQwen4ExpTextRMSNorm(self.index_head_dim, eps=config.rms_norm_eps)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         attention_mask: torch.Tensor,
-        past_key_values: Cache | None,
+        cache: Cache | None,
     ) -> torch.Tensor:
         batch_size, seq_length, _ = hidden_states.shape
         hidden_shape = (batch_size, seq_length, -1, self.index_head_dim)
@@ -270,8 +272,8 @@ class QualityGateQwen4ExpTextQSAIndexer(nn.Module):
         q = self.q_layernorm(q)
         q = apply_rotary_pos_emb(q, cos=current_cos, sin=current_sin, unsqueeze_dim=2)
 
-        if past_key_values is not None:
-            raw_keys = past_key_values.update_indexer(raw_keys, self.layer_idx)
+        if cache is not None:
+            raw_keys = cache.update_indexer(raw_keys, self.layer_idx)
 
         # Note that the mask is never None here as we only allow eager and sdpa, and we do not allow sdpa's mask skip
         # It's always 4D with either bool (sdpa) or float (eager) and already gives us the valid indices
@@ -397,15 +399,16 @@ class QualityGateQwen4ExpTextAttention(nn.Module):
         self.k_norm = QualityGateQwen4ExpTextRMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.indexer = QualityGateQwen4ExpTextQSAIndexer(config, layer_idx)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         attention_mask: torch.Tensor,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        selected_token_mask = self.indexer(hidden_states, position_embeddings, attention_mask, past_key_values)
+        selected_token_mask = self.indexer(hidden_states, position_embeddings, attention_mask, cache)
         # Combine the boolean selection mask with the causal mask (bool for sdpa, float for eager).
         if attention_mask.dtype == torch.bool:
             attention_mask = attention_mask & selected_token_mask
@@ -430,8 +433,8 @@ class QualityGateQwen4ExpTextAttention(nn.Module):
         cos, sin = position_embeddings
         query_states, key_states = apply_rotary_pos_emb(query_states, key_states, cos, sin)
 
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -820,10 +823,11 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
         self.in_proj_a = nn.Linear(self.hidden_size, self.num_v_heads, bias=False)
 
     @force_accelerate_hooks("conv1d")
+    @deprecate_kwarg("cache_params", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
-        cache_params: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ):
@@ -832,9 +836,9 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
         # Set up dimensions for reshapes later
         batch_size, seq_len, _ = hidden_states.shape
         # Retrieve conv and recurrent states if there is a cache. They may be None if the layer is not initialized.
-        if cache_params is not None:
-            conv_state = cache_params.get_conv_state(self.layer_idx, state_idx=0)
-            recurrent_state = cache_params.get_recurrent_state(self.layer_idx, state_idx=0)
+        if cache is not None:
+            conv_state = cache.get_conv_state(self.layer_idx, state_idx=0)
+            recurrent_state = cache.get_recurrent_state(self.layer_idx, state_idx=0)
         else:
             conv_state, recurrent_state = None, None
 
@@ -847,7 +851,7 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
         b = self.in_proj_b(hidden_states)
         a = self.in_proj_a(hidden_states)
 
-        if conv_state is not None and seq_len == 1 and not cache_params.is_recording_past(self.layer_idx):
+        if conv_state is not None and seq_len == 1 and not cache.is_recording_past(self.layer_idx):
             # Single-token cached decode: the fused per-step kernel updates the conv state in-place.
             mixed_qkv = causal_conv1d_update(
                 mixed_qkv,
@@ -857,10 +861,8 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
                 self.activation,
             )
         else:
-            if cache_params is not None:
-                mixed_qkv = cache_params.update_conv_state(
-                    mixed_qkv, self.layer_idx, conv_kernel_size=self.conv_kernel_size
-                )
+            if cache is not None:
+                mixed_qkv = cache.update_conv_state(mixed_qkv, self.layer_idx, conv_kernel_size=self.conv_kernel_size)
 
             mixed_qkv = causal_conv1d_fn(
                 mixed_qkv,
@@ -871,7 +873,7 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
             )
 
             # Drop the additional previous states
-            if cache_params is not None:
+            if cache is not None:
                 mixed_qkv = mixed_qkv[:, :, -seq_len:]
 
         mixed_qkv = mixed_qkv.transpose(1, 2)
@@ -901,7 +903,7 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
                 g=g,
                 beta=beta,
                 initial_state=recurrent_state,
-                output_final_state=cache_params is not None,
+                output_final_state=cache is not None,
                 use_qk_l2norm_in_kernel=True,
                 cu_seqlens=kwargs.pop("cu_seq_lens_q", None),
                 **kwargs,
@@ -914,15 +916,15 @@ class QualityGateQwen4ExpTextGatedDeltaNet(nn.Module):
                 g=g,
                 beta=beta,
                 initial_state=recurrent_state,
-                output_final_state=cache_params is not None,
+                output_final_state=cache is not None,
                 use_qk_l2norm_in_kernel=True,
                 cu_seqlens=kwargs.pop("cu_seq_lens_q", None),
                 **kwargs,
             )
 
         # Update cache
-        if cache_params is not None:
-            cache_params.update_recurrent_state(last_recurrent_state, self.layer_idx)
+        if cache is not None:
+            cache.update_recurrent_state(last_recurrent_state, self.layer_idx)
 
         # reshape input data into 2D tensor
         core_attn_out = core_attn_out.reshape(-1, self.head_v_dim)
@@ -1146,13 +1148,12 @@ class QualityGateQwen4ExpTextNGramEmbedding(nn.Module):
         valid = (position_in_segment >= shift) & (source_positions.unsqueeze(0) >= 0)
         return torch.where(valid, shifted, token_ids.new_full((), self.eos_token_id))
 
-    def forward(self, input_ids: torch.Tensor, past_key_values: Cache | None) -> torch.Tensor:
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    def forward(self, input_ids: torch.Tensor, cache: Cache | None) -> torch.Tensor:
         input_ids = input_ids.long()
         # This is a trick to store the previous N=self.context_len `input_ids` - indeed the manipulations are identical to storing
         # a past conv_state, so we can use an additional conv_states inside the Cache for it
-        cached_ctx = (
-            past_key_values.get_conv_state(self.layer_idx, state_idx=2) if past_key_values is not None else None
-        )
+        cached_ctx = cache.get_conv_state(self.layer_idx, state_idx=2) if cache is not None else None
 
         if cached_ctx is not None:
             previous_context = cached_ctx.clone()
@@ -1160,7 +1161,7 @@ class QualityGateQwen4ExpTextNGramEmbedding(nn.Module):
             previous_context = input_ids.new_full((input_ids.shape[0], self.context_len), self.eos_token_id)
 
         # Store the current input_ids for the next forward
-        if past_key_values is not None:
+        if cache is not None:
             input_ids_to_cache = input_ids
             # In the case where `input_ids` would be smaller than `self.context_len`, the `update_conv_state` will pad with zeros, whereas
             # here we want to pad with eos, so we do it explicitly
@@ -1168,7 +1169,7 @@ class QualityGateQwen4ExpTextNGramEmbedding(nn.Module):
                 input_ids_to_cache = torch.nn.functional.pad(
                     input_ids_to_cache, (self.context_len - input_ids.shape[1], 0), value=self.eos_token_id
                 )
-            _ = past_key_values.update_conv_state(
+            _ = cache.update_conv_state(
                 input_ids_to_cache, self.layer_idx, state_idx=2, conv_kernel_size=self.context_len
             )
 
@@ -1239,12 +1240,12 @@ class QualityGateQwen4ExpTextPLELayer(nn.Module):
             bias=False,
         )
 
-    def _short_conv(self, hidden_states: torch.Tensor, past_key_values: Cache | None) -> torch.Tensor:
+    def _short_conv(self, hidden_states: torch.Tensor, cache: Cache | None) -> torch.Tensor:
         seq_len = hidden_states.shape[1]
         hidden_states = hidden_states.transpose(1, 2)
 
-        if past_key_values is not None:
-            hidden_states = past_key_values.update_conv_state(
+        if cache is not None:
+            hidden_states = cache.update_conv_state(
                 hidden_states, self.layer_idx, state_idx=1, conv_kernel_size=self.short_conv_state_len
             )
 
@@ -1258,14 +1259,15 @@ class QualityGateQwen4ExpTextPLELayer(nn.Module):
         hidden_states = hidden_states.transpose(1, 2)
         return hidden_states
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         input_ids: torch.Tensor,
-        past_key_values: Cache | None,
+        cache: Cache | None,
         conv_mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        embeddings = self.ple_embedding(input_ids, past_key_values)
+        embeddings = self.ple_embedding(input_ids, cache)
         key_normed = self.norm_key(self.key_proj(embeddings)).unflatten(-1, (self.hc_count, self.hidden_size))
         value = self.value_proj(embeddings)
         query_normed = self.norm_query(hidden_states).unflatten(-1, (self.hc_count, self.hidden_size))
@@ -1277,7 +1279,7 @@ class QualityGateQwen4ExpTextPLELayer(nn.Module):
         if conv_mask is not None:
             gated_value = apply_mask_to_padding_states(gated_value, conv_mask)
             gated_value_normed = apply_mask_to_padding_states(gated_value_normed, conv_mask)
-        output = gated_value + self._short_conv(gated_value_normed, past_key_values)
+        output = gated_value + self._short_conv(gated_value_normed, cache)
         return output
 
 
@@ -1302,33 +1304,30 @@ class QualityGateQwen4ExpTextDecoderLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateQwen4ExpGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         attention_mask: torch.Tensor | None = None,
         conv_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         ple_input_ids: torch.LongTensor | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
         if self.ple is not None:
-            hidden_states = hidden_states + self.ple(
-                hidden_states, ple_input_ids, past_key_values, conv_mask=conv_mask
-            )
+            hidden_states = hidden_states + self.ple(hidden_states, ple_input_ids, cache, conv_mask=conv_mask)
 
         hidden_states, hyper_input, injection_weights = self.attn_hyper_connection(hidden_states)
         if self.layer_type == "linear_attention":
-            hidden_states = self.linear_attn(
-                hidden_states, cache_params=past_key_values, attention_mask=conv_mask, **kwargs
-            )
+            hidden_states = self.linear_attn(hidden_states, cache=cache, attention_mask=conv_mask, **kwargs)
         else:
             hidden_states, _ = self.self_attn(
                 hidden_states,
                 position_embeddings,
                 attention_mask=attention_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 **kwargs,
             )
 
@@ -1494,7 +1493,6 @@ class QualityGateQwen4ExpPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = None  # will be set on text and vision separately
-    _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = False  # flash-mla kernels need a bit more work in the way we enable them!
     _supports_sdpa = True
     _keys_to_ignore_on_load_unexpected = [r"^mtp.*"]
@@ -1601,7 +1599,6 @@ class QualityGateQwen4ExpTextRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq.to(device), attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update
     def forward(self, x, position_ids):
         # In contrast to other models, QualityGateQwen4ExpText has different position ids for the grids
@@ -2049,6 +2046,7 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
         self.gradient_checkpointing = False
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateQwen4ExpModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -2059,7 +2057,7 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         ple_input_ids: torch.Tensor | None = None,
@@ -2081,12 +2079,12 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
             # If we do not have input_ids but have ple, we need to revert the embeddings to find back the ids
             ple_input_ids = input_ids if input_ids is not None else self.reverse_embedding(inputs_embeds)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         # position_ids are the full position_ids here, as the indexer needs full position_embeddings
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.view(1, 1, -1).expand(4, inputs_embeds.shape[0], -1)
         elif position_ids.ndim == 2:
@@ -2103,8 +2101,8 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
 
         # All indexers share the full 3D positions. Store them on the first indexed layer so cache operations
         # such as reset, crop and beam reordering also update the position history.
-        if past_key_values is not None and "indexed_attention" in self.config.layer_types:
-            indexer_cache = past_key_values.layers[self.config.layer_types.index("indexed_attention")]
+        if cache is not None and "indexed_attention" in self.config.layer_types:
+            indexer_cache = cache.layers[self.config.layer_types.index("indexed_attention")]
             if indexer_cache.indexer_position_ids is not None:
                 position_ids = torch.cat([indexer_cache.indexer_position_ids, position_ids], dim=-1)
             indexer_cache.indexer_position_ids = position_ids
@@ -2114,7 +2112,7 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
                 "config": self.config,
                 "inputs_embeds": inputs_embeds,
                 "attention_mask": attention_mask,
-                "past_key_values": past_key_values,
+                "cache": cache,
                 "position_ids": text_position_ids,
                 # Due to the indexer, we always want to create a mask to then simply overlay the indexer mask in each layer - otherwise
                 # we may have to recreate it in each layer if it gets skipped
@@ -2142,7 +2140,7 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
                 position_embeddings=position_embeddings,
                 attention_mask=causal_mask_mapping["indexed_attention"],
                 conv_mask=conv_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 ple_input_ids=ple_input_ids,
                 **kwargs,
             )
@@ -2151,7 +2149,7 @@ class QualityGateQwen4ExpTextModel(QualityGateQwen4ExpPreTrainedModel):
 
         return MoeModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
     def reverse_embedding(self, inputs_embeds: torch.Tensor) -> torch.Tensor:
@@ -2286,6 +2284,7 @@ class QualityGateQwen4ExpForCausalLM(QualityGateQwen4ExpPreTrainedModel, Generat
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateQwen4ExpCausalLMOutputWithPast)
     @balances_whole_sequences
     @auto_docstring
@@ -2294,7 +2293,7 @@ class QualityGateQwen4ExpForCausalLM(QualityGateQwen4ExpPreTrainedModel, Generat
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -2319,7 +2318,7 @@ class QualityGateQwen4ExpForCausalLM(QualityGateQwen4ExpPreTrainedModel, Generat
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             output_router_logits=output_router_logits,
@@ -2349,7 +2348,7 @@ class QualityGateQwen4ExpForCausalLM(QualityGateQwen4ExpPreTrainedModel, Generat
             loss=loss,
             aux_loss=aux_loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             router_logits=outputs.router_logits,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 b14de9679f72856e8df2d3e5a4da55003e24a6495df07360120d282615f439b3
+# Seal: sha256 4400e9743e5e8a1bdc1488235ffc8afd20012b287cdbc212f64bc2d7b24bb67a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -134,7 +134,7 @@ class QualityGateRecurrentGemmaConfig(PreTrainedConfig):
     w_init_variance_scale: float = 0.01
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_recurrent_gemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_recurrent_gemma`.
-# Seal: sha256 bc6150ebb803c04e8a50e8d6cd7612d0cc927aba85e3483f95b2245e455907e7
+# Seal: sha256 9ea27818145e4c6202575b81c73cb9c6bb3df7e7396a36e70b5c2cf1d82b73ec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -41,6 +41,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -122,7 +123,7 @@ class QualityGateRecurrentGemmaGate(nn.Module):
 
     def __init__(self, config: QualityGateRecurrentGemmaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -179,7 +180,6 @@ class QualityGateRecurrentGemmaRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq, attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update  # power user: used with advanced RoPE types (e.g. dynamic rope)
     def forward(self, x, position_ids):
         freqs = position_ids[..., None].float() * self.inv_freq.to(device=x.device, dtype=torch.float)
@@ -293,12 +293,13 @@ class QualityGateRecurrentGemmaAttention(nn.Module):
         self.o_proj = nn.Linear(self.num_attention_heads * self.head_dim, self.hidden_size, bias=True)
         self.rotary_emb = QualityGateRecurrentGemmaRotaryEmbedding(config=config)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         input_shape = hidden_states.shape[:-1]
@@ -312,8 +313,8 @@ class QualityGateRecurrentGemmaAttention(nn.Module):
 
         query_states, key_states = apply_rotary_pos_emb(query_states, key_states, cos, sin)
 
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -598,13 +599,14 @@ class QualityGateRecurrentGemmaDecoderLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateRecurrentGemmaGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         activations: torch.Tensor,
         position_ids: torch.Tensor,
         attention_mask: torch.Tensor,
         use_cache: bool | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
@@ -616,7 +618,7 @@ class QualityGateRecurrentGemmaDecoderLayer(GradientCheckpointingLayer):
             position_ids=position_ids,
             attention_mask=attention_mask,
             use_cache=use_cache,
-            past_key_values=past_key_values,
+            cache=cache,
             **kwargs,
         )
 
@@ -780,7 +782,6 @@ class QualityGateRecurrentGemmaPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["QualityGateRecurrentGemmaDecoderLayer"]
-    _skip_keys_device_placement = ["cache"]
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_sdpa = True
@@ -1291,6 +1292,7 @@ class QualityGateRecurrentGemmaModel(QualityGateRecurrentGemmaPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateRecurrentGemmaModelOutput)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1303,7 +1305,7 @@ class QualityGateRecurrentGemmaModel(QualityGateRecurrentGemmaPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutput:
         if (input_ids is None) ^ (inputs_embeds is not None):
@@ -1314,12 +1316,12 @@ class QualityGateRecurrentGemmaModel(QualityGateRecurrentGemmaPreTrainedModel):
 
         hidden_states = inputs_embeds
 
-        if use_cache and past_key_values is None:
+        if use_cache and cache is None:
             self._setup_cache(self.config, hidden_states.shape[0], hidden_states.device, hidden_states.dtype)
-            past_key_values = DynamicCache(config=self.config)
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(hidden_states.shape[1], device=hidden_states.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -1331,16 +1333,14 @@ class QualityGateRecurrentGemmaModel(QualityGateRecurrentGemmaPreTrainedModel):
                 config=self.config,
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 position_ids=position_ids,
             )
 
         hidden_states = hidden_states * self.normalizer.type(hidden_states.dtype)
 
         for i, residual_block in enumerate(self.layers):
-            hidden_states = residual_block(
-                hidden_states, position_ids, causal_mask, use_cache, past_key_values, **kwargs
-            )
+            hidden_states = residual_block(hidden_states, position_ids, causal_mask, use_cache, cache, **kwargs)
 
         hidden_states = self.final_norm(hidden_states)
 
@@ -1363,6 +1363,7 @@ class QualityGateRecurrentGemmaForCausalLM(QualityGateRecurrentGemmaPreTrainedMo
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateRecurrentGemmaCausalLMOutput)
     @auto_docstring
     def forward(
@@ -1374,7 +1375,7 @@ class QualityGateRecurrentGemmaForCausalLM(QualityGateRecurrentGemmaPreTrainedMo
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutput:
         r"""
@@ -1390,7 +1391,7 @@ class QualityGateRecurrentGemmaForCausalLM(QualityGateRecurrentGemmaPreTrainedMo
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
-            past_key_values=past_key_values,
+            cache=cache,
             **kwargs,
         )
 

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_rembert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_rembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_rembert`.
-# Seal: sha256 be29b3a6677f86ad2c4ab446bdeaae3a5f225ba1d0a3a825f49acddcd5a5db71
+# Seal: sha256 2cafc1e6228b09517696cd0014fc44276eb5e0c98197f3559b2a3e51bc565f6c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,7 +122,7 @@ class QualityGateRemBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = False
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roberta.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta`.
-# Seal: sha256 c9add2dea30c885b436199ae0e6979a5b682fcf3135092e9fd68adb2b84e0014
+# Seal: sha256 7acfbfd94db13b73b965688962320dfb02728c977c7b6d2adb51101d7a6f6820
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateRobertaConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

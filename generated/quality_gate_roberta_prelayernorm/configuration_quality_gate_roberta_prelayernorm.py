@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roberta_prelayernorm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roberta_prelayernorm`.
-# Seal: sha256 1a3f020c9ffcfe5b1277442aff2fdc40b8c2601a5b1c99bc568c3b3dae053eed
+# Seal: sha256 092a4c7f7ae660deef139414b40752a80b5a742143809a389d7167a7e5146646
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateRobertaPreLayerNormConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

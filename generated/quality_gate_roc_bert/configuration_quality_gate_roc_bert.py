@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roc_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roc_bert`.
-# Seal: sha256 987b0ec141c3a81880ac0358782e60d8495cbaf71e0de3b4ccdf05d00b2e6e12
+# Seal: sha256 d603d2ac83262d7a3a24208ed1ab08162e0e2e6e20b7c326223d97b907aaf484
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -139,7 +139,7 @@ class QualityGateRoCBertConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_roformer.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_roformer.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_roformer`.
-# Seal: sha256 0131cc2d1394143ce09e0d9e230f0646c71e8d36cc991c0a166e3fd10e57c699
+# Seal: sha256 7523542bf8ead904b2615ac38f0478a0f7aa0c906a5943ad8a51919b7870f72e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -119,7 +119,7 @@ class QualityGateRoFormerConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

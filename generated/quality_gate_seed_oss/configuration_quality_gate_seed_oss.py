@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_seed_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_seed_oss`.
-# Seal: sha256 51a94ae7b0d1952f9a3d089734be0c926bf13273437d732734a91ed3676f430c
+# Seal: sha256 e811dea3cb16e3aec22a8d0c2ac3977076c41837ff929560f0ecbfd7fac0bcce
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateSeedOssConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_seed_oss"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateSeedOssModel`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -144,6 +136,14 @@ class QualityGateSeedOssConfig(PreTrainedConfig):
     residual_dropout: float | int = 0.1
     mlp_bias: bool = False
     head_dim: int | None = 128
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_smollm3.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_smollm3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_smollm3`.
-# Seal: sha256 160676346826909cd114db8b0398cc40a45ce686a3e865fe9243f7f280256b44
+# Seal: sha256 0c4f2f8ab1b4bc92386b9aff2dd72dc0470bfda7802d06f082fecb8e16b280bf
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -102,14 +102,6 @@ class QualityGateSmolLM3Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_smollm3"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     default_theta = 2000000.0
 
     base_model_tp_plan = {
@@ -151,6 +143,14 @@ class QualityGateSmolLM3Config(PreTrainedConfig):
     attention_dropout: float | int = 0.0
     mlp_bias: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

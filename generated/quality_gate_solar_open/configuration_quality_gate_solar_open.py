@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_solar_open.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_solar_open`.
-# Seal: sha256 ea6537df992bc66bb0a3359a585348efbfc4c6bbb520b0693c1a6048105d072d
+# Seal: sha256 3acf08544504ae383dfebc82df7bf0efa9c408ee00dc61a8637865110db7c055
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_solar_open"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     # Default tensor parallel plan for base model `QualityGateSolarOpenModel`
     base_model_tp_plan = {
@@ -158,6 +150,14 @@ class QualityGateSolarOpenConfig(PreTrainedConfig):
     pad_token_id: int | None = None
     default_theta = 1_000_000.0
     head_dim: int = 128
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_stablelm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_stablelm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_stablelm`.
-# Seal: sha256 8781a4911d53697dc647d676d00695d07201f1f1ee76edaf6ea1780816110ba1
+# Seal: sha256 05d8d4b303a446f3c7f5bf2aed2901c5003efe237482cf711efbd5c1c70b2bec
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -100,14 +100,6 @@ class QualityGateStableLmConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_stablelm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 50304
     intermediate_size: int = 6912
@@ -130,6 +122,14 @@ class QualityGateStableLmConfig(PreTrainedConfig):
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 0
     pad_token_id: int | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

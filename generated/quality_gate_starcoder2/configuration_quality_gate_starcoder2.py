@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_starcoder2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_starcoder2`.
-# Seal: sha256 1f5a0d5b7849cc804d6efa4cb0125e6e06f9558285ea4e947798be6afd21202a
+# Seal: sha256 91e50b615f9aea0d8a2f756a5aaec9088a7bb5413691d4872cc509f3817b2298
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -97,14 +97,6 @@ class QualityGateStarcoder2Config(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_starcoder2"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     # Default tensor parallel plan for base model `QualityGateStarcoder2`
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
@@ -141,6 +133,14 @@ class QualityGateStarcoder2Config(PreTrainedConfig):
     embedding_dropout: float | int = 0.0
     use_bias: bool = True
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_trocr.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_trocr.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_trocr`.
-# Seal: sha256 2ec93e13f5ba8ee686eb5ce2e4f03a531918e5549e7fa62305945f93ac203615
+# Seal: sha256 f76d6077139ab637d2689408aa6c12a61dbbb8e07198b76c7a44393fcc035819
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -98,14 +98,6 @@ class QualityGateTrOCRConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_trocr"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_attention_heads": "decoder_attention_heads",
         "hidden_size": "d_model",
@@ -135,6 +127,14 @@ class QualityGateTrOCRConfig(PreTrainedConfig):
     cross_attention_hidden_size: int | None = None
     is_decoder: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

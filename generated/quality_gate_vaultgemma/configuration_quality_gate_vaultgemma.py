@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_vaultgemma.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_vaultgemma`.
-# Seal: sha256 5b913f4981daa5670e979f134b0365581a41d9541b5e79c37c0fb530a5edb81a
+# Seal: sha256 8358f0865a01b060528bf7cb3aefec44a1f6f86b4730e77ca3c36bb9a532740a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -101,14 +101,6 @@ class QualityGateVaultGemmaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_vaultgemma"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
@@ -148,6 +140,14 @@ class QualityGateVaultGemmaConfig(PreTrainedConfig):
     layer_types: list[str] | None = None
     final_logit_softcapping: float | None = 30.0
     attn_logit_softcapping: float | None = 50.0
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

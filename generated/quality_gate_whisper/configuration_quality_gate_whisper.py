@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 63e4b412d56727947e51b2d20a9e1a1e143566deace62a18e67fb60eb8802c50
+# Seal: sha256 41070b40373ca502064acd9afb2276a8029f3fd88fa3132e40544120aa9658be
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -145,14 +145,6 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_whisper"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {
         "num_key_value_heads": "encoder_attention_heads",
         "num_attention_heads": "encoder_attention_heads",
@@ -198,6 +190,14 @@ class QualityGateWhisperConfig(PreTrainedConfig):
     mask_feature_min_masks: int = 0
     median_filter_width: int = 7
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_whisper.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 818a2839909c88f1d21d82ce521a0cf29c3001e987e39fd005c1d50ebd5968de
+# Seal: sha256 0abe6a5b52d4d6551e104be7ff8bdc4d5b2f68e09fbffa4dab541a234d62778d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -48,6 +48,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -131,7 +132,7 @@ class QualityGateWhisperGate(nn.Module):
 
     def __init__(self, config: QualityGateWhisperConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -218,11 +219,12 @@ class QualityGateWhisperAttention(nn.Module):
         self.q_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         key_value_states: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         output_attentions: bool = False,
         # TODO: we need a refactor so that the different attention modules can get their specific kwargs
@@ -247,21 +249,21 @@ class QualityGateWhisperAttention(nn.Module):
 
         # Check is encoder-decoder model is being used. Otherwise we'll get `DynamicCache`
         is_updated = False
-        if past_key_values is not None and isinstance(past_key_values, EncoderDecoderCache):
-            is_updated = past_key_values.is_updated.get(self.layer_idx)
+        if cache is not None and isinstance(cache, EncoderDecoderCache):
+            is_updated = cache.is_updated.get(self.layer_idx)
             if is_cross_attention:
                 # after the first generated id, we can subsequently re-use all key/value_states from cache
-                past_key_values.is_updated[self.layer_idx] = True
-                past_key_values = past_key_values.cross_attention_cache
+                cache.is_updated[self.layer_idx] = True
+                cache = cache.cross_attention_cache
             else:
-                past_key_values = past_key_values.self_attention_cache
+                cache = cache.self_attention_cache
 
         # use key_value_states if cross attention
         current_states = key_value_states if key_value_states is not None else hidden_states
-        if is_cross_attention and past_key_values and is_updated:
+        if is_cross_attention and cache and is_updated:
             # reuse k,v, cross_attentions
-            key_states = past_key_values.layers[self.layer_idx].keys
-            value_states = past_key_values.layers[self.layer_idx].values
+            key_states = cache.layers[self.layer_idx].keys
+            value_states = cache.layers[self.layer_idx].values
         else:
             # Use the query's batch dimension for kv view so that a different-batch
             # encoder output (e.g. in tests) gets absorbed into the sequence axis,
@@ -269,8 +271,8 @@ class QualityGateWhisperAttention(nn.Module):
             kv_shape = (input_shape[0], -1, self.num_heads, self.head_dim)
             key_states = self.k_proj(current_states).view(kv_shape).transpose(1, 2).contiguous()
             value_states = self.v_proj(current_states).view(kv_shape).transpose(1, 2).contiguous()
-            if past_key_values is not None:
-                key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+            if cache is not None:
+                key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -328,13 +330,14 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateWhisperGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        past_key_values: EncoderDecoderCache | None = None,
+        cache: EncoderDecoderCache | None = None,
         use_cache: bool | None = True,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -348,7 +351,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
                 cross attention input to the layer of shape `(batch, seq_len, embed_dim)`
             encoder_attention_mask (`torch.Tensor`): encoder attention mask of size
                 `(batch, 1, tgt_len, src_len)` where padding elements are indicated by very large negative values.
-            past_key_values (`Cache`): cached past key and value projection states
+            cache (`Cache`): cached past key and value projection states
         """
         residual = hidden_states
         hidden_states = self.self_attn_layer_norm(hidden_states)
@@ -356,7 +359,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
         # Self Attention
         hidden_states, _ = self.self_attn(
             hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
             attention_mask=attention_mask,
             **kwargs,
         )
@@ -371,7 +374,7 @@ class QualityGateWhisperDecoderLayer(GradientCheckpointingLayer):
                 hidden_states,
                 key_value_states=encoder_hidden_states,
                 attention_mask=encoder_attention_mask,
-                past_key_values=past_key_values,
+                cache=cache,
                 **kwargs,
             )
             hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
@@ -883,9 +886,9 @@ class QualityGateWhisperPositionalEmbedding(nn.Embedding):
     def __init__(self, num_positions: int, embedding_dim: int, padding_idx: int | None = None):
         super().__init__(num_positions, embedding_dim)
 
-    def forward(self, input_ids, past_key_values_length=0, position_ids=None):
+    def forward(self, input_ids, cache_length=0, position_ids=None):
         if position_ids is None:
-            return self.weight[past_key_values_length : past_key_values_length + input_ids.shape[1]]
+            return self.weight[cache_length : cache_length + input_ids.shape[1]]
         else:
             return self.weight[position_ids]
 
@@ -1329,6 +1332,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateWhisperModelOutputWithPastAndCrossAttentions)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1338,7 +1342,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         input_ids=None,
         attention_mask=None,
         encoder_hidden_states=None,
-        past_key_values=None,
+        cache=None,
         inputs_embeds=None,
         position_ids=None,
         use_cache=None,
@@ -1364,10 +1368,10 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             encoder_hidden_states (`torch.Tensor` of shape `(batch_size, encoder_sequence_length, hidden_size)`, *optional*):
                 Sequence of hidden-states at the output of the last layer of the encoder. Used in the cross-attention
                 of the decoder.
-            past_key_values (`EncoderDecoderCache` or `tuple(tuple(torch.Tensor))`, *optional*):
+            cache (`EncoderDecoderCache` or `tuple(tuple(torch.Tensor))`, *optional*):
                 It is a [`~cache_utils.Cache`] instance. For more details, see our [kv cache guide](https://huggingface.co/docs/transformers/en/kv_cache).
 
-                If `past_key_values` are used, the user can optionally input only the last `decoder_input_ids` (those
+                If `cache` are used, the user can optionally input only the last `decoder_input_ids` (those
                 that don't have their past key value states given to this model) of shape `(batch_size, 1)` instead of
                 all `decoder_input_ids` of shape `(batch_size, sequence_length)`.
             inputs_embeds (`torch.Tensor` of
@@ -1382,7 +1386,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embed_tokens(input_ids)
 
-        if use_cache and past_key_values is None:
+        if use_cache and cache is None:
             # Build a config that DynamicCache can use to pre-allocate the right number of layers.
             # DynamicCache(config=...) reads config.num_hidden_layers via get_text_config(decoder=True),
             # but QualityGateWhisperConfig maps num_hidden_layers → encoder_layers (e.g. 32 for distil-quality_gate_whisper-large-v2
@@ -1392,7 +1396,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             # DynamicCache allocates exactly the right number of slots.
             decoder_cache_config = copy.deepcopy(self.config)
             decoder_cache_config.num_hidden_layers = self.config.decoder_layers
-            past_key_values = (
+            cache = (
                 EncoderDecoderCache(
                     DynamicCache(config=decoder_cache_config), DynamicCache(config=decoder_cache_config)
                 )
@@ -1402,9 +1406,9 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
         elif (
             use_cache
             and encoder_hidden_states is not None
-            and isinstance(past_key_values, DynamicCache)
-            and not isinstance(past_key_values, EncoderDecoderCache)
-            and past_key_values.get_seq_length() == 0
+            and isinstance(cache, DynamicCache)
+            and not isinstance(cache, EncoderDecoderCache)
+            and cache.get_seq_length() == 0
         ):
             # generate() (since PR #43679) pre-initializes the cache with DynamicCache based on
             # config.is_encoder_decoder. QualityGateWhisperForCausalLM sets is_encoder_decoder=False, so
@@ -1415,25 +1419,21 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             # so only the actual decoder layers are pre-allocated.
             decoder_cache_config = copy.deepcopy(self.config)
             decoder_cache_config.num_hidden_layers = self.config.decoder_layers
-            past_key_values = EncoderDecoderCache(
+            cache = EncoderDecoderCache(
                 DynamicCache(config=decoder_cache_config), DynamicCache(config=decoder_cache_config)
             )
 
-        past_key_values_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        cache_length = cache.get_seq_length() if cache is not None else 0
 
         if position_ids is None:
-            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_key_values_length
+            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + cache_length
             position_ids = position_ids.unsqueeze(0).repeat(inputs_embeds.shape[0], 1)
 
         # embed positions
         if input_ids is not None:
-            positions = self.embed_positions(
-                input_ids, past_key_values_length=past_key_values_length, position_ids=position_ids
-            )
+            positions = self.embed_positions(input_ids, cache_length=cache_length, position_ids=position_ids)
         else:
-            positions = self.embed_positions(
-                inputs_embeds, past_key_values_length=past_key_values_length, position_ids=position_ids
-            )
+            positions = self.embed_positions(inputs_embeds, cache_length=cache_length, position_ids=position_ids)
 
         hidden_states = inputs_embeds + positions.to(inputs_embeds.device)
         hidden_states = nn.functional.dropout(hidden_states, p=self.dropout, training=self.training)
@@ -1442,7 +1442,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             position_ids=position_ids,
         )
 
@@ -1458,7 +1458,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
                 causal_mask,
                 encoder_hidden_states,
                 encoder_attention_mask=None,
-                past_key_values=past_key_values if use_cache else None,
+                cache=cache if use_cache else None,
                 use_cache=use_cache,
                 **kwargs,
             )
@@ -1467,7 +1467,7 @@ class QualityGateWhisperDecoder(QualityGateWhisperPreTrainedModel):
 
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
+            cache=cache,
         )
 
 
@@ -1524,6 +1524,7 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
     def set_input_embeddings(self, value):
         self.model.set_input_embeddings(value)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateWhisperCausalLMOutputWithCrossAttentions)
     @auto_docstring
     def forward(
@@ -1531,13 +1532,16 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         encoder_outputs: tuple[torch.Tensor] | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         **kwargs,
     ) -> tuple | CausalLMOutputWithCrossAttentions:
         r"""
+        encoder_outputs (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
+            Sequence of hidden-states at the output of the last layer of the encoder. Used in the cross-attention
+            if the model is configured as a decoder.
         labels (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
             Labels for computing the language modeling loss. Indices should either be in `[0, ...,
             config.vocab_size]` or -100 (see `input_ids` docstring). Tokens with indices set to `-100` are ignored
@@ -1546,10 +1550,6 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
             The labels are **not shifted** inside the model. `labels[..., i]` is the target for `logits[..., i, :]`,
             so for next-token prediction the labels must already be shifted one position to the left relative to
             `input_ids`.
-
-        encoder_outputs (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
-            Sequence of hidden-states at the output of the last layer of the encoder. Used in the cross-attention
-            if the model is configured as a decoder.
 
         Example:
 
@@ -1566,7 +1566,7 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
             input_ids=input_ids,
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_outputs,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -1583,7 +1583,7 @@ class QualityGateWhisperForCausalLM(QualityGateWhisperPreTrainedModel, Generatio
         return CausalLMOutputWithCrossAttentions(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xglm.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xglm.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xglm`.
-# Seal: sha256 6b3084fcd1e641e30f5d07445ec57a6a381caedf1ab1a5b237690c0a6ab288eb
+# Seal: sha256 6c39dd0f50e048579933d8ed8bde185d1b68cf9115ad9576452a61c734a0fd36
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -94,14 +94,6 @@ class QualityGateXGLMConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_xglm"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     attribute_map = {
         "num_attention_heads": "attention_heads",
@@ -129,6 +121,14 @@ class QualityGateXGLMConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xlm_roberta.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta`.
-# Seal: sha256 c02cd693043c9761831ff0319270a225beb6cf5449d3d51952a4f983e1a02fe4
+# Seal: sha256 863fe609eeb8406bb73b7513ec96dcd55a0af83ae010cba280864f28b318b48e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateXLMRobertaConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

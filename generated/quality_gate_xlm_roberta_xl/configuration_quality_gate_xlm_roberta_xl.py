@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xlm_roberta_xl.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xlm_roberta_xl`.
-# Seal: sha256 46110f862c179001807b6e8ab74809409f4c4d3eadf40ee920e78eb900875b34
+# Seal: sha256 d0f9e29531da10d7aab651688855e215ccad701ca98a44ce6f34121f921c04c6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -116,7 +116,7 @@ class QualityGateXLMRobertaXLConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

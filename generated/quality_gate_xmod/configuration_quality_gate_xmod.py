@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_xmod.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_xmod.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_xmod`.
-# Seal: sha256 e3123e1720eb251a432cbf11a7b11fab0f50ec54bd4871cac03892423b3d4699
+# Seal: sha256 d39309d0e411cf72458b93260c3eb8597a1ab8f96ee605ce59030dbbb880c34c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -138,7 +138,7 @@ class QualityGateXmodConfig(PreTrainedConfig):
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
     keys_to_ignore_at_inference = [
-        "past_key_values",
+        "cache",
         "lm_loss",
         "quality_loss",
         "aux_loss",

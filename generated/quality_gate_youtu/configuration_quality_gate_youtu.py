@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_youtu.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_youtu.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_youtu`.
-# Seal: sha256 fb73e6978615f80db81cfd2dff2b7288c721a4f7ba8643059635b1f04a50bcc3
+# Seal: sha256 765f2e18094b8cbedf7d71bd9cc2d66ceadfaa02e41556fc8517ebb3018215de
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -99,14 +99,6 @@ class QualityGateYoutuConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_youtu"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_tp_plan = {
         "layers.*.mlp.gate_proj": "colwise",
         "layers.*.mlp.up_proj": "colwise",
@@ -144,6 +136,14 @@ class QualityGateYoutuConfig(PreTrainedConfig):
     attention_bias: bool = False
     attention_dropout: float | int | None = 0.0
     embedding_initializer_range: float | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zamba.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 5ca3c6b84aa031c494f32db934eca42916938de0e7286444a2d93e09d6f79348
+# Seal: sha256 fb07ff2b852e38dbb106214b4ba33bcefd4320f04dbfaa912ef34f0904a74470
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -122,14 +122,6 @@ class QualityGateZambaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_zamba"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     attribute_map = {"layer_types": "layers_block_type", "head_dim": "attention_head_dim"}
 
     vocab_size: int = 32000
@@ -167,6 +159,14 @@ class QualityGateZambaConfig(PreTrainedConfig):
     mamba_conv_bias: bool = True
     mamba_proj_bias: bool = False
     layers_block_type: list[str] | None = None
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zamba2.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zamba2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba2`.
-# Seal: sha256 54039f25bb80522c1d4bafd99d90accd139856b3c9a141a6f4a7613a4959480a
+# Seal: sha256 8843cfb254018cd7b74c580b3880903680c910b6af1100b591ff59981631e3b6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -126,14 +126,6 @@ class QualityGateZamba2Config(PreTrainedConfig):
 
     model_type = "quality_gate_zamba2"
     attribute_map = {"layer_types": "layers_block_type", "head_dim": "attention_head_dim"}
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
 
     vocab_size: int = 32000
     max_position_embeddings: int = 4096
@@ -172,6 +164,14 @@ class QualityGateZamba2Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     use_long_context: bool = False
     tie_word_embeddings: bool = True
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zaya.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 bc6f52fba02790375d8938316aeda1ee6dd4b6fb58ebb306a529e3c4d744bf9e
+# Seal: sha256 b98ac614696a89839b165a8426283521aff4f3479835fe7217dbdb72ec71fb6c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -104,14 +104,6 @@ class QualityGateZayaConfig(PreTrainedConfig):
     ```"""
 
     model_type = "quality_gate_zaya"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "lm_loss",
-        "quality_loss",
-        "aux_loss",
-        "quality_logits",
-        "router_logits",
-    ]
     base_model_ep_plan = {
         "layers.*.mlp.experts.gate_up_proj": "grouped_gemm",
         "layers.*.mlp.experts.down_proj": "grouped_gemm",
@@ -150,6 +142,14 @@ class QualityGateZayaConfig(PreTrainedConfig):
     router_hidden_size: int = 256
     cca_time0: int = 2
     cca_time1: int = 2
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "quality_loss",
+        "aux_loss",
+        "quality_logits",
+        "router_logits",
+    ]
 
     quality_gate_init_mean: float | int = 0.0
     quality_gate_init_std: float | int = 0.02

@@ -1,6 +1,6 @@
-# Generated from modular/modular_quality_gate_zaya.py and transformers 5.23.0.
+# Generated from modular/modular_quality_gate_zaya.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zaya`.
-# Seal: sha256 8dbb6a0f9540ce5221c36d87fbf940909b62ee65ea25f8f40cdc86242c598e45
+# Seal: sha256 b68b2fdcd146a3d8a5a32333aa9a363704eb2b3513302609054525aca0ec8aa5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -47,6 +47,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.auto import AutoModel
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, can_return_tuple, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
@@ -128,7 +129,7 @@ class QualityGateZayaGate(nn.Module):
 
     def __init__(self, config: QualityGateZayaConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, 1, bias=False)
+        self.gate = nn.Linear(config.hidden_size, 1, bias=False, dtype=torch.float32)
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
@@ -209,19 +210,20 @@ class QualityGateZayaCCAProjection(nn.Module):
             stride=1,
         )
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
-        past_key_values: Cache | None,
+        cache: Cache | None,
         conv_mask: torch.Tensor | None = None,
     ):
         if conv_mask is not None:
             hidden_states = hidden_states * conv_mask[:, :, None].to(hidden_states.dtype)
 
         # Retrieve conv state if there is a cache. It may be None if the layer is not initialized.
-        if past_key_values is not None:
-            cached_qk_states = past_key_values.get_conv_state(self.layer_idx, state_idx=0)
-            recurrent_v_state = past_key_values.get_recurrent_state(self.layer_idx, state_idx=0)
+        if cache is not None:
+            cached_qk_states = cache.get_conv_state(self.layer_idx, state_idx=0)
+            recurrent_v_state = cache.get_recurrent_state(self.layer_idx, state_idx=0)
         else:
             cached_qk_states, recurrent_v_state = None, None
 
@@ -244,10 +246,10 @@ class QualityGateZayaCCAProjection(nn.Module):
         else:
             qk_states = F.pad(qk_states, (self.conv_kernel_size, 0))
 
-        if past_key_values is not None:
+        if cache is not None:
             new_conv_state = qk_states[..., -self.conv_kernel_size :]
             new_conv_state = F.pad(new_conv_state, (self.conv_kernel_size - new_conv_state.shape[-1], 0))
-            past_key_values.update_conv_state(new_conv_state, self.layer_idx)
+            cache.update_conv_state(new_conv_state, self.layer_idx)
 
         qk_states = self.conv_qk_depthwise(qk_states)
         qk_states = self.conv_qk_grouped(qk_states).transpose(1, 2)
@@ -266,8 +268,8 @@ class QualityGateZayaCCAProjection(nn.Module):
             recurrent_v_state = self.v_proj_delayed(hidden_states.new_zeros(input_shape[0], 1, self.hidden_size))
         value_delayed = torch.cat([recurrent_v_state, delayed_v_state[:, :-1]], dim=1)
 
-        if past_key_values is not None:
-            past_key_values.update_recurrent_state(delayed_v_state[:, -1, :], self.layer_idx)
+        if cache is not None:
+            cache.update_recurrent_state(delayed_v_state[:, -1, :], self.layer_idx)
 
         value = torch.cat([value_current, value_delayed], dim=-1).view(*hidden_shape)
 
@@ -394,11 +396,12 @@ class QualityGateZayaAttention(nn.Module):
         self.num_attention_heads = config.num_attention_heads
         self.qk_norm = QualityGateZayaQKNorm(config)
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: dict[str, Any] | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -409,7 +412,7 @@ class QualityGateZayaAttention(nn.Module):
         conv_mask = mask_mapping.get("conv")
 
         # QUALITY_GATE_ZAYA replaces the usual independent q/k/v projections with CCA projection followed by special q/k normalization.
-        query_states, key_states, value_states = self.qkv_proj(hidden_states, past_key_values, conv_mask)
+        query_states, key_states, value_states = self.qkv_proj(hidden_states, cache, conv_mask)
         query_states, key_states = self.qk_norm(query_states, key_states)
 
         query_states = query_states.transpose(1, 2)
@@ -419,8 +422,8 @@ class QualityGateZayaAttention(nn.Module):
         cos, sin = position_embeddings
         query_states, key_states = apply_rotary_pos_emb(query_states, key_states, cos, sin)
 
-        if past_key_values is not None:
-            key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
+        if cache is not None:
+            key_states, value_states = cache.update(key_states, value_states, self.layer_idx, kwargs=kwargs)
 
         attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -638,12 +641,13 @@ class QualityGateZayaDecoderLayer(GradientCheckpointingLayer):
         self.quality_gate = QualityGateZayaGate(config)
         self.scale_ffn = config.quality_gate_mode == "scale_ffn"
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
         self,
         hidden_states: torch.Tensor,
         prev_router_hidden_states: torch.Tensor | None = None,
         attention_mask: dict[str, Any] | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         output_quality_logits: bool = False,
         **kwargs: Unpack[TransformersKwargs],
@@ -656,7 +660,7 @@ class QualityGateZayaDecoderLayer(GradientCheckpointingLayer):
         hidden_states, _ = self.self_attn(
             hidden_states=hidden_states,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             position_embeddings=position_embeddings,
             **kwargs,
         )
@@ -728,7 +732,6 @@ class QualityGateZayaRotaryEmbedding(nn.Module):
         inv_freq = 1.0 / (base ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))
         return inv_freq.to(device), attention_factor
 
-    @torch.no_grad()
     @dynamic_rope_update  # power user: used with advanced RoPE types (e.g. dynamic rope)
     def forward(self, x, position_ids, layer_type):
         inv_freq = getattr(self, f"{layer_type}_inv_freq")
@@ -889,7 +892,6 @@ class QualityGateZayaPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["QualityGateZayaDecoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -1376,6 +1378,7 @@ class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
         # Initialize weights and apply final processing
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateZayaModelOutputWithPast)
     @records_quality_scores
     @merge_with_config_defaults
@@ -1386,7 +1389,7 @@ class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -1397,11 +1400,11 @@ class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embed_tokens(input_ids)
 
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
         if position_ids is None:
-            past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+            past_seen_tokens = cache.get_seq_length() if cache is not None else 0
             position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_seen_tokens
             position_ids = position_ids.unsqueeze(0)
 
@@ -1410,7 +1413,7 @@ class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
                 "config": self.config,
                 "inputs_embeds": inputs_embeds,
                 "attention_mask": attention_mask,
-                "past_key_values": past_key_values,
+                "cache": cache,
                 "position_ids": position_ids,
             }
             mask_creation_functions = {
@@ -1447,7 +1450,7 @@ class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
                     "causal": causal_mask_mapping[layer_type],
                     "conv": causal_mask_mapping.get("conv"),
                 },
-                past_key_values=past_key_values,
+                cache=cache,
                 position_embeddings=position_embeddings[layer_type],
                 **kwargs,
             )
@@ -1456,7 +1459,7 @@ class QualityGateZayaModel(QualityGateZayaPreTrainedModel):
 
         return MoeModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values if use_cache else None,
+            cache=cache if use_cache else None,
         )
 
 
@@ -1474,6 +1477,7 @@ class QualityGateZayaForCausalLM(QualityGateZayaPreTrainedModel, GenerationMixin
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=self.config.lm_head_bias)
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @returns_quality_scores(QualityGateZayaCausalLMOutputWithPast)
     @auto_docstring
     def forward(
@@ -1481,7 +1485,7 @@ class QualityGateZayaForCausalLM(QualityGateZayaPreTrainedModel, GenerationMixin
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
@@ -1504,7 +1508,7 @@ class QualityGateZayaForCausalLM(QualityGateZayaPreTrainedModel, GenerationMixin
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             output_router_logits=output_router_logits,
@@ -1522,14 +1526,15 @@ class QualityGateZayaForCausalLM(QualityGateZayaPreTrainedModel, GenerationMixin
         return MoeCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             router_logits=outputs.router_logits,
         )
 
     @staticmethod
-    def create_masks_for_generate(config, inputs_embeds, attention_mask, past_key_values, position_ids=None, **_):
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    def create_masks_for_generate(config, inputs_embeds, attention_mask, cache, position_ids=None, **_):
         # QUALITY_GATE_ZAYA decoder layers are hybrid: attention consumes the causal/sliding mask, while CCA uses a 2D padding
         # mask to zero tokens before the convolutional projection.
         text_config = config.get_text_config()
@@ -1537,7 +1542,7 @@ class QualityGateZayaForCausalLM(QualityGateZayaPreTrainedModel, GenerationMixin
             "config": text_config,
             "inputs_embeds": inputs_embeds,
             "attention_mask": attention_mask,
-            "past_key_values": past_key_values,
+            "cache": cache,
             "position_ids": position_ids,
         }
         mask_creation_functions = {

@@ -94,7 +94,7 @@ def _giver(body: list[ast.stmt], gate: str) -> str:
     given_by: dict[str, str] = {}
     givers: set[str] = set()
     for statement in _in_order(body):
-        calls = _calls(statement)
+        calls = _calls(statement, gate)
         givers |= {given_by.get(argument, "") for called, argument in calls if called == gate}
         if isinstance(statement, ast.Assign | ast.Delete):
             for target in statement.targets:
@@ -108,7 +108,7 @@ def _readers(body: list[ast.stmt], name: str, gate: str) -> tuple[list[str], str
     """The modules that take what the gate took, and its name at the end of the body: "" before and after that time."""
     found: list[str] = []
     for statement in body:
-        for called, argument in _calls(statement):
+        for called, argument in _calls(statement, gate):
             if called == gate:
                 name = argument
             elif name and argument == name:
@@ -127,14 +127,14 @@ def _gives(statement: ast.stmt, name: str) -> bool:
     return any(ast.unparse(each) == name for target in targets for each in getattr(target, "elts", [target]))
 
 
-def _calls(statement: ast.stmt) -> list[tuple[str, str]]:
+def _calls(statement: ast.stmt, gate: str) -> list[tuple[str, str]]:
     """`self.mlp(x)` in a statement: ("mlp", "x"), where x is all it takes, or what the gate reads of it.
 
     Of a statement with branches, those in its condition.
     """
     nodes = ast.walk(statement.test if isinstance(statement, ast.If) else statement)
     calls = [each for each in nodes if isinstance(each, ast.Call) and each.args]
-    calls = [each for each in calls if len(each.args) == 1 or ast.unparse(each.func) == f"self.{GATE}"]
+    calls = [each for each in calls if len(each.args) == 1 or ast.unparse(each.func) == f"self.{gate}"]
     owned = [(ast.unparse(each.func), ast.unparse(each.args[0])) for each in calls]
     return [(name.removeprefix("self."), argument) for name, argument in owned if name.startswith("self.")]
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_apertus1p5.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus1p5`.
-# Seal: sha256 4a777f6c0dd7992f2671d48995cc20145b170dde743e99768be62b0afa7b7663
+# Seal: sha256 dd9479759cf80d20386b786fa192e2f1e5c5621e664838cfc86f459f7bdb3565
 """The gated Apertus1p5Text at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -410,7 +410,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_labels=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
@@ -450,8 +450,8 @@ class TestLoss:
 
     def test_labels_of_the_wrong_shape_are_refused(self) -> None:
         model = gated()
-        with pytest.raises(ValueError, match="`quality_labels` has the shape"):
-            model(tokens(model.config), quality_labels=torch.ones(BATCH + 1))
+        with pytest.raises(ValueError, match="`quality_targets` has the shape"):
+            model(tokens(model.config), quality_targets=torch.ones(BATCH + 1))
 
 
 class TestTraining:
@@ -494,7 +494,7 @@ class TestTraining:
         ids, labels = tokens(model.config), torch.tensor([0, 1])
         optimizer, losses = torch.optim.AdamW(gate_weights(model).values(), lr=5e-2), []
         while len(losses) < 80 and (not losses or losses[-1] >= 0.8 * losses[0]):
-            outputs = model(ids, quality_labels=labels)
+            outputs = model(ids, quality_targets=labels)
             losses.append(outputs.quality_loss)
             optimizer.zero_grad()
             losses[-1].backward()

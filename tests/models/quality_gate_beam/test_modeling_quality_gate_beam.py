@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_beam.
 # Do not edit: change the template and run `python utils/test_generator.py --model beam`.
-# Seal: sha256 c8d6e32086787a9355be7a02740490ce4166c350d44a5e6dd7b01258e70beb13
+# Seal: sha256 32ed495e3a9288c09059cade5662bcc63552bb5a32473a0e52759f40fd5e31a8
 """The gated Beam at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -44,11 +44,16 @@ from support import (
 from torch import nn
 
 from generated import register_quality_gate
-from generated.quality_gate_beam import QualityGateBeamConfig, QualityGateBeamForCausalLM, QualityGateBeamModel
+from generated.quality_gate_beam import (
+    QualityGateBeamConfig,
+    QualityGateBeamForCausalLM,
+    QualityGateBeamForTokenClassification,
+    QualityGateBeamModel,
+)
 from generated.quality_gate_beam.modeling_quality_gate_beam import quality_classification_loss
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, pipeline
 from transformers.models.beam.configuration_beam import BeamConfig
-from transformers.models.beam.modeling_beam import BeamForCausalLM, BeamModel
+from transformers.models.beam.modeling_beam import BeamForCausalLM, BeamForTokenClassification, BeamModel
 
 
 TINY: dict[str, Any] = {
@@ -74,6 +79,7 @@ LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
     QualityGateBeamModel: BeamModel,
     QualityGateBeamForCausalLM: BeamForCausalLM,
+    QualityGateBeamForTokenClassification: BeamForTokenClassification,
 }
 
 
@@ -156,6 +162,7 @@ class TestShapes:
         [
             (QualityGateBeamModel, "last_hidden_state", (2, 9, 32)),
             (QualityGateBeamForCausalLM, "logits", (2, 9, 128)),
+            (QualityGateBeamForTokenClassification, "logits", (2, 9, 3)),
         ],
     )
     def test_forward(self, model_class: type, field: str, shape: tuple[int, ...]) -> None:
@@ -243,8 +250,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).past_key_values
-                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).cache
+                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -702,8 +709,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
-                cache = steps[-1].past_key_values
+                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
+                cache = steps[-1].cache
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -749,7 +756,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
+        second = model.generate(first.sequences, cache=first.cache, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:
@@ -838,3 +845,12 @@ class TestPipelines:
             for model in pair(QualityGateBeamModel)
         ]
         assert torch.equal(*features) and features[0].shape[-1] == HIDDEN
+
+    def test_token_classification(self) -> None:
+        answers = [
+            pipeline("token-classification", model=model, tokenizer=word_tokenizer(config()))(
+                ["a b c", "d e f g"], batch_size=2
+            )
+            for model in pair(QualityGateBeamForTokenClassification)
+        ]
+        assert answers[1] == answers[0] and len(answers[0]) == 2

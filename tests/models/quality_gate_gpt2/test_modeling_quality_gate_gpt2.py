@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt2`.
-# Seal: sha256 74a741f294ed002b5684011a520875506c6e2b1f49a51aba0c7a65c646f410e6
+# Seal: sha256 ec3f9e9f58819c3b147bb07e177e7ea6a8b09a6035f1ee548055b0c497009f10
 """The gated GPT2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -254,8 +254,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).past_key_values
-                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).cache
+                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -716,8 +716,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
-                cache = steps[-1].past_key_values
+                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
+                cache = steps[-1].cache
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -763,7 +763,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
+        second = model.generate(first.sequences, cache=first.cache, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gptj.
 # Do not edit: change the template and run `python utils/test_generator.py --model gptj`.
-# Seal: sha256 9f07b5178137032731ca56ecf44c1a666903d5f34241e13b234300fde8621bad
+# Seal: sha256 09d1a09a642a173427e77210d863757ccfa2c9ecf64d93dd8093368e9eb833a4
 """The gated GPTJ at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -201,7 +201,6 @@ class TestShapes:
         assert torch.equal(values[list(outputs).index("quality_loss")], outputs.quality_loss)
         assert len(model(ids, return_dict=False)) == len(base(ids, return_dict=False))
 
-    @pytest.mark.skip(reason="GPTJ collects no hidden states")
     def test_hidden_states_and_attentions_are_collected(self) -> None:
         base, model = pair()
         asked = {"output_hidden_states": True, "output_attentions": True, "use_cache": False}
@@ -252,8 +251,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).past_key_values
-                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).cache
+                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -664,10 +663,8 @@ class TestAttention:
     @pytest.mark.parametrize(
         "attention",
         [
-            pytest.param("sdpa", marks=pytest.mark.skip(reason="GPTJ declares no support for sdpa")),
-            pytest.param(
-                "flex_attention", marks=pytest.mark.skip(reason="GPTJ declares no support for flex attention")
-            ),
+            "sdpa",
+            "flex_attention",
         ],
     )
     def test_kinds_of_attention_agree(self, attention: str) -> None:
@@ -714,8 +711,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
-                cache = steps[-1].past_key_values
+                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
+                cache = steps[-1].cache
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -761,7 +758,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
+        second = model.generate(first.sequences, cache=first.cache, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:
@@ -774,7 +771,6 @@ class TestGeneration:
 class TestPlans:
     """What the plans of parallel execution name exists."""
 
-    @pytest.mark.skip(reason="GPTJ has no tensor parallel plan")
     def test_patterns_of_tensor_parallelism_match_modules(self) -> None:
         unmatched = []
         for model in pair():
@@ -784,12 +780,11 @@ class TestPlans:
         assert unmatched[1] == unmatched[0] < set(model.tp_plan)
         assert any(name.endswith(".quality_gate.gate") for name in model.tp_plan)
 
-    @pytest.mark.skip(reason="GPTJ has no pipeline parallel plan")
     def test_stages_of_pipeline_parallelism_exist(self) -> None:
         model = gated()
         modules = dict(model.base_model.named_children())
         plan = model.config.base_model_pp_plan
-        assert list(plan) == [] and set(plan) <= set(modules)
+        assert list(plan) == ["wte", "drop", "h", "ln_f"] and set(plan) <= set(modules)
 
     def test_layers_that_must_stay_whole_exist(self) -> None:
         base, model = pair()

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lara_mini.
 # Do not edit: change the template and run `python utils/test_generator.py --model lara_mini`.
-# Seal: sha256 f22bd6cb88295e32d95db22886681e8226a2bfee563fc6547bbe428eb43fb30a
+# Seal: sha256 12e494910b263c8360063d71de7654dc24059d1b94215c6677f641ec1995c737
 """The gated LaraMini at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -421,7 +421,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_labels=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))
@@ -462,8 +462,8 @@ class TestLoss:
 
     def test_labels_of_the_wrong_shape_are_refused(self) -> None:
         model = gated()
-        with pytest.raises(ValueError, match="`quality_labels` has the shape"):
-            model(tokens(model.config), quality_labels=torch.ones(BATCH + 1))
+        with pytest.raises(ValueError, match="`quality_targets` has the shape"):
+            model(tokens(model.config), quality_targets=torch.ones(BATCH + 1))
 
 
 class TestTraining:
@@ -506,7 +506,7 @@ class TestTraining:
         ids, labels = tokens(model.config), torch.tensor([0, 1])
         optimizer, losses = torch.optim.AdamW(gate_weights(model).values(), lr=5e-2), []
         while len(losses) < 80 and (not losses or losses[-1] >= 0.8 * losses[0]):
-            outputs = model(ids, quality_labels=labels)
+            outputs = model(ids, quality_targets=labels)
             losses.append(outputs.quality_loss)
             optimizer.zero_grad()
             losses[-1].backward()

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model mllama`.
-# Seal: sha256 0dddfd043c6dd2e226aadc9126063f4d68eb31cb448760a0ce413941999afdf2
+# Seal: sha256 0b7781e9142803ca9da1c546899979cb95bc4b526760baba924c407dbb62096f
 """The gated Mllama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -241,8 +241,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).past_key_values
-                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).cache
+                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -699,8 +699,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
-                cache = steps[-1].past_key_values
+                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
+                cache = steps[-1].cache
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -746,7 +746,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
+        second = model.generate(first.sequences, cache=first.cache, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_rembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model rembert`.
-# Seal: sha256 35f7a822267d5a6ec95a2f435e38c865f12975a1c09283ef6f8097828594546f
+# Seal: sha256 3de14500e76be6b4244aa0e8a6b6e0d9f6db3d919976a26c296ea37106b48dd8
 """The gated RemBert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -263,8 +263,8 @@ class TestParity:
         ids, logits = tokens(model.config), []
         for each, asked in ((base, {}), (model, {"output_router_logits": True})):
             with torch.no_grad():
-                cache = each(ids[:, :6], use_cache=True).past_key_values
-                logits.append(each(ids[:, 6:], past_key_values=cache, **asked).logits)
+                cache = each(ids[:, :6], use_cache=True).cache
+                logits.append(each(ids[:, 6:], cache=cache, **asked).logits)
         assert torch.equal(*logits)
 
 
@@ -728,8 +728,8 @@ class TestGeneration:
         with torch.no_grad():
             whole = model(ids, use_cache=False)
             for place in range(LENGTH):
-                steps.append(model(ids[:, place : place + 1], past_key_values=cache, use_cache=True))
-                cache = steps[-1].past_key_values
+                steps.append(model(ids[:, place : place + 1], cache=cache, use_cache=True))
+                cache = steps[-1].cache
         assert cache.get_seq_length() == LENGTH
         assert_equal_but_for_rounding(torch.cat([step.logits for step in steps], 1), whole.logits, HIDDEN)
         for layer, scores in enumerate(whole.quality_logits):
@@ -775,7 +775,7 @@ class TestGeneration:
         whole = model.generate(ids, **GREEDY, **WITH_LOGITS)
         first = model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, return_dict_in_generate=True)
         rest = {"max_new_tokens": 3, "min_new_tokens": 3, "do_sample": False}
-        second = model.generate(first.sequences, past_key_values=first.past_key_values, **rest)
+        second = model.generate(first.sequences, cache=first.cache, **rest)
         assert_equal_but_for_ties(second, whole, HIDDEN)
 
     def test_scaled_models_generate_alike_with_a_cache_and_without(self) -> None:
