@@ -12,7 +12,7 @@ from releases import make_release
 
 
 HEAD = "        logits = self.lm_head(hidden_states)\n"
-SEEN = "past_seen_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0"
+SEEN = "past_seen_tokens = cache.get_seq_length() if cache is not None else 0"
 OUTPUTS = "        outputs: BaseModelOutputWithPast = self.model(\n"
 SCORES = "            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)\n"
 OLD_KEYWORD = "old keyword kv="
@@ -72,7 +72,7 @@ def make_toy_release(folder: Path) -> Path:
     edits["models/glm/modeling_glm.py"] = (HEAD, f"{HEAD}        logits = logits * float('nan')\n")
     package = make_release(folder, edits)
     before, head, after = (package / path).read_text().partition("class CohereForCausalLM(")
-    old_name = '    @deprecate_kwarg("kv", version="99.0", new_name="past_key_values")\n'
+    old_name = '    @deprecate_kwarg("kv", version="99.0", new_name="cache")\n'
     decorated = after.replace("    def forward(", f"{old_name}    def forward(", 1)
     (package / path).write_text(before + head + decorated)
     return package
