@@ -133,3 +133,11 @@ def test_what_makes_no_sense_is_said(arguments: list[str], capsys: pytest.Captur
 def test_an_unknown_model_is_refused_with_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", "lama", "--verify"]) == 2
     assert "did you mean `llama`?" in capsys.readouterr().err
+
+
+def test_a_kind_of_gate_without_a_page_for_transformers_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--model", "attention_gate_llama", "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "no-templates" in said and "templates/upstream/attention/" in said and not (tmp_path / "out").exists()
