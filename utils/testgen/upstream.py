@@ -163,7 +163,9 @@ def _skips(facts: ModelFacts, peculiar: Peculiarities) -> dict[str, str]:
     """Tests of transformers that say nothing of this model, with the reason."""
     skips = dict(peculiar.upstream_skip)
     if facts.text_config.ep_plan and not any("experts" in name for name in facts.text_config.tp_plan):
-        why = "Like its base, the model shards experts by its expert parallel plan alone, and by no tensor parallel one"
+        why = (
+            "Like its base, the model shards experts by its expert parallel plan alone, and by no tensor parallel one"
+        )
         skips["test_moe_parallel_plans_shard_experts"] = why
     return skips
 
