@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v2`.
-# Seal: sha256 8f0fedae79c3aa194f3b5a8fb4a1862c40e89928c936158856bb5505a7450094
+# Seal: sha256 9724b4a89e2fcd15ba7438e6071f901a16c2d03faed7603a501e87c3b9ad31b2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -117,7 +117,7 @@ class QualityGateDeepseekV2SequenceClassifierOutputWithPast(
     """The output of a sequence classifier with what its gates say."""
 
 
-class QualityScores:
+class QualityGateDeepseekV2Scores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
@@ -141,7 +141,7 @@ class QualityGateDeepseekV2Gate(nn.Module):
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
-        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityGateDeepseekV2Scores | bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
 
@@ -150,7 +150,7 @@ class QualityGateDeepseekV2Gate(nn.Module):
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
-        if isinstance(output_quality_logits, QualityScores):
+        if isinstance(output_quality_logits, QualityGateDeepseekV2Scores):
             output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
@@ -874,7 +874,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if isinstance(
-                kwargs.get("output_quality_logits"), QualityScores
+                kwargs.get("output_quality_logits"), QualityGateDeepseekV2Scores
             ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
             if args:
@@ -887,7 +887,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateDeepseekV2Scores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
@@ -916,9 +916,9 @@ def records_quality_scores(forward: Callable) -> Callable:
     """
 
     @wraps(forward)
-    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+    def wrapper(self, *args, output_quality_logits: QualityGateDeepseekV2Scores, **kwargs):
         check_quality_gate_fields(self)
-        scores = QualityScores(output_quality_logits.asked)
+        scores = QualityGateDeepseekV2Scores(output_quality_logits.asked)
         kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
         outputs = forward(self, *args, **kwargs)
         logits = scores.logits

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 b07a2c9dbeaa3b8fc094b4e6d240742a080a94e8e9e6424de7bd168f15fdf90d
+# Seal: sha256 3e173eadc3cd7fd61782c39c36e0a0292e927be239c4e12426e3a76e45a73b96
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -186,7 +186,7 @@ class QualityGateGemma4CausalLMOutputWithPast(MultimodalCausalLMOutputWithPast):
         return tuple(self.values())
 
 
-class QualityScores:
+class QualityGateGemma4Scores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
@@ -210,7 +210,7 @@ class QualityGateGemma4Gate(nn.Module):
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
-        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityGateGemma4Scores | bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
 
@@ -219,7 +219,7 @@ class QualityGateGemma4Gate(nn.Module):
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
-        if isinstance(output_quality_logits, QualityScores):
+        if isinstance(output_quality_logits, QualityGateGemma4Scores):
             output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
@@ -1715,7 +1715,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if isinstance(
-                kwargs.get("output_quality_logits"), QualityScores
+                kwargs.get("output_quality_logits"), QualityGateGemma4Scores
             ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
             if args:
@@ -1728,7 +1728,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateGemma4Scores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
@@ -1757,9 +1757,9 @@ def records_quality_scores(forward: Callable) -> Callable:
     """
 
     @wraps(forward)
-    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+    def wrapper(self, *args, output_quality_logits: QualityGateGemma4Scores, **kwargs):
         check_quality_gate_fields(self)
-        scores = QualityScores(output_quality_logits.asked)
+        scores = QualityGateGemma4Scores(output_quality_logits.asked)
         kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
         outputs = forward(self, *args, **kwargs)
         logits = scores.logits

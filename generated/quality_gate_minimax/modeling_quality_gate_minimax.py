@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 93aba70b6a46b95c98422eb58e586d7f4e5d91ac1aea870c4af83ea6ba9ad1ab
+# Seal: sha256 277976eb414f130ffb8f02a44fdd39f7591df6fb9ad8913874391cee6bd779b8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -137,7 +137,7 @@ class QualityGateMiniMaxQuestionAnsweringModelOutput(QualityGateMiniMaxOutput, Q
     """The output of a question answering model with what its gates say."""
 
 
-class QualityScores:
+class QualityGateMiniMaxScores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
@@ -161,7 +161,7 @@ class QualityGateMiniMaxGate(nn.Module):
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
-        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityGateMiniMaxScores | bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
 
@@ -170,7 +170,7 @@ class QualityGateMiniMaxGate(nn.Module):
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
-        if isinstance(output_quality_logits, QualityScores):
+        if isinstance(output_quality_logits, QualityGateMiniMaxScores):
             output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
@@ -1006,7 +1006,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if isinstance(
-                kwargs.get("output_quality_logits"), QualityScores
+                kwargs.get("output_quality_logits"), QualityGateMiniMaxScores
             ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
             if args:
@@ -1019,7 +1019,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateMiniMaxScores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
@@ -1048,9 +1048,9 @@ def records_quality_scores(forward: Callable) -> Callable:
     """
 
     @wraps(forward)
-    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+    def wrapper(self, *args, output_quality_logits: QualityGateMiniMaxScores, **kwargs):
         check_quality_gate_fields(self)
-        scores = QualityScores(output_quality_logits.asked)
+        scores = QualityGateMiniMaxScores(output_quality_logits.asked)
         kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
         outputs = forward(self, *args, **kwargs)
         logits = scores.logits

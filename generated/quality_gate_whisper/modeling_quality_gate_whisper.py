@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_whisper.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_whisper`.
-# Seal: sha256 0abe6a5b52d4d6551e104be7ff8bdc4d5b2f68e09fbffa4dab541a234d62778d
+# Seal: sha256 0d02172dfbf2f3213bffb9d77a50c1d55af3c2a2ec0a47a2ed5890aed7ebf53d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,7 +112,7 @@ class QualityGateWhisperCausalLMOutputWithCrossAttentions(QualityGateWhisperOutp
     """The output of a language model with what its gates say."""
 
 
-class QualityScores:
+class QualityGateWhisperScores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
@@ -136,7 +136,7 @@ class QualityGateWhisperGate(nn.Module):
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
-        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityGateWhisperScores | bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
 
@@ -145,7 +145,7 @@ class QualityGateWhisperGate(nn.Module):
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
-        if isinstance(output_quality_logits, QualityScores):
+        if isinstance(output_quality_logits, QualityGateWhisperScores):
             output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
@@ -988,7 +988,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if isinstance(
-                kwargs.get("output_quality_logits"), QualityScores
+                kwargs.get("output_quality_logits"), QualityGateWhisperScores
             ):  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
             if args:
@@ -1001,7 +1001,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateWhisperScores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
 
@@ -1030,9 +1030,9 @@ def records_quality_scores(forward: Callable) -> Callable:
     """
 
     @wraps(forward)
-    def wrapper(self, *args, output_quality_logits: QualityScores, **kwargs):
+    def wrapper(self, *args, output_quality_logits: QualityGateWhisperScores, **kwargs):
         check_quality_gate_fields(self)
-        scores = QualityScores(output_quality_logits.asked)
+        scores = QualityGateWhisperScores(output_quality_logits.asked)
         kwargs |= {"return_dict": True, "output_quality_logits": scores if scores.asked else False}
         outputs = forward(self, *args, **kwargs)
         logits = scores.logits

@@ -31,9 +31,10 @@ LAYERS = (  # lowest first
     ("manifest",),
     ("gating", "ungating", "weights"),
     ("comparing", "running"),
+    ("loading",),
     ("cli",),
 )
-WITH_TORCH = {"modules", "pickles", "ggufs", "running"}
+WITH_TORCH = {"modules", "pickles", "ggufs", "running", "loading"}
 
 
 def imported(room: str) -> set[str]:

@@ -176,7 +176,7 @@ def test_outputs_of_a_base_model_can_be_unpacked_into_another_class(family: Fami
     _, model = family.pair("Model")
     outputs = model(tokens(), output_router_logits=True, output_hidden_states=True)
     routers = {"router_logits": outputs.router_logits} if family.has_experts else {}
-    assert {**outputs}.keys() == {"last_hidden_state", "past_key_values", "hidden_states", *routers}
+    assert {**outputs}.keys() == {"last_hidden_state", family.cache, "hidden_states", *routers}
     if not routers:  # a base with experts would not fit either
         again = OutputOfAnother(**outputs, image_hidden_states=0)
         assert again.last_hidden_state is outputs.last_hidden_state and len(again.hidden_states) == LAYERS + 1

@@ -16,6 +16,10 @@ MAY = {
     "converter/arguments.py": "examples in its help",
     "scaffold/cli.py": "examples in its help",
     "testgen/arguments.py": "examples in its help",
+    "selection/models.py": "what registers the models, and what loads gates, are called so",
+    "selection/router_data.py": "a name in the original project's files",
+    "selection/steps.py": "the names of the steps in datatrove's pipelines",
+    "selection/training.py": "what saves gates is called so",
     "showcase/demo.py": "the demonstration of the quality gate",
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from naming.kinds import MEANT
@@ -33,8 +32,8 @@ def load_gated(
         fix = "gate it first: python utils/gate_checkpoint.py"
         raise CheckpointError(checkpoint.folder / CONFIG, "is the configuration of a model without gates", fix)
     with refusing_what_cannot_run(checkpoint):
-        given: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": trust_remote_code}
-        model = class_of(checkpoint).from_pretrained(checkpoint.folder, **given)
+        load = class_of(checkpoint).from_pretrained
+        model = load(checkpoint.folder, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code)
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=trust_remote_code)
     except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build

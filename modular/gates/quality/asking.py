@@ -4,7 +4,7 @@
 import torch
 
 
-class QualityScores:
+class QualityGateScores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`

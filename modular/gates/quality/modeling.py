@@ -11,7 +11,7 @@ from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils.generic import maybe_autocast
 
-from .asking import QualityScores
+from .asking import QualityGateScores
 from .configuration import QualityGateConfig, check_quality_gate_config
 from .outputs import (
     QualityGateOutput,
@@ -35,7 +35,7 @@ class QualityGate(nn.Module):
         self.gate.scores_quality = True  # tells `_init_weights`, which for custom code sees no module without weights
 
     def forward(
-        self, hidden_states: torch.Tensor, output_quality_logits: QualityScores | bool = False
+        self, hidden_states: torch.Tensor, output_quality_logits: QualityGateScores | bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`[batch, tokens, hidden_size]` to the score and its sigmoid, both `[batch, tokens, 1]` in float32.
 
@@ -44,7 +44,7 @@ class QualityGate(nn.Module):
         with maybe_autocast(hidden_states.device.type, enabled=False):
             quality_score = self.gate(hidden_states.to(self.gate.weight.dtype)).float()
             good_ratio = quality_score.sigmoid()
-        if isinstance(output_quality_logits, QualityScores):
+        if isinstance(output_quality_logits, QualityGateScores):
             output_quality_logits.logits.append(quality_score)
         return quality_score, good_ratio
 
