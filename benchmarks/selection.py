@@ -81,7 +81,7 @@ def plain_base(model: str, auto: type) -> object:
 
     with tempfile.TemporaryDirectory() as folder:
         ungate_checkpoint(model, Path(folder) / "base")
-        return auto.from_pretrained(Path(folder) / "base").eval()
+        return auto.from_pretrained(Path(folder) / "base", trust_remote_code=False).eval()
 
 
 def selecting(args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2_5.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2_5`.
-# Seal: sha256 a272a69e03413fe958b7fa1ec9294332785274605739196f8f0f2d354ba03cb4
+# Seal: sha256 2e5efbf0f9f5e2f8f24297875fa93bff13b125bc706bbc0af375e6ab42169747
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -735,7 +735,7 @@ def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> t
 
 
 def targets_by_their_old_name(
-    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, stacklevel: int = 3
 ) -> torch.Tensor:
     """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
 
@@ -746,8 +746,15 @@ def targets_by_their_old_name(
         raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
     if not torch.compiler.is_compiling():
         message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
-        warnings.warn(message, FutureWarning, stacklevel=4)
+        warnings.warn(message, FutureWarning, stacklevel=stacklevel)
     return quality_labels
+
+
+def take_old_names(kwargs: dict[str, Any]) -> None:
+    """Give what has an old name in a call its new one."""
+    targets = kwargs.pop("quality_labels", None)
+    if targets is not None:
+        kwargs["quality_targets"] = targets_by_their_old_name(targets, kwargs.get("quality_targets"), stacklevel=5)
 
 
 def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
@@ -788,9 +795,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
-            if kwargs.get("quality_labels") is not None:
-                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
-            kwargs.pop("quality_labels", None)
+            take_old_names(kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_targets", None)
@@ -802,7 +807,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         added = (
             ("quality_targets", torch.Tensor | None),
-            (QualityGateKosmos2_5TextOldName("quality_labels"), torch.Tensor | None),
             ("output_router_logits", bool | None),
         )
         *parameters, rest = own.parameters.values()
@@ -811,6 +815,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             for name, annotation in added
             if name not in names
         ]
+        add_old_names(parameters)
         wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
@@ -1056,6 +1061,12 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+def add_old_names(parameters: list[Parameter]) -> None:
+    """Add the old names of arguments to those of a signature."""
+    name = QualityGateKosmos2_5TextOldName("quality_labels")
+    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
 
 
 class QualityGateKosmos2_5TextOldName(str):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 f522921017e0d51419c9193dc38ae5786d4b0e289fc9e4c34169d3e79f15ebf3
+# Seal: sha256 9af36381a55f0635503b1c83ebfbb8007806749b4f625de0f5fc8683e55c0295
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -649,6 +649,19 @@ class QualityGateLlamaRotaryEmbedding(nn.Module):
 QUALITY_LOSSES_OF_TOKENS = ("linear", "sigmoid", "mse")  # the others are of moments
 
 
+def add_old_names(parameters: list[Parameter]) -> None:
+    """Add the old names of arguments to those of a signature."""
+    name = QualityGateLlamaOldName("quality_labels")
+    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
+
+
+def take_old_names(kwargs: dict[str, Any]) -> None:
+    """Give what has an old name in a call its new one."""
+    targets = kwargs.pop("quality_labels", None)
+    if targets is not None:
+        kwargs["quality_targets"] = targets_by_their_old_name(targets, kwargs.get("quality_targets"), stacklevel=5)
+
+
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
@@ -676,9 +689,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
-            if kwargs.get("quality_labels") is not None:
-                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
-            kwargs.pop("quality_labels", None)
+            take_old_names(kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_targets", None)
@@ -690,7 +701,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         added = (
             ("quality_targets", torch.Tensor | None),
-            (QualityGateLlamaOldName("quality_labels"), torch.Tensor | None),
             ("output_router_logits", bool | None),
         )
         *parameters, rest = own.parameters.values()
@@ -699,6 +709,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             for name, annotation in added
             if name not in names
         ]
+        add_old_names(parameters)
         wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
@@ -933,7 +944,7 @@ def quality_classification_loss(
 
 
 def targets_by_their_old_name(
-    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, stacklevel: int = 3
 ) -> torch.Tensor:
     """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
 
@@ -944,7 +955,7 @@ def targets_by_their_old_name(
         raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
     if not torch.compiler.is_compiling():
         message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
-        warnings.warn(message, FutureWarning, stacklevel=4)
+        warnings.warn(message, FutureWarning, stacklevel=stacklevel)
     return quality_labels
 
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 277976eb414f130ffb8f02a44fdd39f7591df6fb9ad8913874391cee6bd779b8
+# Seal: sha256 86526cdc40cecede9afbc60f69508791acfba2ff52b8709ee71310faf0ee1f08
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -958,7 +958,7 @@ def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> t
 
 
 def targets_by_their_old_name(
-    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, stacklevel: int = 3
 ) -> torch.Tensor:
     """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
 
@@ -969,8 +969,15 @@ def targets_by_their_old_name(
         raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
     if not torch.compiler.is_compiling():
         message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
-        warnings.warn(message, FutureWarning, stacklevel=4)
+        warnings.warn(message, FutureWarning, stacklevel=stacklevel)
     return quality_labels
+
+
+def take_old_names(kwargs: dict[str, Any]) -> None:
+    """Give what has an old name in a call its new one."""
+    targets = kwargs.pop("quality_labels", None)
+    if targets is not None:
+        kwargs["quality_targets"] = targets_by_their_old_name(targets, kwargs.get("quality_targets"), stacklevel=5)
 
 
 def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
@@ -1011,9 +1018,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
-            if kwargs.get("quality_labels") is not None:
-                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
-            kwargs.pop("quality_labels", None)
+            take_old_names(kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_targets", None)
@@ -1025,7 +1030,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         added = (
             ("quality_targets", torch.Tensor | None),
-            (QualityGateMiniMaxOldName("quality_labels"), torch.Tensor | None),
             ("output_router_logits", bool | None),
         )
         *parameters, rest = own.parameters.values()
@@ -1034,6 +1038,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             for name, annotation in added
             if name not in names
         ]
+        add_old_names(parameters)
         wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
@@ -1279,6 +1284,12 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+def add_old_names(parameters: list[Parameter]) -> None:
+    """Add the old names of arguments to those of a signature."""
+    name = QualityGateMiniMaxOldName("quality_labels")
+    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
 
 
 class QualityGateMiniMaxOldName(str):

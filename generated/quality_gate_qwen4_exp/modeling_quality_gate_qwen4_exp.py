@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen4_exp.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen4_exp`.
-# Seal: sha256 69bfa5ec86770bd27705c8238a7c1aa1f9e2a6279ce70f6acdca457477ada251
+# Seal: sha256 b6969bd93f89ddda657e50c542f32dcef0b4d0d0165ca91ffa12f2f963494d7d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1671,7 +1671,7 @@ def valid_tokens(attention_mask: torch.Tensor | None, scores: torch.Tensor) -> t
 
 
 def targets_by_their_old_name(
-    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, stacklevel: int = 3
 ) -> torch.Tensor:
     """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
 
@@ -1682,8 +1682,15 @@ def targets_by_their_old_name(
         raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
     if not torch.compiler.is_compiling():
         message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
-        warnings.warn(message, FutureWarning, stacklevel=4)
+        warnings.warn(message, FutureWarning, stacklevel=stacklevel)
     return quality_labels
+
+
+def take_old_names(kwargs: dict[str, Any]) -> None:
+    """Give what has an old name in a call its new one."""
+    targets = kwargs.pop("quality_labels", None)
+    if targets is not None:
+        kwargs["quality_targets"] = targets_by_their_old_name(targets, kwargs.get("quality_targets"), stacklevel=5)
 
 
 def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
@@ -1724,9 +1731,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
-            if kwargs.get("quality_labels") is not None:
-                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
-            kwargs.pop("quality_labels", None)
+            take_old_names(kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_targets", None)
@@ -1738,7 +1743,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         added = (
             ("quality_targets", torch.Tensor | None),
-            (QualityGateQwen4ExpOldName("quality_labels"), torch.Tensor | None),
             ("output_router_logits", bool | None),
         )
         *parameters, rest = own.parameters.values()
@@ -1747,6 +1751,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             for name, annotation in added
             if name not in names
         ]
+        add_old_names(parameters)
         wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
@@ -1992,6 +1997,12 @@ def add_quality_scores(
         share = batch_share(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
+
+
+def add_old_names(parameters: list[Parameter]) -> None:
+    """Add the old names of arguments to those of a signature."""
+    name = QualityGateQwen4ExpOldName("quality_labels")
+    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
 
 
 class QualityGateQwen4ExpOldName(str):

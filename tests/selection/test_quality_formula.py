@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from selection.batching import batches, padding_share
 from selection.budgets import REASONS, Budget, choose
@@ -61,6 +61,7 @@ def test_padding_does_not_count() -> None:
     assert quality_scores(np.zeros((0, 3)), no_statistics(3)).shape == (0,)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(1, 300), max_size=200), st.integers(1, 2000))
 def test_batches_hold_every_document_once_within_the_budget(lengths: list[int], budget: int) -> None:
     groups = batches(lengths, budget)
@@ -143,7 +144,7 @@ def test_budgets() -> None:
     assert chosen(Budget(tokens=100), {0: Fraction("0.5")}) == [q, q, k, k, o]
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1000), st.integers(0, 100))
 def test_a_ratio_is_rounded_up_as_it_is_written(total: int, percent: int) -> None:
     assert Budget(ratio=f"0.{percent:02}" if percent < 100 else "1").documents(total) == -(-total * percent // 100)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from viewing.pieces import Piece, aligned, pieces_of, readable
 from viewing.values import Token
@@ -22,6 +22,7 @@ def cut(draw: st.DrawFn) -> tuple[str, list[Token]]:
     return text, [Token(number, "", *span) for number, span in enumerate(spans)]
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))  # a busy machine is no fault
 @given(cut())
 def test_pieces_give_the_text_again(given_: tuple[str, list[Token]]) -> None:
     text, tokens = given_

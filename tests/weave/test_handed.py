@@ -62,7 +62,10 @@ def test_a_forward_that_calls_the_class_itself_hands_it_the_ratio() -> None:
 def test_what_the_part_norms_is_normed_for_the_gate() -> None:
     place = Place("self.chunk", hands="self.output", normed="self.ln")
     chunk = CHUNK.replace("self.intermediate(a)", "self.intermediate(self.ln(a))")
-    assert "self.quality_gate(self.ln(a), output_quality_logits)" in hand(forward(FORWARD), chunk, place, kind().splices).forward
+    assert (
+        "self.quality_gate(self.ln(a), output_quality_logits)"
+        in hand(forward(FORWARD), chunk, place, kind().splices).forward
+    )
 
 
 def test_the_class_that_adds_scales_what_it_adds() -> None:

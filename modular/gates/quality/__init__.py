@@ -77,6 +77,11 @@ GATE = Gate(
             "print_quality_scores",  # there no model prints: its outputs hold every score
             "quality_loss_debug",
             "debug",
+            "quality_labels",  # a name that nothing there has had
+            "targets_by_their_old_name",
+            "take_old_names",
+            "add_old_names",
+            "QualityGateOldName",
             "scores_quality",  # there `_init_weights` sees the gate, and need not know its weight
         ),
         module="upstream",

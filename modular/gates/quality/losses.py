@@ -72,7 +72,7 @@ def quality_classification_loss(
 
 
 def targets_by_their_old_name(
-    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, **kwargs
+    quality_labels: torch.Tensor, quality_targets: torch.Tensor | None = None, stacklevel: int = 3
 ) -> torch.Tensor:
     """The targets of a call that still names them `quality_labels`, which other tools take for a task's labels.
 
@@ -83,7 +83,7 @@ def targets_by_their_old_name(
         raise TypeError("`quality_labels` is the old name of `quality_targets`: give one of them.")
     if not torch.compiler.is_compiling():
         message = "`quality_labels` is deprecated: name it `quality_targets`, also as a column of data."
-        warnings.warn(message, FutureWarning, stacklevel=4)
+        warnings.warn(message, FutureWarning, stacklevel=stacklevel)
     return quality_labels
 
 

@@ -81,6 +81,19 @@ class QualityGateOldName(str):
         return part == str(self)
 
 
+def add_old_names(parameters: list[Parameter]) -> None:
+    """Add the old names of arguments to those of a signature."""
+    name = QualityGateOldName("quality_labels")
+    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
+
+
+def take_old_names(kwargs: dict[str, Any]) -> None:
+    """Give what has an old name in a call its new one."""
+    targets = kwargs.pop("quality_labels", None)
+    if targets is not None:
+        kwargs["quality_targets"] = targets_by_their_old_name(targets, kwargs.get("quality_targets"), stacklevel=5)
+
+
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
@@ -108,9 +121,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
-            if kwargs.get("quality_labels") is not None:
-                kwargs["quality_targets"] = targets_by_their_old_name(**kwargs)
-            kwargs.pop("quality_labels", None)
+            take_old_names(kwargs)
             check_quality_inputs(**kwargs)
             given = dict(kwargs)
             kwargs.pop("quality_targets", None)
@@ -122,7 +133,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         added = (
             ("quality_targets", torch.Tensor | None),
-            (QualityGateOldName("quality_labels"), torch.Tensor | None),
             ("output_router_logits", bool | None),
         )
         *parameters, rest = own.parameters.values()
@@ -131,6 +141,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             for name, annotation in added
             if name not in names
         ]
+        add_old_names(parameters)
         wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
