@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_afmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model afmoe`.
-# Seal: sha256 5e603e9a428429812abf984c9ac0ab6d54b2d639adf32e64953dfdec40ffbca8
+# Seal: sha256 39f24671f5364c275c1989c449dd8fe5f68bf315c7e350f4637c48fad26968a7
 """The gated Afmoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -550,7 +550,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_apertus.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus`.
-# Seal: sha256 5c644ccc5543ee998ccf76ecd36b3d49d61a16925c214e930b3a86082e2f5cc2
+# Seal: sha256 cbe766ae98bf33abe8f2e453e074a0c3407fe7319a3d69da8a0cadd4f947b67a
 """The gated Apertus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -558,7 +558,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_apertus1p5.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus1p5`.
-# Seal: sha256 dd9479759cf80d20386b786fa192e2f1e5c5621e664838cfc86f459f7bdb3565
+# Seal: sha256 8a3c6eddce73aaefcbf9b37a8a871a69a54ff394af3505237a3548899706d7b4
 """The gated Apertus1p5Text at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

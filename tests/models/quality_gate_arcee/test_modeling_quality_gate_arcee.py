@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_arcee.
 # Do not edit: change the template and run `python utils/test_generator.py --model arcee`.
-# Seal: sha256 4fbefcc32521593066fdf9843e3016fcabc04b21095fdac4c82ee3294370a6b8
+# Seal: sha256 7bcfcc74a286de93629643d5784f2767995a78bfe646519ad84ff196731cefaa
 """The gated Arcee at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

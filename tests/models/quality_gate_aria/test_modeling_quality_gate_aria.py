@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_aria.
 # Do not edit: change the template and run `python utils/test_generator.py --model aria`.
-# Seal: sha256 4dc539c2258f3574d95f91a4fc8069859be0ae8f1be470b28ec2cecfc6bce9f3
+# Seal: sha256 3851dd209042790c348e38fe00eaa0b6bdf4b70ca8ac84e8b37b4bb765fc58d1
 """The gated AriaText at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -555,7 +555,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_axk1.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk1`.
-# Seal: sha256 b8a0f4225ad4993087e6d1d0377521719e33c4a394dc79de4e8241daa38de26d
+# Seal: sha256 32fa1fa0a935c0e7dd039068ea48a3facd92183cdcd47f16bf65f1fdc99541e3
 """The gated AXK1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -571,7 +571,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_axk2.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk2`.
-# Seal: sha256 31eb2595b8256e10d41862d4d4b8cd534ad019db6e3dd596f2aa12bf675e4002
+# Seal: sha256 08e0a4b078a996653c5484d3e577a5d3d19df879c0b93f88edfeba64f66ef623
 """The gated AXK2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -575,7 +575,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

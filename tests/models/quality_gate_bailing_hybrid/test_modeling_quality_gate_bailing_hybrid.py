@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bailing_hybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model bailing_hybrid`.
-# Seal: sha256 30d139b6f083720db2bc0f83d788f7bff799847b1f79c125ac21c84a8a29ec9e
+# Seal: sha256 70dfae5bf24b69658803fa7841b17dbacf7f8405b95d0634feffe5c56cacd96d
 """The gated BailingHybrid at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -567,7 +567,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

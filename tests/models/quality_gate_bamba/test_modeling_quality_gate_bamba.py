@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model bamba`.
-# Seal: sha256 90eab237b54f133dbe173c235cbc58f00a87f9b848ca5975c247342ab3701654
+# Seal: sha256 b5f949f12983fab6f65d446d5eaa37be60a504ec0ac220c8ea83ecfdf8afd5a2
 """The gated Bamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -549,7 +549,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

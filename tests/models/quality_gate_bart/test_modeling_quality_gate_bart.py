@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bart.
 # Do not edit: change the template and run `python utils/test_generator.py --model bart`.
-# Seal: sha256 cc4e35c5b4daf3104830249b7e3f8e5086603341c9527bff78b781e34b29eba1
+# Seal: sha256 802a8e765c2c00811f94293d238629b6ec78a10dc18509e8da51e9c842ce444b
 """The gated Bart at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -543,7 +543,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

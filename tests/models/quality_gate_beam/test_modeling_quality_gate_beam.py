@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_beam.
 # Do not edit: change the template and run `python utils/test_generator.py --model beam`.
-# Seal: sha256 32ed495e3a9288c09059cade5662bcc63552bb5a32473a0e52759f40fd5e31a8
+# Seal: sha256 a8c7a382c74532d993fb57941a441724431ebbba51965efa9e98aad8e9718cb0
 """The gated Beam at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

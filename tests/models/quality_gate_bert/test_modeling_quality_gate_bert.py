@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model bert`.
-# Seal: sha256 2fb91339e6f76e982ae84bed876708fc12a54e643ecd635839b19398e7974ef3
+# Seal: sha256 7d84128f2224d0e0041f1ed8865550fac81ca7aed1cc726235d1e40068d4bc34
 """The gated Bert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -573,7 +573,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

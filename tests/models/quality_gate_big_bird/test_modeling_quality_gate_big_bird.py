@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_big_bird.
 # Do not edit: change the template and run `python utils/test_generator.py --model big_bird`.
-# Seal: sha256 6b43e142045fd6f7cf6d8fe82c1fa395c4eb04ff66d666c3b3f4b4ed15c55560
+# Seal: sha256 8f28f876311df19ec8bea8a93dbfed19739de265635c5fb2bd96f65e2f652329
 """The gated BigBird at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -574,7 +574,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

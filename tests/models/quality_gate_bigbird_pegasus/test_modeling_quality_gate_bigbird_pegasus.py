@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bigbird_pegasus.
 # Do not edit: change the template and run `python utils/test_generator.py --model bigbird_pegasus`.
-# Seal: sha256 7ff32ef0d460782d84534bcd1f55457049186429dbcfefd6b94987aec91543a9
+# Seal: sha256 37c2a08a532b8cde93d43562ce7e750c0309fc7f1866321add62027325f1f66e
 """The gated BigBirdPegasus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -552,7 +552,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_biogpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model biogpt`.
-# Seal: sha256 7246600187dc008f334f8c90133b41cbd220cfce5566c95aae4307a48962be1c
+# Seal: sha256 2a218cf3e1ad758d6edb9bb0713a8c94ddfd9d68ce014a9126edf724dc693aa0
 """The gated BioGpt at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

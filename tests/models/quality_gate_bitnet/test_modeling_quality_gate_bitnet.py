@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bitnet.
 # Do not edit: change the template and run `python utils/test_generator.py --model bitnet`.
-# Seal: sha256 c8fca2ea0e496d91c737acefc955ae6b2c129a29bc5e9bfe4088769154450b9b
+# Seal: sha256 9b71360f0a96c39b29df4b33bef16fb3b377aae730306c6bc03fa882d516bd46
 """The gated BitNet at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -543,7 +543,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_blenderbot.
 # Do not edit: change the template and run `python utils/test_generator.py --model blenderbot`.
-# Seal: sha256 1728127269b04343dd6f3ac268e10efb9fd31ed0f7a0d78adee6569c4fdbf970
+# Seal: sha256 9c28bd75dde0098fea9f154036e8a7864ecf5978fe26fa5266ce59e7160f0991
 """The gated Blenderbot at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

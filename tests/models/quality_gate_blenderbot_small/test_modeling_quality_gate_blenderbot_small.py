@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_blenderbot_small.
 # Do not edit: change the template and run `python utils/test_generator.py --model blenderbot_small`.
-# Seal: sha256 740e0528fe1bb30748f4e6d65638010dde18778a32ce9b8449adfe1d2e002b80
+# Seal: sha256 4247de72e251840df38f72686b10c9e9c50c7263fde087e4c6c0a1df588bec80
 """The gated BlenderbotSmall at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -554,7 +554,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_bloom.
 # Do not edit: change the template and run `python utils/test_generator.py --model bloom`.
-# Seal: sha256 266b47053de45e179ce774d3902a90c9ffecb7fbf2999ada3ab2a0df352c254d
+# Seal: sha256 1dec3f6b962485b6bcd2fd6ee15ab3d61b33f8f17436effac48bed69b72283f8
 """The gated Bloom at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

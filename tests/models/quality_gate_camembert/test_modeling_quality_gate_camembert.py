@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_camembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model camembert`.
-# Seal: sha256 2e74c023606b232e8874e226b555ddd90875e7acad61c3bb05da05158eadd31c
+# Seal: sha256 9ad5a28bd13ca2574ed54eebfa087b7a15309e73f071a587f6ddd9c811e8d40f
 """The gated Camembert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -571,7 +571,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

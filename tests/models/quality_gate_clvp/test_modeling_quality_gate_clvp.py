@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_clvp.
 # Do not edit: change the template and run `python utils/test_generator.py --model clvp`.
-# Seal: sha256 e7d685e633600559336c1773ed228afc62bd9c0ce649e441aadb918122fbfd3f
+# Seal: sha256 b7a8b512f52df90065d9e05670131b7d25031bc24ffb8dc9d8482283b3bc0337
 """The gated Clvp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_codegen.
 # Do not edit: change the template and run `python utils/test_generator.py --model codegen`.
-# Seal: sha256 1e0e8d32d90524fa48493f658faf98f4a23f40fe47dcbcb98d7974647b8ce88f
+# Seal: sha256 1c24763977b7a98b3f6b836a710bc45628e80a7077c3f5baa8d2f2719c1674dd
 """The gated CodeGen at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -550,7 +550,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cohere.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere`.
-# Seal: sha256 1ef6f66e9441dabe5cea4ade584dc3bf650c360df944886c7e0b99320469baea
+# Seal: sha256 f5b75be843ecc150e8ac7d459a22a5a2eb1a0fc8d9c29ac6e1ad1337f5afe250
 """The gated Cohere at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -543,7 +543,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cohere2.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere2`.
-# Seal: sha256 dd8a929e82629925b63be5dcab645682c357a59d0e97b8d1c4885a54f1ed0d61
+# Seal: sha256 6034aa64a63b71ea7f35dcfa51ff34c79453620cb06eaf2c45f0889b140f3d76
 """The gated Cohere2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -552,7 +552,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cohere2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere2_moe`.
-# Seal: sha256 49fb2ccd896ac3f2e9f11b78b76f81f67cdd2f0ac8b54095208b4ada48e8846f
+# Seal: sha256 6802254a1979057aff125f34471070fee204636efd1556650859aec6dcba28d2
 """The gated Cohere2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cohere_compass.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere_compass`.
-# Seal: sha256 e70e8af7bee1eb0c691593a0757eeb96c6dc5052b09d62b44aa314c1c0ec3864
+# Seal: sha256 757fa957f8db0f608df5252b51ff5e330925b63596f392fe36f94505f45d6a0b
 """The gated CohereCompass at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_csm.
 # Do not edit: change the template and run `python utils/test_generator.py --model csm`.
-# Seal: sha256 cc10fbe30dafd158d99a683b031cd92dd63ef2a58b45e2d671fa919976bced5b
+# Seal: sha256 b8e1ae2096025013854aea2238ca878fd29821a9b3f19e4c2294b6d37553bb0d
 """The gated Csm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -558,7 +558,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

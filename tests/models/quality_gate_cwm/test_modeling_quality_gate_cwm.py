@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_cwm.
 # Do not edit: change the template and run `python utils/test_generator.py --model cwm`.
-# Seal: sha256 558800324f608c64ef3eff964130dab713b4989bccdc9ff14571c5cbedeff902
+# Seal: sha256 d7f5a76571cae9818502903c0053e089d41f591c9d756a08b7a77b082ea7b35d
 """The gated Cwm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -545,7 +545,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

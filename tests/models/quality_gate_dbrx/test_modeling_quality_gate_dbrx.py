@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_dbrx.
 # Do not edit: change the template and run `python utils/test_generator.py --model dbrx`.
-# Seal: sha256 40c7894553f494b82e41ee711e81427fe5d1d521ca703dfcfc3ab94e6b746fc7
+# Seal: sha256 d7560bac27e000f99220e1fad61f2c8b03b5673bcf55eafcc9437868dafe9deb
 """The gated Dbrx at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -547,7 +547,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

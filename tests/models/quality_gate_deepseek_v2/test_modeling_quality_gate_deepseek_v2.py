@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v2.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v2`.
-# Seal: sha256 bcfe375d062db6f22319192581c71d3635526c9630aa92938011e51e30a75951
+# Seal: sha256 25ddaeca51fd407f4697b70b7c9701da3e60362e59a4466916b25d0fd1112c4d
 """The gated DeepseekV2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -573,7 +573,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v3.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v3`.
-# Seal: sha256 63ae27af8092fcecfc9d31935b6e9139ae548f7b588cac77f664df796ac2755f
+# Seal: sha256 46782d6c1899114ac7039ec30e1f17c142d59804f0ecf011d91dcce51cbaa8dc
 """The gated DeepseekV3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -576,7 +576,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

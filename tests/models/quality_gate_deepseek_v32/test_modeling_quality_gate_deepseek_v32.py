@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v32.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v32`.
-# Seal: sha256 bae49d986dc7bb293c094085a6f6d61b7462956ca5cf9c9ab39ae3b5328dc931
+# Seal: sha256 3e0d9508997ccd0df4bea9060f8ad22b3f08f3daa58099369661a206785b385a
 """The gated DeepseekV32 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -569,7 +569,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

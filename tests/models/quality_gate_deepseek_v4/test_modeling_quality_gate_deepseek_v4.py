@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v4`.
-# Seal: sha256 4bbb07cdf361836dac9b155285d9d51f6bc9785289a7da42d38b2f3d5bde1518
+# Seal: sha256 6e70c6b0824ff692e7df297c302da2974ad560e3e32e92496012e9e0c0267390
 """The gated DeepseekV4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -565,7 +565,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_diffllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model diffllama`.
-# Seal: sha256 87c09e4cdee67b26ce9e12491ea95c92519dce6addcc10b9236be5f3f52c60da
+# Seal: sha256 eebdd49f8683244ec24ce4a11706997808ee6b5a24d60733d1fcd2a19f4d0458
 """The gated DiffLlama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -567,7 +567,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_doge.
 # Do not edit: change the template and run `python utils/test_generator.py --model doge`.
-# Seal: sha256 c8ba3841a26a7c875ea83defa3fecaf79a28ba40f3d12011e607ba9613d34805
+# Seal: sha256 12eb839e82cf1d6392a0cd000a1fd7e923f9fccef2cffe408e6dfdc455cd11f1
 """The gated Doge at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -558,7 +558,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_dots1.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots1`.
-# Seal: sha256 13815cee8db1ef3797e7c18285a50fb0f019e190cc8ca868938b14356ef26746
+# Seal: sha256 ed69b5c9975e59e8158167d0b84d97c9179075b90a1afb566b25e02a72d3310e
 """The gated Dots1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -554,7 +554,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_dots3_note.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots3_note`.
-# Seal: sha256 4c3c84506fc6570ccd42dbff50f2fb6842213fab73c139a63e860bcef38d06ce
+# Seal: sha256 812239692abf5dc9da78434f27087cadb7bae61113066631cd42a73e647b7d0b
 """The gated Dots3Note at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -569,7 +569,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_electra.
 # Do not edit: change the template and run `python utils/test_generator.py --model electra`.
-# Seal: sha256 61ccbad6f7318f456a62e634695ca1e669a10a7fa12f97db7b46e09b0d6ea241
+# Seal: sha256 be1379d2c6c5e2c93681ab9af1547b4a6e724361c61af494a15c467a033eb876
 """The gated Electra at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -574,7 +574,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

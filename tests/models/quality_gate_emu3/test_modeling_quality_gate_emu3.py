@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_emu3.
 # Do not edit: change the template and run `python utils/test_generator.py --model emu3`.
-# Seal: sha256 d1cc2dd8de8a92450666d13b13c84e23b724991599c36c1772a86d5afb08e6b6
+# Seal: sha256 3e6ca78ffdbef0b8bf1b172d8047e827f5e9171f37407eaee3ea25b73e6305a4
 """The gated Emu3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -543,7 +543,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

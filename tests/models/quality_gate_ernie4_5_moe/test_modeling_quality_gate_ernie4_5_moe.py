@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_ernie4_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie4_5_moe`.
-# Seal: sha256 3f1b323470b2c03bb73318b5b5c8ae613c1556ed2b7527681c5f7770fc851c42
+# Seal: sha256 ca823ba83819ba9b9fd74de1ea1ed2d8dd0dcf95605c91856dac476c840eb8c5
 """The gated Ernie4_5_Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_exaone4.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone4`.
-# Seal: sha256 34f1970e1530e549244db4063472ec9081a1bebbc84b6ced9ee1c32535ce0529
+# Seal: sha256 d9273d8b88489ddf5e1a66a2b0f73d1579b70f9108b2364928725576f26870f9
 """The gated Exaone4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_exaone_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone_moe`.
-# Seal: sha256 ba59c8eb50a8131fa17a6ede5148cd269bbfdb15d569a6b2fb366b7441ed0e7d
+# Seal: sha256 fa56ef9b58b224f4640772486385c82674c45e076a1e9fd0801f40f20a5041fa
 """The gated ExaoneMoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_falcon.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon`.
-# Seal: sha256 50a09521c95cff6e818f4ace517f7acd46301bfc58b64b96a0ffbc8af9d7a215
+# Seal: sha256 b8e978383d22860a1df2fb504b7a0286d2ea57676762b47ee66590568105cd41
 """The gated Falcon at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

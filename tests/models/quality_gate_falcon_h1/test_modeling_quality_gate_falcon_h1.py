@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_falcon_h1.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon_h1`.
-# Seal: sha256 4d49a2ab72a4344f1ae1a92d27e07a426799e29fabf193962b865440daf12dcd
+# Seal: sha256 5d58baa5b672454a1c725a82f0da11236373b3b5bef0cbb576ce778d167c8c61
 """The gated FalconH1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

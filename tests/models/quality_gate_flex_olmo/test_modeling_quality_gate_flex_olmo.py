@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_flex_olmo.
 # Do not edit: change the template and run `python utils/test_generator.py --model flex_olmo`.
-# Seal: sha256 c98bc7279678d9bbe90f993254c1c4f24d17c6cafd117cf01e20ffc237c257f5
+# Seal: sha256 2e4f5facdcf09fb3d68b12e8def2e07702d49b27da62adbb819f259050c55d17
 """The gated FlexOlmo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

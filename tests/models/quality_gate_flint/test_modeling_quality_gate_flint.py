@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_flint.
 # Do not edit: change the template and run `python utils/test_generator.py --model flint`.
-# Seal: sha256 197b853f7449b821cc8aab3a70bc35ae5a409816d72c32b8134d7864cd214a91
+# Seal: sha256 e0a965f99a67cba80fc0657dba58f1cd107dffb3a008096860ed26c9f124fc52
 """The gated Flint at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -552,7 +552,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

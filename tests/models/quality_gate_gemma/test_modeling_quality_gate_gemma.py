@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma`.
-# Seal: sha256 4fec01d0de742c67dc143ead2e1d72fb01988d7fa18d2227476fb99e86bc3230
+# Seal: sha256 70a0353f6a48bbf31055e807830d68713d154151c687bc813a8315649ec7776f
 """The gated Gemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

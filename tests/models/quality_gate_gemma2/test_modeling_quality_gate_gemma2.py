@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma2`.
-# Seal: sha256 76eca753cacd39f8bf461ba1b816ad77b0d3cb7d79c6c3a632cc7faf95363cb2
+# Seal: sha256 c5547a89b78d867f1a5e17df3353c71075430910cd011aaa51142f8364469e4b
 """The gated Gemma2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

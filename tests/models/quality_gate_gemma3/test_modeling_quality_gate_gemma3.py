@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3`.
-# Seal: sha256 8887c259c4dea6d60ca30442e32bbded2d6dccc53c279cf05423504b8071789c
+# Seal: sha256 8a32fc0346ba6aadf139da2cf002b745063727da21f1ad5ef28c27c44619922f
 """The gated Gemma3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -565,7 +565,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

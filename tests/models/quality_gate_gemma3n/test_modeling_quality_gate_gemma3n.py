@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma3n.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3n`.
-# Seal: sha256 5fa2f32b4219b90f8db8f0b30f949959ecb7b51b43e4e8919165b5a83d32cfa8
+# Seal: sha256 1adfd81fa23b8d06156d1c43e2edb7e4c7bf164d3ff5bc7bf93bc9f8c673b35c
 """The gated Gemma3n at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

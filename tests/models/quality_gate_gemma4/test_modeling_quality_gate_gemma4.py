@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma4.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4`.
-# Seal: sha256 0dbb8a7f40c3650dd8af83e937c33771044dbeff6a87527bc3e2435c60ddf9a7
+# Seal: sha256 afb3369443deadc05bac282f4155fb8774dd2a46a0382cc1e82d681ad545f465
 """The gated Gemma4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

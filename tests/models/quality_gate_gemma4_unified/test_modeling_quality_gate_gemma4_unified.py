@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gemma4_unified.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4_unified`.
-# Seal: sha256 00d93b89961ec12fe4ba75312d5b786bea40dd479766926d0a3415c21c2d2438
+# Seal: sha256 e0e5ce464cee95c12af27765ebeb41ad1a2e5c98d81d6e5ecd6fb246e6798657
 """The gated Gemma4Unified at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -554,7 +554,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_glm4.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4`.
-# Seal: sha256 fd49ffbe1431c99155bb44fd79dd5170ef588e3abcdb95c3ff7671e46aa4f0ba
+# Seal: sha256 9e697872e062e2942c8b8eadd5ab1ce9a8864a8bc82a999965576878b969a272
 """The gated Glm4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_glm4_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe`.
-# Seal: sha256 e539d4894948b335e4a1fa8181c0082790c123867626aa9be27ee2a6d99e69ba
+# Seal: sha256 81ccf00898afbee0ac66cf619a992931da8489248529f39df3d03301cf10c062
 """The gated Glm4Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_glm4_moe_lite.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe_lite`.
-# Seal: sha256 d52fed6ba36050322cf1312aed48438a766dc987accfa92456dd106f25e17ca4
+# Seal: sha256 cdf0b98e38499d38fb497e242a068544747273caf7ae43de5ceb68fb22ac5020
 """The gated Glm4MoeLite at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -564,7 +564,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

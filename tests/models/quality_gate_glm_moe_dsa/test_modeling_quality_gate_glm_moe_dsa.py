@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_glm_moe_dsa.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm_moe_dsa`.
-# Seal: sha256 42af3862fadab9c30d782b138c2effe8f0121c45765be95d61263b73c20d73e6
+# Seal: sha256 9639f5002ac64bed3877d16bf5bdd44feb61fae50214a4be85cfd378244a0bd7
 """The gated GlmMoeDsa at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -569,7 +569,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt2`.
-# Seal: sha256 ec3f9e9f58819c3b147bb07e177e7ea6a8b09a6035f1ee548055b0c497009f10
+# Seal: sha256 858d41b3a7b392458c5826c81168532b27c542cd38d9e7842e3e6727dcef9d1e
 """The gated GPT2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

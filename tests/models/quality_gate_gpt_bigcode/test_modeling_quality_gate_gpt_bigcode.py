@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_bigcode.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_bigcode`.
-# Seal: sha256 9ef5d7c7fdf3056fd0a3e74cb55e87bf4664b5655d6d7cd063df2c34dafbae8a
+# Seal: sha256 6a88944a734399923cdba072ad7e0cd2f5e944b50a3549ae6e117f93fd041cb7
 """The gated GPTBigCode at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

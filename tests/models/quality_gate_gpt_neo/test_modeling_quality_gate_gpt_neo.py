@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neo.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neo`.
-# Seal: sha256 2cf9e271e403c46635dfdb853c3baa46028f5767a7b9aad24155101a46ccd5f9
+# Seal: sha256 4b26f3660e003bf761557fd03696b6fe4a27473e8cca544994ad3a14f7b67cfe
 """The gated GPTNeo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neox.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox`.
-# Seal: sha256 41d0482b8e12123a9e335d48b66c4408be72b7dd5b243f06fa88c756387f9c01
+# Seal: sha256 e2ef41331974051b3bff41db237ddad02b345e6c7b5cb0979feedf94f6b7fc53
 """The gated GPTNeoX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -565,7 +565,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

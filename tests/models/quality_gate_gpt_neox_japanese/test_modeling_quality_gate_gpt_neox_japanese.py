@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neox_japanese.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox_japanese`.
-# Seal: sha256 b3e635731770834ad9ab8eedf18e3704d022cf9bd1643a69eabf6d25da6efe06
+# Seal: sha256 bd18c2530e17d677b77bf7a01bbce52dfe9bfa66960c470a332cca973ab8257e
 """The gated GPTNeoXJapanese at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -556,7 +556,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

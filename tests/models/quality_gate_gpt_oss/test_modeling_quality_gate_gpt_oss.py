@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_oss`.
-# Seal: sha256 6bd26e4f03a56d8b7850a46e6b80ecb4ab13891f2c155832c99b86fe0627e1e8
+# Seal: sha256 f1e808d93781c423719b8c6e90febf5cc3e713ad1fb29ca62c1e53d197e9ec31
 """The gated GptOss at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -565,7 +565,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_gptj.
 # Do not edit: change the template and run `python utils/test_generator.py --model gptj`.
-# Seal: sha256 09d1a09a642a173427e77210d863757ccfa2c9ecf64d93dd8093368e9eb833a4
+# Seal: sha256 0c675fb08a7fe074862d9f20d9835ade927df77d3e6111ac499a81362cefafaf
 """The gated GPTJ at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -558,7 +558,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

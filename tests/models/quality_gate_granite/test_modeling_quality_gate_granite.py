@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_granite.
 # Do not edit: change the template and run `python utils/test_generator.py --model granite`.
-# Seal: sha256 124f30a22479a35b179096546a785a44b70a14b7aea499d69c4c9a6443a0b4f1
+# Seal: sha256 e9093760cbb755c1e7fa1659f97ae48897cb37a09a046ae0455bbd795118cc9a
 """The gated Granite at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -552,7 +552,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_granite_swa.
 # Do not edit: change the template and run `python utils/test_generator.py --model granite_swa`.
-# Seal: sha256 029b1a13d4120a42e76995c1f959f1ce631ae1036861695f0c045a3bdc0d5b9f
+# Seal: sha256 9ab0b6d473f390244a473ae408573a7d262a53c135886173a9ef3fc8ffbac444
 """The gated GraniteSWA at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -553,7 +553,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

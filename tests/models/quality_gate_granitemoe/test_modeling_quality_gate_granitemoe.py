@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_granitemoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoe`.
-# Seal: sha256 35b282222a854e695c93748e8f38abb178e66f79078e8140f71df38066191ff5
+# Seal: sha256 c329c8df3d2950e38c53c1100cb4b4402ec633358e17b3a8c22f57a65ffea6a8
 """The gated GraniteMoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

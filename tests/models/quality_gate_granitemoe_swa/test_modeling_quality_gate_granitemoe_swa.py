@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_granitemoe_swa.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoe_swa`.
-# Seal: sha256 465370ea2d54d555ca6e6669b7055e8c448cab824c358b986f52bc0ac3a25692
+# Seal: sha256 018056a38697359ed48c8e6e3201d28bd9efad8d358a9fec301f324f01b81ce8
 """The gated GraniteMoeSWA at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

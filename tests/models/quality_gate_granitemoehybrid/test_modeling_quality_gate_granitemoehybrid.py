@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_granitemoehybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoehybrid`.
-# Seal: sha256 3d4c5c06ca57c95293cba832c8d2ea96b7fb4bb63d098999dd9c5c4528d71cc7
+# Seal: sha256 a092ea7aa471903c53c102596853a935432568f0b6580f417aa06aed4d120f22
 """The gated GraniteMoeHybrid at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_granitemoeshared.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoeshared`.
-# Seal: sha256 aceb148a77fb78b84c25c734c7165d4e51265463d28d02b06c1e57c4e810a835
+# Seal: sha256 50bb5fdedd92e6342b477c54c068429e99c7703556b426df9b19909be0663840
 """The gated GraniteMoeShared at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -562,7 +562,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_helium.
 # Do not edit: change the template and run `python utils/test_generator.py --model helium`.
-# Seal: sha256 cf73fc24eddf2df9e75aaef6135dd400765dff5ce8340146bff3c9fcde21fcfd
+# Seal: sha256 5d86bc74467329068cc4bdd5cf73082b48e3040c7165525828c7e5fbf8f21d83
 """The gated Helium at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hunyuan_v1_dense.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_dense`.
-# Seal: sha256 c1168fa0cb3674b871802a372f9679ca256c72979161c059f91736e73c586b9a
+# Seal: sha256 913560f850bec9af4d34d245dc8873c1436864b0c279e4ed3d9a9f46d01a0816
 """The gated HunYuanDenseV1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

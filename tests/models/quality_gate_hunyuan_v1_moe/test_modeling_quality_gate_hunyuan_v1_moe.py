@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hunyuan_v1_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_moe`.
-# Seal: sha256 e6cad2c74fa8339ead218170f0bba3cc5b500e267526ceeac26d8d606bae4643
+# Seal: sha256 6d6944f19ce176e54ecf38157b27c009062f2fdbe9bec01388c0dbc8070b7d56
 """The gated HunYuanMoEV1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -562,7 +562,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hy_v3.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v3`.
-# Seal: sha256 d5d7a744604a5acaf998acb306a80747b5ad9c45d3518b195154fae7c3bca3fb
+# Seal: sha256 edc0b60c7bd37d1e3eeacc19af56e834466272ad77c0114df8233a6c692a5066
 """The gated HYV3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -549,7 +549,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hy_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v4`.
-# Seal: sha256 45a5d965be3c97f6cbf545a631f985ae29d5a31978a55ac35d25ea34f053c76e
+# Seal: sha256 f4bab7ef513b9266487ad406952e5295e44788b329b7d89034217fa680a564a5
 """The gated HYV4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

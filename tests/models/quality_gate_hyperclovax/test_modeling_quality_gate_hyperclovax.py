@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_hyperclovax.
 # Do not edit: change the template and run `python utils/test_generator.py --model hyperclovax`.
-# Seal: sha256 6ffdd828a9b77eae14b9adfc1746c9acb9eea046683b39734164d96cab9d0e9b
+# Seal: sha256 18133bd641a8d7f72d41a7bf7bfa7f507e95dbc5f0df52e54f2380877e9c6aa0
 """The gated HyperCLOVAX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -553,7 +553,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

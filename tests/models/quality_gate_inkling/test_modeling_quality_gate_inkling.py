@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_inkling.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling`.
-# Seal: sha256 597ff86b3ab414f44a3a23f5facda4ad0880f9f93afe83e337111796819dcb0c
+# Seal: sha256 1c59f5c96389be2c104d55deea088f8603af4ffd40edb553a1753bf83334fcd5
 """The gated Inkling at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_inkling2.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling2`.
-# Seal: sha256 11a213bf62648d6678e186b67e9cc5361256c11d4809cb6ab315246fd7edcc30
+# Seal: sha256 8cb8bd376fb137bc9cf72b07af7a795fd469523e1bfb5a5640d8d12492bd4893
 """The gated Inkling2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -560,7 +560,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

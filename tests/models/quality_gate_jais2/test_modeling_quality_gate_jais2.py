@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_jais2.
 # Do not edit: change the template and run `python utils/test_generator.py --model jais2`.
-# Seal: sha256 65913e45c0fbad3043b1a2b68d47a9f975ad58ca480591507b2ef29a6c409ab8
+# Seal: sha256 154b47d6182e9732b6dc1cded061464d1b6befd6ea11959aba328778ba3cc8c6
 """The gated Jais2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -544,7 +544,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

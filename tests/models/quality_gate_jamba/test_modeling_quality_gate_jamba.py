@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_jamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model jamba`.
-# Seal: sha256 b8607e21d9ff6522f2dcfa0c26a2bd569eca71ceef97714a759173c349f0c476
+# Seal: sha256 189e0b620aeb603fa837b64433f6643200e13e673eb6ed004b65959af39b1e7a
 """The gated Jamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_jetmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model jetmoe`.
-# Seal: sha256 2c96698c95eb4d8e9f417fabd621ee893b1819ce2cc3768121d0a5ed37fee7e8
+# Seal: sha256 356448a7a58568dc030d518aefad011ec33f843e4a3046abb1c2897372289dde
 """The gated JetMoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -555,7 +555,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

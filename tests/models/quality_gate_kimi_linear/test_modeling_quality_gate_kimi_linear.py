@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kimi_linear.
 # Do not edit: change the template and run `python utils/test_generator.py --model kimi_linear`.
-# Seal: sha256 22a562ebe33c12bedec2c1a4eb9be6d6266e8fc36a63b6842a25be0d94590fb6
+# Seal: sha256 2032cbb527fb53eea045c06f6d9d5f8f879ec9ce2aee9dc83df0c1106defd478
 """The gated KimiLinear at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -567,7 +567,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kolibri1.
 # Do not edit: change the template and run `python utils/test_generator.py --model kolibri1`.
-# Seal: sha256 bc1fecd973e812c1f8ee251c37cbb8db780ca770f9870a99a10434badfee2b01
+# Seal: sha256 3f7bfad23277370fbbdc07b59527076fa8574621d71bf7207a756e7ae989f6ec
 """The gated Kolibri1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -558,7 +558,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

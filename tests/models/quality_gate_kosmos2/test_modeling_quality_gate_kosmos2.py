@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kosmos2.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2`.
-# Seal: sha256 c8e0376b089cff3fba970c2f9ffc84d94a529e571637d061a1b0c8410caf2550
+# Seal: sha256 d2de76fe6bc5cfd9535faa81d4806160c18f9cac1dcc2d26391c736a75741cd5
 """The gated Kosmos2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

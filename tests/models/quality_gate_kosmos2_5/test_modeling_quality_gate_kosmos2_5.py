@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_kosmos2_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2_5`.
-# Seal: sha256 29e8046b1f0235e840cb4abc94ee016cbb020144b9d86dced3cf5cbdc95e884b
+# Seal: sha256 c9677816269faa88e3747968c2f369c58741985ac1662c8664d10b6c0a405199
 """The gated Kosmos2_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_laguna.
 # Do not edit: change the template and run `python utils/test_generator.py --model laguna`.
-# Seal: sha256 acec173656809eb75eabda07366c9a6ce8026e93806aa42e7dffd62f6d79e7b1
+# Seal: sha256 d928d8e7ca25f5a5e95200430d22f6fb53c112961ea6d492ff19a073c3a5ca46
 """The gated Laguna at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -552,7 +552,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

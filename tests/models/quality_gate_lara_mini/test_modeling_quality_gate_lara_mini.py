@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lara_mini.
 # Do not edit: change the template and run `python utils/test_generator.py --model lara_mini`.
-# Seal: sha256 12e494910b263c8360063d71de7654dc24059d1b94215c6677f641ec1995c737
+# Seal: sha256 c173075c54cbaccf68b99f079a66ca2abb067bfe2afd1d28ec4e1085148131f4
 """The gated LaraMini at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

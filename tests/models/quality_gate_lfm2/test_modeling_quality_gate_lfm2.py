@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lfm2.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2`.
-# Seal: sha256 c9948934800f41f3d117041c1061267a9d528bbb5d91aa7f365267c03aeba796
+# Seal: sha256 1c8677603e5b259de9ced6f8e8ca48106168f08a1b0b1635fee4d060422096f4
 """The gated Lfm2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -543,7 +543,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

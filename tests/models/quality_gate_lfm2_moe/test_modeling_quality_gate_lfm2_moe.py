@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lfm2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2_moe`.
-# Seal: sha256 4719748a6c70a837efe5a235b1c995f3e56696a9c1deba4294d5b087bf714d14
+# Seal: sha256 392f78464d6ff7ba239063bf66c9a4c5c6774eab7773ba48c66a1662ceee7b9f
 """The gated Lfm2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

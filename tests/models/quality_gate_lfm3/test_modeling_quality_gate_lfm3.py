@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_lfm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm3`.
-# Seal: sha256 604f29225f7deaac472e8e25cc91d1b20958fcce34f3e2a1994c49ed1e52438c
+# Seal: sha256 2a922e0a786ba4022d745e2a2a6e0d4586466b584d0f5e12e05eed58bb00bb4d
 """The gated Lfm3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -545,7 +545,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_llama.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama`.
-# Seal: sha256 99e01ab04fb3fc9ac1b889ff7e24f50355122bdd6fca27db6c091a5355181cc8
+# Seal: sha256 acb6228890db1b1505d201bf5d99c84f591e2f40945bb1e54f864bdd5b4ffbbf
 """The gated Llama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_llama4.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama4`.
-# Seal: sha256 f2052e7bb51eaccc4a082fca7c67f330f18f1749e729c967dd2602bbc0609522
+# Seal: sha256 d794139195fef3d308464aec7adf33ac83f93c96eeb36147bbb788c783c65b4b
 """The gated Llama4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -554,7 +554,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

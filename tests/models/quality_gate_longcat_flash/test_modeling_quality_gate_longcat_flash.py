@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_longcat_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model longcat_flash`.
-# Seal: sha256 b8feed4b84073491d4bfa75890ae1a0775ea7b0e06523c80ba234d5beca76171
+# Seal: sha256 78e43aeb78418075dc5e30862c954bf0228eb89a04171938fe2b8f729a2765f4
 """The gated LongcatFlash at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_marian.
 # Do not edit: change the template and run `python utils/test_generator.py --model marian`.
-# Seal: sha256 fc4c854d01945a849268e2100188b975597e177b56a8fce4f1ce67e6a8ab2676
+# Seal: sha256 6e1eb87efb8ad8e743126ad31886771c2eaa89d710a4d2e7a7f8cc83e3728ae7
 """The gated Marian at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -547,7 +547,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mbart.
 # Do not edit: change the template and run `python utils/test_generator.py --model mbart`.
-# Seal: sha256 6857eb382914c76f8b2218e75e837cb332d1783e849ad2d93b81c42b37cc837b
+# Seal: sha256 1da7133a648286f17d67d75050662af671f045f762d7c054e8c17f2b06c6db01
 """The gated MBart at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -542,7 +542,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_megatron_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model megatron_bert`.
-# Seal: sha256 15938ea4045301dec9e2e8b8a8fed7f891be145d18bcac51214f3b81df7564d4
+# Seal: sha256 fa89fae53863686df24f9675db482bc41ca7eac35bc3939c89fff4eb02a0adca
 """The gated MegatronBert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -578,7 +578,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

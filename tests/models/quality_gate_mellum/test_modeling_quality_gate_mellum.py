@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mellum.
 # Do not edit: change the template and run `python utils/test_generator.py --model mellum`.
-# Seal: sha256 e240fbd4ea2dd5d5eeab475db9d8458afe8c29e000bbf444aae88c711c15e4dc
+# Seal: sha256 3ac0e8e71f2df26c0193ca900a598d7f95bda117e2c385ad0c26a0a8b12e8a13
 """The gated Mellum at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mimo_v2_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model mimo_v2_flash`.
-# Seal: sha256 1e97d34918e442ac5b53e847fc36948205c87354f91c02c7ee406419e73cad05
+# Seal: sha256 34949bdb9f2b26ba4fc5303e09d6bcba36bccb9091f38912aadc9096184ce163
 """The gated MiMoV2Flash at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_minicpm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model minicpm3`.
-# Seal: sha256 3c8321fb9f933498d52a27240205d8dc8dbb84a4794a5c1c53de0cd83cc85111
+# Seal: sha256 16051052949c605f8ff40da6527a8e06f9a0a6d601342e02d0e0e65c4624c075
 """The gated MiniCPM3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -564,7 +564,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_minimax.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax`.
-# Seal: sha256 75295093d92064cd79834d51fe783716e23a60e8c7884bbece4fce809e405f06
+# Seal: sha256 b50d4b7de0cf55272d044973a35e2797a8ad5c573b87193c7e5afab0485ea636
 """The gated MiniMax at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -573,7 +573,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

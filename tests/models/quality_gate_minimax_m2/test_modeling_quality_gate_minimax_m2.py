@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_minimax_m2.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m2`.
-# Seal: sha256 0a75150c28afddc85720b36ab5eb597c3775996f67bae20157f8e475e2364010
+# Seal: sha256 afe5854b4a10830389b4459b547b1e74419e07d88bff859f4b33448dd7ba2515
 """The gated MiniMaxM2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_minimax_m3_vl.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m3_vl`.
-# Seal: sha256 e24df35e4bd0145a43c2010cf1e097db7fc627be965d9bee75fa5cde6b74827c
+# Seal: sha256 a7c203c57761d0f1fad5991afcc1325a8c0a5ecefb6bea7ce0b918a1dda34786
 """The gated MiniMaxM3VL at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

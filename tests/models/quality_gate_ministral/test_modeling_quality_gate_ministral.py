@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_ministral.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral`.
-# Seal: sha256 8fdcf2a8631c4d507ff4691ccbb3c90cab4cfbdc6bbeb0ba1bd749cb50a4dca9
+# Seal: sha256 953251c00fb01f544bb80acb08f64834aa595655509978a5ec3251dc44b852f1
 """The gated Ministral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

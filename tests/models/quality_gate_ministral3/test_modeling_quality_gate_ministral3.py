@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_ministral3.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral3`.
-# Seal: sha256 32c3c145e0c7eab4a914c2014e2587b83462da2281b560025897609d3e2ad3bb
+# Seal: sha256 30e1a380c41b47130c43f787bfbad0db773b2e5cd2b5083c00ecbdf9e3fb35c4
 """The gated Ministral3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mistral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mistral`.
-# Seal: sha256 ae43c65583c314a95d049185187cf52a0d5cd5a0abe13da26ce0839af49b7bce
+# Seal: sha256 7ea6e088e0973c8a7988818ea1a7569dd09af097bf73108bc2a78e290bb2aedc
 """The gated Mistral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

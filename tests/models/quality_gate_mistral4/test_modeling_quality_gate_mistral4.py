@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mistral4.
 # Do not edit: change the template and run `python utils/test_generator.py --model mistral4`.
-# Seal: sha256 fb47f2c21ced735e92751f8b5af892b8034a94e8c574565840aa36d1c8c1d7ae
+# Seal: sha256 843427a3c1c83b718d1311390b51055b63697cc1922027cf1bbb1c380ee19541
 """The gated Mistral4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -576,7 +576,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mixtral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mixtral`.
-# Seal: sha256 9ea980baf0a85e12691319faa336d569793df5ba4abb19d62d9392b66b15f75f
+# Seal: sha256 00e7450e93b690288c5a17d4eeaa11bef9d72eef10d5e52628452763e9519f69
 """The gated Mixtral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -573,7 +573,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

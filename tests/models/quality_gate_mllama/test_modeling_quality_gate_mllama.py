@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model mllama`.
-# Seal: sha256 0b7781e9142803ca9da1c546899979cb95bc4b526760baba924c407dbb62096f
+# Seal: sha256 a5e5d930331caa82099297010dd45d1c0e369eaeec126efb8b9e03f512e4cf42
 """The gated Mllama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -548,7 +548,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

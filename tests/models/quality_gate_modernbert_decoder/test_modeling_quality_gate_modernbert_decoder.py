@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_modernbert_decoder.
 # Do not edit: change the template and run `python utils/test_generator.py --model modernbert_decoder`.
-# Seal: sha256 9e30b855c18c531f0f1f211c9331b1020d53f0e3473d9ce1d98732364488e825
+# Seal: sha256 bc63ef4541aae7cce3746aded155c9f822c34a707f11310e1cfd5eabe1aa3066
 """The gated ModernBertDecoder at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_moshi.
 # Do not edit: change the template and run `python utils/test_generator.py --model moshi`.
-# Seal: sha256 43e8ca1449a589b73484f8562e29306f583f5978fd1e268828a1a99e0baa227d
+# Seal: sha256 d082f74563ad9e89abd2d8213e23229c73166b0645be4f06641d4b26285dbf2a
 """The gated Moshi at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -547,7 +547,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model mpt`.
-# Seal: sha256 bbe728d0118b01199dadb5920dbcf502a9c65b84bea3bedb4bae82b6ae63c673
+# Seal: sha256 c82519e61b3a437d481f8cf50ee452d44402229d37be72d1efa0596145380fc8
 """The gated Mpt at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_mvp.
 # Do not edit: change the template and run `python utils/test_generator.py --model mvp`.
-# Seal: sha256 5c070d5de9ad25f8240dcfa563412664dabdc425761d8c33362e671539608ef1
+# Seal: sha256 5a86248d4852f385199c367e5bd2f158adf231e178261dbae937e5f182f75588
 """The gated Mvp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -542,7 +542,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_nanochat.
 # Do not edit: change the template and run `python utils/test_generator.py --model nanochat`.
-# Seal: sha256 c93f68c1e5d5b15d165dba4eb3f16a8013cb0fe698d333637375de3fd49ad39c
+# Seal: sha256 df799bf0651c64c6c4e1222b77252b79d191c7c85bfd8d3958fa7a889c7d3ab9
 """The gated NanoChat at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_nemotron.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron`.
-# Seal: sha256 c17dffc32afa788756a5ac6dafa25b01d5ea94892736d6cfa45c600b0aab3e88
+# Seal: sha256 33e4d11810b7334e6122079267a41e214f786a414c46856dfd576c2d56031168
 """The gated Nemotron at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -567,7 +567,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_nemotron_h.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron_h`.
-# Seal: sha256 e27461d20e7b07621878f141efbbe37f2a659995794fe239d902639d546f76d4
+# Seal: sha256 5ff3401af6e3716a57eb723531b6dde5690d74b4d279a1a139480ffb6b5d8fc6
 """The gated NemotronH at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -566,7 +566,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmo.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo`.
-# Seal: sha256 6704b5af13ac9a8440bbbdcf3b3fb249938e65d2b2aa1aa4a656d336c4ad5f61
+# Seal: sha256 e4c0af53c7f6c0589bc34e9e68d47fce44749ee8edbb803a92fb3f4d5991ce2c
 """The gated Olmo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -550,7 +550,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

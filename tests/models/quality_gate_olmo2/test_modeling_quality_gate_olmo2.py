@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmo2.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo2`.
-# Seal: sha256 153c10a09e5327e4280de5204775ea4772829c83b319a375def4d4f35eb77214
+# Seal: sha256 d5b1b1cbb728309cc9830f02aad0a70d06d0ca04e93e3d3018f38db5b2fc69d5
 """The gated Olmo2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -551,7 +551,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

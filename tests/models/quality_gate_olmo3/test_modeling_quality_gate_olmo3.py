@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmo3.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo3`.
-# Seal: sha256 ba5bcb50824cc3ec3558bb4be8d23d707630a069c8e147708545aa7686f3e426
+# Seal: sha256 86f6e2014b0e9c4636b4b34d2269ebc4f7177cdd18b25e50182d0dba3ff2fdab
 """The gated Olmo3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -552,7 +552,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmo_hybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo_hybrid`.
-# Seal: sha256 ffeb35db0f9185c9ba9ada3538ebb3f7cbf97b86ab0b35b08220e12e96da93bc
+# Seal: sha256 e7940192b1f6988b505b19053bf50b09667fc8ddf060e8e24fbb20ebedf987ed
 """The gated OlmoHybrid at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -556,7 +556,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_olmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmoe`.
-# Seal: sha256 f3a65a7be9a6986d435162843a9a6c8d15f7ac2dd028bfc3043bf987fbc203f1
+# Seal: sha256 85e773439652d73f7102712a842f728f1ab73fa613c507f1aa0bb9b48bfc1447
 """The gated Olmoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -548,7 +548,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_opt.
 # Do not edit: change the template and run `python utils/test_generator.py --model opt`.
-# Seal: sha256 e67f1d5a37d2eebd47eec27a886154da65cc2f5c03625a824b977f7dd2f34413
+# Seal: sha256 eff134c83356ad59fd636f743ee0e8a679589cd2bc16d05599b5a2cacc5d4401
 """The gated OPT at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

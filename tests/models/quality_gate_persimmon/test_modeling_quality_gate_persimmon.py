@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_persimmon.
 # Do not edit: change the template and run `python utils/test_generator.py --model persimmon`.
-# Seal: sha256 10a873fea26aa9cd0784f199e49f18982aeb09c75c979b1dbc6b7347f38078b0
+# Seal: sha256 ea601709a34d43209dedbb77b49ace8be9759b5279ae6f5f7f7706e31d49e2d1
 """The gated Persimmon at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -561,7 +561,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_phi.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi`.
-# Seal: sha256 d309ce429fb01f977fda02e84e7c5f38b06d3c9f07115a5a06692a5619f0314c
+# Seal: sha256 a4e600bae87618ec147826f0ab8bcc9f378a3099ed305d8cd2cdf210b6f99393
 """The gated Phi at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -558,7 +558,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_phi3.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi3`.
-# Seal: sha256 608418763b7ca2e155110a0566f4086c866a9d5ceb7457a945e991c981329e00
+# Seal: sha256 49a466df91fb405a2dfa99f5490227c17807d36056671d61574843d63c66fbf8
 """The gated Phi3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_phi4_multimodal.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi4_multimodal`.
-# Seal: sha256 bd3d3a162ecbff0efbedd6b3d104db10bc1d5a9db11a486441d2f99af2790497
+# Seal: sha256 6b2ca7a061f7628ad27d1fcb705750330a9a8526570c2d3efc3c8106b4b686c3
 """The gated Phi4Multimodal at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -573,7 +573,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_phimoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model phimoe`.
-# Seal: sha256 5c85f7e54762d5f99c77405c04c2af89227fad08b3561dc655934d5b45488266
+# Seal: sha256 62336775ee548b48a248d221e74f10447e6c95e4d03f7e53d2c812bf06318da0
 """The gated Phimoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -556,7 +556,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_plbart.
 # Do not edit: change the template and run `python utils/test_generator.py --model plbart`.
-# Seal: sha256 f1b8655bf72d85bc04840470a9d322ffc4e53396fa84bfeb55499e2e07b843d5
+# Seal: sha256 25971e4f6eea2d2940b7e3829376ce1a8976c5dd397a9702e003eeaa14bc8993
 """The gated PLBart at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -547,7 +547,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen2.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2`.
-# Seal: sha256 ff5fe2d3b81aa07f7b49bce2533b13852824a26c2f90320e7f3bf9e7dcba6ba2
+# Seal: sha256 9d0ee420d8a136ac245dd0e333dbec7a14938afdcbb23c2cfefe583f49b8e75b
 """The gated Qwen2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -565,7 +565,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

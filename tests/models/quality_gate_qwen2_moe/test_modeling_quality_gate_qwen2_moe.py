@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2_moe`.
-# Seal: sha256 8bf3c23114893eb95c1b4276e9151981a568453be303016f20d1e7decb5c06d8
+# Seal: sha256 dbc4ff7363608353064af257ad0f3b22e8da5ace6d24f44955dc72b9295b002a
 """The gated Qwen2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -576,7 +576,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3`.
-# Seal: sha256 2c7642b68e6c3b9e28b6d1294a39badf5d78c66cd609b9d090cc466b15851ec1
+# Seal: sha256 6ba62a7efe4bef943a53fbbb9fa92bda5140a46b98ff2bff8fbc872594897635
 """The gated Qwen3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -566,7 +566,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

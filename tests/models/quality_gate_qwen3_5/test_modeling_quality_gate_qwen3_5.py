@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5`.
-# Seal: sha256 ea3c3103b147bf20d6280d5dc330305426797d58336e3beee521cbd859a01c2f
+# Seal: sha256 fe6628a375a3d422604dc4a30ff7956007bd428bd40dfe2cafdb1481a1769775
 """The gated Qwen3_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

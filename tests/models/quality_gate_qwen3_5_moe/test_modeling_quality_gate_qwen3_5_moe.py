@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5_moe`.
-# Seal: sha256 44429cc467d8b474a111266d629b42c0c90a06e02ee7bcbc1b2e7de153ed64ae
+# Seal: sha256 40c2b72cd92a374ed6c34b60b529241f6102b578202e9f9f1a295616902ec855
 """The gated Qwen3_5Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -562,7 +562,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

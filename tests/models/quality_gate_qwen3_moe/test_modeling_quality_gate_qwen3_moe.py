@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_moe`.
-# Seal: sha256 60f0d3dd697b007f41878bb2c18fe2fe4c6e19db1a2a40a5fbb823ac78fea83e
+# Seal: sha256 1d358e2b6fb8caa8b711a542c15aa5375125f1970dcaacbcd1955ed81aeaf69a
 """The gated Qwen3Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -574,7 +574,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

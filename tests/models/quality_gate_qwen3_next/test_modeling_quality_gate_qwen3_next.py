@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_next.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_next`.
-# Seal: sha256 353474bbe0de376055aeebc4a1937f743c376664307677c17d71577fd2ecfb6f
+# Seal: sha256 4de205ea1881193230d137a4b2d7c4663a9a5602df320831fb18b4c0df8fb57c
 """The gated Qwen3Next at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -578,7 +578,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen4_exp.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen4_exp`.
-# Seal: sha256 65bf5c67e725649ddcc9d71eb03e208f3a8411f6ce5669367b357fed3cb54445
+# Seal: sha256 cc610da4cfc0f9d2093ac8a887675b556eac2396655b87a0a86277cb8bf6e5ae
 """The gated Qwen4Exp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -569,7 +569,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

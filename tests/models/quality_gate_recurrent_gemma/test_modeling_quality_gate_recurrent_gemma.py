@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_recurrent_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model recurrent_gemma`.
-# Seal: sha256 6aa2e6da04f0f3196acafc076b3fd14b9872879f86607c2d70c41febf53a03fc
+# Seal: sha256 f2b433570cfbba48320aa3d1ffa81f8b8eceeffa26e8a5eefaf1d28a2586d2fd
 """The gated RecurrentGemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -554,7 +554,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_rembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model rembert`.
-# Seal: sha256 3de14500e76be6b4244aa0e8a6b6e0d9f6db3d919976a26c296ea37106b48dd8
+# Seal: sha256 960f23525f448b5fec2dd4c72cb9d922af5d07daab13a77e8b77a3a6494d10de
 """The gated RemBert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -572,7 +572,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_roberta.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta`.
-# Seal: sha256 75249b8cd1b31cbc6fda053be579dbadfad7265466f1b5d78c812d5f5ed42e80
+# Seal: sha256 02f5a0b73ab13d47387e55fad7940f580bfcd2bef3a661ea2f5ece98f6be0df1
 """The gated Roberta at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -571,7 +571,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

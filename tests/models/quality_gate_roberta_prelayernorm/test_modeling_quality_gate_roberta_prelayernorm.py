@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_roberta_prelayernorm.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta_prelayernorm`.
-# Seal: sha256 f69e67146c22c33c91ee588bf23b44aec8df0d29f99a8bee41355d91c0c07080
+# Seal: sha256 89f47ccf1f0b1322f42c97d65b612a20ead7bdce52073809ee66f3e1ab7b6079
 """The gated RobertaPreLayerNorm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -573,7 +573,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

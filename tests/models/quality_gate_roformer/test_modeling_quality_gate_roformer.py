@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_roformer.
 # Do not edit: change the template and run `python utils/test_generator.py --model roformer`.
-# Seal: sha256 573348764869d05bcd2002800cb8b88ae171c0a254f5749835faec2ec7d76221
+# Seal: sha256 39e5d5afb037e4661c8a39355aa84e0f917f3b0c79c8f47bb8a9bc386e18f8ba
 """The gated RoFormer at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

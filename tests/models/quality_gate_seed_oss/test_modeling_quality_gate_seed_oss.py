@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_seed_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model seed_oss`.
-# Seal: sha256 22b146a647a20169125381f9f69a9bfc140da4e63c50e120c6ded51fe260f1c9
+# Seal: sha256 4faeffe3365aba8fe9b0e69e29fba999233304ab76d34b59bd7af0c110e0afd0
 """The gated SeedOss at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -567,7 +567,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

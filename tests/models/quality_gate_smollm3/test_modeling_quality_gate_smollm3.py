@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_smollm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model smollm3`.
-# Seal: sha256 5ca903724b71d8c659820c123b3c7a1f4d800c12f1dc3a27ac329bd5aace728b
+# Seal: sha256 53d77d00e65acd6727f0aa3e4bf29a786df91c64df0650814d4a2a8930fedd8f
 """The gated SmolLM3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -568,7 +568,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_solar_open.
 # Do not edit: change the template and run `python utils/test_generator.py --model solar_open`.
-# Seal: sha256 a47efb48d6306d987b5b9b6c1bb1191859942ef9070ad97c4d851f2f6e92945e
+# Seal: sha256 b88b0c9a8ff6ee2e6ffa1ea2d09fecc87e4d94ad9bb73ac3c5df10c8fb28768a
 """The gated SolarOpen at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -559,7 +559,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_stablelm.
 # Do not edit: change the template and run `python utils/test_generator.py --model stablelm`.
-# Seal: sha256 9ea1e68b24cf9ac8512670f3ca16c1ac4b987d589132036753d6f981168f6015
+# Seal: sha256 c3d5b083f2f852f0195a1c0f6dfb48c1047376aa460d218cb35e06333b7655d9
 """The gated StableLm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_starcoder2.
 # Do not edit: change the template and run `python utils/test_generator.py --model starcoder2`.
-# Seal: sha256 2fbc2f303f3a6a7f0060b11712391e3f53a4acad5c443cea2c02ede93a5a7e19
+# Seal: sha256 b188f51cba2c5570dcf7a71e578b99eefe371a128efa9cb17a6e7930046f8a49
 """The gated Starcoder2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -563,7 +563,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_trocr.
 # Do not edit: change the template and run `python utils/test_generator.py --model trocr`.
-# Seal: sha256 594b323eac2319381cb1f2f5c4b60d93609bcd22ad4c9f211847293606cf457a
+# Seal: sha256 0fa896e0c1978e35508b7bc41b3b976bf8105f5567a00e69b133072fc9113fda
 """The gated TrOCR at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -540,7 +540,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_vaultgemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model vaultgemma`.
-# Seal: sha256 e42cdc2accebee8858a930c0465ef58d92f52fa855e318b86e54b541f06193c5
+# Seal: sha256 61d726db810929d7d94c6e6115f9e9e076b3a08d7af74590bb5ca6689a5ccd5d
 """The gated VaultGemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -554,7 +554,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

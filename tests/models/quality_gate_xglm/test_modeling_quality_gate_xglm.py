@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_xglm.
 # Do not edit: change the template and run `python utils/test_generator.py --model xglm`.
-# Seal: sha256 4a291f31384c999dd18e08f87d9c82e6da87845941b5818d9a7d0884b2e346e9
+# Seal: sha256 6bb0c36d7a79342e25e4a8805e775021cfb5faf3a55b900ead3f3e5c7165dca5
 """The gated XGLM at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -543,7 +543,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_xlm_roberta.
 # Do not edit: change the template and run `python utils/test_generator.py --model xlm_roberta`.
-# Seal: sha256 35ade33fb61f63e996defd8fe95a42482935d3b1240ae281a16521ac26413f71
+# Seal: sha256 6daa7ba774276331ebf90864cb72133ae403e6fd08db2ca2d4cfe180baa4f89e
 """The gated XLMRoberta at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -571,7 +571,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

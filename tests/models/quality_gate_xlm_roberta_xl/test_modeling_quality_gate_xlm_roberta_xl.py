@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_xlm_roberta_xl.
 # Do not edit: change the template and run `python utils/test_generator.py --model xlm_roberta_xl`.
-# Seal: sha256 a2a84197de0e7b4224340532b5b4de31be5e6b3de53afc4ffa62e8d99b792e25
+# Seal: sha256 fc20661117da2fabfe1ee96b2bf75af39e0a502189fcc3cc3f34339f8c0053c6
 """The gated XLMRobertaXL at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -571,7 +571,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_xmod.
 # Do not edit: change the template and run `python utils/test_generator.py --model xmod`.
-# Seal: sha256 d4e0a949c907e31cdfc18513deb8f5bb0d19cefb18398a0fc66bc3004cec31c5
+# Seal: sha256 12ccde8d078d544285eafa7aebecdbe0cf402c527d1caa263c9090784be82874
 """The gated Xmod at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -571,7 +571,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

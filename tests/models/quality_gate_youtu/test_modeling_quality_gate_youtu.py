@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_youtu.
 # Do not edit: change the template and run `python utils/test_generator.py --model youtu`.
-# Seal: sha256 f3eaba4c716006e61e961753040d76c2803fe8748bcb4d5931c4a9d4fa6a7e7e
+# Seal: sha256 94c63200aaad9588ef5d68034ad345f6ce511ea0c3b055a8d5317181282f4baf
 """The gated Youtu at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -548,7 +548,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_zamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model zamba`.
-# Seal: sha256 6161e92c713e78b2b74dad63011fb690e57eb83c7155f15e1c3ee8d653f15865
+# Seal: sha256 fbe6541191ec44c0ee1bc39ce6029bf8625bcdd60da528e710f1d7070205db43
 """The gated Zamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -555,7 +555,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_zamba2.
 # Do not edit: change the template and run `python utils/test_generator.py --model zamba2`.
-# Seal: sha256 951b4ac93ad618535a4265994721d791a586651c1e5f8b7b2fb7ff5af28ad5b9
+# Seal: sha256 1333d6607bc4341271795a28fe02758ef2ddaeb817bb270a5112557189c03c4a
 """The gated Zamba2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -557,7 +557,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_zaya.
 # Do not edit: change the template and run `python utils/test_generator.py --model zaya`.
-# Seal: sha256 137165a19f16132ede4ea558aa3d9ebcb3d90ac9a3884530ce899805b57b848f
+# Seal: sha256 90f3db1583cff4989f3a6b2c998a0eb05dc9762e7c41eb5adaaf0705bc98523b
 """The gated Zaya at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -550,7 +550,8 @@ class TestSaveLoad:
                 {name: weight.dtype for name, weight in model.named_parameters() if name not in gate_names(model)}
             )
             dtypes[-1]["logits"] = model(ids).logits.dtype
-        assert {weight.dtype for weight in gate_weights(model).values()} == {torch.float32}
+        for each in (gated(), model):
+            assert {weight.dtype for weight in gate_weights(each).values()} == {torch.float32}
         assert list(dtypes[1].values()) == list(dtypes[0].values()) and torch.bfloat16 in dtypes[0].values()
         assert model(ids, output_router_logits=True).logits.isfinite().all()
 
