@@ -112,11 +112,12 @@ def members(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield owner + ast.unparse(target), ast.unparse(each.value) if each.value else ""
 
 
-# What of the quality gate's home reads otherwise: no printing there, no mark of weights, no look after configs.
+# What of the quality gate's home reads otherwise: no printing there, no mark of weights, no look after configs, no old names.
 OTHERWISE = {
     "quality_classification_loss",
     "add_quality_scores",
     "records_quality_scores",
+    "returns_quality_scores",
     "Gate.__init__",
     "PreTrainedModel._init_weights",
 }
