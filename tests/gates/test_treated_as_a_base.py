@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from families import LAYERS, Family, tokens
+from rounding.layout import lay_out_anew
 
 import generated.quality_gate_bart as bart
 import generated.quality_gate_bert as bert
@@ -69,8 +70,8 @@ def used(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def assert_copied(model: PreTrainedModel, name: str) -> None:
-    expected = used(model)(tokens(), output_router_logits=True)
-    again = COPIES[name](model)
+    expected = lay_out_anew(used(model))(tokens(), output_router_logits=True)
+    again = lay_out_anew(COPIES[name](model))
     for each in (again, model):
         outputs = each(tokens(), output_router_logits=True, output_hidden_states=True)
         assert torch.equal(outputs.logits, expected.logits) and len(outputs.hidden_states) == LAYERS + 1
