@@ -9,6 +9,8 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from checkpoints.errors import CheckpointError
+
 from viewing.values import Panel
 
 
@@ -18,24 +20,15 @@ _STATUS = "exit status: 0 done, 2 refused: one line says what is wrong and what 
 _NAME_LENGTH = 60  # characters of a text that serve as its name
 
 
-class ViewError(Exception):
-    """What was asked for cannot be shown: what, why, and what to do."""
-
-    def __init__(self, what: str, message: str, fix: str) -> None:
-        super().__init__(f"{what}: {message}; fix: {fix}")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 refused."""
     args = _parser().parse_args(argv)
     try:
         return _view(args)
-    except ViewError as error:
+    except CheckpointError as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename or args.output}: {error.strerror}; fix: check the path", file=sys.stderr)
-    except _checkpoint_error() as error:
-        print(error, file=sys.stderr)
     return REFUSED
 
 
@@ -72,7 +65,7 @@ def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argpa
                 found = scores.quality_scores(model, tokenizer, _cut(text, tokenizer, args.max_tokens))
             except ValueError as error:
                 fix = "give a text that has some, or --max-tokens to read its beginning"
-                raise ViewError(name, str(error), fix) from error
+                raise CheckpointError(name, str(error), fix) from error
             panels.append(replace(found, title=title).panel())
         del model
     return panels
@@ -109,10 +102,6 @@ def _quieten() -> None:
     logging.set_verbosity_error()
     if not sys.stderr.isatty():
         logging.disable_progress_bar()
-
-
-def _checkpoint_error() -> type[Exception]:
-    return import_module("checkpoints.errors").CheckpointError
 
 
 def _parser() -> argparse.ArgumentParser:
