@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from checkpoints.documents import read_document
 from checkpoints.gating import LATER
 from checkpoints.hub import find_folder
 from checkpoints.paths import read_small
+from checkpoints.writing import write_file
 from naming.kinds import MEANT
 
 from generated import register_quality_gate
@@ -194,9 +196,9 @@ def write_original_gates(model: PreTrainedModel, path: Path) -> None:
         "target_patterns": [MEANT.attribute, ".gate.weight"],
         "tokenizer_saved": True,
     }
-    part = path.with_name(f"{path.name}.part")
-    torch.save(document, part)
-    part.replace(path)
+    packed = BytesIO()
+    torch.save(document, packed)
+    write_file(path, [packed.getvalue()])
 
 
 def freeze_all_but_gates(model: PreTrainedModel) -> int:
