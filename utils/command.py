@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn
 
 
 INTERRUPTED = 130  # what a shell reports of a process that Ctrl-C ended
+AGAIN = 0.05  # seconds after which an interrupt that Python lost comes back
 
 
 def run(module: str, function: str = "main", **given: Any) -> NoReturn:
@@ -22,8 +26,15 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
         function: its name; it takes the command line from sys.argv.
         given: further arguments of it.
     """
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where a shell has it ignored
     try:
-        status = getattr(import_module(module), function)(**given)
+        if raises:
+            signal.signal(signal.SIGINT, _leave)
+        tool = getattr(import_module(module), function)
+        if raises:
+            sys.unraisablehook = _come_again
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = tool(**given)
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -32,8 +43,21 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
     raise SystemExit(status)
 
 
-def _leave() -> NoReturn:
-    """End now: libraries' threads and their last words are not waited for, and a second Ctrl-C finds nobody."""
+def _come_again(lost: sys.UnraisableHookArgs) -> None:
+    """Python drops what is raised in a callback, and importing runs many: Ctrl-C in one would do nothing."""
+    if lost.exc_type is KeyboardInterrupt:
+        main = threading.main_thread().ident
+        threading.Timer(AGAIN, signal.pthread_kill, (main, signal.SIGINT)).start()  # ends a sleep as well
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoReturn:
+    """End now: libraries' threads and their last words are not waited for, and a second Ctrl-C finds nobody.
+
+    It is the signal's handler while a tool is imported: there is nothing to put away yet, and some libraries' imports
+    catch whatever is raised in them.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -35,6 +35,33 @@ def main():
     print("begun")
     raise KeyboardInterrupt
 """
+# Where Python or a library drops a KeyboardInterrupt: a bare except around an import, and any callback of a weak reference.
+LOST = {
+    "while importing": """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    [None for _ in range(1000)]
+except BaseException:
+    pass
+def main():
+    print("goes on")
+""",
+    "in a callback": """
+import os, signal, time, weakref
+class Module:
+    pass
+def interrupted(reference):
+    os.kill(os.getpid(), signal.SIGINT)
+    [None for _ in range(1000)]
+def main():
+    module = Module()
+    reference = weakref.ref(module, interrupted)
+    del module
+    time.sleep(60)
+    print("goes on")
+""",
+}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -58,6 +85,20 @@ def test_an_interrupted_tool_ends_at_once(early: bool, tmp_path: Path) -> None:
     done = subprocess.run(command, env=paths, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, "")
     assert done.stdout == ("" if early else "begun\n")
+
+
+@pytest.mark.parametrize("where", LOST)
+def test_ctrl_c_is_not_lost(where: str, tmp_path: Path) -> None:
+    (tmp_path / "tool.py").write_text(LOST[where])
+    done = subprocess.run(
+        [sys.executable, "-c", "from command import run; run('tool')"],
+        env={**os.environ, "PYTHONPATH": f"{UTILS}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_a_tool_that_ends_by_itself_says_how(tmp_path: Path) -> None:
