@@ -7,7 +7,15 @@ from pathlib import Path
 
 
 PACKAGE = Path(__file__).resolve().parents[2] / "utils" / "viewing"
-LAYERS = ({"values", "colours"}, {"pieces"}, {"page", "notebook", "terminal", "plot"}, {"scores"}, {"cli"})
+LAYERS = (
+    {"values", "colours"},
+    {"pieces"},
+    {"page", "notebook", "terminal", "plot"},
+    {"texts"},
+    {"scores", "attention"},
+    {"kinds"},
+    {"cli"},
+)
 
 
 def imports(room: str) -> set[str]:
@@ -34,6 +42,6 @@ def test_rooms_import_only_lower_layers() -> None:
             assert ours <= lower, f"{room} looks up or sideways at {sorted(ours - lower)}"
 
 
-def test_only_scores_knows_torch() -> None:
+def test_only_what_runs_models_knows_torch() -> None:
     knowing = {path.stem for path in PACKAGE.glob("*.py") if imports(path.stem) & {"torch", "transformers"}}
-    assert knowing <= {"scores", "cli"}
+    assert knowing <= {"texts", "scores", "attention", "kinds", "cli"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from naming.kinds import MEANT
+from naming.kinds import is_gated
 
 from checkpoints.errors import CheckpointError
 from checkpoints.hub import find_folder
@@ -28,7 +28,7 @@ def load_gated(
         CheckpointError: there is no such checkpoint, it is not gated, it cannot be loaded, or it has no tokenizer.
     """
     checkpoint = open_checkpoint(find_folder(place))
-    if not str(checkpoint.config.get("model_type", "")).startswith(MEANT.attribute):
+    if not is_gated(checkpoint.config.get("model_type")):
         fix = "gate it first: python utils/gate_checkpoint.py"
         raise CheckpointError(checkpoint.folder / CONFIG, "is the configuration of a model without gates", fix)
     with refusing_what_cannot_run(checkpoint):

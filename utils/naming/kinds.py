@@ -55,6 +55,11 @@ def kind_of(package: str) -> GateNames:
     return GateNames(found[1]) if found else MEANT
 
 
+def is_gated(model_type: object) -> bool:
+    """Whether a model's type is that of a gated one of any kind, the original project's own name among them."""
+    return isinstance(model_type, str) and (model_type == MEANT.attribute or bool(_OF_PACKAGE.match(model_type)))
+
+
 def ungated(name: str) -> str:
     """The name of a class without what those of its kind of gate begin with: "AttentionGateLlamaModel" -> "LlamaModel"."""
     return _OF_CLASS.sub("", name, count=1) if _OF_CLASS.match(name) else name

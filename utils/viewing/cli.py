@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -35,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _view(args: argparse.Namespace) -> int:
     texts = [_read(each) for each in args.text]
     panels = list(_panels([args.model, *args.against], texts, args))
+    if args.output and len({panel.measure for panel in panels}) > 1:
+        fix = "give checkpoints of one kind, whose gates begin alike"
+        raise CheckpointError(args.against[0], "has gates of another kind, or that are read otherwise", fix)
     if args.png:
         import_module("viewing.plot").write_picture(panels, args.png)
     if args.output:
@@ -53,7 +55,7 @@ def _view(args: argparse.Namespace) -> int:
 
 def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argparse.Namespace) -> Sequence[Panel]:
     """A panel for each text and model; texts beside one another, and below them another model's."""
-    scores = import_module("viewing.scores")
+    panel_of = import_module("viewing.kinds").panel_of
     load = import_module("checkpoints.loading").load_gated
     _quieten()
     panels = []
@@ -62,11 +64,13 @@ def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argpa
         for name, text in texts:
             title = f"{Path(place).name}: {name}" if len(models) > 1 else name
             try:
-                found = scores.quality_scores(model, tokenizer, _cut(text, tokenizer, args.max_tokens))
+                panels.append(panel_of(model, tokenizer, _cut(text, tokenizer, args.max_tokens), title))
+            except TypeError as error:
+                fix = "give a checkpoint with gates of a kind that can be shown"
+                raise CheckpointError(place, str(error), fix) from error
             except ValueError as error:
                 fix = "give a text that has some, or --max-tokens to read its beginning"
                 raise CheckpointError(name, str(error), fix) from error
-            panels.append(replace(found, title=title).panel())
         del model
     return panels
 

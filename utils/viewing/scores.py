@@ -1,20 +1,17 @@
-"""Texts through a gated model: what its gates say of every token. Needs torch."""
+"""Texts through a model with quality gates: what they say of every token. Needs torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from viewing.notebook import make_snippet
-from viewing.pieces import aligned, readable
+from viewing.texts import encode, perplexity, run
 from viewing.values import Panel, Token
-
-
-CHUNK = 256  # tokens whose probabilities over the vocabulary are held in float32 at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,65 +91,14 @@ def quality_scores(
     return Texts(_score(model, tokenizer, text, f"text {number}") for number, text in enumerate(texts, 1))
 
 
-def longest(model: PreTrainedModel) -> int | None:
-    """How many tokens a model reads at most, where its configuration says so."""
-    config = model.config.get_text_config(decoder=True)
-    found = getattr(config, "max_position_embeddings", None)
-    return found if isinstance(found, int) and found > 0 else None
+def quality_panel(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, title: str = "") -> Panel:
+    """One text as something to look at; raises as `quality_scores` does."""
+    return replace(quality_scores(model, tokenizer, text), title=title).panel()
 
 
 def _score(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, title: str) -> TextScores:
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # no tokenizer takes half a pair
-    encoded = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
-    ids, most = list(encoded["input_ids"]), longest(model)
-    if not ids:
-        raise ValueError("the text has no token")
-    if most is not None and len(ids) > most:
-        raise ValueError(f"the text has {len(ids):,} tokens, and the model reads {most:,} at most")
-    tokens = _tokens(tokenizer, text, ids, encoded.get("offset_mapping"))
-    inputs = torch.tensor([ids], device=model.device)
-    was_training = model.training
-    try:
-        with torch.inference_mode():
-            outputs = model.eval()(input_ids=inputs, output_router_logits=True)
-    finally:
-        model.train(was_training)
+    encoded = encode(model, tokenizer, text)
+    outputs = run(model, encoded, output_router_logits=True)
     scores = torch.stack([each.reshape(-1).float().cpu() for each in outputs.quality_logits])
-    return TextScores(
-        text, tokens, tuple(model.quality_layers()), scores, _perplexity(outputs, inputs, model.can_generate()), title
-    )
-
-
-def _tokens(
-    tokenizer: PreTrainedTokenizerBase, text: str, ids: Sequence[int], offsets: Sequence[Sequence[int]] | None
-) -> tuple[Token, ...]:
-    spans = [(start, end) for start, end in offsets] if offsets is not None else None
-    if spans is None:
-        spans = aligned(text, [tokenizer.decode([each], clean_up_tokenization_spaces=False) for each in ids])
-    shared = _shared(spans)
-    names = [str(name) for name in tokenizer.convert_ids_to_tokens(ids)]
-    return tuple(
-        Token(number, readable(name, text[start:end], not is_shared), start, end)
-        for number, name, (start, end), is_shared in zip(ids, names, spans, shared, strict=True)
-    )
-
-
-def _shared(spans: Sequence[tuple[int, int]]) -> list[bool]:
-    """Whether a token covers characters that another covers, too: both are bytes of them."""
-    pairs = [*zip(spans, spans[1:])]
-    overlaps = [one[1] > other[0] and one[0] < one[1] and other[0] < other[1] for one, other in pairs]
-    return [before or behind for before, behind in zip([False, *overlaps], [*overlaps, False], strict=True)]
-
-
-def _perplexity(outputs: object, ids: torch.Tensor, is_causal: bool) -> tuple[float | None, ...]:
-    logits = getattr(outputs, "logits", None)
-    width = ids.shape[1]
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 3 or logits.shape[1] != width or not is_causal:
-        return (None,) * width
-    found: list[float | None] = [None]
-    for start in range(0, width - 1, CHUNK):
-        part = logits[0, start : min(start + CHUNK, width - 1)].float()
-        targets = ids[0, start + 1 : start + 1 + len(part)]
-        losses = torch.nn.functional.cross_entropy(part, targets, reduction="none")
-        found += losses.clamp(max=80).exp().tolist()
-    return tuple(found)
+    numbers = perplexity(model, outputs, encoded.ids)
+    return TextScores(encoded.text, encoded.tokens, tuple(model.quality_layers()), scores, numbers, title)
