@@ -1,8 +1,4 @@
-"use strict";
-// What the page shows is in the element #data; everything from a text or a model reaches the page as text, never as markup.
-const page = JSON.parse(document.getElementById("data").textContent);
 const measure = page.measure;
-const digits = (number) => number.toFixed(4);
 const valueOf = (score) => (measure.plain ? score : 1 / (1 + Math.exp(-score)));
 
 function floats(packed) {
@@ -36,8 +32,6 @@ const mostRows = Math.max(...panels.map((panel) => panel.rows.length));
 
 // ---- colours
 
-const isDark = () => document.documentElement.dataset.theme === "dark";
-
 function range() {
   if (!state.stretch) return [measure.low, measure.high];
   const every = panels.flatMap((panel) => panel.values.slice(1));
@@ -45,21 +39,6 @@ function range() {
   const high = Math.max(...every.map((row) => row.reduce((one, other) => Math.max(one, other), -Infinity)));
   return low < high ? [low, high] : [measure.low, measure.high];
 }
-
-function colour(value, [low, high]) {
-  const place = Math.min(1, Math.max(0, (value - low) / (high - low)));
-  const middle = isDark() ? page.colours.dark : page.colours.light;
-  const end = place >= 0.5 ? page.colours.open : page.colours.closed;
-  const share = Math.abs(2 * place - 1);
-  return middle.map((part, at) => Math.round(part + (end[at] - part) * share));
-}
-
-function ink(parts) {
-  const linear = parts.map((part) => (part <= 10 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 ? "#000" : "#fff";
-}
-
-const css = (parts) => `rgb(${parts.join(", ")})`;
 
 // ---- text
 
@@ -211,13 +190,6 @@ function quantile(sorted, share) {
   return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
 }
 
-function shape(name, attributes, inside = "") {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (inside) made.textContent = inside;
-  return made;
-}
-
 function paintSpread(panel, [low, high]) {
   const left = 70;
   const width = 400;
@@ -298,29 +270,6 @@ function asJson() {
   }));
 }
 
-// Pages that were opened from a file may not use the clipboard of newer browsers.
-async function copy() {
-  const text = JSON.stringify(asJson());
-  const button = document.getElementById("copy");
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = document.createElement("textarea");
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
-  button.textContent = "copied";
-  setTimeout(() => (button.textContent = "copy as JSON"), 1500);
-}
-
-function setTheme(dark) {
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
-}
-
-setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
 slider.max = mostRows;
 for (const panel of panels) {
   buildText(panel);
@@ -331,9 +280,4 @@ document.getElementById("stretch").addEventListener("change", (event) => {
   state.stretch = event.target.checked;
   paint();
 });
-document.getElementById("theme").addEventListener("click", () => {
-  setTheme(!isDark());
-  paint();
-});
-document.getElementById("copy").addEventListener("click", copy);
 setRow(0);

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from viewing.values import Panel, Token
@@ -12,6 +16,11 @@ from generated.quality_gate_llama import QualityGateLlamaConfig, QualityGateLlam
 from transformers import PreTrainedTokenizerFast
 
 
+try:
+    import playwright.sync_api as playwright
+except ModuleNotFoundError:
+    playwright = None
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NASTY = (
     "plain words, twice  two blanks\n\n<script>window.hit = 1</script> </script> & \"quoted\" 'text' `x` ${y}\n"
     "\u65e5\u672c\u8a9e\u306e\u6587 \u0645\u0631\u062d\u0628\u0627 \U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea na\u00efve\ttab <!-- x"
@@ -59,3 +68,31 @@ def panel(text: str = "one two", rows: int = 2, scores: Sequence[Sequence[float]
     tokens = tuple(Token(number, text[start:end], start, end) for number, (start, end) in enumerate(spans))
     numbers = scores or [[row - token / 2 for token in range(len(tokens))] for row in range(rows)]
     return Panel("a text", text, tokens, tuple(f"layer {row}" for row in range(rows)), tuple(map(tuple, numbers)))
+
+
+def browser_of() -> Iterator[Any]:
+    """A headless Chromium of the system; whoever asks for one is skipped where there is none."""
+    if not hasattr(playwright, "sync_playwright"):
+        pytest.skip("playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on PATH: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+def opened(browser: Any, place: Path, text: str) -> Iterator[Any]:
+    """A page in a browser; its test fails on any message of the console and any request."""
+    (place / "page.html").write_text(text, encoding="utf-8")
+    said: list[str] = []
+    asked: list[str] = []
+    # with transitions, a colour that is read at once may still be the one before
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((place / "page.html").as_uri())
+    yield page
+    page.close()
+    assert said == [] and asked == [(place / "page.html").as_uri()]

@@ -3,58 +3,35 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from seen import NASTY, model, panel, tokenizer
+from seen import NASTY, browser_of, model, opened, panel, tokenizer
 from viewing.page import make_page
 from viewing.scores import quality_scores
 from viewing.values import Measure, Panel
 
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
-
-
 @pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+def browser() -> Iterator[Any]:
+    yield from browser_of()
 
 
 @pytest.fixture
-def page(browser: playwright.Browser, tmp_path: Path) -> Iterator[playwright.Page]:
+def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """The page of a nasty text and of a plain one; its test fails on any message of the console and any request."""
     gated, words = model(), tokenizer()
     panels = [quality_scores(gated, words, text).panel() for text in (NASTY, "the plain words")]
-    yield from opened(browser, tmp_path, panels)
+    yield from opened(browser, tmp_path, make_page("two texts", panels))
 
 
-def opened(browser: playwright.Browser, place: Path, panels: list[Panel]) -> Iterator[playwright.Page]:
-    (place / "page.html").write_text(make_page("two texts", panels), encoding="utf-8")
-    said: list[str] = []
-    asked: list[str] = []
-    # with transitions, a colour that is read at once may still be the one before
-    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto((place / "page.html").as_uri())
-    yield page
-    page.close()
-    assert said == [] and asked == [(place / "page.html").as_uri()]
-
-
-def colours(page: playwright.Page) -> list[str]:
+def colours(page: Any) -> list[str]:
     return page.eval_on_selector_all(".token", "all => all.map((one) => getComputedStyle(one).backgroundColor)")
 
 
-def test_the_text_is_there_to_the_character_and_nothing_of_it_runs(page: playwright.Page) -> None:
+def test_the_text_is_there_to_the_character_and_nothing_of_it_runs(page: Any) -> None:
     assert page.eval_on_selector(".text", "one => one.textContent") == NASTY
     assert page.evaluate("window.hit") is None
     chosen = page.evaluate(
@@ -64,7 +41,7 @@ def test_the_text_is_there_to_the_character_and_nothing_of_it_runs(page: playwri
     assert page.evaluate("asJson()[0].text") == NASTY
 
 
-def test_the_slider_changes_colours_and_says_the_row(page: playwright.Page) -> None:
+def test_the_slider_changes_colours_and_says_the_row(page: Any) -> None:
     seen = [colours(page)]
     assert page.locator("#row-name").inner_text() == "mean of 3"
     page.locator("#row").focus()
@@ -77,7 +54,7 @@ def test_the_slider_changes_colours_and_says_the_row(page: playwright.Page) -> N
     assert colours(page) != seen[-1] and "closed" in page.locator("#legend-low").inner_text()
 
 
-def test_hovering_shows_the_numbers_of_the_json(page: playwright.Page) -> None:
+def test_hovering_shows_the_numbers_of_the_json(page: Any) -> None:
     data = page.evaluate("asJson()")
     page.locator("#row").fill("2")
     for number in (1, 4):
@@ -96,7 +73,7 @@ def test_hovering_shows_the_numbers_of_the_json(page: playwright.Page) -> None:
     assert page.locator("#tip").is_hidden()
 
 
-def test_the_heat_map_says_what_is_under_the_mouse(page: playwright.Page) -> None:
+def test_the_heat_map_says_what_is_under_the_mouse(page: Any) -> None:
     map_ = page.locator(".map").nth(1)
     box = map_.bounding_box()
     tokens = page.evaluate("asJson()[1].tokens.length")
@@ -107,7 +84,7 @@ def test_the_heat_map_says_what_is_under_the_mouse(page: playwright.Page) -> Non
     assert "token 1: the" in page.locator(".status").nth(1).inner_text()
 
 
-def test_keys_choose_tokens_and_rows(page: playwright.Page) -> None:
+def test_keys_choose_tokens_and_rows(page: Any) -> None:
     page.locator(".text").nth(1).focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowUp"):
         page.keyboard.press(key)
@@ -120,20 +97,20 @@ def test_keys_choose_tokens_and_rows(page: playwright.Page) -> None:
     assert page.locator("#row-name").inner_text() == "mean of 3"
 
 
-def test_what_is_copied_is_the_json(page: playwright.Page) -> None:
+def test_what_is_copied_is_the_json(page: Any) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("#copy").click()
     page.locator("#copy", has_text="copied").wait_for()
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == page.evaluate("asJson()")
 
 
-def test_dark_pages_have_dark_middles(page: playwright.Page) -> None:
+def test_dark_pages_have_dark_middles(page: Any) -> None:
     light = colours(page)
     page.locator("#theme").click()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark" and colours(page) != light
 
 
-def test_another_measure_needs_no_other_page(browser: playwright.Browser, tmp_path: Path) -> None:
+def test_another_measure_needs_no_other_page(browser: Any, tmp_path: Path) -> None:
     """Scores that are values, rows that are heads, lines that belong to a token: what other kinds of gate show."""
     made = panel("one two", rows=2, scores=[[0.25, 1.5], [2.0, 0.0]])
     measure = Measure("gate value", "gate value", 0.0, 2.0, "shut", "doubled", is_plain=True)
@@ -141,7 +118,7 @@ def test_another_measure_needs_no_other_page(browser: playwright.Browser, tmp_pa
     made = Panel(
         "heads", made.text, made.tokens, ("layer 0, head 0", "layer 0, head 1"), made.scores, {}, notes, measure
     )
-    for page in opened(browser, tmp_path, [made]):
+    for page in opened(browser, tmp_path, make_page("heads", [made])):
         page.locator(".token").first.hover()
         lines = page.locator("#tip").inner_text().split("\n")
         assert lines[2:] == ["mean of 2", "gate value: 1.1250", "row 17: Anna lives in Oslo"]

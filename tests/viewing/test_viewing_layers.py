@@ -8,10 +8,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "utils" / "viewing"
 LAYERS = (
-    {"values", "colours"},
+    {"values", "colours", "corpus"},
     {"pieces"},
     {"page", "notebook", "terminal", "plot"},
-    {"texts"},
+    {"corpus_page", "scored", "texts"},
     {"scores", "attention"},
     {"kinds"},
     {"cli"},

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from selection.errors import SelectionError
 from selection.reading import Part, find_parts, read
 from selection.records import document_of
 from selection.values import DUPLICATE, Document, Entry, Reject
@@ -32,6 +33,32 @@ class Corpus:
     def described(self) -> dict[str, Any]:
         """What says whether it is the same corpus: names and sizes of its files."""
         return {"form": self.form, "files": [[part.name, part.size] for part in self.parts()]}
+
+
+def scored_corpus(manifest: Mapping[str, Any], data: Sequence[str] = ()) -> Corpus | None:
+    """The corpus that scores are of, to read its texts again; None where its scores are not of a corpus.
+
+    Args:
+        manifest: of the folder of scores.
+        data: where it is now; where it was scored, without.
+
+    Raises:
+        SelectionError: it is not there any more, or its files have other sizes.
+    """
+    places = data or manifest.get("data") or ()
+    if not places:
+        return None
+    described = manifest.get("corpus") or {}
+    corpus = Corpus(tuple(map(str, places)), str(described.get("form", "auto")))
+    try:
+        now = corpus.described()
+    except SelectionError as error:
+        fix = "say where it is now: --data, or leave the texts out: --no-texts"
+        raise SelectionError(error.path, f"the corpus that was scored {error.message}", fix) from error
+    if "files" in described and [size for _, size in now["files"]] != [size for _, size in described.get("files", ())]:
+        fix = "score it again, say where the old one is (--data), or leave the texts out: --no-texts"
+        raise SelectionError(", ".join(corpus.data), "is not as it was when it was scored: other sizes of files", fix)
+    return corpus
 
 
 def entries(corpus: Corpus, parts: Sequence[Part] | None = None) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ from selection.audit import audit
 from selection.budgets import Budget
 from selection.choosing import FARTHEST, LAYERS, METHODS, ROUTERS, Selection, SelectOptions, select
 from selection.chosen_files import DROPPED_FILE, KEPT_FILE, TEXTS, summary_of, write_texts, write_verdicts
-from selection.corpus import Corpus
+from selection.corpus import scored_corpus
 from selection.errors import STATUS, SelectionError, guarded
 from selection.page import page
 from selection.quality import EPSILON, TAU
@@ -58,7 +58,7 @@ def _select(args: argparse.Namespace) -> None:
         _quotas(args.quota),
     )
     selection = select(scores, options, known)
-    corpus = _corpus(args, manifest)
+    corpus = None if args.no_texts else scored_corpus(manifest, args.data or ())
     with Staging(
         args.output, fingerprint({"scores": manifest["fingerprint"], "at": time.time_ns()}), _NAMES
     ) as staging:
@@ -117,24 +117,6 @@ def _quotas(given: Sequence[str]) -> dict[str, str]:
             raise SelectionError(f"--quota {each}", "is no quota", "give SOURCE=NUMBER or SOURCE=SHARE, as in web=0.5")
         found[name] = value
     return found
-
-
-def _corpus(args: argparse.Namespace, manifest: Mapping[str, Any]) -> Corpus | None:
-    """What the texts are read from; None where there are none, or nobody wants them."""
-    data = args.data or manifest.get("data") or ()
-    if args.no_texts or not data:
-        return None
-    described = manifest.get("corpus") or {}
-    corpus = Corpus(tuple(map(str, data)), str(described.get("form", "auto")))
-    try:
-        now = corpus.described()
-    except SelectionError as error:
-        fix = "say where it is now: --data, or leave the texts out: --no-texts"
-        raise SelectionError(error.path, f"the corpus that was scored {error.message}", fix) from error
-    if "files" in described and [size for _, size in now["files"]] != [size for _, size in described.get("files", ())]:
-        fix = "score it again, say where the old one is (--data), or leave the texts out: --no-texts"
-        raise SelectionError(", ".join(corpus.data), "is not as it was when it was scored: other sizes of files", fix)
-    return corpus
 
 
 def _config(args: argparse.Namespace, options: SelectOptions, keep: str, started: datetime, seconds: float) -> str:

@@ -21,14 +21,42 @@ _NAME_LENGTH = 60  # characters of a text that serve as its name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 refused."""
-    args = _parser().parse_args(argv)
+    args = parse(argv)
     try:
-        return _view(args)
+        return _view_corpus(args) if args.corpus else _view(args)
     except CheckpointError as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename or args.output}: {error.strerror}; fix: check the path", file=sys.stderr)
     return REFUSED
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line: texts through a model, or a corpus that was scored."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    texts = {"--text": args.text, "--against": args.against, "--png": args.png, "--max-tokens": args.max_tokens}
+    corpus = {"--selection": args.selection, "--data": args.data, "--no-texts": args.no_texts}
+    wrong = [name for name, given in (texts if args.corpus else corpus).items() if given]
+    if wrong:
+        parser.error(f"{wrong[0]} {'does not go with' if args.corpus else 'goes with'} --corpus")
+    if args.corpus and not args.output:
+        parser.error("--corpus needs --output, the page to write")
+    if args.model and not args.text:
+        parser.error("--model needs --text")
+    return args
+
+
+def _view_corpus(args: argparse.Namespace) -> int:
+    try:
+        read = import_module("viewing.scored").read_corpus
+    except ModuleNotFoundError as error:
+        fix = "install the extra: pip install -e '.[data]'"
+        raise CheckpointError("--corpus", f"needs the package `{error.name}`", fix) from error
+    view = read(args.corpus, args.selection, args.data, not args.no_texts)
+    page = import_module("viewing.corpus_page").make_corpus_page(args.title or "Scored corpus", view)
+    args.output.write_text(page, encoding="utf-8")
+    return DONE
 
 
 def _view(args: argparse.Namespace) -> int:
@@ -110,22 +138,27 @@ def _quieten() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Show what the gates of a model say of every token of a text.",
+        description="Show what the gates of a model say of every token of a text, or of the documents of a scored corpus.",
         epilog=f"Without --output and --png the text is printed in colours. {_STATUS}",
     )
-    parser.add_argument(
-        "--model", required=True, metavar="GATED", help="a gated checkpoint: a folder or a name on the Hub"
+    shown = parser.add_mutually_exclusive_group(required=True)
+    shown.add_argument("--model", metavar="GATED", help="a gated checkpoint: a folder or a name on the Hub")
+    shown.add_argument(
+        "--corpus", type=Path, metavar="SCORES", help="what score_corpus.py wrote, as a list of documents"
     )
     parser.add_argument(
         "--text",
-        required=True,
         action="append",
+        default=[],
         metavar="FILE|TEXT",
         help='a file, the text itself, or "-" for standard input; several are shown side by side',
     )
     parser.add_argument(
         "--against", action="append", default=[], metavar="OTHER", help="another gated checkpoint, shown beside it"
     )
+    parser.add_argument("--selection", type=Path, metavar="CHOSEN", help="what select_data.py wrote: what was kept")
+    parser.add_argument("--data", nargs="+", default=[], metavar="DATA", help="where the scored corpus is now")
+    parser.add_argument("--no-texts", action="store_true", help="do not read the scored corpus again for its texts")
     parser.add_argument("--output", type=Path, metavar="page.html", help="write one page that needs nothing else")
     parser.add_argument("--png", type=Path, metavar="FILE", help="write heat maps; needs matplotlib")
     parser.add_argument("--title", help="the heading of the page")

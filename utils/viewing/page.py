@@ -36,11 +36,11 @@ def make_page(title: str, panels: Sequence[Panel]) -> str:
     texts = [panel.text for panel in panels]
     return render(
         "viewer/page.html.j2",
-        title=_escaped(title),
+        title=escaped(title),
         data=script_json(data),
         light=css(LIGHT),
         dark=css(DARK),
-        panels=[(_escaped(name), _escaped(text)) for name, text in zip(titles, texts, strict=True)],
+        panels=[(escaped(name), escaped(text)) for name, text in zip(titles, texts, strict=True)],
     )
 
 
@@ -57,7 +57,7 @@ def _packed(panel: Panel) -> dict[str, Any]:
         "tokens": [[token.id, token.shown, panel.text[token.start : token.end]] for token in panel.tokens],
         "rows": panel.rows,
         "scores": _floats(number for row in panel.scores for number in row),
-        "numbers": {name: [None if n is None else _short(n) for n in row] for name, row in panel.numbers.items()},
+        "numbers": {name: [None if n is None else short(n) for n in row] for name, row in panel.numbers.items()},
         "notes": panel.notes,
     }
 
@@ -70,11 +70,12 @@ def _floats(numbers: Iterable[float]) -> str:
     return base64.b64encode(packed.tobytes()).decode("ascii")
 
 
-def _short(number: float) -> float:
+def short(number: float) -> float:
+    """A number to six digits, more than any page shows."""
     return float(f"{number:.6g}")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text in a page. Half a surrogate pair, which no encoding takes, becomes the sign for what cannot be shown."""
     clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
