@@ -12,6 +12,15 @@ from typing import Any, NoReturn
 
 
 INTERRUPTED = 130  # what a shell reports of a process that Ctrl-C ended
+UNREAD = 141  # and of one whose output nobody reads
+REFUSED = 2
+# Packages that a tool may lack -> the extra that brings them
+EXTRAS = {
+    **dict.fromkeys(("transformers", "jinja2", "libcst", "rich", "numpy", "yaml", "safetensors"), ""),
+    "torch": "[torch]",
+    **dict.fromkeys(("accelerate", "datasets", "datatrove", "peft", "pyarrow", "sklearn"), "[data]"),
+    **dict.fromkeys(("gguf", "matplotlib", "pytest"), "[test]"),
+}
 AGAIN = 0.05  # seconds after which an interrupt that Python lost comes back
 
 
@@ -38,9 +47,31 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except BrokenPipeError:  # `... | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = UNREAD
+    except ImportError as error:
+        if not (said := _missing(error)):
+            raise
+        print(said, file=sys.stderr)
+        status = REFUSED
     if status == INTERRUPTED:
         _leave()
     raise SystemExit(status)
+
+
+def _missing(error: ImportError) -> str | None:
+    """One line on a package that is not installed, or a transformers that is another release; None for a fault of ours."""
+    name = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and name == error.name and name in EXTRAS:
+        extra = EXTRAS[name]
+        return f"{name} is not installed; fix: pip install 'quality-gate{extra}', or in a clone: pip install -e '.{extra}'"
+    if name == "transformers" and not isinstance(error, ModuleNotFoundError):
+        from importlib.metadata import version
+
+        fix = "install a release that this one is made for: pip install --upgrade quality-gate transformers"
+        return f"transformers {version('transformers')} lacks what is used here ({error}); fix: {fix}"
+    return None
 
 
 def _come_again(lost: sys.UnraisableHookArgs) -> None:

@@ -74,6 +74,10 @@ def _contradiction(args: argparse.Namespace) -> str | None:
             args.against and not (args.drift or args.expand or args.check or args.diff or args.stdout or args.paths),
             "generated/ is made from the installed transformers: install the other one, or add --diff or --drift",
         ),
+        (
+            (args.modular or args.generated) and (args.paths or args.tree),
+            "--modular and --generated are where --model and --all read and write: leave them out",
+        ),
         (args.quiet and args.verbose, "--quiet or --verbose, not both"),
     )
     return next((message for broken, message in rules if broken), None)
@@ -122,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RELEASE",
         help="parents come from this transformers instead of the installed one: a version, fetched by pip, or a folder",
     )
+    how.add_argument("--modular", type=Path, metavar="DIR", help="where modular files are (default: modular/)")
+    how.add_argument("--generated", type=Path, metavar="DIR", help="where the models go (default: generated/)")
     how.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from naming.kinds import GateNames
+from places import HOME
 
 from converter.arguments import parse
 from converter.batch import Setting, convert_family
@@ -35,6 +36,7 @@ from converter.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_
 from converter.workspace import (
     GATE,
     PROJECT,
+    Folders,
     find_transformers,
     find_tree,
     path_jobs,
@@ -83,9 +85,10 @@ def main(
     _speak_utf8()
     try:
         with _terminable():
+            folders = Folders.of(project, args.modular, args.generated)
             _check_gate(args.gate, stage)
-            _write_missing(args, report, project, stage)
-            return _run(args, report, replace(stage, convert=convert or stage.convert), project, prove)
+            _write_missing(args, report, folders, stage)
+            return _run(args, report, replace(stage, convert=convert or stage.convert), folders, prove)
     except ConversionError as error:
         return report.refuse(error.diagnostics)
     except KeyboardInterrupt:
@@ -108,40 +111,40 @@ def _check_gate(gate: str | None, stage: Stage) -> None:
     raise ConversionError(Diagnostic("unknown-gate", "--gate", 1, 1, f"there is no kind of gate called {gate!r}", fix))
 
 
-def _write_missing(args: Namespace, report: Report, project: Path, stage: Stage) -> None:
+def _write_missing(args: Namespace, report: Report, folders: Folders, stage: Stage) -> None:
     """Let another tool write the modular files that are asked for and not there: only where a run writes at all."""
     write = stage.write_missing
     if write is None or args.tree or args.drift or report.mode is not Mode.WRITE:
         return
-    for told in filter(None, (write(model, project, args.gate or GATE) for model in args.model)):
+    for told in filter(None, (write(model, folders.modular, args.gate or GATE) for model in args.model)):
         if not args.quiet:
             report.result(told)
 
 
-def _run(args: Namespace, report: Report, stage: Stage, project: Path, prove: Prove | None) -> int:
+def _run(args: Namespace, report: Report, stage: Stage, folders: Folders, prove: Prove | None) -> int:
     check_ruff()
-    place = _tree(args) if args.tree else _package(args, project)
+    place = _tree(args) if args.tree else _package(args, folders)
     if args.drift:
-        return _drift(args, report, place, stage, project, prove)
+        return _drift(args, report, place, stage, folders, prove)
     if args.expand:
-        return _expand(report, place, stage, project)
+        return _expand(report, place, stage, folders)
     # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
     family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)), stage.stands_on)
-    setting = _setting(args, place, stage, project)
+    setting = _setting(args, place, stage, folders)
     with Progress(len(family.jobs), not args.quiet) as progress:
         outcomes = [*place.ready, *convert_family(family, setting, progress.advance)]
     if report.mode is Mode.WRITE:
         outcomes = write_all(outcomes, family.edges, args.force)
     if not (args.tree or args.paths or args.stdout):
         known = [job.name for job in place.known] if args.all else None
-        outcomes = Lock(project / "generated", known).settle(outcomes, family.deltas, report.mode is Mode.WRITE)
+        outcomes = Lock(folders.generated, known).settle(outcomes, family.deltas, report.mode is Mode.WRITE)
     _report(args, report, place, outcomes)
     return report.status
 
 
-def _expand(report: Report, place: Place, stage: Stage, project: Path) -> int:
+def _expand(report: Report, place: Place, stage: Stage, folders: Folders) -> int:
     """Print modular files as the converter reads them, short ones written out; the exit status."""
-    roots = {**stage.roots, "transformers": place.package, "generated": project / "generated"}
+    roots = {**stage.roots, "transformers": place.package, "generated": folders.generated}
     for job in place.wanted:
         delta = read_bytes(job.delta)
         written = stage.expanded(job, delta, roots, read_casing(place.package)) if stage.expanded else None
@@ -149,19 +152,19 @@ def _expand(report: Report, place: Place, stage: Stage, project: Path) -> int:
     return report.status
 
 
-def _drift(args: Namespace, report: Report, place: Place, stage: Stage, project: Path, prove: Prove | None) -> int:
+def _drift(args: Namespace, report: Report, place: Place, stage: Stage, folders: Folders, prove: Prove | None) -> int:
     """Compare what the lock knows with another release; the exit status."""
     from converter.drift import drift_as_json, find_drift, render_drift, status_of, unlocked
 
-    recorded = read_lock(project / "generated")
+    recorded = read_lock(folders.generated)
     family = gather(place.wanted, place.known, lambda job: True, stage.stands_on)
-    setting = _setting(args, place, stage, project)
+    setting = _setting(args, place, stage, folders)
     with Progress(len(family.jobs), not args.quiet) as progress:
         outcomes = convert_family(family, setting, progress.advance)
     drifts = find_drift(outcomes, family.deltas, recorded, setting.library)
     for outcome in outcomes:
         report.tell(outcome.problems, "")
-    report.tell(unlocked(drifts, shown(project / "generated")), "warning: ")
+    report.tell(unlocked(drifts, shown(folders.generated)), "warning: ")
     proven = None
     if args.prove:
         if prove is None:
@@ -182,7 +185,7 @@ def _mode(args: Namespace) -> Mode:
     return Mode.PRINT if args.stdout else Mode.DIFF if args.diff else Mode.WRITE
 
 
-def _package(args: Namespace, project: Path) -> Place:
+def _package(args: Namespace, folders: Folders) -> Place:
     """The models of modular/, or files from anywhere."""
     package = _release(args.against) if args.against else find_transformers()
     release = read_release(package)
@@ -190,12 +193,22 @@ def _package(args: Namespace, project: Path) -> Place:
     if args.paths:
         known = path_jobs(args.paths, args.output or Path(), release, args.strict)
         return Place(package, known, known, config)
-    known = project_jobs(release, args.strict, project)
+    known = project_jobs(release, args.strict, folders)
     family = GateNames(args.gate or GATE).family
-    wanted = select(known, args.model, project / "modular", family)
+    wanted = select(known, args.model, folders.modular, family)
     if args.gate:
         wanted = [job for job in wanted if job.name.startswith(family)]
-    return Place(package, wanted, known, config, entrance(project))
+    known += _coming_along(known, release, args.strict, folders)
+    return Place(package, wanted, known, config, entrance(folders))
+
+
+def _coming_along(known: Sequence[Job], release: str, strict: bool, folders: Folders) -> list[Job]:
+    """The deltas that come with the tools, for models that others stand on: only a project of its own needs them."""
+    if folders.modular == HOME / "modular":
+        return []
+    own = {job.name for job in known}
+    ours = project_jobs(release, strict, Folders.of(HOME, generated=folders.generated))
+    return [job for job in ours if job.name not in own]
 
 
 def _release(wanted: str) -> Path:
@@ -212,8 +225,8 @@ def _tree(args: Namespace) -> Place:
     return Place(package, select(known, args.model, package / "models"), known, config)
 
 
-def _setting(args: Namespace, place: Place, stage: Stage, project: Path) -> Setting:
-    roots = {**stage.roots, "transformers": place.package, "generated": project / "generated"}
+def _setting(args: Namespace, place: Place, stage: Stage, folders: Folders) -> Setting:
+    roots = {**stage.roots, "transformers": place.package, "generated": folders.generated}
     # A tree of a few models may lack the table; the installed one then knows better than no table.
     casing = read_casing(place.package) or read_casing(Path(installed("transformers") or place.package))
     folder = None if args.no_cache else default_folder()

@@ -23,5 +23,5 @@ class Stage:
     code: tuple[Path, ...] = ()  # files and folders that decide the outputs
     expanded: Callable[[Job, bytes, Mapping[str, Path], Mapping[str, str]], str] | None = None  # for `--expand`
     kinds: tuple[str, ...] = ()  # what `--gate` may name
-    # Writes the modular file of a model that has none: the model, the project, the kind of gate
+    # Writes the modular file of a model that has none: the model, the folder of such files, the kind of gate
     write_missing: Callable[[str, Path, str], str | None] | None = None

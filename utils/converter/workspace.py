@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from naming.kinds import MEANT
+from places import HOME, PROJECT
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.jobs import Job
@@ -14,12 +16,26 @@ from converter.library import installed, shown
 from converter.values import Layout, Target
 
 
-PROJECT = Path(__file__).resolve().parents[2]
 GATE = MEANT.kind
 FAMILY = MEANT.family  # `--model llama` means this project's gated Llama
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLUTTER = re.compile(r"^(?:.*[/\\])?(?:modular_)?|\.py$|[^\w]")  # around the name in "modular/modular_llama.py"
 _VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """A project's: what is read, and what is written."""
+
+    home: Path  # holds templates/
+    modular: Path
+    generated: Path
+
+    @classmethod
+    def of(cls, project: Path, modular: Path | None = None, generated: Path | None = None) -> Folders:
+        """Those of a project, or others in their place; a user's project has the templates that come with the tools."""
+        home = HOME if project == PROJECT else project
+        return cls(home, modular or project / "modular", generated or project / "generated")
 
 
 def find_transformers() -> Path:
@@ -49,17 +65,18 @@ def find_tree(folder: Path) -> Path:
     raise _refuse("not-a-tree", shown(folder), "there is no models/ in this folder", fix)
 
 
-def project_jobs(release: str, strict: bool, project: Path = PROJECT) -> list[Job]:
+def project_jobs(release: str, strict: bool, project: Path | Folders = PROJECT) -> list[Job]:
     """A job for each file of modular/, sorted by name."""
-    return [_project_job(path, release, strict, project) for path in sorted(project.glob("modular/modular_*.py"))]
+    folders = project if isinstance(project, Folders) else Folders.of(project)
+    return [_project_job(path, release, strict, folders) for path in sorted(folders.modular.glob("modular_*.py"))]
 
 
-def _project_job(delta: Path, release: str, strict: bool, project: Path) -> Job:
+def _project_job(delta: Path, release: str, strict: bool, folders: Folders) -> Job:
     model = _model_of(delta)
     target = Target(model, Layout.PACKAGE, f"modular/{delta.name}", release, strict)
     # Outputs are read as generated.<model>; the delta's relative imports start where upstream would keep it.
     module = f"transformers.models.{model}.{delta.stem}"
-    return Job(model, delta, module, f"generated.{model}", project / "generated" / model, target)
+    return Job(model, delta, module, f"generated.{model}", folders.generated / model, target)
 
 
 def path_jobs(paths: Sequence[Path], output: Path, release: str, strict: bool) -> list[Job]:

@@ -12,11 +12,13 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from places import PECULIAR
+
 from converter.diagnostics import nearest
 from facts.entries import Entries, PeculiarError, problem, read_entries
 
 
-FOLDER = Path(__file__).resolve().parents[2] / "modular" / "peculiar"
+FOLDER = PECULIAR
 STEPS = 400  # of training, until losses and gradients have fallen by nine tenths
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from naming.kinds import kind_of
+from places import GENERATED
 
 from facts.peculiar import peculiarities
 from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
-
-
-GENERATED = Path(__file__).resolve().parents[2] / "generated"
 
 
 def generated_models(generated: Path = GENERATED) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from naming.kinds import MEANT
+from places import PROJECT
 
 from portability.plan import kernels, machines
 from portability.processor import cores, described, this_processor
@@ -15,7 +16,6 @@ from portability.run import run
 from portability.values import Machine, Verdict
 
 
-PROJECT = Path(__file__).resolve().parents[2]
 FAMILIES = ("llama", "qwen3", "gemma3", "gpt_oss")
 TOLD = 12  # failing tests that are named
 

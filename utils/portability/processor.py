@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -48,7 +49,8 @@ def described(environment: Mapping[str, str] = os.environ) -> str:
     )
 
 
-def main() -> int:
-    """Print the line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the line; exit status 0."""
+    argparse.ArgumentParser(description="Say what processor this is, and what torch runs on it.").parse_args(argv)
     print(described(), flush=True)
     return 0

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from naming.kinds import MEANT
+from places import UTILS
 
 from portability.values import Machine, Verdict
 
 
-UTILS = Path(__file__).resolve().parents[1]
 # What computes nothing, and what would compile anew for every layout.
 LEFT_OUT = "not TestConfig and not TestPlans and not TestCompile"
 _SUMMARY = re.compile(r"(\d+) passed")

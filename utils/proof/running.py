@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from places import UTILS
 from processes.served import EndedEarly, quiet_environment, served
 
 from converter.cache import Cache, default_folder
@@ -20,7 +21,6 @@ from proof.needs import install, unmet
 from proof.values import PROCESS, Finding, Kind, Trial
 
 
-UTILS = Path(__file__).resolve().parents[1]
 LIMIT = 300.0  # seconds for one model, which takes half a second on an idle machine
 _KEPT = "trial.json"
 _PACKAGES = ("torch", "huggingface_hub", "tokenizers", "safetensors", "numpy", "accelerate")  # with a say in outcomes

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+from places import TEMPLATES
 
 
 def render(template: str, **values: Any) -> str:

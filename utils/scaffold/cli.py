@@ -58,8 +58,9 @@ def _attempt(one: Callable[[str, Path, str], None], name: str, project: Path, ga
 
 
 def _write(name: str, project: Path, gate: str) -> None:
-    found = write_delta(name, project, gate)
-    print(told(found, project) if found else f"kept    {delta_path(name, project, gate).relative_to(project)}")
+    modular = project / "modular"
+    found = write_delta(name, modular, gate)
+    print(told(found, modular) if found else f"kept    {delta_path(name, modular, gate).relative_to(project)}")
 
 
 def _print(name: str, project: Path, gate: str) -> None:
@@ -69,7 +70,8 @@ def _print(name: str, project: Path, gate: str) -> None:
 def _listed(project: Path, gate: str) -> list[str]:
     names = base_names(find_transformers())
     width = max(map(len, names), default=0)
-    return [f"{name:<{width}}  {'delta' if delta_path(name, project, gate).exists() else '-'}" for name in names]
+    there = {name for name in names if delta_path(name, project / "modular", gate).exists()}
+    return [f"{name:<{width}}  {'delta' if name in there else '-'}" for name in names]
 
 
 def _parser(kinds: tuple[str, ...]) -> argparse.ArgumentParser:

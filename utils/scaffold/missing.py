@@ -9,12 +9,12 @@ from naming.kinds import GateNames
 from converter.workspace import GATE, find_transformers
 
 
-def delta_path(name: str, project: Path, gate: str = GATE) -> Path:
+def delta_path(name: str, modular: Path, gate: str = GATE) -> Path:
     """The file that the delta of a base is kept in, for a kind of gate."""
-    return project / "modular" / f"modular_{GateNames(gate).family}{name}.py"
+    return modular / f"modular_{GateNames(gate).family}{name}.py"
 
 
-def write_missing(model: str, project: Path, gate: str = GATE) -> str | None:
+def write_missing(model: str, modular: Path, gate: str = GATE) -> str | None:
     """What `modular_converter.py --model mistral` does where modular/ has no delta: write it, and tell of it.
 
     None where nothing is to be scaffolded: there is a delta, or transformers has no such model. Raises ConversionError
@@ -23,9 +23,9 @@ def write_missing(model: str, project: Path, gate: str = GATE) -> str | None:
     name = model.removeprefix(GateNames(gate).family)
     models = find_transformers() / "models"
     known = (models / name / "__init__.py").is_file() or any(models.glob(f"*/modeling_{name}.py"))
-    if delta_path(name, project, gate).exists() or not known:
+    if delta_path(name, modular, gate).exists() or not known:
         return None
     from scaffold.write import told, write_delta
 
-    found = write_delta(name, project, gate)
-    return told(found, project) if found else None
+    found = write_delta(name, modular, gate)
+    return told(found, modular) if found else None

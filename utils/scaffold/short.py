@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from places import PROJECT, STYLE
 from weave.base import Base
 from weave.gate import Gate
 from weave.limits import left_out
@@ -20,7 +21,7 @@ from converter.diagnostics import ConversionError, Diagnostic
 from converter.library import Library
 from converter.source import Source
 from converter.style import style
-from converter.workspace import GATE, PROJECT, find_transformers
+from converter.workspace import GATE, find_transformers
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import find_base
 from scaffold.places import find_places, site_of
@@ -28,7 +29,6 @@ from scaffold.sites.values import Declared, Found
 from scaffold.title import title
 
 
-_STYLE = PROJECT / "pyproject.toml"
 _TEXT = '''\
 # SPDX-License-Identifier: Apache-2.0
 """{said}"""
@@ -131,7 +131,7 @@ def _said(base: Base, stack: Stack) -> str:
 def _styled(file: str, text: str) -> str:
     """The text as ruff formats it. Raises ConversionError (`invalid-output`) where it is no Python."""
     path = f"modular/{file}"
-    styled = style({path: text}, _STYLE)
+    styled = style({path: text}, STYLE)
     if path not in styled.texts:
         raise ConversionError(Diagnostic("invalid-output", path, 1, 1, "the delta is no Python", "report this fault"))
     return styled.texts[path]

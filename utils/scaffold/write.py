@@ -10,15 +10,15 @@ from scaffold.missing import delta_path
 from scaffold.short import ShortDelta, short_delta
 
 
-def write_delta(name: str, project: Path, gate: str = GATE) -> ShortDelta | None:
+def write_delta(name: str, modular: Path, gate: str = GATE) -> ShortDelta | None:
     """Scaffold the delta of a base, if there is none yet: None where there is, which is kept as it is.
 
     Raises ConversionError where the base cannot be gated from its text.
     """
-    path = delta_path(name, project, gate)
+    path = delta_path(name, modular, gate)
     if path.exists():
         return None
-    found = short_delta(name, gate=gate, project=project)
+    found = short_delta(name, gate=gate, project=modular.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(found.text, encoding="utf-8")
@@ -31,9 +31,9 @@ def write_delta(name: str, project: Path, gate: str = GATE) -> ShortDelta | None
     return found
 
 
-def told(found: ShortDelta, project: Path) -> str:
+def told(found: ShortDelta, modular: Path) -> str:
     """One line on a delta that was written."""
-    path = os.path.relpath(delta_path(found.name, project, found.gate))
+    path = os.path.relpath(delta_path(found.name, modular, found.gate))
     places = ", ".join(os.path.relpath(place) if os.path.isabs(place) else place for place in found.places)
     less = f"; no gate in {', '.join(found.ungated)}" if found.ungated else ""
     return f"wrote   {path}: gate before {places}{less}"

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from selection.values import Document
+from selection.values import LINES, TAGGED, Document
 
 
 IGNORED = -100
 ASSISTANT = "assistant"
-TAGGED, LINES = "tagged", "role-lines"  # how messages are written: as gates are trained, or as the original scored
 
 Tokenize = Callable[[str], tuple[list[int], list[tuple[int, int]]]]  # text -> tokens, and the characters of each
 

@@ -23,14 +23,12 @@ from naming.kinds import MEANT
 
 from generated import register_quality_gate
 from selection.errors import SelectionError
+from selection.values import CONFIG, MODEL
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 
-GATES, ORIGINAL_GATES = f"{MEANT.kind}_gates.safetensors", "full_rank_weights.pt"
-CONFIG, MODEL = "config.yaml", "model"  # of a run: its configuration, and the gated base where it made one
 TARGET_ARGUMENTS = ("quality_targets", "quality_labels")  # of `forward`, the one that is meant first
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _LARGEST = 1 << 20  # bytes of a configuration
 
 
@@ -154,7 +152,7 @@ def _model(folder: Path, dtype: str) -> PreTrainedModel:
     register_quality_gate()
     logging.disable_progress_bar()
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[dtype], trust_remote_code=False)
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         text = " ".join(str(error).split())[:300]
         raise SelectionError(

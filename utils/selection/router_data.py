@@ -14,10 +14,10 @@ import torch
 from selection.errors import SelectionError
 from selection.quality import ALPHA, layer_scores
 from selection.table import MEANS, TOKEN_LOGITS, TOKEN_NLL, WEIGHTED
+from selection.values import LOGIT, PROB
 
 
 ENDING = "_router_data.pt"
-LOGIT, PROB = "logit", "prob"
 _TEXTS = ("dataset_name",)
 _AGAIN = "give a file of the original project's second stage"
 

@@ -8,15 +8,16 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from selection.conversion import convert_router_data
 from selection.corpus import Corpus
 from selection.errors import STATUS, SelectionError, guarded
-from selection.forward import Scorer
-from selection.models import DTYPES, load
 from selection.records import FORMS
-from selection.router_data import LOGIT, PROB
-from selection.scoring import REJECT, STYLES, TRUNCATE, ScoringOptions, Step, score_corpus
+from selection.values import DTYPES, LOGIT, PROB, REJECT, STYLES, TRUNCATE
+
+
+if TYPE_CHECKING:
+    from selection.scoring import Step
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +31,12 @@ def _score(args: argparse.Namespace) -> None:
             raise SelectionError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
     if args.max_length is not None and args.max_length < 1:
         raise SelectionError("--max-length", f"is {args.max_length}", "give 1 or more")
+    # late: torch takes seconds, which the help and a wrong option do without
+    from selection.conversion import convert_router_data
+    from selection.forward import Scorer
+    from selection.models import load
+    from selection.scoring import ScoringOptions, score_corpus
+
     if args.router_data:
         converted = convert_router_data(args.router_data, args.output, args.gate_space, args.alpha, args.shard_size)
         if not args.quiet:
@@ -140,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "--batch-tokens", type=int, default=4096, metavar="N", help="tokens of a batch, padding included (%(default)s)"
     )
     add("--shard-size", type=int, default=4096, metavar="N", help="records of a shard (%(default)s)")
-    add("--dtype", default="float32", choices=tuple(DTYPES), help="of the weights (%(default)s)")
+    add("--dtype", default="float32", choices=DTYPES, help="of the weights (%(default)s)")
     add("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     add(
         "--alpha",

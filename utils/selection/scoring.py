@@ -12,18 +12,14 @@ from typing import Any
 import torch
 
 from selection.batching import batches
-from selection.chat import LINES, TAGGED, encode, write
+from selection.chat import encode, write
 from selection.corpus import Corpus, entries
 from selection.errors import SelectionError
 from selection.forward import Scored, Scorer
 from selection.shards import ScoreFolder, ShardFacts
 from selection.table import MEANS, ROUTER, TOKEN_LOGITS, TOKEN_NLL, WEIGHTED, schema
-from selection.values import NOT_FINITE, OVER_LONG, Document, Entry, Reject
+from selection.values import NOT_FINITE, OVER_LONG, REJECT, TAGGED, Document, Entry, Reject
 from selection.writing_systems import writing_system
-
-
-TRUNCATE, REJECT = "truncate", "reject"
-STYLES = (TAGGED, LINES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from selection.errors import STATUS, SelectionError, guarded
-from selection.models import CONFIG, GATES, MODEL, ORIGINAL_GATES, load_for_training
 from selection.records import FORMS
-from selection.samples import SampleOptions, gather
-from selection.training import FULL_RANK, LORA, METRICS, TrainOptions, train
+from selection.values import CONFIG, FULL_RANK, GATES, LORA, METRICS, MODEL, ORIGINAL_GATES
 
 
 _OURS = {CONFIG, GATES, MODEL, ORIGINAL_GATES, METRICS, "adapter", "training_args.bin", "tokenizer.json"}
@@ -34,6 +32,11 @@ def _train(args: argparse.Namespace) -> None:
         raise SelectionError(args.output, f"holds `{foreign[0]}`, which is of no run", "choose another --output")
     if (args.output / CONFIG).exists():
         raise SelectionError(args.output, "holds a run that is complete", "choose another --output, or remove it")
+    # late: torch takes seconds, which the help and a wrong option do without
+    from selection.models import load_for_training
+    from selection.samples import SampleOptions, gather
+    from selection.training import TrainOptions, train
+
     loaded, home = load_for_training(args.model, args.output)
     for name, value in (("quality_loss_weight", args.loss_weight), ("quality_loss_balance", args.balance)):
         if value is not None:

@@ -15,20 +15,12 @@ from naming.kinds import MEANT
 
 from selection.chat import IGNORED
 from selection.errors import SelectionError
-from selection.models import (
-    CONFIG,
-    ORIGINAL_GATES,
-    Loaded,
-    freeze_all_but_gates,
-    target_argument,
-    write_original_gates,
-)
+from selection.models import Loaded, freeze_all_but_gates, target_argument, write_original_gates
 from selection.samples import UNKNOWN, Samples
+from selection.values import CONFIG, FULL_RANK, LORA, METRICS, ORIGINAL_GATES
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 
-METRICS = "metrics.jsonl"
-FULL_RANK, LORA = "full_rank", "lora"
 _FIELDS = ("quality_loss_weight", "quality_loss_type", "quality_loss_balance", "sample_wise_averaging")
 
 

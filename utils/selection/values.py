@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from naming.kinds import MEANT
+
 
 # Why a record is not scored
 NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER = "non-utf-8", "no-json", "wrong-type", "nan"
 EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE = "empty", "duplicate-id", "over-long", "too-large", "not-finite"
 REASONS = (NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER, EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE)
+# What options are called
+DTYPES = ("float32", "bfloat16", "float16")
+LOGIT, PROB = "logit", "prob"
+TRUNCATE, REJECT = "truncate", "reject"
+TAGGED, LINES = "tagged", "role-lines"  # how messages are written: as gates are trained, or as the original scored
+STYLES = (TAGGED, LINES)
+CONFIG, MODEL, METRICS = "config.yaml", "model", "metrics.jsonl"  # of a run: MODEL is the gated base where it made one
+GATES, ORIGINAL_GATES = f"{MEANT.kind}_gates.safetensors", "full_rank_weights.pt"
+FULL_RANK, LORA = "full_rank", "lora"
 
 
 @dataclass(frozen=True, slots=True)

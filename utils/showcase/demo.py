@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,9 +22,8 @@ GARBLED = "the teh mitochnodria tunr energy energy of in food a cell form teh th
 NOT_INHERITED = ("model_type", "architectures", "quantization_config", "transformers_version", "_name_or_path")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def show() -> int:
     """Exit status: 0 the gated model agrees with its base, 1 it does not or there is no checkpoint."""
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
     logging.set_verbosity_error()
     console = Console(soft_wrap=True, highlight=False)
     checkpoint = find_checkpoint()

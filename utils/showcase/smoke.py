@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import pkgutil
 from collections.abc import Sequence
 from inspect import signature
 
@@ -13,7 +11,6 @@ from facts.tiny import tiny_fields
 from naming.kinds import MEANT
 from rich.console import Console
 
-import generated
 from showcase.scores import good_ratios, score_table
 from transformers import PreTrainedModel, logging
 
@@ -22,27 +19,12 @@ PREFIX = MEANT.family
 NEW_TOKENS = 8
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def check(models: Sequence[str]) -> int:
     """Exit status: 0 every model ran, 1 one did not."""
-    models = parse(argv).model or generated_models()
     logging.set_verbosity_error()
     console = Console(soft_wrap=True, highlight=False)
     failed = [model for model in models if not passes(model, console)]
     return 1 if failed or not models else 0
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--model", action="append", metavar="NAME", help="llama; repeatable; all of generated/ without"
-    )
-    return parser.parse_args(argv)
-
-
-def generated_models() -> list[str]:
-    """Base names of the models in generated/, sorted: ["gpt_oss", "llama"]."""
-    names = [module.name for module in pkgutil.iter_modules(generated.__path__)]
-    return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
 
 
 def passes(model: str, console: Console) -> bool:

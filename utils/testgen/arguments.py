@@ -7,12 +7,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from places import PROJECT
+
 from testgen.render import Flavour
 
 
 ALL = "all"  # instead of a model's name
 _SHORTEST_REASON = 10  # letters
-PROJECT = Path(__file__).resolve().parents[2]
 _EXAMPLES = """\
 examples:
   %(prog)s --model llama                                generated/quality_gate_llama/ -> tests/models/

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from pathlib import Path
 
 from facts.peculiar import peculiarities
 from facts.values import ModelFacts
 from jinja2 import TemplateNotFound, UndefinedError
 from naming.kinds import MEANT
+from places import STYLE
 from rendering.render import render
 
 from converter.banner import seal
@@ -18,9 +18,6 @@ from converter.style import Styled, style
 from testgen.local import local_values, template_of
 from testgen.skips import mark_skips
 from testgen.upstream import upstream_test
-
-
-CONFIG = Path(__file__).resolve().parents[2] / "pyproject.toml"  # what this project formats with
 
 
 class Flavour(Enum):
@@ -43,7 +40,7 @@ def render_tests(models: Sequence[tuple[ModelFacts, Mapping[str, str]]]) -> list
     """
     drafts = [draft(facts) for facts, _ in models]
     texts = {suite_path(facts): text for (facts, _), text in zip(models, drafts) if isinstance(text, str)}
-    styled = style(texts, CONFIG)
+    styled = style(texts, STYLE)
     return [
         text if isinstance(text, ConversionError) else _sealed(facts, styled)
         for (facts, _), text in zip(models, drafts)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from places import PROJECT, UTILS
+
 from converter.diagnostics import ConversionError, Diagnostic
 from testgen.recorder import VARIABLE
-
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def _pytest(suites: Iterable[Path], options: Sequence[str], accepted: set[int]) 
         done = subprocess.run(
             [*command, *map(str, suites)],
             cwd=PROJECT,
-            env=os.environ | {VARIABLE: str(record), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT / "utils")},
+            env=os.environ | {VARIABLE: str(record), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(UTILS)},
             capture_output=True,
             text=True,
             check=False,

@@ -12,6 +12,7 @@ from pathlib import Path
 from facts.project import facts_of, generated_models
 from facts.values import ModelFacts
 from naming.kinds import MEANT
+from places import PROJECT
 
 from converter.cache import default_folder
 from converter.diagnostics import ConversionError, nearest
@@ -26,7 +27,6 @@ from upstream_suite.sdist import find_sdist
 from upstream_suite.workspace import build
 
 
-PROJECT = Path(__file__).resolve().parents[2]
 EXPECTED = PROJECT / "tests" / "upstream_suite" / "expected"
 DOCUMENT = PROJECT / "docs" / "upstream_tests.md"
 _EXAMPLES = """\

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from places import UTILS
 from processes.served import EndedEarly, served
 
 from upstream_suite.outcomes import Outcome
@@ -13,7 +14,6 @@ from upstream_suite.problems import SuiteError
 from upstream_suite.runner import environment
 
 
-UTILS = Path(__file__).resolve().parents[1]
 _SERVED = "served.txt"  # what the process itself has to say
 
 

@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from places import GATES, PROJECT, STYLE, TEMPLATES
+
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.jobs import Job
 from converter.library import Library, decode, shown
 from converter.source import Source
 from converter.stage import Stage
 from converter.values import Conversion, Loader, Provenance, Target
-from converter.workspace import PROJECT
 
 
 if TYPE_CHECKING:
     from weave.woven import Woven
 
 _HERE = Path(__file__).parent
-_TEMPLATE = PROJECT / "templates" / "woven_delta.py.j2"
-_STYLE = PROJECT / "pyproject.toml"
+_TEMPLATE = TEMPLATES / "woven_delta.py.j2"
 _KIND = re.compile(rb"^[ \t]*from[ \t]+gates\.(\w+)(?:\.\w+)?[ \t]+import\b", re.MULTILINE)
 _TOP = re.compile(r"(?:async )?(?:class|def) (?P<defined>\w+)|(?P<assigned>\w+)(?:: [^=]+)? = ")
 _BASE = re.compile(r"^(?:from|import)\b.*\bmodeling_\w+ as \w+$")
@@ -32,7 +32,7 @@ _HOME = re.compile(r"""^    home=["'](\w+)["']""", re.MULTILINE)
 def gates_of(project: Path) -> Path:
     """The folder of the kinds of gate: a project's own, or else those that come with the tools."""
     own = project / "modular" / "gates"
-    return own if own.is_dir() else PROJECT / "modular" / "gates"
+    return own if own.is_dir() else GATES
 
 
 def weaving(project: Path = PROJECT) -> Stage:
@@ -132,7 +132,7 @@ def styled(text: str) -> str:
     from converter.style import style
 
     path = "modular/modular_woven.py"
-    return style({path: text}, _STYLE).texts.get(path, text)
+    return style({path: text}, STYLE).texts.get(path, text)
 
 
 def located(problem: Diagnostic, delta: Source, woven: Source) -> Diagnostic:

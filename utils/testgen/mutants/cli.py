@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from facts.read import package_files
 from naming.kinds import MEANT, GateNames
+from places import PROJECT
 
 from converter.diagnostics import ConversionError, Diagnostic
 from testgen.mutants.apply import mutated
@@ -17,7 +17,6 @@ from testgen.mutants.table import MODEL, TABLE, mutants, table_of
 from testgen.mutants.values import Mutant, Verdict
 
 
-PROJECT = Path(__file__).resolve().parents[3]
 INTACT = "(nothing broken)"  # the control: the same tests against the model as it is
 
 

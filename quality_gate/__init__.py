@@ -1,0 +1,1 @@
+"""The command `quality-gate`, and in an installed package the tools that it starts (see utils/places.py)."""

@@ -1,0 +1,45 @@
+"""`smoke.py` and `demo.py`: their command lines, which need no torch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from facts.project import generated_models, package_of, packages_of_others
+
+from converter.diagnostics import nearest
+
+
+REFUSED = 2
+
+
+def smoke(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 every model ran, 1 one did not, 2 there is no such model."""
+    parser = argparse.ArgumentParser(
+        description="Run generated models once at a tiny size: forward, gate scores, generation."
+    )
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="llama; repeatable; all of generated/ without"
+    )
+    models = generated_models()
+    wanted = parser.parse_args(argv).model or models
+    known = {package_of(name) for name in models} - set(packages_of_others())
+    for name in wanted:
+        if package_of(name) not in known:
+            close = nearest(name, models)
+            print(f"there is no gated model {name!r}; {_suggestion(close)}", file=sys.stderr)
+            return REFUSED
+    return import_module("showcase.smoke").check(wanted)
+
+
+def _suggestion(close: str | None) -> str:
+    return f"did you mean `{close}`?" if close else "fix: convert it, or see generated/ for those that are there"
+
+
+def demo(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 the gated model agrees with its base, 1 it does not or there is no checkpoint."""
+    words = "SmolLM2-135M through the gated Llama: the same logits, the same text, and the gates' scores beside them."
+    argparse.ArgumentParser(description=words).parse_args(argv)
+    return import_module("showcase.demo").show()

@@ -1,0 +1,80 @@
+"""Every gated architecture, as a table or as JSON: what is gated, by which kind of gate, and where."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from facts.project import generated_models, package_of, packages_of_others
+from naming.kinds import kind_of
+from places import GENERATED, HOME
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One gated architecture."""
+
+    model: str  # "quality_gate_llama", as `model_type` and as a package of generated/
+    kind: str  # "quality"
+    base: str  # "llama"
+    gates: tuple[str, ...]  # 'LlamaDecoderLayer: QualityGate(reads="self.mlp", scales="self.mlp")'
+    release: str  # of the transformers that it was made from; "" where nobody has written it down
+    suite: str  # the test suite that proves it, from the folder of the project; "" where none is there
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0."""
+    parser = argparse.ArgumentParser(description="List every gated architecture: its kind of gate, its base, where.")
+    parser.add_argument("--gate", metavar="KIND", help="of this kind of gate alone")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    args = parser.parse_args(argv)
+    found = [each for each in listed() if args.gate in (None, each.kind)]
+    if args.json:
+        print(json.dumps([asdict(each) for each in found], indent=2))
+        return 0
+    table = Table("model", "kind", "base", "gates")
+    for each in found:
+        table.add_row(each.model, each.kind, each.base, "\n".join(each.gates))
+    Console(width=None if Console().is_terminal else 160, highlight=False, markup=False).print(table)
+    return 0
+
+
+def listed(home: Path = HOME, generated: Path = GENERATED) -> list[Listed]:
+    """All of them, sorted by name."""
+    names = [*map(package_of, generated_models(generated)), *packages_of_others(generated)]
+    releases = _releases(generated / "lock.json")
+    found = []
+    for name in sorted(names):
+        names_ = kind_of(name)
+        delta = home / "modular" / f"modular_{name}.py"
+        gates = tuple(anchors(delta.read_text(encoding="utf-8"))) if delta.is_file() else ()
+        suite = f"tests/models/{name}" if (home / "tests" / "models" / name).is_dir() else ""
+        base = name.removeprefix(names_.family)
+        found.append(Listed(name, names_.kind, base, gates, releases.get(name, ""), suite))
+    return found
+
+
+def anchors(delta: str) -> Iterator[str]:
+    """The gates that a delta declares: the class of the base, and the declaration."""
+    tree = ast.parse(delta)
+    for owner in tree.body:
+        if not isinstance(owner, ast.ClassDef) or not owner.bases:
+            continue
+        for statement in owner.body:
+            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+                name = ast.unparse(owner.bases[0]).rpartition(".")[2]
+                yield f"{name}: {ast.get_source_segment(delta, statement.value)}"
+
+
+def _releases(lock: Path) -> dict[str, str]:
+    try:
+        models = json.loads(lock.read_text(encoding="utf-8")).get("models", {})
+    except (OSError, ValueError):
+        return {}
+    return {name: str(entry.get("transformers", "")) for name, entry in models.items() if isinstance(entry, dict)}
