@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -210,3 +212,51 @@ def test_nobody_has_to_read_to_the_end(tmp_path: Path) -> None:
             ["bash", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
         )
         assert done.stderr == "" and done.stdout
+
+
+# ---- what the README says, in the order in which it says it
+
+BASE = """
+import sys
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+made = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+LlamaForCausalLM(LlamaConfig(vocab_size=256, **sizes)).save_pretrained(sys.argv[1])
+PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(sys.argv[1])
+"""
+
+
+def runnable(page: Path) -> list[tuple[str, str]]:
+    """Language and text of the blocks that are marked to be run."""
+    return re.findall(r"<!-- run -->\n```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_what_the_readme_shows_works(site: Path, tmp_path: Path) -> None:
+    """In an empty folder, with the wheel, and with a tiny model in the place of the one that the README names."""
+    blocks = runnable(ROOT / "README.md")
+    assert [language for language, _ in blocks] == ["bash", "python", "bash"]
+    base = re.search(r"--base (\S+)", blocks[0][1])[1]
+    subprocess.run([sys.executable, "-c", BASE, str(tmp_path / base)], check=True, capture_output=True)
+    shim = tmp_path / "bin" / "quality-gate"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m quality_gate "$@"\n')
+    shim.chmod(0o755)
+    path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
+    settings = {**os.environ, "PATH": path, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    for language, text in blocks:
+        command = ["bash", "-eu", "-c", text] if language == "bash" else [sys.executable, "-c", text]
+        done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    made = {path.name for path in (tmp_path / "generated").iterdir()}
+    assert {"quality_gate_mistral", "attention_gate_mistral"} <= made
+    assert (tmp_path / "tests" / "quality_gate_mistral").is_dir()
+
+
+def test_the_readme_is_short_and_the_version_is_one() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert cited == project["version"]
