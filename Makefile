@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo mutants conformance conformance-ends fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo mutants conformance conformance-ends docs fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -99,6 +99,9 @@ conformance: $(VENV)/.convert ## convert every modular file of the supported rel
 conformance-ends: ## that for the oldest and the newest of them
 	@$(MAKE) --no-print-directory conformance RELEASES="$(firstword $(RELEASES)) $(lastword $(RELEASES))"
 
+docs: $(VENV)/.docs ## the pages as a site, build/site/index.html; a broken link or reference is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
 fuzz: $(VENV)/.test ## convert 700 mutated deltas: each is refused, or becomes files that can be imported and lack nothing
 	PYTHONPATH=utils OMP_NUM_THREADS=1 $(PY) tests/converter/fuzz.py
 
@@ -135,6 +138,11 @@ $(VENV)/.convert: pyproject.toml constraints.txt | $(VENV)/.python
 $(VENV)/.torch: pyproject.toml constraints.txt | $(VENV)/.python
 	@echo "installing torch to run the models"
 	@$(PIP) --editable '.[torch]'
+	@touch $(VENV)/.convert $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "installing what the pages need"
+	@$(PIP) --editable '.[docs]'
 	@touch $(VENV)/.convert $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.python
