@@ -79,7 +79,7 @@ selection-demo: $(VENV)/.test ## from scores to data on real text: gates trained
 test-matrix: $(VENV)/.test ## MODEL=llama: run rendered suites whole, and write docs/test_matrix.md; four families without
 	$(PY) utils/test_generator.py $(foreach model,$(or $(MODEL),$(FAMILIES)),--model $(model)) --matrix
 
-test-portability: $(VENV)/.test ## the card families' suites as if on other machines; SAMPLE=1: a few of them; MODEL=llama: one suite
+test-portability: $(VENV)/.test ## the card families' suites, and those of other kinds of gate, as if on other machines; SAMPLE=1: a few of them; MODEL=llama: one suite
 	$(PY) utils/portability_tests.py $(MODEL:%=--model %) $(if $(SAMPLE),--sample)
 
 test-all: $(VENV)/.test ## the whole test suite, and every test of every gated architecture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from portability.cli import FAMILIES, card_suites, package_of
 from portability.plan import AS_IT_IS, BY_ADDRESS, kernels, machines
 from portability.processor import described, read_processor
 from portability.values import Layout
@@ -62,3 +65,19 @@ def test_a_line_says_what_this_machine_is() -> None:
     assert "\n" not in line and "(OMP_NUM_THREADS=1)" in line
     for word in (" cores, ", " a process", "torch ", " kernels", "Python "):
         assert word in line
+
+
+def test_every_kind_of_gate_takes_part(tmp_path: Path) -> None:
+    every = [
+        *(f"quality_gate_{name}" for name in FAMILIES),
+        "attention_gate_llama",
+        "attention_gate_qwen3",
+        "toy_gate_a",
+    ]
+    for name in [*every, "quality_gate_mistral"]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"test_modeling_{name}.py").touch()
+    assert [each.name for each in card_suites(tmp_path, sample=False)] == every
+    sample = [*every[:5], "toy_gate_a"]
+    assert [each.name for each in card_suites(tmp_path, sample=True)] == sample
+    assert [package_of(name) for name in ("llama", "attention_gate_llama")] == ["quality_gate_llama", every[4]]

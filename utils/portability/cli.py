@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from naming.kinds import MEANT
+from naming.kinds import MEANT, kind_of
 from places import PROJECT
 
 from portability.plan import kernels, machines
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
     folder = args.project / "tests" / "models"
-    suites = [folder / f"{MEANT.family}{name.removeprefix(MEANT.family)}" for name in args.model or FAMILIES]
+    suites = [folder / package_of(name) for name in args.model] or card_suites(folder, args.sample)
     if missing := [suite.name for suite in suites if not suite.is_dir()]:
         print(f"there is no {', '.join(missing)} in {folder}: render it with `python utils/test_generator.py`")
         return 2
@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="portability_tests.py", description=__doc__)
     parser.add_argument(
-        "--model", action="append", default=[], metavar="NAME", help=f"repeatable; {', '.join(FAMILIES)} without"
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"repeatable; {', '.join(FAMILIES)}, and all other kinds of gate, without",
     )
     parser.add_argument("--sample", action="store_true", help="a few layouts on a few kinds of kernels")
     known = [each.name for each in kernels(this_processor()[1])]
@@ -53,6 +57,24 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--project", type=Path, default=PROJECT, metavar="DIR", help="a checkout of another commit, with its suites"
     )
     return parser.parse_args(argv)
+
+
+def package_of(name: str) -> str:
+    """The suite of a base, "llama", or of a model of another kind of gate, "attention_gate_llama"."""
+    names = kind_of(name)
+    return names.family + name.removeprefix(names.family)
+
+
+def card_suites(folder: Path, sample: bool) -> list[Path]:
+    """Those of the card families, and of all other kinds of gate; of each of these, a sample has one."""
+    found = [folder / package_of(name) for name in FAMILIES]
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*_gate_*/test_*.py")):
+        if kind_of(path.parent.name) != MEANT:
+            kinds.setdefault(kind_of(path.parent.name).kind, []).append(path.parent)
+    for suites in kinds.values():
+        found += [next((each for each in suites if each.name.endswith(FAMILIES[0])), suites[0])] if sample else suites
+    return found
 
 
 def chosen(names: Sequence[str], sample: bool) -> list[Machine]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from naming.kinds import MEANT
 from places import UTILS
 
 from portability.values import Machine, Verdict
@@ -19,7 +18,7 @@ from portability.values import Machine, Verdict
 # What computes nothing, and what would compile anew for every layout.
 LEFT_OUT = "not TestConfig and not TestPlans and not TestCompile"
 _SUMMARY = re.compile(r"(\d+) passed")
-_FAILED = re.compile(rf"^(?:FAILED|ERROR) \S*?({MEANT.family}\w+)/\S+?\.py::(.*?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+_gate_\w+)/\S+?\.py::(.*?)(?: - .*)?$", re.MULTILINE)
 
 
 def run(machine: Machine, suites: Sequence[Path], project: Path, jobs: int, tests: str = "") -> Verdict:
