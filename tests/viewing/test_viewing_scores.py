@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -87,6 +88,22 @@ def test_the_command_prints_without_an_output(gated: Path, capsys: pytest.Captur
     assert main(["--model", str(gated), "--text", "the words " * 200, "--max-tokens", "20"]) == 0
     said = capsys.readouterr().out
     assert "the words" in said and "layer 2" in said
+
+
+def test_a_run_is_shown_with_the_gates_that_it_trained(gated: Path, tmp_path: Path) -> None:
+    """Its base lies where the run says, and has other gates."""
+    trained, run, page = model(), tmp_path / "run", tmp_path / "page.html"
+    for name, weight in trained.named_parameters():
+        if ".quality_gate." in name:
+            weight.data.zero_()
+    run.mkdir()
+    trained.save_quality_gates(run)
+    tokenizer().save_pretrained(run)
+    (run / "config.yaml").write_text(f"gated_model: {gated}\n")
+    assert main(["--model", str(run), "--text", "the words", "--output", str(page)]) == 0
+    data = page.read_text(encoding="utf-8").split('<script id="data" type="application/json">')[1]
+    scores = json.loads(data.split("</script>")[0])["panels"][0]["scores"]
+    assert set(base64.b64decode(scores)) == {0}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from checkpoints.errors import CheckpointError
+from selection.values import CONFIG as RUN
 
 from viewing.values import Panel
 
@@ -84,11 +86,10 @@ def _view(args: argparse.Namespace) -> int:
 def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argparse.Namespace) -> Sequence[Panel]:
     """A panel for each text and model; texts beside one another, and below them another model's."""
     panel_of = import_module("viewing.kinds").panel_of
-    load = import_module("checkpoints.loading").load_gated
     _quieten()
     panels = []
     for place in models:
-        model, tokenizer = load(place, args.dtype)
+        model, tokenizer = _load(place, args.dtype)
         for name, text in texts:
             title = f"{Path(place).name}: {name}" if len(models) > 1 else name
             try:
@@ -101,6 +102,14 @@ def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argpa
                 raise CheckpointError(name, str(error), fix) from error
         del model
     return panels
+
+
+def _load(place: str, dtype: str) -> tuple[Any, Any]:
+    """Model and tokenizer of a gated checkpoint, or of a run of train_gates.py: its base with the gates of the run."""
+    if (Path(place) / RUN).is_file():
+        loaded = import_module("selection.models").load(place, dtype)
+        return loaded.model, loaded.tokenizer
+    return import_module("checkpoints.loading").load_gated(place, dtype)
 
 
 def _cut(text: str, tokenizer: object, most: int | None) -> str:
@@ -142,7 +151,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Without --output and --png the text is printed in colours. {_STATUS}",
     )
     shown = parser.add_mutually_exclusive_group(required=True)
-    shown.add_argument("--model", metavar="GATED", help="a gated checkpoint: a folder or a name on the Hub")
+    shown.add_argument(
+        "--model",
+        metavar="GATED",
+        help="a gated checkpoint: a folder or a name on the Hub; or a run of train_gates.py",
+    )
     shown.add_argument(
         "--corpus", type=Path, metavar="SCORES", help="what score_corpus.py wrote, as a list of documents"
     )
