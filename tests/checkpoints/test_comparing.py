@@ -14,6 +14,7 @@ import torch
 from bases import GATES, HIDDEN, LAYERS, llama_tensors, make_base, make_sharded_base, read_index, write_index
 from checkpoints import CheckpointError, Options, compare_models, gate_checkpoint
 from checkpoints.cli import compare
+from checkpoints.hub import find_folder
 from safetensors.numpy import load_file, save_file
 
 from transformers import PreTrainedTokenizerFast
@@ -262,3 +263,19 @@ def test_scores_are_counted(tmp_path: Path) -> None:
     assert checks["every gate scores every token"] == f"{LAYERS} of [2, 16, 1]"
     assert checks["a gate in every layer"] == f"{LAYERS} of {LAYERS}, of shape [1, {HIDDEN}]"
     assert torch.finfo(torch.bfloat16).eps > 0
+
+
+def test_swapped_arguments_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, gated = pair(tmp_path)
+    assert compare(["--base", str(gated), "--gated", str(base)]) == 2
+    said = capsys.readouterr().err
+    assert "is the gated checkpoint" in said and f"--base {base} --gated {gated}" in said
+
+
+def test_a_gguf_file_is_a_checkpoint(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.touch()
+    assert find_folder(file) == tmp_path
+    (tmp_path / "other.gguf").touch()
+    with pytest.raises(CheckpointError, match="is not the only GGUF file of its folder: other.gguf"):
+        find_folder(file)

@@ -7,10 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from naming.kinds import is_gated
+
 from checkpoints.casting import DTYPES
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.hub import find_folder
-from checkpoints.layout import open_checkpoint
+from checkpoints.layout import Checkpoint, open_checkpoint
 from checkpoints.progress import Progress
 from checkpoints.weights import Check, compare_weights
 
@@ -68,6 +70,7 @@ def compare_models(
     with refusing_what_the_system_refuses(Path(gated)):
         words = _read_text(text) if text else None
         ours, theirs = open_checkpoint(find_folder(gated)), open_checkpoint(find_folder(base))
+        _refuse_swapped(theirs, ours)
         try:
             result.checks += compare_weights(theirs, ours, trained, progress)
         finally:
@@ -76,6 +79,13 @@ def compare_models(
             runs = import_module("checkpoints.running").compare_runs
             result.checks += runs(theirs, ours, dtype, words, trust_remote_code)
     return result
+
+
+def _refuse_swapped(base: Checkpoint, gated: Checkpoint) -> None:
+    """Told by their configurations; a GGUF file's says nothing."""
+    if is_gated(base.config.get("model_type")) and not is_gated(gated.config.get("model_type")):
+        fix = f"swap the arguments: --base {gated.folder} --gated {base.folder}"
+        raise CheckpointError(base.folder, "is the gated checkpoint, and what was given as that is none", fix)
 
 
 def _read_text(path: str | Path) -> str:

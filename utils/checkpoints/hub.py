@@ -15,11 +15,22 @@ _OTHERS = ["*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.pt", "*.pth", "*.ggu
 def find_folder(base: str | Path) -> Path:
     """Raises CheckpointError where there is no such folder, and no such repository either."""
     path, name = Path(base).expanduser(), str(base)
+    if path.suffix == ".gguf" and path.is_file():
+        return _folder_of(path)
     if path.is_symlink() or path.exists():
         return path
     if name.startswith((".", "/", "~")) or not 1 <= len(name.strip("/").split("/")) <= 2:
         raise CheckpointError(path, "does not exist", "give the folder of a checkpoint, or a name on the Hub")
     return _fetch(name)
+
+
+def _folder_of(file: Path) -> Path:
+    """A GGUF file is a checkpoint by itself; the tools read it as the only one of its folder."""
+    others = sorted(other.name for other in file.parent.glob("*.gguf") if other.name != file.name)
+    if others:
+        fix = "move the one to use into a folder of its own"
+        raise CheckpointError(file, f"is not the only GGUF file of its folder: {', '.join(others)}", fix)
+    return file.parent
 
 
 def _fetch(name: str) -> Path:
