@@ -19,3 +19,13 @@ class QualityGateQwen3Config(base.Qwen3Config):
 
 class QualityGateQwen3DecoderLayer(base.Qwen3DecoderLayer):
     quality_gate = QualityGate(reads="self.mlp", scales="self.mlp")
+
+
+# What the original project calls them
+__aliases__ = {
+    "QualityGateConfig": "QualityGateQwen3Config",
+    "QualityGate": "QualityGateQwen3Gate",
+    "QualityGateDecoderLayer": "QualityGateQwen3DecoderLayer",
+    "QualityGateModel": "QualityGateQwen3Model",
+    "QualityGateForCausalLM": "QualityGateQwen3ForCausalLM",
+}

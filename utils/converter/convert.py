@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from converter.aliases import check_aliases, render_aliases
 from converter.banner import render_banner
 from converter.checks import by_place, check_delta, exported_names, settle
 from converter.class_checks import check_outputs
@@ -42,6 +43,7 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
     in_tree = target.layout is Layout.TREE
     drafts = plan_files(scope, as_reference=in_tree and not target.strict)
     warnings += settle(by_place(check_outputs(scope, drafts, in_tree)), target.strict)
+    warnings += settle(by_place(check_aliases(scope, drafts, in_tree)), target.strict)
     exported = exported_names(index) or []
     files = {
         f"{kind}_{target.model}.py": emit_file(
@@ -55,5 +57,7 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
     if target.layout is Layout.PACKAGE:
         made_from = trace(scope, drafts)
         modules = "".join(f"from .{name.removesuffix('.py')} import *\n" for name in sorted(files))
-        files["__init__.py"] = f"{render_banner(target)}{index.header}{modules}"
+        files["__init__.py"] = (
+            f"{render_banner(target)}{index.header}{modules}{render_aliases(scope, drafts, target.model)}"
+        )
     return Conversion(files, warnings, tuple(sorted(parents)), made_from)

@@ -12,7 +12,7 @@ from converter.plan import Draft
 from converter.scope import Scope
 
 
-_OUTSIDE = ("__all__", "__getattr__")
+_OUTSIDE = ("__all__", "__aliases__", "__getattr__")
 _FIX = "move it into a class or a function that a class uses, or write out what it results in"
 
 

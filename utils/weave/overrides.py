@@ -99,7 +99,7 @@ class Overrides:
         """Every definition stands for one of the base or of the woven text, or is used by something."""
         base, exported = self.base, exported_names(self.delta) if "__all__" in ours else None
         known = {*woven.definitions, *base.modeling.definitions, *base.configuration.definitions}
-        known |= {*base.gated_names.values(), *(exported or ())}
+        known |= {*base.gated_names.values(), *(exported or ()), "__aliases__"}
         for name, each in ours.items():
             if name in known or (name in self.classes and self.classes[name].parent):
                 continue
