@@ -1,6 +1,6 @@
 # Generated from templates/generated_init.py word for word.
 # Do not edit generated/__init__.py: change the template and run `python utils/modular_converter.py --all`.
-# Seal: sha256 5a7d9cb62209112b604003596b1710489e81cbce1ea1f8b7aeb53b6653b8aedf
+# Seal: sha256 05671b81bec1b9f2fb6f7e925d39c169884a05db9031772eeb84fa7a14ff8675
 """Gated models, one package for each base architecture, and their registration with transformers.
 
     from generated import register_gates
@@ -8,6 +8,7 @@
     register_gates()
     model = AutoModelForCausalLM.from_pretrained("path/to/a/gated/checkpoint")
 
+Tools that load models themselves are started with `python -m generated.run TOOL ARGUMENTS...`.
 Importing this package imports neither transformers nor torch.
 """
 
@@ -30,25 +31,37 @@ _AUTO_CLASSES = {
     "PreTrainedModel": (),  # abstract
     "Model": ("AutoModel",),
 }
+# The model type that checkpoints of the original project state -> the package that loads them.
+_ORIGINALS = {"quality_gate": "quality_gate_qwen3"}
 _CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"([^\"]+)\"", re.MULTILINE | re.DOTALL)
 _EXPORTED = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
+_ALIASES = re.compile(r"^from \.\w+ import \w+ as (\w+)$", re.MULTILINE)
 
 
 def register_gates() -> tuple[str, ...]:
-    """Let transformers' Auto classes find every gated architecture of this package, of every kind of gate.
+    """Let transformers find every gated architecture of this package, of every kind of gate.
 
-    Call it once before loading a gated checkpoint; calling it again changes nothing. An architecture is imported when an
-    Auto class is first asked for it.
+    The Auto classes know them by their model types, checkpoints of the original Quality-Gate project among them; each
+    class is also an attribute of `transformers`, where some tools look for the `architectures` of a config; PEFT adapts
+    the same modules by default as in their bases. Call it once before loading a gated checkpoint; calling it again
+    changes nothing. An architecture is imported when it is first asked for.
 
     Returns:
         The registered model types, sorted.
 
     Raises:
+        ModuleNotFoundError: torch is not installed, or older than transformers takes.
         RuntimeError: An Auto class does not answer with the class that was registered. Said when it is first asked.
     """
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+    from . import reach
+
+    if not transformers.utils.is_torch_available():
+        raise ModuleNotFoundError(
+            f"transformers finds no torch to run gated models with: {reach.INSTALL}", name="torch"
+        )
     packages = _packages()
     found = {model_type: package for package in packages for model_type in _model_types(package)}
     autos = {name for names in _AUTO_CLASSES.values() for name in names}
@@ -58,8 +71,12 @@ def register_gates() -> tuple[str, ...]:
             table._extra_content = _Waiting(table._extra_content)
     for model_type, package in found.items():
         CONFIG_MAPPING._extra_content.expect(model_type, package)
+    for model_type, package in _originals(packages).items():
+        CONFIG_MAPPING._extra_content.expect(model_type, package)
     for table in tables[1:]:
         table._extra_content.packages |= dict.fromkeys(packages)
+    reach.show_on_transformers(reach.ClassNames(packages, _exported_names, _class_called))
+    reach.teach_peft(found)
     return tuple(sorted(found))
 
 
@@ -149,6 +166,10 @@ def _register(package: str) -> None:
     ]
     for config in configs:
         transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
+    for model_type, home in _originals([package]).items():
+        name = home.rpartition(".")[2]
+        config = next(config for config in configs if config.model_type == name)
+        transformers.CONFIG_MAPPING._extra_content[model_type] = config
     for auto, model in pairs:
         auto.register(model.config_class, model, exist_ok=True)
     # transformers may accept a registration and drop it, and one of our classes may displace another: look each one up.
@@ -173,6 +194,31 @@ def _model_types(package: str) -> list[str]:
     text = next(file for file in files if file.is_file()).read_text(encoding="utf-8")
     exported = set(re.findall(r"\w+", _EXPORTED.search(text)[1]))
     return [model_type for name, model_type in _CLASS.findall(text) if name in exported]
+
+
+def _originals(packages: list[str]) -> dict[str, str]:
+    """The model types of the original project whose package is among `packages`."""
+    homes = {model_type: f"{__name__}.{package}" for model_type, package in _ORIGINALS.items()}
+    return {model_type: home for model_type, home in homes.items() if home in packages}
+
+
+def _exported_names(package: str) -> list[str]:
+    """What the files of one gated model export, and what its package calls something besides, read off their texts."""
+    model = package.rpartition(".")[2]
+    names: list[str] = []
+    for folder in (Path(folder) / model for folder in __spec__.submodule_search_locations):
+        texts = [file.read_text(encoding="utf-8") for file in sorted(folder.glob(f"*_{model}.py"))]
+        names += [name for text in texts if (found := _EXPORTED.search(text)) for name in re.findall(r"\w+", found[1])]
+        if texts:
+            names += _ALIASES.findall((folder / "__init__.py").read_text(encoding="utf-8"))
+    return names
+
+
+def _class_called(package: str, name: str) -> type:
+    """A class of one gated model, registered."""
+    _register(package)
+    exported = {found.__name__: found for found in _public_classes(package)}
+    return exported[name] if name in exported else getattr(importlib.import_module(package), name)
 
 
 def _public_classes(package: str) -> list[type]:

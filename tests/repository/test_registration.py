@@ -11,10 +11,11 @@ from types import ModuleType
 
 import pytest
 
+import generated
 import transformers
 
 
-TEMPLATE = Path(__file__).parents[2] / "templates" / "generated_init.py"
+TEMPLATES = Path(__file__).parents[2] / "templates"
 CONFIGURATION = """
 from transformers import PreTrainedConfig
 
@@ -70,7 +71,8 @@ def make_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePackage
     def make(package: str, **heads_of_models: str) -> ModuleType:
         for model, heads in heads_of_models.items():
             write_model(tmp_path / package, model, heads)
-        (tmp_path / package / "__init__.py").write_text(TEMPLATE.read_text())
+        for file, template in (("__init__", "generated_init"), ("reach", "generated_reach")):
+            (tmp_path / package / f"{file}.py").write_text((TEMPLATES / f"{template}.py").read_text())
         return importlib.import_module(package)
 
     return make
@@ -118,7 +120,7 @@ def test_an_architecture_is_imported_when_it_is_asked_for(make_package: MakePack
     assert zoo.register_quality_gate() == ("reg_f", "reg_g", "reg_h")
 
     def loaded() -> set[str]:
-        return {name.split(".")[1] for name in sys.modules if name.startswith("zoo_lazy.")}
+        return {name.split(".")[1] for name in sys.modules if name.startswith("zoo_lazy.reg_")}
 
     assert not loaded() and "reg_f" in transformers.CONFIG_MAPPING and "reg_f" in list(transformers.CONFIG_MAPPING)
     assert not loaded()
@@ -129,6 +131,62 @@ def test_an_architecture_is_imported_when_it_is_asked_for(make_package: MakePack
     assert transformers.AutoModelForCausalLM._model_mapping[config].__name__ == "RegGForCausalLM"
     assert "RegHConfig" in {found.__name__ for found in transformers.AutoModel._model_mapping}
     assert loaded() == {"reg_f", "reg_g", "reg_h"}
+
+
+def test_classes_are_attributes_of_transformers_and_imported_when_asked_for(make_package: MakePackage) -> None:
+    zoo = make_package("zoo_shown", reg_i="'RegIForCausalLM'", reg_j="'RegJForCausalLM'")
+    zoo.register_quality_gate()
+    assert not hasattr(transformers, "RegKForCausalLM") and not hasattr(transformers, "regular")
+    assert not any(name.startswith("zoo_shown.reg_") for name in sys.modules)
+    modeling = importlib.import_module("zoo_shown.reg_i.modeling_reg_i")
+    assert transformers.RegIForCausalLM is modeling.RegIForCausalLM is sys.modules["transformers"].RegIForCausalLM
+    assert "zoo_shown.reg_j.modeling_reg_j" not in sys.modules
+    assert transformers.RegJConfig.model_type == "reg_j" and transformers.LlamaConfig.model_type == "llama"
+    assert transformers.AutoModel._model_mapping[transformers.RegJConfig] is transformers.RegJModel
+
+
+def test_a_class_that_transformers_has_itself_is_its_own(
+    make_package: MakePackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = make_package("zoo_theirs", reg_l="'RegLForCausalLM'")
+    zoo.register_quality_gate()
+    theirs = [*transformers.__all__, "RegLForCausalLM"]
+    monkeypatch.setattr(transformers, "__all__", theirs)
+    assert not hasattr(transformers, "RegLForCausalLM")
+
+
+PROBE = """
+import transformers as before  # the module object that transformers replaces when the first model is imported
+
+from generated import register_gates
+
+register_gates()
+import sys
+import transformers
+
+assert before is not transformers, "nothing was replaced"
+assert "peft" not in sys.modules
+for each in (before, transformers):
+    assert each.QualityGateLlamaForCausalLM.__module__ == "generated.quality_gate_llama.modeling_quality_gate_llama"
+assert before.AutoConfig.for_model("quality_gate").model_type == "quality_gate_qwen3"
+assert transformers.QualityGateForCausalLM is transformers.QualityGateQwen3ForCausalLM
+from peft.utils import constants
+
+table = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+assert table["quality_gate_llama"] == table["llama"] and table["attention_gate_gemma3_text"] == table["gemma3_text"]
+"""
+
+
+def test_every_module_object_of_transformers_and_a_later_peft_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    run = subprocess.run([sys.executable, "-c", PROBE], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_without_torch_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers.utils, "is_torch_available", lambda: False)
+    with pytest.raises(ModuleNotFoundError, match="pip install torch"):
+        generated.register_gates()
 
 
 def test_importing_the_package_imports_neither_torch_nor_transformers(

@@ -1,6 +1,8 @@
-"""What makes generated/ one package: its `__init__.py`, a template taken over word for word."""
+"""What makes generated/ one package: files that are templates taken over word for word, its `__init__.py` first."""
 
 from __future__ import annotations
+
+from pathlib import PurePosixPath
 
 from converter.banner import seal
 from converter.jobs import Job, Outcome
@@ -11,18 +13,29 @@ from converter.workspace import Folders
 
 
 TEMPLATE = "templates/generated_init.py"
-_FILE = "__init__.py"
+# The others go with it. Template -> its file in generated/.
+_FILES = {
+    TEMPLATE: "__init__.py",
+    "templates/generated_reach.py": "reach.py",
+    "templates/generated_run.py": "run.py",
+    "templates/generated_startup.py": "startup/sitecustomize.py",
+}
 
 
 def entrance(folders: Folders) -> tuple[Outcome, ...]:
-    """The outcome for generated/__init__.py, ready to be compared or written; none in a project without the template.
+    """The outcome for each of these files, ready to be compared or written; none in a project without the template.
 
-    The template carries the banner already, since what it is made from is itself.
+    The templates carry the banner already, since what they are made from is themselves.
     """
-    template = folders.home / TEMPLATE
-    if not template.is_file():
-        return ()
-    target = Target("generated", Layout.PACKAGE, TEMPLATE, release="", strict=True)
-    job = Job("generated", template, "generated", "generated", folders.generated, target)
-    text = seal(template.read_text(encoding="utf-8"))
-    return (Outcome(job, survey(job, {_FILE: digest(text.encode())}), {_FILE: text}),)
+    return tuple(_outcome(folders, template) for template in _FILES if (folders.home / template).is_file())
+
+
+def _outcome(folders: Folders, template: str) -> Outcome:
+    below = PurePosixPath(_FILES[template])
+    place = "generated" / below
+    package = ".".join(place.parent.parts)
+    name = package if template == TEMPLATE else f"{package}.{place.stem}"
+    target = Target("generated", Layout.PACKAGE, template, release="", strict=True)
+    job = Job(name, folders.home / template, name, package, folders.generated / below.parent, target)
+    text = seal((folders.home / template).read_text(encoding="utf-8"))
+    return Outcome(job, survey(job, {place.name: digest(text.encode())}), {place.name: text})
