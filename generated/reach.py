@@ -1,6 +1,6 @@
 # Generated from templates/generated_reach.py word for word.
 # Do not edit generated/reach.py: change the template and run `python utils/modular_converter.py --all`.
-# Seal: sha256 9e926c8485b5af403420f7252d92061f17b0cc7d71a2d85c9544607905159dc5
+# Seal: sha256 720069d3d8c06ef8a478c23a27b3ae9a8ab4d1d689d89db58c989bd5cd7f1d08
 """Where other tools look for models: attributes of `transformers`, and PEFT's tables of what to adapt."""
 
 import importlib
@@ -8,6 +8,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -114,19 +115,22 @@ class _Wait(MetaPathFinder):
     """Finds nothing itself, but sees that one module is imported, and then does something."""
 
     def __init__(self, name: str, action: Callable[[ModuleType], Any]) -> None:
-        self.name, self.action = name, action
+        self.name, self.action, self._is_asking = name, action, False
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != self.name:
+        if name != self.name or self._is_asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._is_asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._is_asking = False
         if spec is not None and spec.loader is not None:
-            execute, action = spec.loader.exec_module, self.action
+            spec.loader.exec_module = partial(self._execute, spec.loader.exec_module)
+        return spec  # which may be to look at alone: who asks whether a package is there does not import it
 
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                action(module)
-
-            spec.loader.exec_module = exec_module
-        return spec
+    def _execute(self, execute: Callable[[ModuleType], Any], module: ModuleType) -> None:
+        execute(module)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            self.action(module)

@@ -12,7 +12,7 @@ import pytest
 from generated import run
 
 
-PROBE = "import transformers; print('quality_gate_llama' in transformers.CONFIG_MAPPING)"
+PROBE = "import importlib.util; importlib.util.find_spec('transformers'); import transformers; print('quality_gate_llama' in transformers.CONFIG_MAPPING)"
 
 
 @pytest.fixture(autouse=True)
