@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import HIDDEN, Family, gates, tokens
+from families import FAMILIES, HIDDEN, Family, gates, tokens
 from rounding.comparing import assert_equal_but_for_rounding, rounding_bound
 
 from transformers import PreTrainedModel, Trainer, TrainingArguments
@@ -79,6 +79,61 @@ def test_accumulation_changes_no_gradient(family: Family, tmp_path: Path, weight
         trained.append(torch.cat([gate.gate.weight for gate in gates(model)]).detach())
     assert not torch.equal(trained[0], torch.cat([gate.gate.weight for gate in gates(family.gated())]))
     assert_equal_but_for_rounding(trained[0], trained[1], HIDDEN)
+
+
+def uneven_samples() -> list[dict[str, Any]]:
+    """Eight samples of 3 to 10 tokens, padded to 10; of some the first tokens have no label."""
+    rows = []
+    for number, row in enumerate(tokens(8, 10)):
+        length = 3 + number
+        mask = torch.arange(10) < length
+        labels = row.masked_fill(~mask | (torch.arange(10) < number // 3), -100)
+        row = {"input_ids": row * mask, "attention_mask": mask.long(), "labels": labels}
+        rows.append(row | {"quality_targets": float(number % 2)})
+    return rows
+
+
+@pytest.mark.parametrize("loss", ["linear", "mse"])
+@pytest.mark.parametrize("averaging", [True, False], ids=["samples", "tokens"])
+def test_accumulation_of_uneven_samples_changes_no_gradient(tmp_path: Path, loss: str, averaging: bool) -> None:
+    family = FAMILIES[0]
+    fields = {"quality_loss_type": loss, "sample_wise_averaging": averaging, "quality_loss_weight": 2.0}
+    trained = []
+    for steps, size in ((1, 8), (8, 1), (2, 4)):
+        model = freeze_backbone(family.gated(**fields))
+        options = {"per_device_train_batch_size": size, "gradient_accumulation_steps": steps, "max_grad_norm": 0}
+        train(model, tmp_path, uneven_samples(), optim="sgd", **options)
+        trained.append(torch.cat([gate.gate.weight for gate in gates(model)]).detach())
+    start = torch.cat([gate.gate.weight for gate in gates(family.gated(**fields))])
+    assert (trained[0] - start).abs().max() > 1e-4
+    for other in trained[1:]:
+        assert_equal_but_for_rounding(trained[0], other, HIDDEN)
+
+
+def test_samples_weigh_by_their_labels_where_items_are_counted() -> None:
+    """Packed in one row, one by one, padded beside each other: the sum of all is the same average over labels."""
+    model = FAMILIES[0].gated().train()
+    rows = uneven_samples()
+    count = sum(int(row["labels"][1:].ne(-100).sum()) for row in rows)
+    batch = collate(rows)
+    whole = model(**batch, num_items_in_batch=count)
+    singles = [model(**collate([row]), num_items_in_batch=count) for row in rows]
+    torch.testing.assert_close(sum(each.loss for each in singles), whole.loss)
+    shares = torch.tensor([row["labels"][1:].ne(-100).sum() / count for row in rows])
+    alone = torch.stack([model(**collate([row])).quality_loss for row in rows])
+    torch.testing.assert_close(whole.quality_loss, (shares * alone).sum())
+    lengths = [int(row["attention_mask"].sum()) for row in rows]
+    packed = {
+        name: torch.cat([row[name][:length] for row, length in zip(rows, lengths)])[None]
+        for name in ("input_ids", "labels")
+    }
+    packed["position_ids"] = torch.cat([torch.arange(length) for length in lengths])[None]
+    packed["labels"][packed["position_ids"] == 0] = -100
+    packed["quality_targets"] = torch.cat(
+        [torch.full((length,), row["quality_targets"]) for row, length in zip(rows, lengths)]
+    )[None]
+    scored = model(**packed, use_cache=False, num_items_in_batch=count)
+    torch.testing.assert_close(scored.quality_loss, whole.quality_loss)
 
 
 def test_evaluation_needs_no_scores(family: Family, tmp_path: Path) -> None:

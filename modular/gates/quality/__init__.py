@@ -43,7 +43,7 @@ def scale_handed(self, output, good_ratio):
 GATE = Gate(
     attribute="quality_gate",
     prefix="QualityGate",
-    modules=("configuration", "asking", "outputs", "losses", "storage", "modeling"),
+    modules=("configuration", "asking", "outputs", "watching", "losses", "storage", "modeling"),
     home="llama",
     phrase="a quality gate on the input of every feed-forward network",
     exports=("quality_classification_loss",),
@@ -77,6 +77,7 @@ GATE = Gate(
             "print_quality_scores",  # there no model prints: its outputs hold every score
             "quality_loss_debug",
             "debug",
+            "watch_quality_loss",  # there no trainer is made
             "__aliases__",  # what the original calls its classes
             "quality_labels",  # a name that nothing there has had
             "targets_by_their_old_name",

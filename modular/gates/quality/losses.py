@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import logging
 
 from .configuration import QUALITY_GATE_CHOICES, QUALITY_LOSSES_OF_TOKENS
@@ -23,6 +24,7 @@ def quality_classification_loss(
     quality_targets: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
     quality_labels: torch.Tensor | None = None,
+    labeled: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
@@ -36,10 +38,13 @@ def quality_classification_loss(
         attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
             Masks of another rank are for attention alone: every token counts.
         debug: whether to print scores and loss of every fifth layer.
-        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
-            Averages over tokens and moments of a batch know no samples and ignore them.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
+            or `[batch, tokens]`, where rows hold several samples. Averages over tokens and moments of a batch know no
+            samples and ignore them.
         position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
         quality_labels: the old name of `quality_targets`.
+        labeled: `[batch, tokens]`, nonzero where a token has a label. Where it is given, samples weigh by how many
+            labels they have, so that parts of a batch add up to the batch; moments do not.
 
     Returns:
         A scalar in float32: 0 where there are no scores or no token counts.
@@ -60,7 +65,7 @@ def quality_classification_loss(
         if not torch.compiler.is_compiling():
             logger.warning_once("`quality_targets` are ignored: averages over tokens and moments know no samples.")
     if is_of_tokens:
-        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids)
+        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids, labeled)
     elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
         losses = moment_losses(good_ratios, valid, config)
     else:
@@ -106,31 +111,76 @@ def weighted_losses(
     config: PreTrainedConfig,
     quality_targets: torch.Tensor | None,
     position_ids: torch.Tensor | None,
+    labeled: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
     cost = torch.square if config.quality_loss_type == "mse" else torch.positive
     costs = cost(good_ratios)
-    if not config.sample_wise_averaging:
+    if not config.sample_wise_averaging and labeled is None:
         return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
-    if quality_targets is not None:
-        labels = quality_targets.to(good_ratios).unsqueeze(-1)
+    if quality_targets is not None and config.sample_wise_averaging:
+        labels = quality_targets.to(good_ratios)
+        labels = labels.unsqueeze(-1) if labels.ndim == 1 else labels
         known = labels >= 0
         labels = torch.where(known, labels, 0)
         guided = (1 - labels) * config.quality_loss_balance * costs
         guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
         costs = torch.where(known, guided, costs)
-    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+    return (costs * sample_weights(valid, position_ids, labeled)).sum((1, 2))
 
 
-def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
-    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+def sample_weights(
+    valid: torch.Tensor, position_ids: torch.Tensor | None, labeled: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token.
+
+    Over samples by the number of their labels, where it is told which tokens have one.
+    """
+    if labeled is not None:
+        labeled = labeled.to(valid) / labeled.sum().clamp(min=1).to(valid)
     if position_ids is None or position_ids.ndim != 2:
         tokens = valid.sum(-1, keepdim=True)
+        if labeled is not None:
+            return valid / tokens.clamp(min=1) * labeled.sum(-1, keepdim=True)
         return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
     starts = position_ids[:, 1:] <= position_ids[:, :-1]
     sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
     tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    if labeled is not None:
+        labels = torch.zeros_like(valid).scatter_add(-1, sample, labeled)
+        return valid / tokens.gather(-1, sample).clamp(min=1) * labels.gather(-1, sample)
     return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
+
+
+def labeled_tokens(
+    model: PreTrainedModel, labels: torch.Tensor | None, shift_labels: torch.Tensor | None = None
+) -> torch.Tensor | None:
+    """Where there is a label that the loss counts, and `Trainer` in `num_items_in_batch`: of the shape of the labels."""
+    if shift_labels is not None:
+        return shift_labels.ne(-100)
+    if labels is None:
+        return None
+    labeled = labels.ne(-100)
+    if labels.ndim == 1 or getattr(model, "loss_type", None) == "ForTokenClassification":
+        return labeled
+    return nn.functional.pad(labeled[..., 1:], (0, 1))  # a token is labeled with the next
+
+
+def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor | None:
+    """The same `[batch, tokens]` as scores are; none where the labels are of something else."""
+    batch_size, length = scores.shape[:2]
+    if labeled is not None and labeled.shape == (batch_size,):
+        return nn.functional.pad(labeled.unsqueeze(-1), (0, length - 1)).to(scores.device)
+    return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
+
+
+def batch_share(
+    labeled: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+) -> torch.Tensor | float:
+    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
+    if labeled is None or num_items_in_batch is None:
+        return 1.0
+    return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
 def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:

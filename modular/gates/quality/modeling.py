@@ -20,7 +20,13 @@ from .outputs import (
     records_quality_scores,
     returns_quality_scores,
 )
-from .storage import load_quality_gates, quality_layers, save_quality_gates, state_without_hooks
+from .storage import (
+    load_quality_gates,
+    quality_layers,
+    save_quality_gates,
+    shard_gates_apart,
+    state_without_hooks,
+)
 
 
 class QualityGate(nn.Module):
@@ -79,6 +85,10 @@ class QualityGatePreTrainedModel(PreTrainedModel):
         check_quality_gate_config(config)
         self.quality_gate_fields = quality_gate_fields(config)  # that its layers are built from
         super().__init__(config, *inputs, **kwargs)
+
+    def post_init(self):
+        super().post_init()
+        shard_gates_apart(self)
 
     @torch.no_grad()
     def _init_weights(self, module):

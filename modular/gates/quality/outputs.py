@@ -22,8 +22,15 @@ from .configuration import (
     QUALITY_LOSSES_OF_TOKENS,
     check_quality_gate_config,
 )
-from .losses import quality_classification_loss, targets_by_their_old_name
+from .losses import (
+    batch_share,
+    labeled_samples,
+    labeled_tokens,
+    quality_classification_loss,
+    targets_by_their_old_name,
+)
 from .storage import find_quality_gates
+from .watching import QualityGateIdle, watch_quality_loss
 
 
 logger = logging.get_logger(__name__)
@@ -99,7 +106,8 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
     The decorated `forward` takes two more keyword arguments:
 
-        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
+            or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
             config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
 
@@ -129,7 +137,9 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             # Heads drop what they do not know of the base model's output, so the scores go around them
             scores = QualityGateScores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
-            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
+            fields = add_quality_scores(self, outputs, tuple(scores.logits) or None, **given)
+            watch_quality_loss(self, fields)
+            return output_class(**fields)
 
         added = (
             ("quality_targets", torch.Tensor | None),
@@ -173,23 +183,6 @@ def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedMod
         return own(*args, **kwargs)
 
     return loss_function
-
-
-class QualityGateIdle(torch.autograd.Function):
-    """Hands hidden states on, and gradients of zero back to gates that had no part in them.
-
-    DistributedDataParallel waits for a gradient of every weight, and a distributed checkpoint of an optimizer wants
-    the state that a weight has only once it got one.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden_states: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(*weights)
-        return hidden_states.view_as(hidden_states)
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return gradient, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 def records_quality_scores(forward: Callable) -> Callable:
@@ -270,10 +263,10 @@ def check_quality_inputs(
     if tokens is None:
         return  # the base says what is missing
     batch_size, length = tokens.shape[:2]
-    if quality_targets is not None and quality_targets.shape != (batch_size,):
+    if quality_targets is not None and quality_targets.shape not in ((batch_size,), (batch_size, length)):
         raise ValueError(
             f"`quality_targets` has the shape {tuple(quality_targets.shape)}, but must have one value for each sample: "
-            f"({batch_size},)."
+            f"({batch_size},), or for each token: ({batch_size}, {length})."
         )
     if quality_targets is not None:
         check_quality_values(quality_targets)
@@ -308,6 +301,7 @@ def add_quality_scores(
     labels: torch.Tensor | None = None,
     quality_targets: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
+    shift_labels: torch.Tensor | None = None,
     **kwargs,
 ) -> dict[str, Any]:
     """The fields of a base's output, and those that the gates add."""
@@ -325,14 +319,21 @@ def add_quality_scores(
     if has_cache and labels is None and quality_targets is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
+    labeled = labeled_tokens(model, labels, shift_labels) if num_items_in_batch is not None else None
     quality_loss = quality_classification_loss(
-        logits, config, attention_mask, config.quality_loss_debug, quality_targets, position_ids
+        logits,
+        config,
+        attention_mask,
+        config.quality_loss_debug,
+        quality_targets,
+        position_ids,
+        labeled=labeled_samples(labeled, logits[0]),
     )
     fields["quality_loss"] = quality_loss
     if loss is not None:
         if quality_loss.requires_grad and quality_targets is None:
             warn_of_closing_gates(config)
-        share = batch_share(labels, num_items_in_batch, loss.device)
+        share = batch_share(labeled, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
 
@@ -346,13 +347,3 @@ def warn_of_closing_gates(config: PreTrainedConfig) -> None:
             "cost the language model nothing. Pass `quality_targets` (1 for samples of the quality to train for, else "
             '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
         )
-
-
-def batch_share(
-    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
-) -> torch.Tensor | float:
-    """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
-    if labels is None or num_items_in_batch is None:
-        return 1.0
-    targets = labels[..., 1:] if labels.ndim > 1 else labels
-    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)

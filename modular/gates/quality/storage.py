@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gates of a model, and files with their weights alone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ def quality_layers(model: PreTrainedModel) -> tuple[int, ...]:
     """The numbers of the layers that `quality_logits` holds scores of, in its order: of those that have a gate."""
     paths = (name.split(".quality_gate.")[0].split(".") for name in find_quality_gates(model))
     return tuple(next(int(part) for part in reversed(path) if part.isdigit()) for path in paths)
+
+
+def shard_gates_apart(model: PreTrainedModel) -> None:
+    """Have FSDP take each gate for a unit of its own: gates are float32, layers may not be, and a unit is of one type.
+
+    For accelerate's plugin and Trainer, which wrap `_no_split_modules`, and for `DistributedConfig(fsdp_size=...)`.
+    Whoever calls `fully_shard(layer)` calls `fully_shard(layer.quality_gate)` before.
+    """
+    gates = {name: module for name, module in model.named_modules() if name.split(".")[-1] == "quality_gate"}
+    if gates:
+        model._no_split_modules = {*(model._no_split_modules or ()), *(type(gate).__name__ for gate in gates.values())}
+    if getattr(model, "_fsdp_plan", None):  # the first entry is done first
+        plan = {re.sub(r"\b\d+\b", "*", name): "free_full_weight" for name in gates}
+        model._fsdp_plan = plan | model._fsdp_plan
 
 
 def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
