@@ -19,6 +19,7 @@ _FILES = {
     "templates/generated_reach.py": "reach.py",
     "templates/generated_run.py": "run.py",
     "templates/generated_startup.py": "startup/sitecustomize.py",
+    "templates/generated_training.py": "training.py",
 }
 
 
