@@ -24,7 +24,9 @@ from transformers import AutoModelForCausalLM
 
 FAMILIES = ("llama", "qwen3", "gemma3", "gpt_oss")
 MODES = ("headwise", "elementwise")
+EXPERTS = ("olmoe", "mixtral", "qwen3_moe", "gpt_oss")
 FILE = "model-attention-gates.safetensors"
+SELECT_FILE = "model-select-gates.safetensors"
 
 
 def save_base(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> Path:
@@ -63,6 +65,64 @@ def test_a_gated_checkpoint_equals_its_base_and_goes_back(family: str, mode: str
     assert all(filecmp.cmp(base / name, back / name, shallow=False) for name in names)
 
 
+@pytest.fixture(params=EXPERTS)
+def mixture(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_mixtures_are_gated_open_and_go_back(mixture: str, tmp_path: Path) -> None:
+    base, gated, back = save_base(mixture, tmp_path / "base"), tmp_path / "gated", tmp_path / "back"
+    done = gate_checkpoint(base, gated, options=Options(gate="select"))
+    config, own = (json.loads((folder / "config.json").read_text()) for folder in (gated, base))
+    assert (config["model_type"], config["select_gate_init"]) == (f"select_gate_{mixture}", "open")
+    assert config["trash_expert_mode"] == "zero" and config["enable_load_balancing"] is False
+    assert config["router_aux_loss_coef"] == own["router_aux_loss_coef"]  # the base's own
+    gates = load_file(gated / SELECT_FILE)
+    assert len(gates) == len(done.plan.gates) > 0
+    assert {(tuple(gate.shape), gate.dtype) for gate in gates.values()} == {
+        ((1, config["hidden_size"]), torch.float32)
+    }
+
+    compared = compare_models(base, gated)
+    assert compared.passed, [(each.name, each.found) for each in compared.checks if each.passed is False]
+    assert {"outputs are equal", "greedy generation is equal"} <= {
+        each.name for each in compared.checks if each.passed
+    }
+    register_gates()
+    model, info = AutoModelForCausalLM.from_pretrained(gated, output_loading_info=True)
+    assert type(model).__name__.startswith("SelectGate") and not any(info.values())
+
+    assert ungate_checkpoint(gated, back).removed == len(gates)
+    names = sorted(path.name for path in base.iterdir())
+    assert sorted(path.name for path in back.iterdir()) == names
+    assert all(filecmp.cmp(base / name, back / name, shallow=False) for name in names)
+
+
+def test_select_gates_are_float32_whatever_the_experts_are(tmp_path: Path) -> None:
+    base = save_base("mixtral", tmp_path / "base", torch.bfloat16)
+    gate_checkpoint(base, tmp_path / "gated", options=Options(gate="select"))
+    assert {gate.dtype for gate in load_file(tmp_path / "gated" / SELECT_FILE).values()} == {torch.float32}
+    assert compare_models(base, tmp_path / "gated").passed
+
+
+def test_a_trained_select_gate_goes_back_from_a_checkpoint_that_was_saved_anew(tmp_path: Path) -> None:
+    base = save_base("mixtral", tmp_path / "base")
+    gate_checkpoint(base, tmp_path / "gated", options=Options(gate="select"))
+    register_gates()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "gated")
+    with torch.no_grad():
+        model.model.layers[0].select_gate.gate.weight.fill_(-0.1)
+    model.save_pretrained(tmp_path / "trained")
+    found = {each.name: each for each in compare_models(base, tmp_path / "trained").checks}
+    assert found["gates are as they were drawn"].passed is False and found["outputs are equal"].passed is False
+    ungate_checkpoint(tmp_path / "trained", tmp_path / "back")
+    config = json.loads((tmp_path / "back" / "config.json").read_text())
+    assert config["model_type"] == "mixtral" and not any("gate" in name or "quality" in name for name in config)
+    assert "trash_expert_mode" not in config
+    ours, theirs = load_file(tmp_path / "back" / "model.safetensors"), load_file(base / "model.safetensors")
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_auto_classes_load_it(family: str, tmp_path: Path) -> None:
     gate_checkpoint(save_base(family, tmp_path / "base"), tmp_path / "gated", options=Options(gate="attention"))
     register_gates()
@@ -95,11 +155,11 @@ def test_a_trained_gate_is_told_from_one_that_starts(tmp_path: Path) -> None:
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("first", ["quality", "attention"])
-@pytest.mark.parametrize("second", ["quality", "attention"])
+@pytest.mark.parametrize("first", ["quality", "attention", "select"])
+@pytest.mark.parametrize("second", ["quality", "attention", "select"])
 def test_what_is_gated_is_refused_by_name(first: str, second: str, tmp_path: Path) -> None:
-    gate_checkpoint(save_base("llama", tmp_path / "base"), tmp_path / "gated", options=Options(gate=first))
-    with pytest.raises(CheckpointError, match=rf"gated already \({first}_gate_llama\)"):
+    gate_checkpoint(save_base("gpt_oss", tmp_path / "base"), tmp_path / "gated", options=Options(gate=first))
+    with pytest.raises(CheckpointError, match=rf"gated already \({first}_gate_gpt_oss\)"):
         gate_checkpoint(tmp_path / "gated", tmp_path / "again", options=Options(gate=second))
     assert not (tmp_path / "again").exists()
 
@@ -111,6 +171,8 @@ def test_what_is_gated_is_refused_by_name(first: str, second: str, tmp_path: Pat
         (["--gate", "attention", "--init-std", "0.1"], "say how quality gates are drawn"),
         (["--gate", "attention", "--mode", "rowwise"], "`attention_gate_mode` is 'rowwise'"),
         (["--mode", "rowwise"], "quality gates are made in one mode"),
+        (["--gate", "selection"], "did you mean --gate select?"),
+        (["--gate", "select"], "no gated architecture is known for the model type 'llama'"),
         (["--gate", "attention", "--model", "qwen3"], "belongs to the gated llama, not to qwen3"),
     ],
 )

@@ -34,6 +34,7 @@ GATE_FIELDS = (
     "quality_loss_debug",
     "output_quality_logits",
 )
+_FIELDS = {MEANT.kind: GATE_FIELDS, "select": (*GATE_FIELDS, "trash_expert_mode", "enable_load_balancing")}
 _MODEL_TYPE = re.compile(r'^    model_type = "([\w-]+)"$', re.MULTILINE)
 
 
@@ -60,7 +61,7 @@ class Architecture:
 
 def is_gate_field(name: str, names: GateNames) -> bool:
     """Whether a field of a configuration is one that a kind of gate adds."""
-    return name in GATE_FIELDS if names == MEANT else names.attribute in name
+    return name in _FIELDS.get(names.kind, ()) or (names != MEANT and names.attribute in name)
 
 
 def known_types(generated: Path = GENERATED, names: GateNames = MEANT) -> dict[str, str]:

@@ -50,7 +50,7 @@ def gate_tensors(
     stack, layers = _find_stack(folder, names, architecture, count)
     layers = {number for number in layers if count is None or number < count}
     if kind != MEANT:
-        dtype = dtype_of_layers(names, stack)
+        dtype = "F32" if kind.is_float32 else dtype_of_layers(names, stack)
         return [Tensor(name, dtype, shape) for name, shape in made_gates(folder, config, architecture, stack).items()]
     answers = any(str(head).endswith("ForQuestionAnswering") for head in config.get("architectures") or ())
     if answers and stack.startswith("transformer."):  # the gated heads load what language models load

@@ -155,7 +155,7 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, gen
     fields = _fields(options, architecture)
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
     gates = gate_tensors(base.folder, tensors.known, config, architecture)
-    if names != MEANT:  # projections like others; those of the usual kind stay in float32
+    if not names.is_float32:  # projections like others
         wanted = DTYPES.get(options.dtype, "keep")
         gates = [replace(gate, dtype=target_dtype(gate.dtype, wanted)) for gate in gates]
     code: tuple[Path, ...] = ()
@@ -185,7 +185,7 @@ def _fields(options: Options, architecture: Architecture) -> dict[str, float | s
             MEANT.field("init_std"): options.init_std,
         }
     else:
-        found = {names.field("init"): "identity"} if names.field("init") in known else {}
+        found = {names.field("init"): names.start} if names.field("init") in known else {}
     if options.mode:
         if names == MEANT or names.field("mode") not in known:
             message = f"{names.kind} gates are made in one mode, in which they change nothing"

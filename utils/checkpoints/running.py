@@ -129,8 +129,11 @@ def _scores(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, na
     """What the gates say of the tokens; of another kind than the usual one, what its outputs call after it."""
     if names == MEANT:
         return model(tokens, attention_mask=mask, output_router_logits=True).quality_logits
-    asked = {f"output_{names.attribute}s": True} if hasattr(model.config, f"output_{names.attribute}s") else {}
-    return model(tokens, attention_mask=mask, **asked).get(f"{names.attribute}s") or ()
+    fields = {f"output_{names.attribute}s": f"{names.attribute}s", "output_router_logits": "quality_logits"}
+    for field, output in fields.items():
+        if hasattr(model.config, field):
+            return model(tokens, attention_mask=mask, **{field: True}).get(output) or ()
+    return ()
 
 
 def _load(

@@ -208,7 +208,7 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     text, names = text_config(gated.config), names_of(gated.config)
     if names != MEANT:
         start = text.get(names.field("init"))
-        return Check(name, None if start != "identity" else not values.any(), f"{said}; configured {start}")
+        return Check(name, None if start != names.start else not values.any(), f"{said}; configured {start}")
     wanted_mean, wanted_std = (text.get(MEANT.field(name)) for name in ("init_mean", "init_std"))
     if not isinstance(wanted_mean, int | float) or not isinstance(wanted_std, int | float):
         raise CheckpointError(gated.folder, "does not say how its gates were drawn", "give --trained")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 
 _OF_PACKAGE = re.compile(r"([a-z]+)_gate_(?=\w)")
+_STARTS = {"select": "open"}  # what a kind calls the start that changes nothing, where not "identity"
+_FLOAT32 = ("quality", "select")  # kinds whose gates keep that type whatever the model's is
 _OF_CLASS = re.compile(r"[A-Z][a-z]+Gate(?=[A-Z])")
 
 
@@ -40,6 +42,16 @@ class GateNames:
     def weight(self) -> str:
         """The weight of a layer's gate, below the layer: "quality_gate.gate.weight"."""
         return f"{self.attribute}.gate.weight"
+
+    @property
+    def start(self) -> str:
+        """What `<kind>_gate_init` says of gates with which a model starts as its base is: "identity"."""
+        return _STARTS.get(self.kind, "identity")
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether gates are float32 in models of any type."""
+        return self.kind in _FLOAT32
 
     def field(self, name: str) -> str:
         """A field of gated configurations that is called after the gate: "init_mean" is "quality_gate_init_mean"."""

@@ -55,7 +55,7 @@ def build_converted(
     modules: Modules,
     model: ModelClass,
     base: Any,
-    fields: Mapping[str, str] = MappingProxyType({}),
+    fields: Mapping[str, object] = MappingProxyType({}),
 ) -> Pair:
     """The model with the weights of its base, and `fields` in its configuration.
 
@@ -79,7 +79,7 @@ def _config(
     configs: ModuleType,
     model: ModelClass,
     named: Callable[[str], str] = str,
-    fields: Mapping[str, str] = MappingProxyType({}),
+    fields: Mapping[str, object] = MappingProxyType({}),
 ) -> Any:
     """A tiny configuration of a model. `named` says what the module calls a configuration of the converted model."""
     own = facts.configs.get(model.config, facts.text_config)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from naming.kinds import kind_of
+from weave.gate import Gate
 from weave.kinds import read_kind
 from weave.stage import weaving
 
@@ -57,8 +58,10 @@ def prove(
             advance(one)
     texts = {name: one.texts for name, one in by_name.items() if not one.failed}
     above = next((text for one in ready for text in one.texts.values()), "")
-    fields = {name: _equal(name, setting.library.load) for name in texts}
-    own = Setting(setting.processes, setting.cache, fields=fields)
+    gates = {name: _gate(name, setting.library.load) for name in texts}
+    fields = {name: dict(gate.equals_base + gate.proven) for name, gate in gates.items() if gate}
+    spared = {name: gate.own_outputs for name, gate in gates.items() if gate}
+    own = Setting(setting.processes, setting.cache, fields=fields, spared=spared)
     trials = try_all(list(texts), texts, above, Release.at(package), own)
     for name, trial, kept in trials:
         proofs.append(judge(name, trial, kept))
@@ -66,12 +69,12 @@ def prove(
     return Proven(sorted(proofs, key=lambda one: one.model), read_release(package))
 
 
-def _equal(package: str, load: Loader) -> dict[str, str]:
-    """The fields with which a gated model computes what its base does, by its kind of gate."""
+def _gate(package: str, load: Loader) -> Gate | None:
+    """The kind of gate of a model: what it says of being equal to its base; None where its modular file names no kind."""
     try:
-        return dict(read_kind(kind_of(package).kind, load).gate.equals_base)
-    except LookupError:  # a model of a modular file that names no kind
-        return {}
+        return read_kind(kind_of(package).kind, load).gate
+    except LookupError:
+        return None
 
 
 def prove_models(

@@ -52,7 +52,10 @@ class Setting:
     processes: int
     cache: Cache | None = None  # for what was found; None: everything is tried, and nothing kept
     limit: float = LIMIT  # seconds for one model
-    fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of a package's configuration (proof.trial)
+    fields: Mapping[str, Mapping[str, object]] = field(
+        default_factory=dict
+    )  # of a package's configuration (proof.trial)
+    spared: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of a package's outputs (proof.trial)
 
 
 def try_all(
@@ -70,7 +73,8 @@ def try_all(
         ConversionError: `cannot-fetch` where what the release needs is not to be had, `no-proof` where it cannot be imported.
     """
     shared = _shared(release, entrance)
-    keys = {name: _key(f"{shared}{sorted(setting.fields.get(name, {}).items())}", name, texts) for name in names}
+    own = {name: f"{sorted(setting.fields.get(name, {}).items())}{setting.spared.get(name, ())}" for name in names}
+    keys = {name: _key(f"{shared}{own[name]}", name, texts) for name in names}
     kept = {name: _recall(setting.cache, key) for name, key in keys.items()}
     for name, trial in kept.items():
         if trial:
@@ -94,6 +98,7 @@ def _run(
         asked = {"names": list(names), "processes": setting.processes, "limit": setting.limit}
         asked |= {"generated": str(root / "generated"), "trials": str(root / "trials")}
         asked["fields"] = {name: dict(setting.fields.get(name, {})) for name in names}
+        asked["spared"] = {name: list(setting.spared.get(name, ())) for name in names}
         try:
             for line in served("proof.worker", asked, root, environment, root / "said.txt"):
                 if line in names:  # what is imported may print as well

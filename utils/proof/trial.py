@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -35,7 +35,8 @@ class _Run:
 
     facts: ModelFacts
     converted: Path  # the folder of the converted files
-    fields: Mapping[str, str]  # of its configuration, with which it does what its base does
+    fields: Mapping[str, object]  # of its configuration, with which it does what its base does
+    spared: Sequence[str] = ()  # outputs that are not compared
     checks: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _warned: set[str] = field(default_factory=set)
@@ -69,9 +70,12 @@ class _Run:
         if ours.error:
             kind = Kind.DIFFERS if ours.error.startswith(_LACKING) else Kind.RAISES
             self.note(check.name, kind, ours.where, ours.error.removeprefix(_LACKING))
-        elif told := "; ".join(list(_differences(theirs.given, ours.given))[:2]):
+        elif told := "; ".join(list(_differences(self._compared(theirs.given), ours.given))[:2]):
             self.note(check.name, Kind.DIFFERS, self._parted(pair, check.call), told)
         return True
+
+    def _compared(self, given: Given) -> Given:
+        return {name: each for name, each in given.items() if name.rpartition(".")[2] not in self.spared}
 
     def _tell_warnings(self, check: str, theirs: list[Said], ours: list[Said]) -> None:
         known = {each.what for each in theirs}
@@ -94,13 +98,19 @@ class _Run:
         return self.watch(lambda: first_difference(pair, call)).given or type(pair.converted).__name__
 
 
-def try_model(facts: ModelFacts, converted: Path, fields: Mapping[str, str] = MappingProxyType({})) -> Trial:
+def try_model(
+    facts: ModelFacts,
+    converted: Path,
+    fields: Mapping[str, object] = MappingProxyType({}),
+    spared: Sequence[str] = (),
+) -> Trial:
     """Try everything of a model whose files lie in `converted`, as package `generated.<facts.package>` on the path.
 
-    `fields` are those of its configuration with which its kind of gate does what the base does.
+    `fields` are those of its configuration with which its kind of gate does what the base does; `spared` are outputs
+    that are called as one of the base's and are something else.
     """
     started = time.perf_counter()
-    run = _Run(facts, converted, fields)
+    run = _Run(facts, converted, fields, spared)
     modules = _imported(run)
     if modules:
         head = facts.causal_lm or facts.text_model

@@ -46,15 +46,17 @@ def main() -> int:
     gc.collect()
     gc.freeze()  # a collection in a fork would otherwise copy every shared page
     generated, trials = Path(asked["generated"]), Path(asked["trials"])
-    fields = asked["fields"]
-    for name in spread(
-        lambda name: _try(generated, trials, name, fields[name]), asked["names"], asked["processes"], asked["limit"]
-    ):
+    fields, spared = asked["fields"], asked["spared"]
+
+    def tried(name: str) -> None:
+        _try(generated, trials, name, fields[name], spared[name])
+
+    for name in spread(tried, asked["names"], asked["processes"], asked["limit"]):
         print(name, flush=True)
     return 0
 
 
-def _try(generated: Path, trials: Path, name: str, fields: dict[str, str]) -> None:
+def _try(generated: Path, trials: Path, name: str, fields: dict[str, object], spared: list[str]) -> None:
     """Try one model, and leave what was found in a file."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     log = os.open(trials / f"{name}.txt", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
@@ -62,7 +64,7 @@ def _try(generated: Path, trials: Path, name: str, fields: dict[str, str]) -> No
     os.dup2(log, 2)
     folder = generated / name
     try:
-        trial = try_model(read_facts(name, package_files(folder)), folder, fields)
+        trial = try_model(read_facts(name, package_files(folder)), folder, fields, spared)
     except (LookupError, SyntaxError) as error:  # no text of a model that anything could be found in
         what = f"{type(error).__name__}: {error}"
         trial = Trial({IMPORT: Kind.RAISES.value}, (Finding(IMPORT, Kind.RAISES, name, what),))

@@ -13,7 +13,7 @@ from weave.placing import made_by_parent
 from weave.stack import Stack
 
 from scaffold.feedforward import feed_forward_names
-from scaffold.sites.table import ATTENTION_OUTPUT, FEED_FORWARD, Site
+from scaffold.sites.table import ATTENTION_OUTPUT, EXPERTS_OUTPUT, FEED_FORWARD, Site
 from scaffold.sites.values import Found, NoPlace
 
 
@@ -22,6 +22,8 @@ BY_HAND = "write this delta by hand, and say in it where the gate goes"
 
 def site_of(kind: Kind) -> Site:
     """Where the gates of a kind go, by its splices."""
+    if Places.EXPERTS_OUTPUT in kind.splices:
+        return EXPERTS_OUTPUT
     return ATTENTION_OUTPUT if Places.ATTENTION_OUTPUT in kind.splices else FEED_FORWARD
 
 

@@ -24,6 +24,8 @@ class Site(Enum):
         "handed_output"  # in the class that adds the residual and is handed what the layer computed: output
     )
     ATTENTION_OUTPUT = "attention_output"  # before the output projection of attention: output, hidden_states
+    EXPERTS_INPUT = "experts_input"  # before a feed-forward part that is a mixture of experts: hidden_states
+    EXPERTS_OUTPUT = "experts_output"  # behind it, before the residual is added: output
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +83,7 @@ class Gate:
     exports: tuple[str, ...] = ()  # functions that generated packages export beside their classes
     balanced: str | None = None  # the decorator of heads that compute a load balancing loss
     sample: str = ""  # an argument of the configuration, for its example
-    equals_base: tuple[tuple[str, str], ...] = ()  # fields with which a gated model computes what its base does
+    equals_base: tuple[tuple[str, object], ...] = ()  # fields with which a gated model computes what its base does
+    proven: tuple[tuple[str, object], ...] = ()  # those with which its loss is the base's, too: for proofs alone
+    own_outputs: tuple[str, ...] = ()  # what outputs of a base call so is something else here
     upstream: Upstream = Upstream()

@@ -116,8 +116,11 @@ class _Weaver:
             attribute = f"self.{self.kind.gate.attribute} = "
             lines = text.split("\n")
             own = [number for number, line in enumerate(lines) if line.startswith(attribute)]
+            is_asked = Site.EXPERTS_OUTPUT in self.kind.splices  # by every layer, whether there is one
             for number in own:
-                lines[number] = f"if {when}:\n    {lines[number]}"
+                lines[number] = (
+                    f"{lines[number]} if {when} else None" if is_asked else f"if {when}:\n    {lines[number]}"
+                )
             text = "\n".join(lines)
         return "\n".join(f"        {line}" if line else "" for line in text.split("\n"))
 

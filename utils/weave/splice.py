@@ -59,7 +59,8 @@ class _Block:
     def edits(self) -> list[Edit]:
         """All edits of the block, none overlapping another. Raises Misfit."""
         source, prepared, changes = self._input()
-        score = [*prepared, *self._splice(Site.FEED_FORWARD_INPUT, hidden_states=self._viewed(source))]
+        site = Site.EXPERTS_INPUT if Site.EXPERTS_INPUT in self.splices else Site.FEED_FORWARD_INPUT
+        score = [*prepared, *self._splice(site, hidden_states=self._viewed(source))]
         if self.place.adds:
             return [self._start(score, prepared, self._inside())]
         if self.place.into:
@@ -154,6 +155,7 @@ class _Block:
         """The statements that scale; `behind` is the one that they stand behind, where that is not the part itself."""
         norm = behind is not None and not isinstance(behind, ast.If) and "norm" in ast.unparse(behind).lower()
         site = Site.FEED_FORWARD_NORM if norm and Site.FEED_FORWARD_NORM in self.splices else Site.FEED_FORWARD_OUTPUT
+        site = Site.EXPERTS_OUTPUT if Site.EXPERTS_OUTPUT in self.splices else site
         ratio = {each: f"{each}.view(-1, 1)" for each in self._handed(site)} if self.place.tokens else {}
         return self._splice(site, output=value, _root={"output": name}, **ratio)
 
@@ -182,7 +184,14 @@ class _Block:
             raise Misfit(f"this kind of gate has no splice for `{site}`", self.start.lineno)
         known = {name: text for name, text in meanings.items() if text is not None}
         text = spelled_out(self.splices[site].text, known, _root or {})
+        if self.place.when and site in (Site.EXPERTS_INPUT, Site.EXPERTS_OUTPUT):
+            return [*indented(f"if {self._gate()} is not None:", self.indent), *indented(text, self.indent + 4)]
         return list(indented(text, self.indent))
+
+    def _gate(self) -> str:
+        """What a layer calls its gate: what its constructor assigns."""
+        [made] = (each for each in self.splices[Site.LAYER].body if isinstance(each, ast.Assign))
+        return ast.unparse(made.targets[0])
 
 
 def _is_added(statement: ast.stmt, call: ast.expr) -> bool:

@@ -11,6 +11,7 @@ from weave.modules import Module
 from scaffold.sites.attention_output import find_attention_output
 from scaffold.sites.branch import find_branch
 from scaffold.sites.chunk import find_chunk
+from scaffold.sites.experts_output import find_experts_output
 from scaffold.sites.layer_output import find_layer_output
 from scaffold.sites.single import find_single
 from scaffold.sites.values import Found
@@ -56,6 +57,12 @@ ATTENTION_OUTPUT = Site(
     "no-place",
     "attention whose output a gate could be put on",
     "choose a base with attention",
+)
+EXPERTS_OUTPUT = Site(
+    (Finder(find_experts_output, "the feed-forward part, found as everywhere, of the layers that have experts"),),
+    "no-experts",
+    "a mixture of experts that a gate could be put on",
+    "choose a base with experts; `--gate quality` takes dense ones",
 )
 LAYER_OUTPUT = Site(
     (Finder(find_layer_output, "every layer returns once, at its end"),),

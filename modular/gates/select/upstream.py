@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gate says otherwise in a pull request to transformers."""
+
+import torch
+
+from transformers import initialization as init
+from transformers.modeling_utils import PreTrainedModel
+
+from .modeling import SelectGate
+
+
+# transformers' own text speaks of experts alone.
+SELECT_GATE_INPUTS = r"""
+    output_router_logits (`bool`, *optional*):
+        Whether to return the scores of the gates and the logits of the routers. If it is not given,
+        `config.output_router_logits` decides; in training they are returned.
+"""
+
+
+class SelectGatePreTrainedModel(PreTrainedModel):
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, SelectGate):
+            if module.opens:
+                init.zeros_(module.gate.weight)
+            else:
+                mean, std = self.config.quality_gate_init_mean, self.config.quality_gate_init_std
+                init.normal_(module.gate.weight, mean=mean, std=std)
