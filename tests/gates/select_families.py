@@ -66,3 +66,23 @@ def padded(padding: int = 3) -> dict[str, torch.Tensor]:
     """Two samples of nine tokens, the second one padded on the left."""
     ids, mask = families.left_padded(families.tokens(), padding)
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def score(model: PreTrainedModel, value: float) -> None:
+    """Have each gate give one score, whatever it reads."""
+    for gate in gates_of(model):
+        gate.gate.register_forward_hook(lambda _, args, out: torch.full_like(out, value))
+
+
+def ran(model: PreTrainedModel, **inputs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The outputs of a pass, and what the mixture of the first gated layer was given, gave, and what the layer gave."""
+    layer, seen = model.get_submodule("model.layers.0"), {}
+    layer.mlp.register_forward_pre_hook(lambda _, args: seen.__setitem__("normed", args[0]))
+    layer.mlp.register_forward_hook(
+        lambda _, args, out: seen.__setitem__("experts", out[0] if isinstance(out, tuple) else out)
+    )
+    layer.post_attention_layernorm.register_forward_pre_hook(lambda _, args: seen.__setitem__("residual", args[0]))
+    layer.register_forward_hook(lambda _, args, out: seen.__setitem__("out", out))
+    with torch.no_grad():
+        outputs = model(**(inputs or padded()), output_router_logits=True)
+    return outputs, seen

@@ -14,13 +14,13 @@ from facts.read import package_files
 from naming.kinds import GateNames
 from testgen.mutants import cli
 from testgen.mutants.apply import mutated
-from testgen.mutants.table import MODEL, mutants
+from testgen.mutants.table import MODEL, model_of, mutants
 from testgen.mutants.values import Mutant, Verdict
 
 from converter.diagnostics import ConversionError
 
 
-KINDS = [GateNames("quality"), GateNames("attention")]
+KINDS = [GateNames("quality"), GateNames("attention"), GateNames("select")]
 PACKAGE = f"quality_gate_{MODEL}"
 FILES = package_files(GENERATED / PACKAGE)
 SUITE = GENERATED.parent / "tests" / "models" / PACKAGE / f"test_modeling_{PACKAGE}.py"
@@ -30,7 +30,7 @@ SUITE = GENERATED.parent / "tests" / "models" / PACKAGE / f"test_modeling_{PACKA
     ("kind", "mutant"), [pytest.param(kind, each, id=each.name) for kind in KINDS for each in mutants(kind)]
 )
 def test_a_mutant_breaks_one_file_and_is_still_python(kind: GateNames, mutant: Mutant) -> None:
-    package = f"{kind.family}{MODEL}"
+    package = f"{kind.family}{model_of(kind)}"
     intact = package_files(GENERATED / package)
     files = mutated(mutant, package, intact)
     assert [name for name in files if files[name] != intact[name]] == [f"{mutant.file}_{package}.py"]
@@ -41,7 +41,7 @@ def test_a_mutant_breaks_one_file_and_is_still_python(kind: GateNames, mutant: M
 def test_names_differ_and_say_who_has_to_notice(kind: GateNames) -> None:
     names = [mutant.name for mutant in mutants(kind)]
     assert len(set(names)) == len(names) >= 25
-    package = f"{kind.family}{MODEL}"
+    package = f"{kind.family}{model_of(kind)}"
     suite = GENERATED.parent / "tests" / "models" / package / f"test_modeling_{package}.py"
     classes = {node.name for node in ast.parse(suite.read_text()).body if isinstance(node, ast.ClassDef)}
     assert {name for mutant in mutants(kind) for name in mutant.noticed_by.split(" or ")} <= classes

@@ -37,7 +37,13 @@ GATE = Gate(
         Splice(Site.EXPERTS_OUTPUT, mix),
     ),
     upstream=Upstream(
-        without=("selects_experts",),  # there `_init_weights` sees the gate itself
+        without=(
+            "selects_experts",  # there `_init_weights` sees the gate itself
+            "check_load_balancing",  # nor do other models there have a constructor for it
+            "rename_select_moe",  # a table there has the names of checkpoints
+            "print_select_scores",  # there no model prints
+            "quality_loss_debug",
+        ),
         module="upstream",
         inputs="SELECT_GATE_INPUTS",
         loss="with the weighted quality loss where scores are returned",

@@ -13,7 +13,7 @@ from places import PROJECT
 from converter.diagnostics import ConversionError, Diagnostic
 from testgen.mutants.apply import mutated
 from testgen.mutants.run import preload, run_all
-from testgen.mutants.table import MODEL, TABLE, mutants, table_of
+from testgen.mutants.table import TABLE, model_of, mutants, table_of
 from testgen.mutants.values import Mutant, Verdict
 
 
@@ -60,11 +60,11 @@ def chosen_mutants(names: Sequence[str], kind: GateNames = MEANT) -> list[Mutant
 
 def judge(chosen: Sequence[Mutant], jobs: int, names: GateNames = MEANT) -> int:
     """Run the suite against each mutant, and against the model as it is; tell, and return the exit status."""
-    package = names.family + MODEL
+    package = names.family + model_of(names)
     files = package_files(PROJECT / "generated" / package)
     runs = [(each.name, each.noticed_by, mutated(each, package, files)) for each in chosen]
     everything = " or ".join(sorted({name for each in chosen for name in each.noticed_by.split(" or ")}))
-    preload(f"transformers.models.{MODEL}.modeling_{MODEL}")
+    preload(f"transformers.models.{model_of(names)}.modeling_{model_of(names)}")
     suite = PROJECT / "tests" / "models" / package / f"test_modeling_{package}.py"
     verdicts = []
     for verdict in run_all([(INTACT, everything, files), *runs], package, suite, jobs):

@@ -12,12 +12,18 @@ from testgen.mutants.values import Mutant
 
 
 MODEL = "llama"
+_OTHERS = {"select": "olmoe"}  # the model that is broken, by the kind of gate, where a Llama has nothing for it
 TABLE = Path(__file__).with_name(f"{MODEL}.toml")
+
+
+def model_of(names: GateNames) -> str:
+    """The base of the model that is broken, for a kind of gate."""
+    return _OTHERS.get(names.kind, MODEL)
 
 
 def table_of(names: GateNames) -> Path:
     """The table of a kind of gate."""
-    return TABLE if names == MEANT else TABLE.with_name(f"{names.kind}_{MODEL}.toml")
+    return TABLE if names == MEANT else TABLE.with_name(f"{names.kind}_{model_of(names)}.toml")
 
 
 @cache
