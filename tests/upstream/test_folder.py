@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from trees import few_models, git
+from upstream import project
 from upstream.cli import main
 from upstream.edits import toctree
 from upstream.patch import toctree_hunks
@@ -136,8 +137,9 @@ def test_an_unknown_model_is_refused_with_a_guess(capsys: pytest.CaptureFixture[
 
 
 def test_a_kind_of_gate_without_a_page_for_transformers_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(project, "TEMPLATES", tmp_path / "templates")
     assert main(["--model", "attention_gate_llama", "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert "no-templates" in said and "templates/upstream/attention/" in said and not (tmp_path / "out").exists()

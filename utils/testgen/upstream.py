@@ -13,6 +13,7 @@ from typing import Any
 from facts.peculiar import Peculiarities, peculiarities
 from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
+from naming.kinds import MEANT, GateNames
 from rendering.render import render
 
 from converter.style import style
@@ -110,9 +111,16 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
         checkpoint=_find(r'checkpoint="([^"]+)"', configuration, "checkpoint"),
         holder=holder,
         integration={"base": base, "gated": gated},
+        gates_template=_of_kind(facts.names, "upstream_gates.j2"),
+        integration_template=_of_kind(facts.names, "upstream_integration.j2"),
     )
     path = upstream_path(facts)
     return style({path: raw}, SHIPPED_CONFIG).texts[path]
+
+
+def _of_kind(names: GateNames, name: str) -> str:
+    """The template of what only a gated model has to show, by its kind of gate."""
+    return f"tests/{name}" if names == MEANT else f"tests/{names.kind}/{name}"
 
 
 def _find(pattern: str, text: str, what: str) -> str:

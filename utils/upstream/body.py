@@ -12,6 +12,7 @@ from converter.diagnostics import Diagnostic
 from upstream.compose import Export
 from upstream.difference import Change, changes, lines_saved
 from upstream.evidence import Run
+from upstream.gates import template_of
 from upstream.parity import Parity
 from upstream.values import Tree, kind_in
 
@@ -60,7 +61,7 @@ def commit_message(exports: Sequence[Export]) -> str:
 def render_body(exports: Sequence[Export], tree: Tree, evidence: Evidence, already: Sequence[str]) -> str:
     """The body for these models; `tree` holds their files, `already` names parents that it had before."""
     return render(
-        "upstream/body.md.j2",
+        template_of(exports[0].model.name, "body.md.j2"),
         title=title_of(exports),
         models=[_story(each, tree) for each in exports],
         already=already,

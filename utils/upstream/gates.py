@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from rendering.render import TEMPLATES
 from weave.form import Form
 from weave.kinds import Kind, read_kind
 from weave.stage import gates_of
@@ -23,6 +24,17 @@ def kind_of(model: str, project: Path = PROJECT) -> Kind:
     except LookupError:
         message = f"there is no kind of gate called {name!r}"
         raise refuse("unknown-gate", str(gates), message, "write its folder, or correct the name") from None
+
+
+def template_of(model: str, name: str) -> str:
+    """The template of a page or script, "body.md.j2": of the kind of gate of a model, where it has one of its own."""
+    own = f"upstream/{kind_in(model)}/{name}"
+    return own if (TEMPLATES / own).is_file() else f"upstream/{name}"
+
+
+def start_of(model: str) -> dict[str, object]:
+    """The fields with which a model starts as its base is: {"attention_gate_init": "identity"}."""
+    return dict(kind_of(model).gate.equals_base)
 
 
 def decorated(kind: Kind) -> str:

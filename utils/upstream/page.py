@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 from dataclasses import dataclass
 from datetime import date
 
 from facts.peculiar import peculiarities
 from facts.values import ModelFacts
 from rendering.render import render
+
+from upstream.gates import start_of, template_of
 
 
 _BADGES = "https://img.shields.io/badge/"
@@ -37,7 +40,7 @@ def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -
     named = checkpoints(configuration)
     image = next((each for each in facts.image_models if each.role == "ForConditionalGeneration"), None)
     return render(
-        "upstream/model_doc.md.j2",
+        template_of(facts.package, "model_doc.md.j2"),
         facts=facts,
         base=base,
         has_gates_everywhere=all(each.has_gate and not each.gate_is_conditional for each in facts.layers),
@@ -47,6 +50,7 @@ def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -
         image=Usage(image.name, named[image.config]) if image else None,
         classes=[*facts.configs, *(model.name for model in facts.models)],
         configs=list(facts.configs),
+        start="".join(f", {name}={json.dumps(value)}" for name, value in start_of(facts.package).items()),
     )
 
 

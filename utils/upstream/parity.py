@@ -11,6 +11,7 @@ from facts.values import ModelFacts
 from rendering.render import render
 
 from upstream.evidence import Run, run
+from upstream.gates import start_of, template_of
 
 
 MARK = "PARITY "
@@ -33,13 +34,15 @@ def measure(facts: ModelFacts, tree: Path) -> tuple[Run, Parity | None]:
     """Run the comparison on a tree. None where it cannot be run there: the run says why."""
     model = facts.causal_lm or facts.text_model
     script = render(
-        "upstream/parity.py.j2",
+        template_of(facts.package, "parity.py.j2"),
         gated=model.name,
         base=model.base_name,
         config=model.config,
         base_config=facts.configs[model.config].base_name,
         fields=tiny_fields(facts.text_config.fields, facts.name),
         mark=MARK,
+        gate=facts.names.mark,
+        start=start_of(facts.package),
     )
     done = run(tree, ["-"], script, name=f"parity of {model.name} with {model.base_name}")
     found = next((line for line in done.said.splitlines() if line.startswith(MARK)), None)

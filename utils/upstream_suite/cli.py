@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from facts.project import facts_of, generated_models
+from facts.project import facts_of, generated_models, packages_of_others
 from facts.values import ModelFacts
 from naming.kinds import MEANT
 from places import PROJECT
@@ -84,7 +84,7 @@ def wanted(args: argparse.Namespace) -> list[str]:
 
 def find_models(names: Sequence[str], generated: Path) -> list[tuple[Path, ModelFacts]]:
     """The folder and the facts of each model. Raises SuiteError where one is not there."""
-    there = generated_models(generated)
+    there = [*generated_models(generated), *packages_of_others(generated)]
     names = [name.removeprefix(MEANT.family) for name in names]
     if missing := [name for name in names if name not in there]:
         near = [found for name in missing if (found := nearest(name, there))]

@@ -7,15 +7,14 @@ with lines at the end: those that tell the Auto classes which models there are.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from pprint import pformat
 
 from facts.values import ModelFacts
-from naming.kinds import MEANT
+from naming.kinds import GateNames
 
 
-GATED, PREFIX = MEANT.prefix, MEANT.family
 _CONFIGS = """
 
 # Gated models: model type -> configuration, and model type -> package where the two differ.
@@ -74,10 +73,18 @@ def _config_lines(models: Iterable[ModelFacts]) -> str:
     return _CONFIGS.format(configs=pformat(configs), packages=pformat(packages))
 
 
-def _model_lines(models: Iterable[ModelFacts]) -> str:
-    classes = {
+def _model_lines(models: Sequence[ModelFacts]) -> str:
+    """The lines for models of each kind of gate, whose names begin with its own prefixes."""
+    return "".join(
+        _MODELS.format(classes=pformat(_classes(models, names)), prefix=names.family, gated=names.prefix)
+        for names in dict.fromkeys(facts.names for facts in models)
+    )
+
+
+def _classes(models: Iterable[ModelFacts], names: GateNames) -> dict[str, list[str]]:
+    return {
         config.model_type: sorted(each.name for each in facts.models)
         for facts in models
+        if facts.names == names
         for config in facts.configs.values()
     }
-    return _MODELS.format(classes=pformat(classes), prefix=PREFIX, gated=GATED)

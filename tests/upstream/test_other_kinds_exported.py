@@ -1,0 +1,65 @@
+"""Pull requests with other kinds of gate: what their pages, bodies and tests say, and that nothing is found in them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from exported_llama import setting
+from upstream.body import Evidence, render_body
+from upstream.exports import Bundle, bundle
+from upstream.layout import modeling_path, modular_path, page_path
+from upstream.layout import tests_path as path_of_tests
+from upstream.places import installed_tree
+from upstream.project import find_models
+from upstream.verify import verify
+
+
+MODELS = ("attention_gate_llama", "select_gate_olmoe")
+SAID = {  # by the model: what its page says, and how its examples start
+    "attention_gate_llama": ("an *attention gate* in every layer that attends", 'attention_gate_init="identity"'),
+    "select_gate_olmoe": ("a *select gate* on every mixture of experts", 'select_gate_init="open"'),
+}
+
+
+@cache
+def exported(model: str) -> Bundle:
+    return bundle(find_models([model]), [model], installed_tree(), setting())
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_nothing_is_found_in_an_export(model: str) -> None:
+    found = exported(model)
+    assert found.names == [model] and not found.exports[0].warnings
+    assert not list(verify(found.names, installed_tree().with_changes(found.texts), setting()))
+
+
+def test_pages_and_bodies_are_about_their_kind(model: str) -> None:
+    found = exported(model)
+    page, (said, start) = found.texts[page_path(model)], SAID[model]
+    assert said in page and "quality gate" not in page
+    assert page.count(f", {start}, dtype=") == 2
+    body = render_body(found.exports, installed_tree().with_changes(found.texts), Evidence(), ())
+    assert start.replace('"', "") in body.replace('"', "") and "quality gate" not in body
+    assert "feed-forward" not in body.partition("## Parity")[0].replace("feed_forward", "")
+
+
+def test_tests_are_of_the_kind_and_start_as_the_base(model: str) -> None:
+    kind = model.partition("_gate_")[0]
+    text = exported(model).texts[path_of_tests(model)]
+    compile(text, path_of_tests(model), "exec")
+    assert f'name.endswith("{kind}_gate")' in text and f'key.endswith("{kind}_gate.gate.weight")' in text
+    assert "quality_gate" not in text.replace("quality_gate_init", "")
+    field, _, value = SAID[model][1].partition("=")
+    assert f'"{field}": {value}' in text
+
+
+def test_what_is_of_this_project_stays_here(model: str) -> None:
+    texts = exported(model).texts
+    written = texts[modular_path(model)] + texts[modeling_path(model)]
+    for name in ("register_checkpoint_conversion_mapping", "_model_mapping.register", "rename_select_moe", "print("):
+        assert name not in written
