@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_gpt_oss`.
-# Seal: sha256 d0cb6ff18be899aec5355f89917faf871dc625e29bb7bf748c272f278c3ffba3
+# Seal: sha256 7515d9726e4e72ab89c675dcc9d981ec9cc5e73fcf17bd0eaa352ed567f73081
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -65,7 +65,7 @@ class SelectGateGptOssOutput(ModelOutput):
         The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
-    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with `labels`, or with `output_router_logits=True`):
         The weighted quality loss, and the load balancing loss where `config.enable_load_balancing` says so.
     quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
         One tensor of shape `(batch_size, sequence_length, 1)` for every layer with a gate: its scores before the sigmoid.
@@ -554,7 +554,6 @@ class SelectGateGptOssPreTrainedModel(PreTrainedModel):
         "kernels-community/metal-flash-sdpa",
         "kernels-community/aiter-flash-attn",
     ]
-    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs
@@ -697,8 +696,9 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
         output_router_logits: whether to return scores and routers' logits. Where it is not given, they are returned if
             the config's `output_router_logits` says so, and in training.
 
-    With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
-    has a cache and no labels, has no quality loss.
+    With scores it also returns their quality loss, and adds it to the loss where there is one. `aux_loss`, which stands
+    before the logits in a tuple, is returned where a call has labels or asks for the scores itself. A step of generation,
+    which has a cache and no labels, has no quality loss.
     """
 
     def decorate(forward: Callable) -> Callable:
@@ -710,10 +710,11 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
             if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
             kwargs.update(zip(names[1:], args))
-            asked = kwargs.pop("output_router_logits", None)
-            if asked is None:
+            asks = kwargs.pop("output_router_logits", None)
+            given = dict(kwargs, asks=asks)
+            asked = asks
+            if asks is None:
                 asked = self.config.get_text_config().output_router_logits or self.training
-            given = dict(kwargs)
             # Heads drop what they do not know of the base model's output, so scores go around them
             told = []
             kwargs |= {"hand_on_scores": told.append, "output_quality_logits": asked}
@@ -854,6 +855,7 @@ def add_select_scores(
     past_key_values: Any = None,
     labels: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
+    asks: bool | None = None,
     **kwargs,
 ) -> dict[str, Any]:
     """The fields of a base's output, and those that the gates add."""
@@ -872,9 +874,9 @@ def add_select_scores(
     custom = vars(model).get("quality_loss_function", type(model).quality_loss_function)
     quality_loss = select_quality_loss(quality_logits, config, attention_mask, custom)
     weighted = config.quality_loss_weight * quality_loss
-    fields |= {"quality_loss": quality_loss, "aux_loss": weighted}
-    if balance is not None:
-        fields["aux_loss"] = balance.to(weighted.device) + weighted
+    fields["quality_loss"] = quality_loss
+    if asks or labels is not None:
+        fields["aux_loss"] = weighted if balance is None else balance.to(weighted.device) + weighted
     if loss is not None:
         share = share_of_batch(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + coefficient * share * weighted.to(loss.device)

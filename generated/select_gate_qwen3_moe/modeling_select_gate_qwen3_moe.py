@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_qwen3_moe`.
-# Seal: sha256 4c34ec93ca0121a954b20f2911d040f454d2ea581df6bdeeefa0afe832fa3f75
+# Seal: sha256 8e1ffcf52412af7e91b1d83bd93c2f1e9c1ed558464600e87b39177013295719
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -70,7 +70,7 @@ class SelectGateQwen3MoeOutput(ModelOutput):
         The loss of the head alone, for a language model the language modeling loss; `loss` is the sum of all.
     quality_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
         The quality loss, mean over layers, before it is weighted.
-    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with the scores):
+    aux_loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned with `labels`, or with `output_router_logits=True`):
         The weighted quality loss, and the load balancing loss where `config.enable_load_balancing` says so.
     quality_logits (`tuple(torch.FloatTensor)`, *optional*, returned when `output_router_logits=True`):
         One tensor of shape `(batch_size, sequence_length, 1)` for every layer with a gate: its scores before the sigmoid.
@@ -586,7 +586,6 @@ class SelectGateQwen3MoePreTrainedModel(PreTrainedModel):
         "quality_logits": OutputRecorder(SelectGateQwen3MoeGate, index=0),
     }
     _keep_in_fp32_modules = ["select_gate.gate"]  # quantizers skip what is called so
-    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs
@@ -728,8 +727,9 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
         output_router_logits: whether to return scores and routers' logits. Where it is not given, they are returned if
             the config's `output_router_logits` says so, and in training.
 
-    With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
-    has a cache and no labels, has no quality loss.
+    With scores it also returns their quality loss, and adds it to the loss where there is one. `aux_loss`, which stands
+    before the logits in a tuple, is returned where a call has labels or asks for the scores itself. A step of generation,
+    which has a cache and no labels, has no quality loss.
     """
 
     def decorate(forward: Callable) -> Callable:
@@ -741,10 +741,11 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
             if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
             kwargs.update(zip(names[1:], args))
-            asked = kwargs.pop("output_router_logits", None)
-            if asked is None:
+            asks = kwargs.pop("output_router_logits", None)
+            given = dict(kwargs, asks=asks)
+            asked = asks
+            if asks is None:
                 asked = self.config.get_text_config().output_router_logits or self.training
-            given = dict(kwargs)
             # Heads drop what they do not know of the base model's output, so scores go around them
             told = []
             kwargs |= {"hand_on_scores": told.append, "output_quality_logits": asked}
@@ -885,6 +886,7 @@ def add_select_scores(
     past_key_values: Any = None,
     labels: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
+    asks: bool | None = None,
     **kwargs,
 ) -> dict[str, Any]:
     """The fields of a base's output, and those that the gates add."""
@@ -903,9 +905,9 @@ def add_select_scores(
     custom = vars(model).get("quality_loss_function", type(model).quality_loss_function)
     quality_loss = select_quality_loss(quality_logits, config, attention_mask, custom)
     weighted = config.quality_loss_weight * quality_loss
-    fields |= {"quality_loss": quality_loss, "aux_loss": weighted}
-    if balance is not None:
-        fields["aux_loss"] = balance.to(weighted.device) + weighted
+    fields["quality_loss"] = quality_loss
+    if asks or labels is not None:
+        fields["aux_loss"] = weighted if balance is None else balance.to(weighted.device) + weighted
     if loss is not None:
         share = share_of_batch(labels, num_items_in_batch, loss.device)
         fields["loss"] = loss + coefficient * share * weighted.to(loss.device)

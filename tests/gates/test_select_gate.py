@@ -98,9 +98,10 @@ def test_scores_and_routers_logits_are_returned(family: Family) -> None:
             assert both["quality_score"] is own and both["moe_logits"].shape == (batch * length, EXPERTS)
     assert silent.quality_logits is silent.router_logits is silent.quality_loss is silent.aux_loss is None
     assert torch.equal(silent.logits, usual.logits)
-    assert isinstance(as_tuple, tuple) and any(
-        each is not None and each.shape == usual.logits.shape for each in as_tuple[:3]
-    )
+    assert isinstance(as_tuple, tuple) and torch.equal(as_tuple[0], usual.logits)
+    assert usual.aux_loss is None and usual.quality_loss is not None
+    with torch.no_grad():
+        assert model(**inputs, output_router_logits=True).aux_loss is not None
     model.config.output_router_logits = False
     with torch.no_grad():
         assert model(**inputs).quality_logits is None

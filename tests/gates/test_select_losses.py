@@ -167,7 +167,7 @@ def test_load_balancing_is_what_its_formula_says() -> None:
     model = MIXTRAL.gated(enable_load_balancing=True, quality_loss_weight=0.0)
     inputs = padded()
     with torch.no_grad():
-        outputs = model(**inputs)
+        outputs = model(**inputs, output_router_logits=True)
     valid = inputs["attention_mask"].flatten().bool()
     logits = torch.cat([each["moe_logits"][valid] for each in outputs.router_logits])
     chosen = torch.zeros_like(logits).scatter(-1, logits.topk(2).indices, 1.0)

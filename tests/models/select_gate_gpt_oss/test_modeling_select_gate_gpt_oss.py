@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_gpt_oss`.
-# Seal: sha256 b1d9f7bf665845cc2130314804cc918b89ffab0595bf02268effbd9be6b8cf82
+# Seal: sha256 9b792e7e1bf4e0695b199b72e0283d19f5ce667be4e4a5071af3f8b9e2a3d32c
 """GptOss with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -464,6 +464,9 @@ class TestOutputs:
         with torch.no_grad():
             whole, given = model(**inputs), model(**inputs, return_dict=False)
         assert isinstance(given, tuple) and len(given) == len(whole.to_tuple())
+        assert torch.equal(given[0], whole.logits) and whole.aux_loss is None  # which nobody asked for
+        with torch.no_grad():
+            assert model(**inputs, output_router_logits=True).aux_loss is not None
 
     def test_scores_carry_gradients(self) -> None:
         model = gated()

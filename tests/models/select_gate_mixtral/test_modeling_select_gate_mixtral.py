@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_mixtral.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_mixtral`.
-# Seal: sha256 a5d4c7294a70ff834eb5552956e0f0c0da574e6a3ea1cfaca84852507bfb4ff6
+# Seal: sha256 66992d9a4ddde306feae1e98ad4c9f4427267c16ce17d885f89a022d3830a611
 """Mixtral with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -467,6 +467,9 @@ class TestOutputs:
         with torch.no_grad():
             whole, given = model(**inputs), model(**inputs, return_dict=False)
         assert isinstance(given, tuple) and len(given) == len(whole.to_tuple())
+        assert torch.equal(given[0], whole.logits) and whole.aux_loss is None  # which nobody asked for
+        with torch.no_grad():
+            assert model(**inputs, output_router_logits=True).aux_loss is not None
 
     def test_scores_carry_gradients(self) -> None:
         model = gated()

@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_olmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_olmoe`.
-# Seal: sha256 50678b3c511686406b3a750caa448d474a958941a32ab3d40f198727450be72e
+# Seal: sha256 e15839180f8e85b12f11975514d6f0f3c294458bb79df28b9d49fe9455195c7e
 """Olmoe with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -447,6 +447,9 @@ class TestOutputs:
         with torch.no_grad():
             whole, given = model(**inputs), model(**inputs, return_dict=False)
         assert isinstance(given, tuple) and len(given) == len(whole.to_tuple())
+        assert torch.equal(given[0], whole.logits) and whole.aux_loss is None  # which nobody asked for
+        with torch.no_grad():
+            assert model(**inputs, output_router_logits=True).aux_loss is not None
 
     def test_scores_carry_gradients(self) -> None:
         model = gated()

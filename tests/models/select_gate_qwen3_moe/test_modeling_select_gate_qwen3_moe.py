@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_qwen3_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_qwen3_moe`.
-# Seal: sha256 f8f4c5a7014f43cdcdbffb0c8dfc2b4b087099929fcc677eafd45db4506cd84d
+# Seal: sha256 5edf95b47e707642bfb6b5cf02d5918b2875b85dab05b1aa1682048e9bd5237b
 """Qwen3Moe with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -468,6 +468,9 @@ class TestOutputs:
         with torch.no_grad():
             whole, given = model(**inputs), model(**inputs, return_dict=False)
         assert isinstance(given, tuple) and len(given) == len(whole.to_tuple())
+        assert torch.equal(given[0], whole.logits) and whole.aux_loss is None  # which nobody asked for
+        with torch.no_grad():
+            assert model(**inputs, output_router_logits=True).aux_loss is not None
 
     def test_scores_carry_gradients(self) -> None:
         model = gated()
