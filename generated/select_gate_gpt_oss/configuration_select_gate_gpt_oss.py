@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_gpt_oss`.
-# Seal: sha256 be1da11c48989c9311620721b8d561eb398544cdfe8fc814b6e761031ac1768e
+# Seal: sha256 7dc9a339b325f2039b3ba660915dd9804718acab28113f8ad216dfa35395d70b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -88,7 +88,7 @@ class SelectGateGptOssConfig(PreTrainedConfig):
         standard deviation of the mixture's input, which carries no gradient; `"custom"`, what the module gives that the
         model class makes by its `trash_expert`.
     enable_load_balancing (`bool`, *optional*, defaults to `False`):
-        Whether the loss has the load balancing loss of the base, for bases that have one.
+        Whether the loss has a load balancing loss: the base's own, or, where it has none, one of the same formula.
     router_aux_loss_coef (`float`, *optional*, defaults to 0.01):
         Weight in the loss of the load balancing loss and of the weighted quality loss, together `aux_loss`.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):

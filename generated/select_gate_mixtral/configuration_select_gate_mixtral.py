@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_mixtral`.
-# Seal: sha256 f7c8fa9f499b94c895ba19a035706694c0d309868d9d2cb999e7b7b275df2642
+# Seal: sha256 255fa04cbcb5574b6a5c87f8bc136ec1e81a3af641c026c6df8454244d5e4f9c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -85,7 +85,7 @@ class SelectGateMixtralConfig(PreTrainedConfig):
         standard deviation of the mixture's input, which carries no gradient; `"custom"`, what the module gives that the
         model class makes by its `trash_expert`.
     enable_load_balancing (`bool`, *optional*, defaults to `False`):
-        Whether the loss has the load balancing loss of the base, for bases that have one.
+        Whether the loss has a load balancing loss: the base's own, or, where it has none, one of the same formula.
     router_aux_loss_coef (`float`, *optional*, defaults to 0.01):
         Weight in the loss of the load balancing loss and of the weighted quality loss, together `aux_loss`.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_mixtral`.
-# Seal: sha256 ba6c77df560cd0b3a3bec798ceebd3e97f394b1f0c0dcb6f516192de06711e6f
+# Seal: sha256 252195c792b69fcb2583167f902b5af2e470b919a38fd871a0649c757091593a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -480,6 +480,12 @@ def rename_select_moe(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Te
     return found
 
 
+def experts_of_a_token(config: PreTrainedConfig) -> int:
+    """How many experts a token is routed to, whatever the base calls that; 0 where it says nothing of the kind."""
+    found = (getattr(config, name, None) for name in EXPERTS_OF_A_TOKEN)
+    return next((number for number in found if isinstance(number, int)), 0)
+
+
 def check_select_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in SELECT_GATE_CHOICES.items():
@@ -494,7 +500,9 @@ def check_select_gate_config(config: PreTrainedConfig) -> None:
 
 def check_load_balancing(model: PreTrainedModel, config: PreTrainedConfig) -> None:
     """Raise a ValueError where load balancing is wanted of a base whose routers hand nothing on."""
-    if config.enable_load_balancing and "router_logits" not in (type(model)._can_record_outputs or {}):
+    text = config.get_text_config()
+    hands_on = "router_logits" in (type(model)._can_record_outputs or {}) and experts_of_a_token(text) > 0
+    if text.enable_load_balancing and not hands_on:
         raise ValueError(
             "`enable_load_balancing` is True, but must be False here: this base does not return the logits of its routers."
         )
@@ -525,6 +533,9 @@ SELECT_GATE_CHOICES = {
         "custom",
     ),
 }
+
+
+EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
 
 
 @auto_docstring
@@ -702,7 +713,7 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
                 return forward(self, *args, **kwargs)
             kwargs.update(zip(names[1:], args))
             asks = kwargs.pop("output_router_logits", None)
-            given = dict(kwargs, asks=asks)
+            given = dict(kwargs)
             asked = asks
             if asks is None:
                 asked = self.config.get_text_config().output_router_logits or self.training
@@ -710,6 +721,7 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
             told = []
             kwargs |= {"hand_on_scores": told.append, "output_quality_logits": asked}
             kwargs["output_router_logits"] = asked and balances_load(self, **given)
+            given |= {"asks": asks, "balances": kwargs["output_router_logits"]}
             fields = dict(forward(self, **kwargs))
             return output_class(**add_select_scores(self, fields, *told[0], **given))
 
@@ -808,6 +820,26 @@ def costs_of_tokens(
     raise ValueError(f"`quality_loss_type` is {config.quality_loss_type!r}, but must be {wanted}.")
 
 
+def balancing_loss(
+    moe_logits: tuple[torch.Tensor, ...], chosen: int, attention_mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The load balancing loss of routers: experts times the sum, over experts, of the share of choices and of probability.
+
+    Source: Switch Transformers (arXiv 2101.03961), equations 4 to 6, over all layers and the `chosen` experts of a token, as
+    transformers computes it. `moe_logits` are `[batch * tokens, experts]`, the mask `[batch, tokens]`.
+    """
+    device = moe_logits[0].device
+    logits = torch.cat([each.to(device).flatten(0, -2) for each in moe_logits]).float()
+    counted = torch.ones_like(logits[:, :1])
+    if attention_mask is not None:
+        counted = attention_mask.to(device).ne(0).flatten().repeat(len(moe_logits))[:, None].to(logits.dtype)
+    probabilities = logits.softmax(-1)
+    choices = torch.zeros_like(logits).scatter(-1, logits.topk(chosen, -1).indices, 1.0)
+    tokens = counted.sum().clamp(min=1)
+    shares = (choices * counted).sum(0) / tokens * ((probabilities * counted).sum(0) / tokens)
+    return logits.shape[-1] * shares.sum()
+
+
 def balances_load(
     model: PreTrainedModel,
     input_ids: torch.Tensor | None = None,
@@ -847,6 +879,7 @@ def add_select_scores(
     labels: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
     asks: bool | None = None,
+    balances: bool = False,
     **kwargs,
 ) -> dict[str, Any]:
     """The fields of a base's output, and those that the gates add."""
@@ -857,6 +890,10 @@ def add_select_scores(
         fields["lm_loss"] = loss if balance is None else loss - coefficient * balance.to(loss.device)
     if not quality_logits:
         return fields
+    if balances and balance is None and moe_logits:
+        balance = balancing_loss(moe_logits, experts_of_a_token(config), attention_mask)
+        if loss is not None:
+            loss = loss + coefficient * balance.to(loss.device)
     fields["quality_logits"] = quality_logits
     fields["router_logits"] = paired_logits(quality_logits, moe_logits)
     has_cache = cache is not None or past_key_values is not None  # releases name it one way or the other

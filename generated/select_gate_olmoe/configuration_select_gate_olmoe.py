@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_olmoe`.
-# Seal: sha256 4c9eb368959f5fce2e54e43cc9e1cbac83652d2d88d21d10b84bd6a0fa291b10
+# Seal: sha256 eac979ca4d41f20731ece4ae79bfffa999a44cc9425c5b8021066d192d778448
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -87,7 +87,7 @@ class SelectGateOlmoeConfig(PreTrainedConfig):
         standard deviation of the mixture's input, which carries no gradient; `"custom"`, what the module gives that the
         model class makes by its `trash_expert`.
     enable_load_balancing (`bool`, *optional*, defaults to `False`):
-        Whether the loss has the load balancing loss of the base, for bases that have one.
+        Whether the loss has a load balancing loss: the base's own, or, where it has none, one of the same formula.
     router_aux_loss_coef (`float`, *optional*, defaults to 0.01):
         Weight in the loss of the load balancing loss and of the weighted quality loss, together `aux_loss`.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):

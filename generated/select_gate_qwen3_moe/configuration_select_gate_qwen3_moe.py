@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_qwen3_moe`.
-# Seal: sha256 ed9ce6d510a5905066c7eef269f2f16cf315116dd0f3277959496325dc58d219
+# Seal: sha256 e40e580887e702631b889eaffc35bcecbdeb037bc22ec8a7ef6c90ecc313cdb9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -91,7 +91,7 @@ class SelectGateQwen3MoeConfig(PreTrainedConfig):
         standard deviation of the mixture's input, which carries no gradient; `"custom"`, what the module gives that the
         model class makes by its `trash_expert`.
     enable_load_balancing (`bool`, *optional*, defaults to `False`):
-        Whether the loss has the load balancing loss of the base, for bases that have one.
+        Whether the loss has a load balancing loss: the base's own, or, where it has none, one of the same formula.
     router_aux_loss_coef (`float`, *optional*, defaults to 0.01):
         Weight in the loss of the load balancing loss and of the weighted quality loss, together `aux_loss`.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):

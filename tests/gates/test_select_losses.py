@@ -175,6 +175,22 @@ def test_load_balancing_is_what_its_formula_says() -> None:
     torch.testing.assert_close(outputs.aux_loss, expected)
 
 
+@pytest.mark.parametrize("head", ["ForSequenceClassification", "ForTokenClassification"])
+def test_heads_whose_bases_balance_nothing_do(head: str) -> None:
+    """The formula is the base's, which its language model has alone."""
+    fields = {"enable_load_balancing": True, "quality_loss_weight": 0.0}
+    model, language_model = MIXTRAL.gated(head, **fields), MIXTRAL.gated(**fields)
+    language_model.load_state_dict(model.state_dict(), strict=False)
+    inputs = padded()
+    labels = torch.zeros((2,) if head == "ForSequenceClassification" else (2, 9), dtype=torch.long)
+    expected = language_model(**inputs, output_router_logits=True).aux_loss
+    outputs = model(**inputs, labels=labels)
+    torch.testing.assert_close(outputs.aux_loss, expected)
+    torch.testing.assert_close(outputs.loss, outputs.lm_loss + 0.01 * expected)
+    outputs.aux_loss.backward()
+    assert model.get_submodule("model.layers.0.mlp.gate").weight.grad.any()
+
+
 def test_load_balancing_without_routers_is_refused() -> None:
     model_class = OLMOE.gated_class("ForCausalLM")
 

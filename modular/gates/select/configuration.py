@@ -30,6 +30,9 @@ SELECT_GATE_RANGES = {
     "lambda_var": (0, math.inf),
 }
 
+# What bases call the number of experts that a token is routed to
+EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
+
 
 def check_select_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
@@ -64,7 +67,7 @@ class SelectGateConfig(PreTrainedConfig):
         standard deviation of the mixture's input, which carries no gradient; `"custom"`, what the module gives that the
         model class makes by its `trash_expert`.
     enable_load_balancing (`bool`, *optional*, defaults to `False`):
-        Whether the loss has the load balancing loss of the base, for bases that have one.
+        Whether the loss has a load balancing loss: the base's own, or, where it has none, one of the same formula.
     router_aux_loss_coef (`float`, *optional*, defaults to 0.01):
         Weight in the loss of the load balancing loss and of the weighted quality loss, together `aux_loss`.
     quality_loss_weight (`float`, *optional*, defaults to 0.5):

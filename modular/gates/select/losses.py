@@ -113,6 +113,26 @@ def losses_of_moments(ratios: torch.Tensor, valid: torch.Tensor, config: PreTrai
     return losses * tokens.gt(0)
 
 
+def balancing_loss(
+    moe_logits: tuple[torch.Tensor, ...], chosen: int, attention_mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The load balancing loss of routers: experts times the sum, over experts, of the share of choices and of probability.
+
+    Source: Switch Transformers (arXiv 2101.03961), equations 4 to 6, over all layers and the `chosen` experts of a token, as
+    transformers computes it. `moe_logits` are `[batch * tokens, experts]`, the mask `[batch, tokens]`.
+    """
+    device = moe_logits[0].device
+    logits = torch.cat([each.to(device).flatten(0, -2) for each in moe_logits]).float()
+    counted = torch.ones_like(logits[:, :1])
+    if attention_mask is not None:
+        counted = attention_mask.to(device).ne(0).flatten().repeat(len(moe_logits))[:, None].to(logits.dtype)
+    probabilities = logits.softmax(-1)
+    choices = torch.zeros_like(logits).scatter(-1, logits.topk(chosen, -1).indices, 1.0)
+    tokens = counted.sum().clamp(min=1)
+    shares = (choices * counted).sum(0) / tokens * ((probabilities * counted).sum(0) / tokens)
+    return logits.shape[-1] * shares.sum()
+
+
 def print_select_scores(scores: torch.Tensor, losses: torch.Tensor) -> None:
     """Print range and mean of the scores and the quality loss of every fifth layer."""
     print(f"quality loss of {len(scores)} layers: {losses.mean().item():.6f}")

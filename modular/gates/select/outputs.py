@@ -13,7 +13,8 @@ from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .losses import select_quality_loss
+from .configuration import EXPERTS_OF_A_TOKEN
+from .losses import balancing_loss, select_quality_loss
 
 
 @dataclass
@@ -64,7 +65,7 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
                 return forward(self, *args, **kwargs)
             kwargs.update(zip(names[1:], args))
             asks = kwargs.pop("output_router_logits", None)
-            given = dict(kwargs, asks=asks)
+            given = dict(kwargs)
             asked = asks
             if asks is None:
                 asked = self.config.get_text_config().output_router_logits or self.training
@@ -72,6 +73,7 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
             told = []
             kwargs |= {"hand_on_scores": told.append, "output_quality_logits": asked}
             kwargs["output_router_logits"] = asked and balances_load(self, **given)
+            given |= {"asks": asks, "balances": kwargs["output_router_logits"]}
             fields = dict(forward(self, **kwargs))
             return output_class(**add_select_scores(self, fields, *told[0], **given))
 
@@ -140,6 +142,7 @@ def add_select_scores(
     labels: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
     asks: bool | None = None,
+    balances: bool = False,
     **kwargs,
 ) -> dict[str, Any]:
     """The fields of a base's output, and those that the gates add."""
@@ -150,6 +153,10 @@ def add_select_scores(
         fields["lm_loss"] = loss if balance is None else loss - coefficient * balance.to(loss.device)
     if not quality_logits:
         return fields
+    if balances and balance is None and moe_logits:
+        balance = balancing_loss(moe_logits, experts_of_a_token(config), attention_mask)
+        if loss is not None:
+            loss = loss + coefficient * balance.to(loss.device)
     fields["quality_logits"] = quality_logits
     fields["router_logits"] = paired_logits(quality_logits, moe_logits)
     has_cache = cache is not None or past_key_values is not None  # releases name it one way or the other
@@ -186,9 +193,17 @@ def share_of_batch(
     return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
+def experts_of_a_token(config: PreTrainedConfig) -> int:
+    """How many experts a token is routed to, whatever the base calls that; 0 where it says nothing of the kind."""
+    found = (getattr(config, name, None) for name in EXPERTS_OF_A_TOKEN)
+    return next((number for number in found if isinstance(number, int)), 0)
+
+
 def check_load_balancing(model: PreTrainedModel, config: PreTrainedConfig) -> None:
     """Raise a ValueError where load balancing is wanted of a base whose routers hand nothing on."""
-    if config.enable_load_balancing and "router_logits" not in (type(model)._can_record_outputs or {}):
+    text = config.get_text_config()
+    hands_on = "router_logits" in (type(model)._can_record_outputs or {}) and experts_of_a_token(text) > 0
+    if text.enable_load_balancing and not hands_on:
         raise ValueError(
             "`enable_load_balancing` is True, but must be False here: this base does not return the logits of its routers."
         )

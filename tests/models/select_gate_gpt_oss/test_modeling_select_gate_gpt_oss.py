@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_gpt_oss`.
-# Seal: sha256 9b792e7e1bf4e0695b199b72e0283d19f5ce667be4e4a5071af3f8b9e2a3d32c
+# Seal: sha256 4b19f1409f099ed177264828dd6908fb7481df7d1635ca5ffa9a42fde19c8ae5
 """GptOss with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -532,6 +532,22 @@ class TestLosses:
         without = pair()[1](**inputs, labels=labels)
         assert_equal_but_for_rounding(without.aux_loss, quality, HIDDEN)
         assert_equal_but_for_rounding(without.lm_loss, actual.lm_loss, HIDDEN)
+
+    def test_models_whose_bases_balance_nothing_do(self) -> None:
+        fields = {"enable_load_balancing": True, "quality_loss_weight": 0.0}
+        inputs = padded_batch(config())
+        language_model = gated(**fields)
+        with torch.no_grad():
+            outputs = language_model.base_model(**inputs, output_router_logits=True)
+            expected = language_model(**inputs, output_router_logits=True).aux_loss
+        counted = inputs["attention_mask"].flatten().bool()
+        logits = torch.cat([each["moe_logits"].flatten(0, -2)[counted] for each in outputs.router_logits]).double()
+        names = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
+        number = next(getattr(language_model.config, name) for name in names if hasattr(language_model.config, name))
+        chosen = torch.zeros_like(logits).scatter(-1, logits.topk(number).indices, 1.0)
+        by_hand = logits.shape[-1] * (chosen.mean(0) * logits.softmax(-1).mean(0)).sum()
+        assert outputs.aux_loss.item() == pytest.approx(by_hand.item(), abs=1e-5)
+        assert expected.item() == pytest.approx(by_hand.item(), abs=1e-5)
 
     def test_load_balancing_without_routers_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(SelectGateGptOssForCausalLM, "_can_record_outputs", {})

@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_mixtral.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_mixtral`.
-# Seal: sha256 66992d9a4ddde306feae1e98ad4c9f4427267c16ce17d885f89a022d3830a611
+# Seal: sha256 6b1b2aa0f81476146d8612040841ace736f5b21db70b380b76987e4d2716f6e6
 """Mixtral with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -535,6 +535,22 @@ class TestLosses:
         without = pair()[1](**inputs, labels=labels)
         assert_equal_but_for_rounding(without.aux_loss, quality, HIDDEN)
         assert_equal_but_for_rounding(without.lm_loss, actual.lm_loss, HIDDEN)
+
+    def test_models_whose_bases_balance_nothing_do(self) -> None:
+        fields = {"enable_load_balancing": True, "quality_loss_weight": 0.0}
+        inputs = padded_batch(config())
+        language_model = gated(**fields)
+        with torch.no_grad():
+            outputs = language_model.base_model(**inputs, output_router_logits=True)
+            expected = language_model(**inputs, output_router_logits=True).aux_loss
+        counted = inputs["attention_mask"].flatten().bool()
+        logits = torch.cat([each["moe_logits"].flatten(0, -2)[counted] for each in outputs.router_logits]).double()
+        names = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
+        number = next(getattr(language_model.config, name) for name in names if hasattr(language_model.config, name))
+        chosen = torch.zeros_like(logits).scatter(-1, logits.topk(number).indices, 1.0)
+        by_hand = logits.shape[-1] * (chosen.mean(0) * logits.softmax(-1).mean(0)).sum()
+        assert outputs.aux_loss.item() == pytest.approx(by_hand.item(), abs=1e-5)
+        assert expected.item() == pytest.approx(by_hand.item(), abs=1e-5)
 
     def test_load_balancing_without_routers_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(SelectGateMixtralForCausalLM, "_can_record_outputs", {})

@@ -1,6 +1,6 @@
 # Generated from templates/tests/select/suite.j2 and generated/select_gate_olmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model select_gate_olmoe`.
-# Seal: sha256 e15839180f8e85b12f11975514d6f0f3c294458bb79df28b9d49fe9455195c7e
+# Seal: sha256 89aa731c43cc3d3fd68fce98c2d54fe0355a7be8c98b3f0c41a7c7b546034cfc
 """Olmoe with gates on its experts, at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -515,6 +515,22 @@ class TestLosses:
         without = pair()[1](**inputs, labels=labels)
         assert_equal_but_for_rounding(without.aux_loss, quality, HIDDEN)
         assert_equal_but_for_rounding(without.lm_loss, actual.lm_loss, HIDDEN)
+
+    def test_models_whose_bases_balance_nothing_do(self) -> None:
+        fields = {"enable_load_balancing": True, "quality_loss_weight": 0.0}
+        inputs = padded_batch(config())
+        language_model = gated(**fields)
+        with torch.no_grad():
+            outputs = language_model.base_model(**inputs, output_router_logits=True)
+            expected = language_model(**inputs, output_router_logits=True).aux_loss
+        counted = inputs["attention_mask"].flatten().bool()
+        logits = torch.cat([each["moe_logits"].flatten(0, -2)[counted] for each in outputs.router_logits]).double()
+        names = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
+        number = next(getattr(language_model.config, name) for name in names if hasattr(language_model.config, name))
+        chosen = torch.zeros_like(logits).scatter(-1, logits.topk(number).indices, 1.0)
+        by_hand = logits.shape[-1] * (chosen.mean(0) * logits.softmax(-1).mean(0)).sum()
+        assert outputs.aux_loss.item() == pytest.approx(by_hand.item(), abs=1e-5)
+        assert expected.item() == pytest.approx(by_hand.item(), abs=1e-5)
 
     def test_load_balancing_without_routers_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(SelectGateOlmoeForCausalLM, "_can_record_outputs", {})
