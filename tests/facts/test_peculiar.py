@@ -61,6 +61,10 @@ fields.kinds = ["mix", "attend"]
 why = "The base is excepted, too"
 tests = ["test_model_is_small"]
 
+[[pull_request.states]]
+why = "each head keeps one"
+fields.conv = ["config.heads", "4"]
+
 [[pull_request.training]]
 why = "it learns slowly"
 steps = 900
@@ -84,6 +88,7 @@ def test_a_file_says_all_there_is_to_say() -> None:
     assert toy.lacks == {"flex_attention": "Toy has other masks"}
     assert toy.spelled == {"Toy25": "Toy2_5"} and toy.experts == ("w1", "w3", "w2")
     assert toy.upstream_tiny == kinds and toy.upstream_skip == {"test_model_is_small": "The base is excepted, too"}
+    assert toy.upstream_states == {"conv": ["config.heads", "4"]}
     assert toy.training_steps == 900 and toy.exported == {"ToyModel": False}
     assert toy.text_checkpoint == "toys/Toy-2.5_text"
     assert all(f"[[{section}]]" in WHOLE for section in SECTIONS)

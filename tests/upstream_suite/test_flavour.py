@@ -153,3 +153,27 @@ def test_sizes_that_transformers_tester_leaves_out() -> None:
     assert "self.n_layer = 2\n" in text and "self.n_head = 2\n" in text and "self.n_embd = 32\n" in text
     _, text = rendered("qwen3_next")  # one layer of each kind
     assert 'self.layer_types = ["linear_attention", "full_attention"]\n' in text
+
+
+@pytest.mark.parametrize("name", ["cohere2", "gemma3", "gpt_oss", "mistral", "qwen3"])
+def test_windows_stay_wider_than_the_texts(name: str) -> None:
+    facts, text = rendered(name)
+    assert "sliding_window" in facts.text_config.fields
+    assert not re.search(r"self\.(use_)?(sliding_window|max_window)", text), "caches are asked for all of a text"
+
+
+def test_states_of_linear_attention_have_the_sizes_that_are_told() -> None:
+    _, text = rendered("zamba2")
+    assert "def _get_conv_state_shape(self, batch_size, config):" in text
+    assert "return (batch_size, config.n_mamba_heads, config.mamba_headdim, config.mamba_d_state)" in text
+    assert "_state_shape" not in rendered("llama")[1]
+
+
+def test_states_of_no_kind_and_sizes_that_are_no_code_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peculiar, "FOLDER", tmp_path)
+    for entry, code in (('fields.convs = ["4"]', "stale-peculiarity"), ('fields.conv = ["f(x)"]', "bad-peculiarity")):
+        (tmp_path / "llama.toml").write_text(f'[[pull_request.states]]\nwhy = "it is like that"\n{entry}\n')
+        with pytest.raises(PeculiarError, match=rf"llama.toml:3:.*: {code}: "):
+            rendered("llama")

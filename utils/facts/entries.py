@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, str] = {
     "checkpoint": "experts",
     "pull_request.tiny": "fields",
     "pull_request.skip": "tests",
+    "pull_request.states": "fields",
     "pull_request.training": "steps",
     "pull_request.exported": "classes",
     "pull_request.text": "checkpoint",

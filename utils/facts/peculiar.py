@@ -36,6 +36,7 @@ class Peculiarities:
     # of the test file in a pull request to transformers
     upstream_tiny: Mapping[str, Any] = field(default_factory=dict)  # attribute of its tester -> value
     upstream_skip: Mapping[str, str] = field(default_factory=dict)  # test of transformers -> why not
+    upstream_states: Mapping[str, list[str]] = field(default_factory=dict)  # kept in a cache beside keys -> its sizes
     exported: Mapping[str, bool] = field(default_factory=dict)  # class of the base -> whether transformers exports it
     training_steps: int = STEPS
     text_checkpoint: str = ""  # on the Hub, of the language model, where its configuration names another: "org/name"
@@ -102,6 +103,7 @@ def read_peculiarities(text: str, path: str) -> Peculiarities:
         experts=tuple(_reasons(read.get("checkpoint"))),
         upstream_tiny=_values(read.get("pull_request.tiny")),
         upstream_skip=_reasons(read.get("pull_request.skip")),
+        upstream_states=_values(read.get("pull_request.states")),
         exported=_values(read.get("pull_request.exported")),
         training_steps=_values(read.get("pull_request.training")).get("steps", STEPS),
         text_checkpoint=_values(read.get("pull_request.text")).get("checkpoint", ""),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from facts.entries import problem
 from facts.peculiar import Peculiarities, peculiarities
 from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
@@ -28,6 +29,12 @@ TESTER_SIZES = {
     *("num_key_value_heads", "max_position_embeddings", "pad_token_id", "bos_token_id", "eos_token_id"),
     *("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
 }
+# Windows stay as wide as the configuration says, which is wider than the texts of these tests: caches are asked for all
+# of a text, and those of a narrow window keep less.
+WINDOWS = {
+    *("sliding_window", "sliding_window_size", "attention_window_size", "attention_chunk_size"),
+    *("use_sliding_window", "max_window_layers"),
+}
 SPECIAL_TOKENS = 3  # padding, begin and end of a text
 LAYERS = 2  # transformers allows no more in these tests
 # Other spellings of what the tester knows; what it says of their number has to be true.
@@ -36,10 +43,11 @@ SPELLINGS = {
     **dict.fromkeys(("n_head", "n_heads", "num_heads", "attention_heads"), 2),
     **dict.fromkeys(("decoder_attention_heads", "encoder_attention_heads"), 2),
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
-    "max_window_layers": LAYERS // 2,
 }
 HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
+_SIZE = re.compile(r"[\w .+*/-]+")  # "2 * config.hidden_size"
+STATES = ("conv", "recurrent")  # what linear attention keeps in a cache
 ROLES = {
     "causal_lm_class": "ForCausalLM",
     "sequence_classification_class": "ForSequenceClassification",
@@ -68,6 +76,7 @@ class Part:
     text_sizes: Mapping[str, Any] = field(default_factory=dict)
     vision_sizes: Mapping[str, Any] = field(default_factory=dict)
     skips: Mapping[str, str] = field(default_factory=dict)  # test of transformers -> why it is not for this model
+    states: Mapping[str, str] = field(default_factory=dict)  # "conv", "recurrent" -> the sizes of one sample, as code
     special: int = SPECIAL_TOKENS  # tokens at the start of the vocabulary that are no text
     image_token: str = "image_token_index"
     tokens_per_image: str = "mm_tokens_per_image"
@@ -164,6 +173,7 @@ def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
         model=facts.text_model.name,
         roles=roles,
         skips=_skips(facts, peculiar),
+        states=_states(peculiar),
     )
 
 
@@ -176,6 +186,17 @@ def _skips(facts: ModelFacts, peculiar: Peculiarities) -> dict[str, str]:
         )
         skips["test_moe_parallel_plans_shard_experts"] = why
     return skips
+
+
+def _states(peculiar: Peculiarities) -> dict[str, str]:
+    """The sizes of each kind of state, as code. Raises PeculiarError where there is no such kind, or they are no code."""
+    section = "pull_request.states"
+    peculiar.check(section, peculiar.upstream_states, STATES, "kind of state")
+    for name, sizes in peculiar.upstream_states.items():
+        if not isinstance(sizes, list) or not all(_SIZE.fullmatch(str(each)) for each in sizes):
+            message, fix = f"`{name}` cannot be {sizes!r}", 'write sizes as code: `["config.hidden_size", "4"]`'
+            raise problem(peculiar.path, peculiar.text, "bad-peculiarity", message, fix, section, name)
+    return {name: ", ".join(map(str, sizes)) for name, sizes in peculiar.upstream_states.items()}
 
 
 def _image_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> Part | None:
@@ -219,7 +240,7 @@ def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     sizes = {
         name: value[:LAYERS] if name in LISTS else SPELLINGS.get(name, value)
         for name, value in tiny_fields(fields, facts.name).items()
-        if name not in TESTER_SIZES and name not in derived
+        if name not in TESTER_SIZES | WINDOWS and name not in derived
     }
     if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
