@@ -28,6 +28,7 @@ from upstream.verify import (
     mapping_checks,
     modeling_checks,
     page_checks,
+    reference_checks,
     test_checks,
     tool_checks,
     verify,
@@ -64,7 +65,10 @@ def test_an_export_has_no_findings() -> None:
 
 
 def test_every_check_is_run() -> None:
-    rooms = (layout_checks, tool_checks, config_checks, modeling_checks, mapping_checks, page_checks, test_checks)
+    rooms = (
+        *(layout_checks, tool_checks, reference_checks, config_checks, modeling_checks),
+        *(mapping_checks, page_checks, test_checks),
+    )
     checks = {
         value
         for room in rooms
@@ -296,3 +300,66 @@ def test_what_the_linter_of_models_finds_is_found() -> None:
     tree = plant(MODULAR, "# CODEPATH: ", "# ")
     path, line, message = found(tool_checks.linted, tree)["mlinter"]
     assert path == MODULAR and "TRF041" in message and line > 300
+
+
+def test_a_constant_that_only_this_converter_takes_along_is_found() -> None:
+    imported = "from ..llama.modeling_llama import (\n"
+    tree = plant(MODULAR, imported, f"from ..far.modeling_far import OWN_INPUTS\n{imported}")
+    far = 'OWN_INPUTS = r"""\n    far (`int`):\n        Far.\n"""\n'
+    text = (tree.read(MODULAR) or "").replace("custom_args=QUALITY_GATE_INPUTS", "custom_args=OWN_INPUTS", 1)
+    tree = tree.with_changes({MODULAR: text, "src/transformers/models/far/modeling_far.py": far})
+    path, line, message = found(reference_checks.relied_on, tree)["reference-loses"]
+    assert path == MODULAR and "OWN_INPUTS" in message and "QualityGateLlama" in text.splitlines()[line - 1]
+    assert found(reference_checks.relied_on, exported_tree()) == {}
+
+
+def test_a_name_that_the_tree_lacks_is_found() -> None:
+    tree = plant(
+        MODULAR, "from ...processing_utils import Unpack\n", "from ...processing_utils import Unpack, no_such\n"
+    )
+    use = "        self.scale_ffn = config.quality_gate_mode"
+    tree = tree.with_changes({MODULAR: (tree.read(MODULAR) or "").replace(use, f"        no_such()\n{use}", 1)})
+    path, _, message = found(reference_checks.relied_on, tree)["unresolved-import"]
+    assert path == MODULAR and "no_such" in message
+
+
+def test_a_method_that_the_parent_lacks_is_found() -> None:
+    called = "PreTrainedModel._init_weights(self, module)"
+    tree = plant(MODULAR, called, "super()._init_weights(module)")
+    path, line, message = found(reference_checks.called_above, tree)["reference-loses"]
+    assert (path, line) == (MODULAR, line_of(tree, MODULAR, "super()._init_weights(module)"))
+    assert "LlamaPreTrainedModel" in message
+    assert found(reference_checks.called_above, exported_tree()) == {}
+
+
+def test_a_text_of_what_transformers_describes_is_found() -> None:
+    head = "    ) -> TokenClassifierOutput:\n"
+    text = (exported_tree().read(MODELING) or "").partition("class QualityGateLlamaForTokenClassification(")[2]
+    assert head in text
+    said = '        r"""\n        labels (`torch.LongTensor`, *optional*):\n            Mine.\n        """\n'
+    before, name, after = (exported_tree().read(MODELING) or "").partition(
+        "class QualityGateLlamaForTokenClassification("
+    )
+    tree = exported_tree().with_changes({MODELING: before + name + after.replace(head, head + said, 1)})
+    path, _, message = found(modeling_checks.redundant_inputs, tree)["redundant-text"]
+    assert path == MODELING and "`labels`" in message and "QualityGateLlamaForTokenClassification.forward" in message
+    assert found(modeling_checks.redundant_inputs, exported_tree()) == {}
+
+
+def test_an_inherited_field_that_no_gated_head_reads_is_found() -> None:
+    field = "    vocab_size: int = 32000\n"
+    of_base = "src/transformers/models/llama/configuration_llama.py", "src/transformers/models/llama/modeling_llama.py"
+    texts = {path: exported_tree().read(path) or "" for path in (CONFIGURATION, *of_base)}
+    assert all(field in texts[path] for path in (CONFIGURATION, of_base[0]))
+    changes = {
+        path: texts[path].replace(field, f"{field}    summary: int = 1\n", 1) for path in (CONFIGURATION, of_base[0])
+    }
+    changes[of_base[1]] = texts[of_base[1]] + "\n\ndef summary(config):\n    return config.summary\n"
+    tree = exported_tree().with_changes(changes)
+    path, line, message = found(config_checks.read_fields, tree)["unused-field"]
+    assert (path, line) == (
+        CONFIGURATION,
+        line_of(tree, CONFIGURATION, "summary: int"),
+    ) and "config.summary" in message
+    unread = tree.with_changes({of_base[1]: texts[of_base[1]]})  # the base leaves it unread, too: it is excepted there
+    assert found(config_checks.read_fields, unread) == {}

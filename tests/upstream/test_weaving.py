@@ -15,6 +15,7 @@ from upstream.layout import MODELS, configuration_path, modeling_path, modular_p
 from upstream.places import installed_tree
 from upstream.project import find_models
 from upstream.values import Model, Tree, base_in, kind_in
+from upstream.verify import verify
 from upstream.weaving import changed_parents, woven
 
 from converter.diagnostics import ConversionError
@@ -138,3 +139,15 @@ def test_rooms_ask_the_kind_of_gate_for_its_words() -> None:
         said = [each for each in ast.walk(code) if isinstance(each, ast.Constant) and id(each) not in docs]
         found = [each.value for each in said if isinstance(each.value, str) and words.search(each.value)]
         assert not found or path.name in ("values.py", "patch.py"), f"{path.name}: {found}"
+
+
+def test_the_exported_gpt2_relies_on_nothing_that_is_lost_and_says_nothing_twice() -> None:
+    [gpt2] = [each for each in find_models(["gpt2"]) if each.name == "quality_gate_gpt2"]
+    made = compose(gpt2, exported_tree(), setting())
+    modular, configuration = (made.files[path_of(gpt2.name)] for path_of in (modular_path, configuration_path))
+    assert "summary_type = AttributeError()" in modular and "summary_" not in configuration
+    assert "PreTrainedConfig.__post_init__(self, **kwargs)" in modular, "the base has no method of that name"
+    assert "super().__post_init__(**kwargs)" in configuration
+    assert not re.search(r"^ +(input_ids|labels|output_router_logits) \(`", modular.split("class ", 1)[1], re.M)
+    tree = exported_tree().with_changes(made.texts)
+    assert [str(each) for each in verify([gpt2.name], tree, setting())] == []

@@ -44,6 +44,26 @@ def test_a_docstring_with_entries_holds_those_of_the_inputs(kind: Kind) -> None:
     assert names == ["labels", *entries(kind)] and said.endswith("\n\nReturns:\n    What.")
 
 
+def test_what_transformers_describes_itself_is_not_described_again(kind: Kind) -> None:
+    own = "Args:\n    labels (`int`):\n        Mine.\n\nExample: it."
+    decorators, said = documented(["auto_docstring"], own, kind, known={"labels"})
+    assert decorators == [f"auto_docstring(custom_args={kind.gate.upstream.inputs})"] and said == "Example: it."
+    more = "labels (`int`):\n    Mine.\n\n    Of two.\ntokens (`int`):\n    Known nowhere.\ninput_ids (`int`):\n    Known.\n\nExample: it."
+    decorators, said = documented([], more, kind, known={"labels", "input_ids", "output_router_logits"})
+    assert decorators == ["auto_docstring"]
+    assert said.startswith("tokens (`int`):\n    Known nowhere.\nquality_targets (`") and said.endswith(
+        "\n\nExample: it."
+    )
+    assert "output_router_logits (`" not in said and "Of two" not in said
+
+
+def test_a_docstring_that_would_be_inherited_is_replaced(kind: Kind) -> None:
+    own = "input_ids (`int`):\n    Known."
+    decorators, said = documented([], own, kind, known={"input_ids"}, replaces=True)
+    assert decorators == ["auto_docstring"] and said.startswith("quality_targets (`")
+    assert documented([], "", kind, known={"input_ids"}, replaces=True)[1] == ""
+
+
 def test_a_forward_that_names_an_argument_of_the_gates_has_a_docstring(kind: Kind) -> None:
     decorators, said = documented([], "", kind, asked=kind.gate.asks)
     names = [line.partition(" (")[0] for line in said.split("\n") if " (`" in line]

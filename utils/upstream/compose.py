@@ -23,11 +23,18 @@ from upstream.layout import (
 from upstream.page import checkpoints, render_page
 from upstream.settling import settle
 from upstream.shared import page_of, page_of_base, shared_files
+from upstream.unused import without_unused
 from upstream.values import HOLDERS, PACKAGE, Model, Setting, Tree, refuse
 from upstream.weaving import changed_parents, woven
 
 
 MODELING_UTILS = f"{PACKAGE}/modeling_utils.py"
+# What asks any configuration for fields.
+SHARED = (
+    MODELING_UTILS,
+    *(f"{PACKAGE}/{name}.py" for name in ("masking_utils", "cache_utils", "generation/utils")),
+)
+GENERIC = "GenericFor", f"{PACKAGE}/modeling_layers.py"  # heads that all models share, where a model has one
 RENAMED = ("gradient_checkpointing_enable", "activation_checkpointing_enable")  # with 5.23
 
 
@@ -80,7 +87,12 @@ def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[st
     path = modular_path(model.name)
     modular = formatted(path, woven(model, tree, setting.today.year), setting)
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
-    settled = settle(modular, generated[modeling_path(model.name)], generated[configuration_path(model.name)])
+    modeling, configuration = (generated[path_of(model.name)] for path_of in (modeling_path, configuration_path))
+    of_base = tree.read(modeling_path(model.base)) or ""
+    paths = (*SHARED, *(GENERIC[1:] if GENERIC[0] in modeling else ()))
+    shared = [text for path in paths if (text := tree.read(path)) is not None]
+    settled = settle(modular, modeling, configuration)
+    settled = without_unused(settled, configuration, modeling, of_base, shared)
     if settled != modular:
         settled = formatted(path, settled, setting)
         generated, warnings = generate(model.name, settled, tree, setting, strict=True)

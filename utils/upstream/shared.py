@@ -17,9 +17,11 @@ from upstream.layout import (
     MODELS_INIT,
     REPO_CHECK,
     TOCTREE,
+    configuration_path,
     modeling_path,
     page_name,
 )
+from upstream.unused import inherited_unused
 from upstream.values import Tree, base_in
 
 
@@ -111,20 +113,21 @@ def tables_of(model: ModelClass, key: str, tables: Iterable[mappings.Table]) -> 
 
 
 def unread_fields(facts: ModelFacts, tree: Tree) -> dict[str, list[str]]:
-    """Fields that the modeling file does not read, of those alone that the base does not have: its are excepted."""
+    """Fields that the modeling file does not read: of the base's, those that its own reads. The others are excepted."""
     modeling = tree.read(modeling_path(facts.package)) or ""
+    configuration = tree.read(configuration_path(facts.package)) or ""
+    of_base = tree.read(modeling_path(facts.name)) or ""
+    theirs = base_fields(facts, tree) - set(inherited_unused(configuration, modeling, of_base))
     found = {}
     for config in facts.configs.values():
-        own = [name for name in config.fields if name not in base_fields(facts, tree)]
+        own = [name for name in config.fields if name not in theirs]
         found[config.name] = config_fields.unread(own, modeling)
     return found
 
 
 def base_fields(facts: ModelFacts, tree: Tree) -> set[str]:
     """The names that the base's configuration file gives to fields."""
-    return set(
-        config_fields.declared(tree.read(f"src/transformers/models/{facts.name}/configuration_{facts.name}.py"))
-    )
+    return set(config_fields.declared(tree.read(configuration_path(facts.name))))
 
 
 def _bases(facts: ModelFacts) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,9 @@ from weave.modules import Module, read_module
 CAUSAL, OLDER = "ForCausalLM", "LMHeadModel"
 CONVERSIONS = "transformers.conversion_mapping"
 GENERIC = "transformers.modeling_layers"
+DESCRIPTIONS = "transformers.utils.auto_docstring"
+_OF_MODELS = re.compile(r"^class ModelArgs\b.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+_DESCRIBED = re.compile(r"^    (\w+) = \{", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Base:
     configuration: Module
     conversions: Module | None  # of checkpoints: transformers.conversion_mapping
     generic: Module | None = None  # the heads that all models share, where they are written out
+    described: frozenset[str] = frozenset()  # arguments of forwards that transformers describes itself
 
     @cached_property
     def renaming(self) -> Rename:
@@ -77,7 +82,20 @@ def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader,
         configuration,
         read_module(conversions) if conversions is not None else None,
         read_module(generic) if generic is not None else None,
+        described_arguments(load) if kind.form is Form.UPSTREAM else frozenset(),
     )
+
+
+def described_arguments(load: Loader) -> frozenset[str]:
+    """The arguments of forwards that `auto_docstring` describes itself; none where there is no such module."""
+    source = load(DESCRIPTIONS)
+    return described_in(source.text) if source is not None else frozenset()
+
+
+def described_in(text: str) -> frozenset[str]:
+    """The arguments of forwards that a text of `auto_docstring.py` describes."""
+    found = _OF_MODELS.search(text)
+    return frozenset(_DESCRIBED.findall(found[0])) if found else frozenset()
 
 
 def refuse(code: str, path: str, message: str, fix: str) -> ConversionError:

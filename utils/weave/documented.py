@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from weave.gate import Argument
 from weave.kinds import Kind
@@ -13,6 +13,7 @@ from weave.kinds import Kind
 
 DOCUMENTED = "auto_docstring"
 _ENTRY = re.compile(r"^ *(\w+) \((?:`|.*\): *$)", re.MULTILINE)
+_HEADING = re.compile(r"^ *(Args|Arguments|Parameters): *$")
 _END = re.compile(r"^ *(Example|Return|```)")
 
 # Fields of transformers' outputs that its linter asks to be documented anew wherever another class stands before them.
@@ -60,7 +61,12 @@ def intro(text: str) -> str:
 
 
 def documented(
-    decorators: Iterable[str], said: str, kind: Kind, asked: Iterable[Argument] = ()
+    decorators: Iterable[str],
+    said: str,
+    kind: Kind,
+    asked: Iterable[Argument] = (),
+    known: Collection[str] = (),
+    replaces: bool = False,
 ) -> tuple[list[str], str]:
     """The decorators of a forward that takes what the gates add, and its documentation.
 
@@ -71,20 +77,43 @@ def documented(
         decorators: the forward's own, without "@".
         said: its documentation, at the left margin: the entries of arguments.
         asked: the arguments among the gates' own that the forward names itself.
+        known: the arguments that transformers describes itself: entries of these are redundant.
+        replaces: whether the documentation has to stand for another one with entries, which would be inherited.
     """
     own = [each for each in decorators if _name(each) == DOCUMENTED]
     keywords = [part for each in reversed(own) for part in _keywords(each)]
     inputs = kind.gate.upstream.inputs
-    within = bool(set(asked)) or _ENTRY.search(said) is not None
+    replaces = replaces and _ENTRY.search(said) is not None
+    said = without_entries(said, known)
+    within = bool(set(asked)) or replaces or _ENTRY.search(said) is not None
     if inputs and not within:
         keywords.append(f"custom_args={inputs}")
     outermost = f"{DOCUMENTED}({', '.join(keywords)})" if keywords else DOCUMENTED
     rest = [each for each in decorators if each not in own]
     if not within:
         return [outermost, *rest], said
-    known = _ENTRY.findall(said)
-    internal = [each.entry for each in asked if each.name not in known]
-    return [outermost, *rest], described(said, "\n".join([*internal, _added(kind)]))
+    there = _ENTRY.findall(said)
+    internal = [each.entry for each in asked if each.name not in there]
+    return [outermost, *rest], described(said, "\n".join([*internal, without_entries(_added(kind), known)]))
+
+
+def without_entries(said: str, names: Collection[str]) -> str:
+    """A documentation without the entries of some arguments, and without a heading that nothing is left below."""
+    if not set(_ENTRY.findall(said)) & set(names):
+        return said
+    kept: list[str] = []
+    dropped = False
+    for line in said.split("\n"):
+        entry = _ENTRY.match(line)
+        if entry or (line.strip() and not line.startswith(" ")):
+            if dropped and not entry and kept:
+                kept.append("")
+            dropped = entry is not None and entry[1] in names
+        if not dropped:
+            kept.append(line)
+    if not any(map(_ENTRY.match, kept)):
+        kept = [line for line in kept if not _HEADING.match(line)]
+    return "\n".join(kept).strip("\n")
 
 
 def described(said: str, added: str) -> str:
@@ -96,6 +125,11 @@ def described(said: str, added: str) -> str:
     above = "\n".join(lines[:end]).rstrip()
     parts = [above, *(f"{indent}{line}" for line in added.split("\n"))] if above else added.split("\n")
     return "\n".join([*parts, *["", *lines[end:]]] if lines[end:] else parts)
+
+
+def described_names(said: str) -> list[str]:
+    """The names of the arguments that a documentation has entries of."""
+    return _ENTRY.findall(said)
 
 
 def entries(kind: Kind) -> list[str]:

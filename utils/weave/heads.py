@@ -87,7 +87,7 @@ def _documented_model(base: Base, part: Part, said: str) -> Part:
         names = [each.arg for each in function.args.args]
         asked = [each for each in base.kind.gate.asks if each.name in names]
         said = ast.get_docstring(function) or said
-    decorators, documentation = documented(part.decorators, said, base.kind, asked)
+    decorators, documentation = documented(part.decorators, said, base.kind, asked, base.described, replaces=True)
     documentation = documentation if documentation != said else ""
     end = "" if documentation.endswith("```") else "\n"
     text = with_docstring(part.text, documentation + end) if part.text and documentation else part.text
@@ -155,7 +155,7 @@ def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -
     """A head, which hands on what it is asked to the base model. `example` ends the docstring of its forward."""
     part = _head(base, stack, head, output)
     if base.kind.form is Form.UPSTREAM:
-        decorators, documentation = documented(part.decorators, part.documentation, base.kind)
+        decorators, documentation = documented(part.decorators, part.documentation, base.kind, known=base.described)
         part = replace(part, decorators=tuple(decorators), documentation=documentation)
     if not part.text or part.generic:
         return replace(part, example=example)

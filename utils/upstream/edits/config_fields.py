@@ -8,11 +8,18 @@ from collections.abc import Iterable, Mapping
 
 
 TABLE = "SPECIAL_CASES_TO_ALLOW"
+# Names that say in themselves why no modeling file reads them.
+_UNCHECKED = re.compile(r"init_std|dtype|_token_id|_token_index|initializer_range|use_cache|tie_word_embeddings")
 
 
 def unread(fields: Iterable[str], modeling: str) -> list[str]:
     """The fields that a modeling file reads neither as `config.field` nor as `getattr(config, "field"`, in order."""
     return [name for name in fields if not _reads(modeling, name)]
+
+
+def unchecked(field: str) -> bool:
+    """Whether a field may stay unread by its name alone."""
+    return _UNCHECKED.search(field) is not None
 
 
 def declared(configuration: str | None) -> list[str]:

@@ -7,16 +7,15 @@ import re
 from collections.abc import Iterator
 
 from converter.diagnostics import Diagnostic
-from upstream.edits.config_fields import allowed, declared, unread
+from upstream.edits.config_fields import allowed, declared, unchecked, unread
 from upstream.layout import AUTO_DOCSTRING, CONFIG_CHECK
+from upstream.unused import inherited_unused
 from upstream.verify.subject import File, Subject, finding, names_of
 
 
 KNOWN = AUTO_DOCSTRING  # describes the fields that need no text of their own
 _ENTRY = re.compile(r"^ *(\w+) \(`", re.MULTILINE)
 _CHECKPOINT = re.compile(r"""(?:checkpoint=|from_pretrained\()["']([\w.-]+/[\w.-]+)["']""")
-# Names that say in themselves why no modeling file reads them.
-UNCHECKED = re.compile(r"init_std|dtype|_token_id|_token_index|initializer_range|use_cache|tie_word_embeddings")
 
 
 def decorated(subject: Subject) -> Iterator[Diagnostic]:
@@ -54,13 +53,20 @@ def documented_fields(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def read_fields(subject: Subject) -> Iterator[Diagnostic]:
-    """Every field is read in the modeling file, or excepted."""
+    """Every field is read in the modeling file, or excepted; what the base's leaves unread as well is excepted there.
+
+    Of a model out of several parts, the inherited ones are only excepted where the repository has a table for it.
+    """
+    table = subject.tree.read(CONFIG_CHECK)
     of_base = set(declared(subject.of_base("configuration").text))
-    exceptions = allowed(subject.tree.read(CONFIG_CHECK) or "")
+    if table is not None or len(subject.configs) == 1:
+        texts = (subject.configuration.text, subject.modeling.text, subject.of_base("modeling").text)
+        of_base -= set(inherited_unused(*texts))
+    exceptions = allowed(table or "")
     for name, node in subject.configs.items():
         fields = {ast.unparse(each.target): each.lineno for each in node.body if isinstance(each, ast.AnnAssign)}
         for field in unread(fields, subject.modeling.text):
-            if field in of_base or UNCHECKED.search(field) or field in exceptions.get(name, ()):
+            if field in of_base or unchecked(field) or field in exceptions.get(name, ()):
                 continue
             message = f"{subject.modeling.path.rpartition('/')[2]} does not read `config.{field}`"
             fix = f"read it, remove it, or except it in SPECIAL_CASES_TO_ALLOW of {CONFIG_CHECK}"

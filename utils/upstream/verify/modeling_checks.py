@@ -6,11 +6,13 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
-from weave.documented import entries
+from weave.base import described_in
+from weave.documented import described_names, entries
 
 from converter.diagnostics import Diagnostic
 from upstream.decorators import DOCUMENTED
 from upstream.gates import decorated
+from upstream.layout import AUTO_DOCSTRING
 from upstream.verify.subject import File, Subject, finding, names_of
 
 
@@ -64,7 +66,8 @@ def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
     if not inputs or not returns:
         return
     wanted = f"@{DOCUMENTED}(custom_args={inputs})"
-    names = entries(subject.kind)
+    known = described_in(subject.tree.read(AUTO_DOCSTRING) or "")
+    names = [name for name in entries(subject.kind) if name not in known]
     for node in file.classes():
         for each in node.body:
             decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
@@ -76,6 +79,22 @@ def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
                 continue
             message = f"`{node.name}.forward` does not describe {' and '.join(f'`{name}`' for name in names)}"
             yield finding(file, each.lineno, "undocumented-input", message, fix)
+
+
+def redundant_inputs(subject: Subject) -> Iterator[Diagnostic]:
+    """No `forward` of the gates describes in its docstring what `auto_docstring` knows: the repository's checker removes it."""
+    file, returns = subject.modeling, decorated(subject.kind)
+    known = described_in(subject.tree.read(AUTO_DOCSTRING) or "")
+    for node in file.classes() if returns else ():
+        for each in node.body:
+            decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
+            if not isinstance(each, ast.FunctionDef) or not any(one.startswith(f"{returns}(") for one in decorators):
+                continue
+            said = [name for name in described_names(ast.get_docstring(each) or "") if name in known]
+            if said:
+                names = ", ".join(f"`{name}`" for name in said)
+                message = f"the docstring of `{node.name}.{each.name}` describes {names}, which `auto_docstring` knows"
+                yield finding(file, each.lineno, "redundant-text", message, "remove the text")
 
 
 def _describes(method: ast.stmt, inputs: str, names: Iterable[str]) -> bool:

@@ -1,0 +1,68 @@
+"""Fields that a configuration inherits and that only heads without gates read: text to text."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from weave.documented import without_entries
+
+from upstream.edits.config_fields import declared, unchecked, unread
+from upstream.spans import Span, insert_above, substitute
+
+
+def inherited_unused(configuration: str, modeling: str, of_base: str) -> list[str]:
+    """The fields of a configuration file that the model's modeling file leaves unread, unlike the base's, in order.
+
+    Args:
+        configuration: the text of the gated model's; `modeling` is that of its modeling file.
+        of_base: the text of the base's modeling file.
+    """
+    fields = [name for name in dict.fromkeys(declared(configuration)) if not unchecked(name)]
+    lost = unread(fields, modeling)
+    return [name for name in lost if name not in unread(lost, of_base)]
+
+
+def without_unused(modular: str, configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> str:
+    """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`).
+
+    Of a model out of several parts nothing is removed: its configurations are made to fit each other.
+
+    Args:
+        shared: texts of files that all models share, which may ask a configuration for more.
+    """
+    classes = [node for node in ast.parse(configuration).body if _is_config(node)]
+    here = [node for node in ast.parse(modular).body if _is_config(node)]
+    if len(classes) != 1 or len(here) != 1:
+        return modular
+    asked = set(_said(classes[0])) | {name for text in shared for name in _said(ast.parse(text))}
+    gone = [name for name in inherited_unused(configuration, modeling, of_base) if name not in asked]
+    own = [each for each in here[0].body if isinstance(each, ast.AnnAssign)]
+    gone = [name for name in gone if name not in [ast.unparse(each.target) for each in own]]
+    if not gone or not own:
+        return modular
+    modular = insert_above(modular, own[0].lineno, "".join(f"    {name} = AttributeError()\n" for name in gone))
+    return _undescribed(modular, here[0], gone)
+
+
+def _undescribed(modular: str, node: ast.ClassDef, names: list[str]) -> str:
+    said, first = ast.get_docstring(node), node.body[0]
+    if said is None:
+        return modular
+    inside = textwrap.indent(without_entries(said, names), "    ")
+    end = '"""\n' if inside.endswith("```") else '\n    """\n'
+    return substitute(modular, Span(first.lineno, first.end_lineno or first.lineno), f'    r"""\n{inside}{end}')
+
+
+def _is_config(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name.endswith("Config")
+
+
+def _said(node: ast.AST) -> Iterator[str]:
+    """The attributes, and the texts of one word, that some code names: `self.x`, `{"y": "x"}`."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Attribute):
+            yield each.attr
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
