@@ -23,18 +23,12 @@ from upstream.layout import (
 from upstream.page import checkpoints, render_page
 from upstream.settling import settle
 from upstream.shared import page_of, page_of_base, shared_files
-from upstream.unused import without_unused
+from upstream.unused import shared_texts, without_unused
 from upstream.values import HOLDERS, PACKAGE, Model, Setting, Tree, refuse
 from upstream.weaving import changed_parents, woven
 
 
 MODELING_UTILS = f"{PACKAGE}/modeling_utils.py"
-# What asks any configuration for fields.
-SHARED = (
-    MODELING_UTILS,
-    *(f"{PACKAGE}/{name}.py" for name in ("masking_utils", "cache_utils", "generation/utils")),
-)
-GENERIC = "GenericFor", f"{PACKAGE}/modeling_layers.py"  # heads that all models share, where a model has one
 RENAMED = ("gradient_checkpointing_enable", "activation_checkpointing_enable")  # with 5.23
 
 
@@ -89,8 +83,7 @@ def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[st
     generated, warnings = generate(model.name, modular, tree, setting, strict=True)
     modeling, configuration = (generated[path_of(model.name)] for path_of in (modeling_path, configuration_path))
     of_base = tree.read(modeling_path(model.base)) or ""
-    paths = (*SHARED, *(GENERIC[1:] if GENERIC[0] in modeling else ()))
-    shared = [text for path in paths if (text := tree.read(path)) is not None]
+    shared = shared_texts(tree.read, modeling)
     settled = settle(modular, modeling, configuration)
     settled = without_unused(settled, configuration, modeling, of_base, shared)
     if settled != modular:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from weave.documented import without_entries
 
 from upstream.edits.config_fields import declared, unchecked, unread
 from upstream.spans import Span, insert_above, substitute
+from upstream.values import PACKAGE
+
+
+# What asks any configuration for fields.
+SHARED = tuple(
+    f"{PACKAGE}/{name}.py" for name in ("modeling_utils", "masking_utils", "cache_utils", "generation/utils")
+)
+GENERIC = "GenericFor", f"{PACKAGE}/modeling_layers.py"  # heads that all models share, where a model has one
 
 
 def inherited_unused(configuration: str, modeling: str, of_base: str) -> list[str]:
@@ -24,20 +32,30 @@ def inherited_unused(configuration: str, modeling: str, of_base: str) -> list[st
     return [name for name in lost if name not in unread(lost, of_base)]
 
 
-def without_unused(modular: str, configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> str:
-    """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`).
+def shared_texts(read: Callable[[str], str | None], modeling: str) -> list[str]:
+    """The texts of files that may ask any configuration for fields; `modeling` is a model's, `read` gives a tree's files."""
+    paths = (*SHARED, *(GENERIC[1:] if GENERIC[0] in modeling else ()))
+    return [text for path in paths if (text := read(path)) is not None]
 
-    Of a model out of several parts nothing is removed: its configurations are made to fit each other.
 
-    Args:
-        shared: texts of files that all models share, which may ask a configuration for more.
+def removable(configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> list[str]:
+    """Those of the inherited unused fields that nothing else asks for: no other file, and not the configuration itself.
+
+    Of a model out of several parts there are none: its configurations are made to fit each other.
     """
     classes = [node for node in ast.parse(configuration).body if _is_config(node)]
-    here = [node for node in ast.parse(modular).body if _is_config(node)]
-    if len(classes) != 1 or len(here) != 1:
-        return modular
+    if len(classes) != 1:
+        return []
     asked = set(_said(classes[0])) | {name for text in shared for name in _said(ast.parse(text))}
-    gone = [name for name in inherited_unused(configuration, modeling, of_base) if name not in asked]
+    return [name for name in inherited_unused(configuration, modeling, of_base) if name not in asked]
+
+
+def without_unused(modular: str, configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> str:
+    """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`)."""
+    here = [node for node in ast.parse(modular).body if _is_config(node)]
+    gone = removable(configuration, modeling, of_base, shared)
+    if not gone or len(here) != 1:
+        return modular
     own = [each for each in here[0].body if isinstance(each, ast.AnnAssign)]
     gone = [name for name in gone if name not in [ast.unparse(each.target) for each in own]]
     if not gone or not own:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from converter.diagnostics import Diagnostic
 from upstream.edits.config_fields import allowed, declared, unchecked, unread
 from upstream.layout import AUTO_DOCSTRING, CONFIG_CHECK
-from upstream.unused import inherited_unused
+from upstream.unused import inherited_unused, removable, shared_texts
 from upstream.verify.subject import File, Subject, finding, names_of
 
 
@@ -55,13 +55,14 @@ def documented_fields(subject: Subject) -> Iterator[Diagnostic]:
 def read_fields(subject: Subject) -> Iterator[Diagnostic]:
     """Every field is read in the modeling file, or excepted; what the base's leaves unread as well is excepted there.
 
-    Of a model out of several parts, the inherited ones are only excepted where the repository has a table for it.
+    Where there is no table of exceptions, only those that could be removed are asked for.
     """
     table = subject.tree.read(CONFIG_CHECK)
     of_base = set(declared(subject.of_base("configuration").text))
-    if table is not None or len(subject.configs) == 1:
-        texts = (subject.configuration.text, subject.modeling.text, subject.of_base("modeling").text)
-        of_base -= set(inherited_unused(*texts))
+    modeling = subject.modeling.text
+    texts = (subject.configuration.text, modeling, subject.of_base("modeling").text)
+    shared = shared_texts(subject.tree.read, modeling)
+    of_base -= set(removable(*texts, shared) if table is None else inherited_unused(*texts))
     exceptions = allowed(table or "")
     for name, node in subject.configs.items():
         fields = {ast.unparse(each.target): each.lineno for each in node.body if isinstance(each, ast.AnnAssign)}
