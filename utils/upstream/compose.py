@@ -10,20 +10,18 @@ from rendering.render import render
 from testgen.upstream import upstream_test
 
 from converter.diagnostics import Diagnostic
-from upstream.conversion import formatted, generate
+from upstream.conversion import formatted
 from upstream.layout import (
     configuration_path,
     init_path,
-    modeling_path,
     modular_path,
     page_path,
     tests_folder,
     tests_path,
 )
 from upstream.page import checkpoints, render_page
-from upstream.settling import settle
+from upstream.reduction import Reducer
 from upstream.shared import page_of, page_of_base, shared_files
-from upstream.unused import shared_texts, without_unused
 from upstream.values import HOLDERS, PACKAGE, Model, Setting, Tree, refuse
 from upstream.weaving import changed_parents, woven
 
@@ -51,7 +49,8 @@ class Export:
 def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     """Everything that one model brings. Raises ConversionError where it cannot be converted there."""
     path = modular_path(model.name)
-    modular, generated, warnings = _converted(model, tree, setting)
+    made = Reducer(model, tree, setting).reduced(woven(model, tree, setting.today.year))
+    generated = made.generated
     try:
         facts = read_facts(model.name, _by_name(generated))
     except LookupError as error:
@@ -60,7 +59,7 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     _check_checkpoints(facts, generated[configuration_path(model.name)])
     files = {
         init_path(model.name): render("upstream/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS),
-        path: modular,
+        path: made.modular,
         **generated,
         page_path(page_of(facts)): render_page(
             facts, generated[configuration_path(model.name)], setting.today, page_of_base(facts, tree)
@@ -70,26 +69,7 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
     }
     shared = shared_files(facts, tree.with_changes(files))
     changed = changed_parents(model, tree, setting.home)
-    return Export(model, facts, files, shared, (*warnings, *changed))
-
-
-def _converted(model: Model, tree: Tree, setting: Setting) -> tuple[str, dict[str, str], tuple[Diagnostic, ...]]:
-    """The modular file, the generated files, and warnings.
-
-    It is converted as the delta has it, and again without what the first conversion shows to be dead.
-    """
-    path = modular_path(model.name)
-    modular = formatted(path, woven(model, tree, setting.today.year), setting)
-    generated, warnings = generate(model.name, modular, tree, setting, strict=True)
-    modeling, configuration = (generated[path_of(model.name)] for path_of in (modeling_path, configuration_path))
-    of_base = tree.read(modeling_path(model.base)) or ""
-    shared = shared_texts(tree.read, modeling)
-    settled = settle(modular, modeling, configuration)
-    settled = without_unused(settled, configuration, modeling, of_base, shared)
-    if settled != modular:
-        settled = formatted(path, settled, setting)
-        generated, warnings = generate(model.name, settled, tree, setting, strict=True)
-    return settled, generated, warnings
+    return Export(model, facts, files, shared, (*made.warnings, *changed))
 
 
 def _check_checkpoints(facts: ModelFacts, configuration: str) -> None:
