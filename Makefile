@@ -38,8 +38,8 @@ test: $(VENV)/.test ## the whole test suite
 	@OMP_NUM_THREADS=1 $(PY) utils/machine.py
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --maxprocesses 8 $(PYTEST)
 
-upstream-tests: $(VENV)/.test ## MODEL=llama: the tests that transformers has for all of its models, on the generated ones
-	$(PY) utils/upstream_tests.py $(MODEL:%=--model %) $(if $(DISTRIBUTED),--distributed)
+upstream-tests: $(VENV)/.test ## MODEL=llama TESTERS=dir TREE=dir TREE_PYTHON=exe: the tests that transformers has for all of its models, on the generated ones
+	$(PY) utils/upstream_tests.py $(MODEL:%=--model %) $(if $(DISTRIBUTED),--distributed) $(TESTERS:%=--testers %) $(TREE:%=--tree %) $(TREE_PYTHON:%=--python %)
 
 lint: $(VENV)/.convert ## style and common mistakes
 	$(RUFF) check .

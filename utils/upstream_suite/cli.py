@@ -24,10 +24,11 @@ from upstream_suite.problems import SuiteError
 from upstream_suite.report import by_package, markdown, succeeded, summary, write_table
 from upstream_suite.runner import mark_inherited, run_tests, test_files
 from upstream_suite.sdist import find_sdist
-from upstream_suite.workspace import build
+from upstream_suite.workspace import Workspace, build, build_of_tree
 
 
 EXPECTED = PROJECT / "tests" / "upstream_suite" / "expected"
+TESTERS = "UPSTREAM_TESTERS"  # names a folder with transformers' real testers
 DOCUMENT = PROJECT / "docs" / "upstream_tests.md"
 _EXAMPLES = """\
 examples:
@@ -35,6 +36,7 @@ examples:
   %(prog)s --all                              every model of generated/
   %(prog)s --model llama -- -k save_load      some tests of one; what follows -- goes to pytest
   %(prog)s --distributed --model qwen3        also those that start several processes
+  %(prog)s --tree DIR --testers DIR           models exported into a tree, under transformers' real testers
   %(prog)s --update                           write down what has to be expected from now on
 
 exit status: 0 all as expected, 1 a test failed or is not as expected, 2 refused
@@ -53,26 +55,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run the suite as asked, print and write what came of it; the exit status."""
-    models = find_models(wanted(args), args.generated)
-    release = version("transformers")
-    if release is None:
-        raise SuiteError("transformers is not installed", "run `make upstream-tests`, which installs what it needs")
-    archive = find_sdist(release, args.cache)
-    workspace = build(args.workspace, Path(installed("transformers") or ""), archive, models)
-    for package, said in workspace.unwritten.items():
-        raise SuiteError(f"{package} has no test file: {said}", "convert it again, or correct its modular file")
-    facts = {each.package: each for _, each in models}
+    release, facts, workspace = prepare(args)
     if args.distributed:
         os.environ["UPSTREAM_TESTS_DISTRIBUTED"] = "1"
-    outcomes = run_tests(workspace.root, test_files(facts.values()), args.jobs, args.pytest)
-    again = partial(run_tests, workspace.root, jobs=args.jobs, quiet=True)
+    outcomes = run_tests(workspace.root, test_files(facts.values()), args.jobs, args.pytest, python=args.python)
+    again = partial(run_tests, workspace.root, jobs=args.jobs, quiet=True, python=args.python)
     outcomes = mark_inherited(workspace.root, outcomes, facts, again)
-    whole = not args.pytest and not args.distributed
+    whole = not (args.pytest or args.distributed or args.tree or args.testers)
     if args.update:
         update(by_package(outcomes), release)
     told = compare(by_package(outcomes), release) if whole else {}
     print(summary(outcomes, told))
     return 0 if succeeded(outcomes, told) else 1
+
+
+def prepare(args: argparse.Namespace) -> tuple[str, dict[str, ModelFacts], Workspace]:
+    """The release, the facts of each package, and the folder that its tests run in."""
+    if args.tree:
+        folder = args.tree / "src" / "transformers" / "models"
+        if not folder.is_dir():
+            raise SuiteError(f"{args.tree} is no tree of transformers", "name a folder that has src/transformers")
+        models = find_models(args.model or generated_models(folder), folder)
+        facts = {each.package: each for _, each in models}
+        if lacking := [path for path in test_files(facts.values()) if not (args.tree / path).is_file()]:
+            raise SuiteError(f"{args.tree} has no {lacking[0]}", "export the model into it: utils/upstream_pr.py")
+        return "", facts, build_of_tree(args.workspace, args.tree, facts, args.testers)
+    models = find_models(wanted(args), args.generated)
+    release = version("transformers")
+    if release is None:
+        raise SuiteError("transformers is not installed", "run `make upstream-tests`, which installs what it needs")
+    archive = find_sdist(release, args.cache)
+    workspace = build(args.workspace, Path(installed("transformers") or ""), archive, models, args.testers)
+    for package, said in workspace.unwritten.items():
+        raise SuiteError(f"{package} has no test file: {said}", "convert it again, or correct its modular file")
+    return release, {each.package: each for _, each in models}, workspace
 
 
 def wanted(args: argparse.Namespace) -> list[str]:
@@ -130,6 +146,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--distributed", action="store_true", help="also tests of several processes: a minute for each"
     )
+    parser.add_argument(
+        "--testers",
+        type=Path,
+        default=os.environ.get(TESTERS) or None,
+        metavar="DIR",
+        help=f"transformers' real testers, as its repository has them below tests/; ${TESTERS} if not given",
+    )
+    parser.add_argument("--tree", type=Path, metavar="DIR", help="models exported into this tree, under its own tests")
+    parser.add_argument("--python", default=sys.executable, metavar="EXE", help="runs them: what the tree needs")
     parser.add_argument("--update", action="store_true", help="write down the outcomes as those to expect")
     args = parser.parse_args(ours)
     args.pytest = rest
@@ -137,7 +162,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--all runs every model already: leave out --model")
     if args.update and (rest or args.distributed):
         parser.error("--update is of a whole run: leave out --distributed and what follows --")
-    args.workspace, args.generated, args.cache = (
-        path.resolve() for path in (args.workspace, args.generated, args.cache)
-    )
+    if args.update and (args.tree or args.testers):
+        parser.error("--update is of the stand-ins: leave out --tree and --testers")
+    if args.all and args.tree:
+        parser.error("--tree runs every model that was exported into it: leave out --all")
+    for name in ("workspace", "generated", "cache", "testers", "tree"):
+        if getattr(args, name) is not None:
+            setattr(args, name, Path(getattr(args, name)).resolve())
     return args

@@ -28,15 +28,20 @@ OF_GATES = ("gate", "quality_loss", "reentrant_true")  # in the names of tests t
 
 
 def run_tests(
-    root: Path, paths: Sequence[str], jobs: int, options: Sequence[str] = (), quiet: bool = False
+    root: Path,
+    paths: Sequence[str],
+    jobs: int,
+    options: Sequence[str] = (),
+    quiet: bool = False,
+    python: str = sys.executable,
 ) -> list[Outcome]:
-    """Run test files or single tests of a workspace; return what became of each.
+    """Run test files or single tests of a workspace; return what became of each. `python` runs them.
 
     Raises SuiteError where pytest did not get as far as running them.
     """
     written = root / "outcomes.json"
     written.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", *OPTIONS, *options]
+    command = [python, "-m", "pytest", *OPTIONS, *options]
     command += ["--numprocesses", str(jobs)] if jobs > 1 else []
     status = _run(
         [*command, *paths],

@@ -14,6 +14,7 @@ from facts.read import package_files
 from facts.values import ModelFacts, base_name
 from testgen.upstream import upstream_path, upstream_test
 
+from upstream_suite.lent import check_fit, copy_tests, lend, lend_beside
 from upstream_suite.overlay import lay_over
 from upstream_suite.problems import SuiteError
 from upstream_suite.sdist import unpack_tests
@@ -44,7 +45,13 @@ class Workspace:
     unwritten: Mapping[str, str]  # package without a test file -> what it lacks for one
 
 
-def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[Path, ModelFacts]]) -> Workspace:
+def build(
+    root: Path,
+    installed: Path,
+    archive: Path,
+    packages: Iterable[tuple[Path, ModelFacts]],
+    testers: Path | None = None,
+) -> Workspace:
     """Make the folder anew.
 
     Args:
@@ -52,9 +59,10 @@ def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[P
         installed: the folder of the installed transformers.
         archive: its source distribution.
         packages: the folder of each generated package, and its facts.
+        testers: a folder with transformers' real testers, which stand-ins give way to.
 
     Raises:
-        SuiteError: `root` holds something else, or the archive holds no tests.
+        SuiteError: `root` holds something else, the archive holds no tests, or the testers are of another release.
     """
     packages = list(packages)
     _clear(root)
@@ -64,6 +72,11 @@ def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[P
     (root / "pytest.ini").write_text("[pytest]\nverbosity_subtests = 0\n", encoding="utf-8")
     lay_over(installed, packages, root / "src" / "transformers")
     shipped = unpack_tests(archive, tests)
+    if testers is not None:
+        lent = lend(testers, tests)
+        check_fit(tests, lent, installed)
+        lend_beside(testers, root)
+        shipped += lent
     stood_in = _stand_in(tests)
     unwritten, known = {}, _shared_tests(tests)
     for folder, facts in packages:
@@ -75,6 +88,35 @@ def build(root: Path, installed: Path, archive: Path, packages: Iterable[tuple[P
     for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:
         (folder / "__init__.py").touch()
     return Workspace(root, tuple(shipped), tuple(stood_in), unwritten)
+
+
+def build_of_tree(root: Path, tree: Path, packages: Iterable[str], testers: Path | None = None) -> Workspace:
+    """Make the folder anew for models that were exported into a tree of transformers, with its tests and their own.
+
+    Args:
+        root: where; what an earlier call left there is removed.
+        tree: looks like a checkout; it is read alone.
+        packages: the names of the models.
+        testers: a folder with what the tree lacks of transformers' real testers.
+
+    Raises SuiteError: `root` holds something else, or the testers are of another release than the tree.
+    """
+    _clear(root)
+    tests = root / "tests"
+    (tests / "models").mkdir(parents=True)
+    (root / MARK).touch()
+    (root / "pytest.ini").write_text("[pytest]\nverbosity_subtests = 0\n", encoding="utf-8")
+    (root / "src").symlink_to(tree / "src", target_is_directory=True)
+    shipped = copy_tests(tree, root, packages)
+    lend_beside(tree, root)
+    if testers is not None:
+        shipped += lend(testers, tests)
+        lend_beside(testers, root)
+    check_fit(tests, [path for path in shipped if "/" not in path], tree / "src" / "transformers")
+    stood_in = _stand_in(tests)
+    for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:
+        (folder / "__init__.py").touch()
+    return Workspace(root, tuple(shipped), tuple(stood_in), {})
 
 
 def _clear(root: Path) -> None:

@@ -44,13 +44,32 @@ _SIZES = {
     "num_attention_heads": 2,
     "num_key_value_heads": 2,
     "max_position_embeddings": 512,
+    "head_dim": 16,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "initializer_range": 0.02,
+    "type_vocab_size": 16,
     "num_labels": 3,
+    "is_decoder": False,
+    "tie_word_embeddings": False,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
     "num_experts": 8,
     "num_experts_per_tok": 2,
     "moe_intermediate_size": 16,
+    "shared_expert_intermediate_size": 36,
+    "shared_expert_gate": True,
+    "moe_num_shared_experts": 2,
+    "moe_layer_start_index": 0,
+    "expert_interval": 1,
+    "mamba_n_groups": 1,
+    "mamba_n_heads": 16,
+    "mamba_d_state": 16,
+    "mamba_d_conv": 4,
+    "mamba_expand": 2,
+    "mamba_chunk_size": 16,
 }
 _TASKS = {
     "feature-extraction": "base_model_class",
@@ -94,8 +113,11 @@ class CausalLMModelTester:
         return {task: getattr(self, role) for task, role in _TASKS.items() if getattr(self, role)}
 
     def get_config(self) -> PreTrainedConfig:
-        fields = inspect.signature(self.config_class.__init__).parameters
-        return self.config_class(**{name: value for name, value in vars(self).items() if name in fields})
+        usual = {own: name for name, own in self.config_class.attribute_map.items()}  # "n_embd" -> "hidden_size"
+        known = {own: getattr(self, name) for own, name in usual.items() if hasattr(self, name)}
+        known |= vars(self)
+        fields = [*inspect.signature(self.config_class.__init__).parameters, "pad_token_id"]
+        return self.config_class(**{name: known[name] for name in fields if name in known})
 
     def prepare_config_and_inputs(self) -> tuple[PreTrainedConfig, torch.Tensor, torch.Tensor]:
         shape = [self.batch_size, self.seq_length]

@@ -87,6 +87,23 @@ class GenerationTesterMixin:
             static = self._generate(model, inputs, cache_implementation="static", disable_compile=True)
             assert_equal_but_for_ties(static, self._generate(model, inputs, **_WITH_LOGITS), _width(model))
 
+    def test_past_key_values_format(self) -> None:
+        """Every layer that attends keeps all tokens: what is asked of caches counts on it."""
+        for model, inputs in self._models():
+            with torch.no_grad():
+                cache = model(**inputs, use_cache=True).get(_cache(model))
+            layers = [
+                layer
+                for layer in getattr(cache, "layers", ())
+                if isinstance(getattr(layer, "keys", None), torch.Tensor)
+            ]
+            if not layers:
+                self.skipTest(f"{type(model).__name__} has no cache of keys and values")
+            samples, length = inputs["input_ids"].shape
+            for layer in layers:
+                self.assertEqual((layer.keys.shape[0], layer.keys.shape[-2]), (samples, length))
+                self.assertEqual(layer.keys.shape[:-1], layer.values.shape[:-1])
+
     def test_sample_generate(self) -> None:
         for model, inputs in self._models():
             set_seed(3)
