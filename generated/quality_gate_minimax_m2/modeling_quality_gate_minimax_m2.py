@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax_m2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax_m2`.
-# Seal: sha256 82d3547d83ac2a71ef78f6d79c5e2fd32e127a9f8d3cc4019f30b3da748d687d
+# Seal: sha256 23013910a4e0b4d0f4662c24c0a029636f1329f314e98f529eb552ea2656f497
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -16,6 +16,7 @@
 # limitations under the License.
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -453,6 +454,20 @@ def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
     return PreTrainedModel.__getstate__(model)
 
 
+def shard_gates_apart(model: PreTrainedModel) -> None:
+    """Have FSDP take each gate for a unit of its own: gates are float32, layers may not be, and a unit is of one type.
+
+    For accelerate's plugin and Trainer, which wrap `_no_split_modules`, and for `DistributedConfig(fsdp_size=...)`.
+    Whoever calls `fully_shard(layer)` calls `fully_shard(layer.quality_gate)` before.
+    """
+    gates = {name: module for name, module in model.named_modules() if name.split(".")[-1] == "quality_gate"}
+    if gates:
+        model._no_split_modules = {*(model._no_split_modules or ()), *(type(gate).__name__ for gate in gates.values())}
+    if getattr(model, "_fsdp_plan", None):  # the first entry is done first
+        plan = {re.sub(r"\b\d+\b", "*", name): "free_full_weight" for name in gates}
+        model._fsdp_plan = plan | model._fsdp_plan
+
+
 def save_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Write the weights of the gates, and nothing else, to `quality_gates.safetensors` in `folder`.
 
@@ -629,6 +644,10 @@ class QualityGateMiniMaxM2PreTrainedModel(PreTrainedModel):
             register_checkpoint_conversion_mapping(ours, names, overwrite=True)
         super().__init__(config, *inputs, **kwargs)
 
+    def post_init(self):
+        super().post_init()
+        shard_gates_apart(self)
+
 
 class QualityGateMiniMaxM2RotaryEmbedding(nn.Module):
     def __init__(self, config: QualityGateMiniMaxM2Config):
@@ -686,20 +705,52 @@ def weighted_losses(
     config: PreTrainedConfig,
     quality_targets: torch.Tensor | None,
     position_ids: torch.Tensor | None,
+    labeled: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Each layer's mean cost of open gates, and of closed ones where a label wants them open: `[layers]`."""
     cost = torch.square if config.quality_loss_type == "mse" else torch.positive
     costs = cost(good_ratios)
-    if not config.sample_wise_averaging:
+    if not config.sample_wise_averaging and labeled is None:
         return (costs * valid).sum((1, 2)) / valid.sum().clamp(min=1)
-    if quality_targets is not None:
-        labels = quality_targets.to(good_ratios).unsqueeze(-1)
+    if quality_targets is not None and config.sample_wise_averaging:
+        labels = quality_targets.to(good_ratios)
+        labels = labels.unsqueeze(-1) if labels.ndim == 1 else labels
         known = labels >= 0
         labels = torch.where(known, labels, 0)
         guided = (1 - labels) * config.quality_loss_balance * costs
         guided = guided + labels * (2 - config.quality_loss_balance) * cost(1 - good_ratios)
         costs = torch.where(known, guided, costs)
-    return (costs * sample_weights(valid, position_ids)).sum((1, 2))
+    return (costs * sample_weights(valid, position_ids, labeled)).sum((1, 2))
+
+
+def watch_quality_loss(model: PreTrainedModel, fields: dict[str, Any]) -> None:
+    """Warn once if a training step leaves out the quality loss, which a caller with a loss of its own has to add.
+
+    Callers that compute their loss from the logits, or that put a head of their own on the base model, get no loss from
+    it: their gates would learn nothing, silently, and DistributedDataParallel would wait for their gradients.
+    """
+    loss, name = fields.get("quality_loss"), next(iter(fields), None)
+    if not model.training or loss is None or not loss.requires_grad or fields.get("loss") is not None:
+        return
+    gates = [weight for name, weight in model.named_parameters() if ".quality_gate." in name]
+    gates = [weight for weight in gates if weight.requires_grad and weight.numel()]  # an empty one is elsewhere
+    output = fields[name]
+    if not gates or torch.compiler.is_compiling() or not getattr(output, "requires_grad", False):
+        return
+    used: list[bool] = []
+
+    def tell(gradient: torch.Tensor) -> None:
+        if not used:  # what was computed last gets its gradient first
+            logger.warning_once(
+                f"A training step uses what {type(model).__name__} returns without its quality loss, so that its gates "
+                "do not learn. Make the trainer's class with `trains_gates` of `generated.training`, or add "
+                "`model.config.quality_loss_weight * outputs.quality_loss` to the loss; freeze the gates, or pass "
+                "`output_router_logits=False`, where they are not to learn."
+            )
+
+    loss.register_hook(lambda gradient: used.append(True))
+    output.register_hook(tell)
+    fields[name] = QualityGateMiniMaxM2Idle.apply(output, *gates)
 
 
 def warn_of_closing_gates(config: PreTrainedConfig) -> None:
@@ -749,14 +800,26 @@ def take_old_names(kwargs: dict[str, Any]) -> None:
         kwargs["quality_targets"] = targets_by_their_old_name(targets, kwargs.get("quality_targets"), stacklevel=5)
 
 
-def sample_weights(valid: torch.Tensor, position_ids: torch.Tensor | None) -> torch.Tensor:
-    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token."""
+def sample_weights(
+    valid: torch.Tensor, position_ids: torch.Tensor | None, labeled: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Weights `[batch, tokens]` that average over the tokens of every sample, then over samples with a valid token.
+
+    Over samples by the number of their labels, where it is told which tokens have one.
+    """
+    if labeled is not None:
+        labeled = labeled.to(valid) / labeled.sum().clamp(min=1).to(valid)
     if position_ids is None or position_ids.ndim != 2:
         tokens = valid.sum(-1, keepdim=True)
+        if labeled is not None:
+            return valid / tokens.clamp(min=1) * labeled.sum(-1, keepdim=True)
         return valid / tokens.clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
     starts = position_ids[:, 1:] <= position_ids[:, :-1]
     sample = nn.functional.pad(starts.cumsum(-1), (1, 0)).to(valid.device).expand(valid.shape)  # number in its row
     tokens = torch.zeros_like(valid).scatter_add(-1, sample, valid)
+    if labeled is not None:
+        labels = torch.zeros_like(valid).scatter_add(-1, sample, labeled)
+        return valid / tokens.gather(-1, sample).clamp(min=1) * labels.gather(-1, sample)
     return valid / tokens.gather(-1, sample).clamp(min=1) / tokens.gt(0).sum().clamp(min=1)
 
 
@@ -765,7 +828,8 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
     The decorated `forward` takes two more keyword arguments:
 
-        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
+            or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
             config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
 
@@ -795,7 +859,9 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             # Heads drop what they do not know of the base model's output, so the scores go around them
             scores = QualityGateMiniMaxM2Scores(asks_for_quality_scores(self, **given))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
-            return output_class(**add_quality_scores(self, outputs, tuple(scores.logits) or None, **given))
+            fields = add_quality_scores(self, outputs, tuple(scores.logits) or None, **given)
+            watch_quality_loss(self, fields)
+            return output_class(**fields)
 
         added = (
             ("quality_targets", torch.Tensor | None),
@@ -855,6 +921,7 @@ def quality_classification_loss(
     quality_targets: torch.Tensor | None = None,
     position_ids: torch.Tensor | None = None,
     quality_labels: torch.Tensor | None = None,
+    labeled: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """
     The quality loss of gate scores, mean over layers.
@@ -868,10 +935,13 @@ def quality_classification_loss(
         attention_mask: `[batch, tokens]`, nonzero where a token counts; it may be longer by the tokens of a cache.
             Masks of another rank are for attention alone: every token counts.
         debug: whether to print scores and loss of every fifth layer.
-        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown.
-            Averages over tokens and moments of a batch know no samples and ignore them.
+        quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
+            or `[batch, tokens]`, where rows hold several samples. Averages over tokens and moments of a batch know no
+            samples and ignore them.
         position_ids: `[batch, tokens]`; where the positions of a row start over, another sample begins.
         quality_labels: the old name of `quality_targets`.
+        labeled: `[batch, tokens]`, nonzero where a token has a label. Where it is given, samples weigh by how many
+            labels they have, so that parts of a batch add up to the batch; moments do not.
 
     Returns:
         A scalar in float32: 0 where there are no scores or no token counts.
@@ -892,7 +962,7 @@ def quality_classification_loss(
         if not torch.compiler.is_compiling():
             logger.warning_once("`quality_targets` are ignored: averages over tokens and moments know no samples.")
     if is_of_tokens:
-        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids)
+        losses = weighted_losses(good_ratios, valid, config, quality_targets, position_ids, labeled)
     elif config.quality_loss_type in QUALITY_GATE_CHOICES["quality_loss_type"]:
         losses = moment_losses(good_ratios, valid, config)
     else:
@@ -942,6 +1012,28 @@ def moment_losses(good_ratios: torch.Tensor, valid: torch.Tensor, config: PreTra
     return losses * tokens.gt(0)
 
 
+def labeled_tokens(
+    model: PreTrainedModel, labels: torch.Tensor | None, shift_labels: torch.Tensor | None = None
+) -> torch.Tensor | None:
+    """Where there is a label that the loss counts, and `Trainer` in `num_items_in_batch`: of the shape of the labels."""
+    if shift_labels is not None:
+        return shift_labels.ne(-100)
+    if labels is None:
+        return None
+    labeled = labels.ne(-100)
+    if labels.ndim == 1 or getattr(model, "loss_type", None) == "ForTokenClassification":
+        return labeled
+    return nn.functional.pad(labeled[..., 1:], (0, 1))  # a token is labeled with the next
+
+
+def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch.Tensor | None:
+    """The same `[batch, tokens]` as scores are; none where the labels are of something else."""
+    batch_size, length = scores.shape[:2]
+    if labeled is not None and labeled.shape == (batch_size,):
+        return nn.functional.pad(labeled.unsqueeze(-1), (0, length - 1)).to(scores.device)
+    return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
+
+
 def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
     is_known = quality_targets >= 0
@@ -967,10 +1059,10 @@ def check_quality_inputs(
     if tokens is None:
         return  # the base says what is missing
     batch_size, length = tokens.shape[:2]
-    if quality_targets is not None and quality_targets.shape != (batch_size,):
+    if quality_targets is not None and quality_targets.shape not in ((batch_size,), (batch_size, length)):
         raise ValueError(
             f"`quality_targets` has the shape {tuple(quality_targets.shape)}, but must have one value for each sample: "
-            f"({batch_size},)."
+            f"({batch_size},), or for each token: ({batch_size}, {length})."
         )
     if quality_targets is not None:
         check_quality_values(quality_targets)
@@ -996,13 +1088,12 @@ def check_quality_gate_fields(model: PreTrainedModel) -> None:
 
 
 def batch_share(
-    labels: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
+    labeled: torch.Tensor | None, num_items_in_batch: torch.Tensor | int | None, device: torch.device
 ) -> torch.Tensor | float:
     """The share of a whole batch's labels that this call sees, so that accumulated losses add up to the batch's."""
-    if labels is None or num_items_in_batch is None:
+    if labeled is None or num_items_in_batch is None:
         return 1.0
-    targets = labels[..., 1:] if labels.ndim > 1 else labels
-    return targets.ne(-100).sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
+    return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
 def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
@@ -1026,6 +1117,7 @@ def add_quality_scores(
     labels: torch.Tensor | None = None,
     quality_targets: torch.Tensor | None = None,
     num_items_in_batch: torch.Tensor | int | None = None,
+    shift_labels: torch.Tensor | None = None,
     **kwargs,
 ) -> dict[str, Any]:
     """The fields of a base's output, and those that the gates add."""
@@ -1043,14 +1135,21 @@ def add_quality_scores(
     if has_cache and labels is None and quality_targets is None:
         return fields  # a step of generation: the loss of its few tokens is nobody's
     config = model.config.get_text_config()
+    labeled = labeled_tokens(model, labels, shift_labels) if num_items_in_batch is not None else None
     quality_loss = quality_classification_loss(
-        logits, config, attention_mask, config.quality_loss_debug, quality_targets, position_ids
+        logits,
+        config,
+        attention_mask,
+        config.quality_loss_debug,
+        quality_targets,
+        position_ids,
+        labeled=labeled_samples(labeled, logits[0]),
     )
     fields["quality_loss"] = quality_loss
     if loss is not None:
         if quality_loss.requires_grad and quality_targets is None:
             warn_of_closing_gates(config)
-        share = batch_share(labels, num_items_in_batch, loss.device)
+        share = batch_share(labeled, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
 
