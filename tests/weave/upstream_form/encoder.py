@@ -34,15 +34,16 @@ from ..quality_gate_llama.modeling_quality_gate_llama import (
     quality_layers,
     records_quality_scores,
     returns_quality_scores,
+    shard_gates_apart,
 )
 from ..toy.configuration_toy import ToyConfig
 from ..toy.modeling_toy import ToyEncoder, ToyForCausalLM, ToyLayer, ToyModel, ToyOutput, ToyPreTrainedModel
 
 
 QUALITY_GATE_INPUTS = r"""
-    quality_targets (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+    quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
         Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-        not known.
+        not known. One for each token where rows hold several samples.
     output_router_logits (`bool`, *optional*):
         Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
         is not given, `config.output_quality_logits` decides; in training they are returned.
@@ -192,6 +193,12 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     quality_layers = quality_layers
     loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
+    def post_init(self):
+        PreTrainedModel.post_init(
+            self,
+        )
+        shard_gates_apart(self)
+
     @torch.no_grad()
     def _init_weights(self, module):
         PreTrainedModel._init_weights(self, module)
@@ -211,9 +218,9 @@ class QualityGateToyModel(ToyModel):
         r"""
         output_quality_logits (`bool`, *optional*, defaults to `False`):
             Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
-        quality_targets (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-            not known.
+            not known. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
             is not given, `config.output_quality_logits` decides; in training they are returned.
