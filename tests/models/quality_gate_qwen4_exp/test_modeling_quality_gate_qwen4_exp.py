@@ -1,6 +1,6 @@
 # Generated from templates/tests/local.j2 and generated/quality_gate_qwen4_exp.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen4_exp`.
-# Seal: sha256 cc610da4cfc0f9d2093ac8a887675b556eac2396655b87a0a86277cb8bf6e5ae
+# Seal: sha256 b9da7861d0ee0cfb744f9b1c3810293e5951970bd0237ec2232d65ca683e5bd6
 """The gated Qwen4Exp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -805,7 +805,9 @@ class TestPlans:
         base, model = pair()
         names = {type(module).__name__ for module in model.modules()}
         assert set(model._no_split_modules) & names
-        assert {name.removeprefix("QualityGate") for name in model._no_split_modules} == set(base._no_split_modules)
+        own = {type(gate).__name__ for name, gate in model.named_modules() if name.endswith("quality_gate")}
+        layers = {name.removeprefix("QualityGate") for name in model._no_split_modules - own}
+        assert own <= model._no_split_modules and layers == set(base._no_split_modules)  # FSDP keeps gates apart
 
 
 @pytest.mark.skip(reason="the indexer of Qwen4-exp branches on what the mask holds")
