@@ -123,3 +123,12 @@ def test_standins_say_what_they_are() -> None:
     for path in STANDINS.rglob("*.py"):
         text = path.read_text()
         assert not text or "of this project's own writing" in text.split('"""')[1].replace("\n", " "), path
+
+
+def test_auto_classes_know_causal_language_models_by_the_older_name(installed: Path, tmp_path: Path) -> None:
+    auto = installed / "models" / "auto" / "modeling_auto.py"
+    auto.write_text('MODEL_FOR_CAUSAL_LM_MAPPING_NAMES = {"gpt2": "GPT2LMHeadModel"}\n')
+    facts = facts_of("gpt2")
+    lay_over(installed, [(GENERATED / facts.package, facts)], tmp_path / "over")
+    models = runpy.run_path(str(tmp_path / "over" / "models" / "auto" / "modeling_auto.py"))
+    assert models["MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"]["quality_gate_gpt2"] == "QualityGateGPT2ForCausalLM"

@@ -177,3 +177,21 @@ def test_states_of_no_kind_and_sizes_that_are_no_code_are_refused(
         (tmp_path / "llama.toml").write_text(f'[[pull_request.states]]\nwhy = "it is like that"\n{entry}\n')
         with pytest.raises(PeculiarError, match=rf"llama.toml:3:.*: {code}: "):
             rendered("llama")
+
+
+def test_heads_that_transformers_tester_does_not_find_are_named() -> None:
+    facts, text = rendered("bert")
+    listed = re.search(r"all_model_classes = \(\s*\(([^)]*)\)", text)
+    assert listed is not None
+    assert sorted(re.findall(r"\w+", listed[1])) == sorted(each.name for each in facts.text_models)
+    assert (
+        '"fill-mask": QualityGateBertForMaskedLM,' in text and '"text-generation": QualityGateBertForCausalLM,' in text
+    )
+    assert "if return_labels and model_class is QualityGateBertForPreTraining:" in text
+    assert 'inputs_dict["next_sentence_label"] = torch.zeros(batch_size, ' in text
+    assert 'inputs_dict["labels_input_ids"] = torch.zeros(' in rendered("roc_bert")[1]
+    assert (
+        "all_model_classes = " not in rendered("llama")[1] and "_prepare_for_class(self" not in rendered("roberta")[1]
+    )
+    imported = re.search(r"from transformers import \(\n( +AutoTokenizer.*?)\n +\)", text, re.DOTALL)
+    assert imported is not None and set(re.findall(r"\w+", listed[1])) <= set(re.findall(r"\w+", imported[1]))

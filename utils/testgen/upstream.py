@@ -47,6 +47,18 @@ SPELLINGS = {
 HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
 _SIZE = re.compile(r"[\w .+*/-]+")  # "2 * config.hidden_size"
+# Pipelines by the role of their model; transformers' tester knows them only for the roles that it knows itself.
+TASKS = {
+    "feature-extraction": "Model",
+    "fill-mask": "ForMaskedLM",
+    "question-answering": "ForQuestionAnswering",
+    "text-classification": "ForSequenceClassification",
+    "text-generation": "ForCausalLM",
+    "token-classification": "ForTokenClassification",
+    "zero-shot": "ForSequenceClassification",
+}
+PRETRAINING = "ForPreTraining"
+_LABEL = re.compile(r"labels?$|^labels_input_ids$")  # RoCBert spells it so
 STATES = ("conv", "recurrent")  # what linear attention keeps in a cache
 ROLES = {
     "causal_lm_class": "ForCausalLM",
@@ -76,6 +88,9 @@ class Part:
     text_sizes: Mapping[str, Any] = field(default_factory=dict)
     vision_sizes: Mapping[str, Any] = field(default_factory=dict)
     skips: Mapping[str, str] = field(default_factory=dict)  # test of transformers -> why it is not for this model
+    classes: tuple[str, ...] = ()  # all models, where transformers' tester does not find all of them
+    tasks: Mapping[str, str] = field(default_factory=dict)  # of pipelines -> the model for it, beside `classes`
+    labelled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # model -> labels that its loss asks for
     states: Mapping[str, str] = field(default_factory=dict)  # "conv", "recurrent" -> the sizes of one sample, as code
     special: int = SPECIAL_TOKENS  # tokens at the start of the vocabulary that are no text
     image_token: str = "image_token_index"
@@ -141,7 +156,7 @@ def _find(pattern: str, text: str, what: str) -> str:
 
 def _imported(facts: ModelFacts, parts: list[Part]) -> list[str]:
     names = {name for part in parts for pair in part.pairs for name in pair}
-    names |= {name for part in parts for name in (*part.models, *part.roles.values(), part.base_config)}
+    names |= {name for part in parts for name in (*part.models, *part.classes, *part.roles.values(), part.base_config)}
     return sorted(names | {part.config for part in parts if part.is_image})
 
 
@@ -163,6 +178,9 @@ def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     roles = {role: named[ending] for role, ending in ROLES.items() if named.get(ending) not in (None, prefix + ending)}
     if facts.text_config.name != prefix + "Config":
         roles["config_class"] = facts.text_config.name
+    others = [each for each in facts.text_models if each.role not in {"Model", *ROLES.values()}]
+    others = [each for each in others if each.name != facts.text_model.name]
+    pretrained = [each for each in others if each.role == PRETRAINING]
     return Part(
         config=facts.text_config.name,
         base_config=facts.text_config.base_name,
@@ -173,6 +191,9 @@ def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
         model=facts.text_model.name,
         roles=roles,
         skips=_skips(facts, peculiar),
+        classes=tuple(each.name for each in facts.text_models) if others else (),
+        tasks={task: named[role] for task, role in TASKS.items() if role in named} if others else {},
+        labelled={each.name: tuple(filter(_LABEL.search, each.arguments)) for each in pretrained},
         states=_states(peculiar),
     )
 

@@ -28,7 +28,7 @@ for _names in [value for key, value in globals().items() if key.endswith("_NAMES
     for _model_type, _classes in {classes}.items():
         _base = _names.get(_model_type.removeprefix({prefix!r}))
         _bases = _base if isinstance(_base, tuple | list) else (_base,)
-        _found = [{gated!r} + each for each in _bases if {gated!r} + str(each) in _classes]
+        _found = [_classes[each] for each in _bases if each in _classes]
         if _found:
             _names[_model_type] = _found[0] if len(_found) == 1 else tuple(_found)
 """
@@ -76,14 +76,15 @@ def _config_lines(models: Iterable[ModelFacts]) -> str:
 def _model_lines(models: Sequence[ModelFacts]) -> str:
     """The lines for models of each kind of gate, whose names begin with its own prefixes."""
     return "".join(
-        _MODELS.format(classes=pformat(_classes(models, names)), prefix=names.family, gated=names.prefix)
+        _MODELS.format(classes=pformat(_classes(models, names)), prefix=names.family)
         for names in dict.fromkeys(facts.names for facts in models)
     )
 
 
-def _classes(models: Iterable[ModelFacts], names: GateNames) -> dict[str, list[str]]:
+def _classes(models: Iterable[ModelFacts], names: GateNames) -> dict[str, dict[str, str]]:
+    """Model type -> class of the base -> gated class."""
     return {
-        config.model_type: sorted(each.name for each in facts.models)
+        config.model_type: {each.base_name: each.name for each in facts.models}
         for facts in models
         if facts.names == names
         for config in facts.configs.values()
