@@ -19,6 +19,7 @@ from converter.values import Provenance
 
 
 _HOME = "transformers."
+_DIGITS = 40  # of a digest: 160 bits tell texts apart, and the lock has one for each definition of every model
 
 
 def trace(scope: Scope, drafts: Mapping[str, Draft]) -> Provenance:
@@ -27,7 +28,7 @@ def trace(scope: Scope, drafts: Mapping[str, Draft]) -> Provenance:
     Of other generated models, which are in the lock themselves, one digest each is enough.
     """
     taken = {*_placed(drafts), *_merged(scope)}
-    every = {(parent.module, name): digest_of(parent.index.definitions[name]) for parent, name in taken}
+    every = {(parent.module, name): _whole_digest(parent.index.definitions[name]) for parent, name in taken}
     definitions = {f"{short(module)}.{name}": found for (module, name), found in every.items() if _is_home(module)}
     lent = dict(_lent_imports(scope, drafts))
     imports = {short(module): found for module, found in lent.items() if _is_home(module)}
@@ -38,7 +39,11 @@ def trace(scope: Scope, drafts: Mapping[str, Draft]) -> Provenance:
         if not _is_home(module):
             others.setdefault(module.split(".")[-2], []).append(f"{module}.{name} {found}")
     models = {model: _digest("\n".join(sorted(lines))) for model, lines in others.items()}
-    return Provenance(*(dict(sorted(each.items())) for each in (definitions, imports, restated, models)))
+    return Provenance(*map(_kept, (definitions, imports, restated, models)))
+
+
+def _kept(digests: Mapping[str, str]) -> dict[str, str]:
+    return {name: found[:_DIGITS] for name, found in sorted(digests.items())}
 
 
 def short(module: str) -> str:
@@ -52,7 +57,11 @@ def whole(module: str) -> str:
 
 
 def digest_of(statement: Statement) -> str:
-    """The sha256 of a definition's or a member's text, comments above it included."""
+    """What is kept of the sha256 of a definition's or a member's text, comments above it included."""
+    return _whole_digest(statement)[:_DIGITS]
+
+
+def _whole_digest(statement: Statement) -> str:
     return _digest(drop_comments(statement.whole, COPIED_FROM).strip())
 
 

@@ -12,13 +12,13 @@ from testgen.mutants.values import Mutant
 
 
 MODEL = "llama"
-_OTHERS = {"select": "olmoe"}  # the model that is broken, by the kind of gate, where a Llama has nothing for it
 TABLE = Path(__file__).with_name(f"{MODEL}.toml")
 
 
 def model_of(names: GateNames) -> str:
-    """The base of the model that is broken, for a kind of gate."""
-    return _OTHERS.get(names.kind, MODEL)
+    """The base of the model that is broken, for a kind of gate: its table is named after both."""
+    own = next(iter(sorted(TABLE.parent.glob(f"{names.kind}_*{TABLE.suffix}"))), None)
+    return own.stem.removeprefix(f"{names.kind}_") if own and names != MEANT else MODEL
 
 
 def table_of(names: GateNames) -> Path:
