@@ -13,6 +13,7 @@ LAYERS = (
     ("fit", "flat", "joins"),
     ("residual",),
     ("attention_output", "branch", "chunk", "layer_output", "single"),  # a finder each: none knows another
+    ("experts_output",),  # the feed-forward part of layers that have experts
     ("table",),
 )
 
