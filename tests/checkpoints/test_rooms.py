@@ -20,7 +20,7 @@ UTILS = Path(__file__).parents[2] / "utils"
 PACKAGE = UTILS / "checkpoints"
 LAYERS = (  # lowest first
     ("errors", "casting", "progress"),
-    ("paths", "hub"),
+    ("paths", "hub", "commands"),
     ("documents", "forms", "gguf_headers"),
     ("headers",),
     ("layout", "experts"),

@@ -112,7 +112,7 @@ def test_a_run_is_shown_with_the_gates_that_it_trained(gated: Path, tmp_path: Pa
         (["--model", "/nowhere", "--text", "a"], "/nowhere: does not exist"),
         (["--model", "GATED", "--text", "#" * 300], "the model reads 256 at most; fix: "),
         (["--model", "BASE", "--text", "a"], "a model without gates; fix: gate it first"),
-        (["--model", "GATED", "--text", "a", "--output", "/nowhere/page.html"], "/nowhere/page.html: No such file"),
+        (["--model", "GATED", "--text", "a", "--output", "/nowhere/page.html"], "/nowhere/page.html: no such file"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from facts.entries import PeculiarError
-
+from checkpoints.commands import DIFFERENT, DONE, guarded
 from checkpoints.comparing import Comparison, compare_models
-from checkpoints.errors import CheckpointError
 from checkpoints.experts import FUSED, KEEP, SEPARATE
 from checkpoints.gating import LATER, NOW, Gated, describe, gate_checkpoint
 from checkpoints.plan import Options
@@ -20,44 +17,26 @@ from checkpoints.ungating import ungate_checkpoint
 from checkpoints.writing import COPY, HARD, SYMLINK
 
 
-DONE, DIFFERENT, REFUSED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 _STATUS = "exit status: 0 done, 2 refused: one line says which file, what is wrong with it and what to do"
 _COMPARE_STATUS = "exit status: 0 every check passed, 1 one failed, 2 a checkpoint could not be read"
 
 
 def gate(argv: Sequence[str] | None = None) -> int:
     """`gate_checkpoint.py`; returns the exit status."""
-    return _guarded(_gate, _gate_parser().parse_args(argv))
+    args = _gate_parser().parse_args(argv)
+    return guarded(_gate, args, _place(args))
 
 
 def compare(argv: Sequence[str] | None = None) -> int:
     """`compare_models.py`; returns the exit status."""
-    return _guarded(_compare, _compare_parser().parse_args(argv))
+    args = _compare_parser().parse_args(argv)
+    return guarded(_compare, args, _place(args))
 
 
 def ungate(argv: Sequence[str] | None = None) -> int:
     """`ungate_checkpoint.py`; returns the exit status."""
-    return _guarded(_ungate, _ungate_parser().parse_args(argv))
-
-
-def _guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    try:
-        return command(args)
-    except (CheckpointError, PeculiarError) as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    except Exception as error:
-        if args.verbose:
-            raise
-        fix = "run it again with --verbose, and report what it prints"
-        print(
-            CheckpointError(_place(args), f"{type(error).__name__}: {error}", fix, code="internal-error"),
-            file=sys.stderr,
-        )
-        return REFUSED
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on where it stopped", file=sys.stderr)
-        return INTERRUPTED
+    args = _ungate_parser().parse_args(argv)
+    return guarded(_ungate, args, _place(args))
 
 
 def _place(args: argparse.Namespace) -> str:

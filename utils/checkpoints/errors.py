@@ -53,7 +53,12 @@ def refusing_what_the_system_refuses(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        fix = _FIXES.get(error.errno or 0, "see what the system says, and run the same command again")
-        message = error.strerror or str(error) or type(error).__name__
-        raise CheckpointError(error.filename or place, message.lower(), fix, resumable=full) from error
+        raise refused_by_the_system(error, place) from error
+
+
+def refused_by_the_system(error: OSError, place: Path | str) -> CheckpointError:
+    """An error of the system as one of ours, of its own file or else of `place`."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    fix = _FIXES.get(error.errno or 0, "see what the system says, and run the same command again")
+    message = error.strerror or str(error) or type(error).__name__
+    return CheckpointError(error.filename or place, message.lower(), fix, resumable=full)

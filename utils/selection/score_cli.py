@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from checkpoints.commands import STATUS, guarded
+
 from selection.corpus import Corpus
-from selection.errors import STATUS, SelectionError, guarded
+from selection.errors import SelectionError
 from selection.records import FORMS
 from selection.values import DTYPES, LOGIT, PROB, REJECT, STYLES, TRUNCATE
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    return guarded(_score, _parser().parse_args(argv))
+    args = _parser().parse_args(argv)
+    return guarded(_score, args, args.output)
 
 
 def _score(args: argparse.Namespace) -> None:

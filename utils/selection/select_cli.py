@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from checkpoints.commands import STATUS, guarded
 from checkpoints.staging import Staging
 from checkpoints.writing import write_file
 
@@ -21,7 +22,7 @@ from selection.budgets import Budget
 from selection.choosing import FARTHEST, LAYERS, METHODS, ROUTERS, Selection, SelectOptions, select
 from selection.chosen_files import DROPPED_FILE, KEPT_FILE, TEXTS, summary_of, write_texts, write_verdicts
 from selection.corpus import scored_corpus
-from selection.errors import STATUS, SelectionError, guarded
+from selection.errors import SelectionError
 from selection.page import page
 from selection.quality import EPSILON, TAU
 from selection.shards import fingerprint, read_folder
@@ -34,7 +35,8 @@ _NAMES = (KEPT_FILE, DROPPED_FILE, TEXTS, f"{TEXTS}.part", SUMMARY, CONFIG, AUDI
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    return guarded(_select, _parser().parse_args(argv))
+    args = _parser().parse_args(argv)
+    return guarded(_select, args, args.output)
 
 
 def _select(args: argparse.Namespace) -> None:

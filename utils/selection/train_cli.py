@@ -10,7 +10,9 @@ from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
-from selection.errors import STATUS, SelectionError, guarded
+from checkpoints.commands import STATUS, guarded
+
+from selection.errors import SelectionError
 from selection.records import FORMS
 from selection.values import CONFIG, FULL_RANK, GATES, LORA, METRICS, MODEL, ORIGINAL_GATES
 
@@ -21,7 +23,8 @@ _OF_TOKENIZERS = re.compile(r"(tokenizer|special_tokens|added_tokens|vocab|merge
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    return guarded(_train, _parser().parse_args(argv))
+    args = _parser().parse_args(argv)
+    return guarded(_train, args, args.output)
 
 
 def _train(args: argparse.Namespace) -> None:

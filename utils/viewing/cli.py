@@ -9,28 +9,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from checkpoints.commands import DONE, STATUS, guarded
 from checkpoints.errors import CheckpointError
 from selection.values import CONFIG as RUN
 
 from viewing.values import Panel
 
 
-DONE, REFUSED = 0, 2
 _DTYPES = ("float32", "bfloat16", "float16")
-_STATUS = "exit status: 0 done, 2 refused: one line says what is wrong and what to do"
 _NAME_LENGTH = 60  # characters of a text that serve as its name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 refused."""
     args = parse(argv)
-    try:
-        return _view_corpus(args) if args.corpus else _view(args)
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"{error.filename or args.output}: {error.strerror}; fix: check the path", file=sys.stderr)
-    return REFUSED
+    command = _view_corpus if args.corpus else _view
+    return guarded(command, args, args.output or args.corpus or args.model, resumes=False)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -50,11 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _view_corpus(args: argparse.Namespace) -> int:
-    try:
-        read = import_module("viewing.scored").read_corpus
-    except ModuleNotFoundError as error:
-        fix = "install the extra: pip install -e '.[data]'"
-        raise CheckpointError("--corpus", f"needs the package `{error.name}`", fix) from error
+    read = import_module("viewing.scored").read_corpus
     view = read(args.corpus, args.selection, args.data, not args.no_texts)
     page = import_module("viewing.corpus_page").make_corpus_page(args.title or "Scored corpus", view)
     args.output.write_text(page, encoding="utf-8")
@@ -148,7 +138,7 @@ def _quieten() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Show what the gates of a model say of every token of a text, or of the documents of a scored corpus.",
-        epilog=f"Without --output and --png the text is printed in colours. {_STATUS}",
+        epilog=f"Without --output and --png the text is printed in colours. {STATUS}",
     )
     shown = parser.add_mutually_exclusive_group(required=True)
     shown.add_argument(
@@ -176,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--png", type=Path, metavar="FILE", help="write heat maps; needs matplotlib")
     parser.add_argument("--title", help="the heading of the page")
     parser.add_argument("--max-tokens", type=_positive, metavar="N", help="read no more than N tokens of each text")
+    parser.add_argument("--verbose", action="store_true", help="print the traceback of a fault of this project")
     parser.add_argument("--dtype", choices=_DTYPES, default="float32", help="the type that the model runs in")
     return parser
 
