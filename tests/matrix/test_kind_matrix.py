@@ -25,6 +25,12 @@ def test_bases_are_scaffolded_converted_and_proven(tmp_path: Path) -> None:
     assert rows[2].where.startswith("modeling_mamba.py:") and "has attention whose output" in rows[2].why
 
 
+def test_a_base_alone_is_proven_with_the_home_of_its_gate(tmp_path: Path) -> None:
+    rows = survey(GateNames("select"), ["granitemoe", "llama"], ROOT, tmp_path, processes=1)
+    assert [(row.name, row.verdict) for row in rows] == [("granitemoe", "right"), ("llama", "no place")]
+    assert "has a mixture of experts that a gate could be put on" in rows[1].why
+
+
 def test_the_page_counts_and_names() -> None:
     rows = [Row("a", "right"), Row("b", "no place", "modeling_b.py:3", "x | y"), Row("c", "differs", "C.forward", "z")]
     assert count(rows) == {"right": 1, "warns": 0, "differs": 1, "refused": 0, "no place": 1}
