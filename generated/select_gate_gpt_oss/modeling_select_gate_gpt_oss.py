@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_gpt_oss`.
-# Seal: sha256 cc4ef7765c46c4c211761093d02e4e587f88b17fc2f36d9e7ecea031e76c02ad
+# Seal: sha256 32725a2d31c291b5e399a593ff784a670d4ca4477d1e443c4a30b3d462cc1338
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -558,13 +558,14 @@ class SelectGateGptOssPreTrainedModel(PreTrainedModel):
         "attentions": SelectGateGptOssAttention,
         "quality_logits": OutputRecorder(SelectGateGptOssGate, index=0),
     }
-    _keep_in_fp32_modules = ["post_attention_layernorm", "input_layernorm", "norm", "select_gate.gate"]
+    _keep_in_fp32_modules = ["post_attention_layernorm", "input_layernorm", "norm"]
     _compatible_flash_implementations = [
         "kernels-community/vllm-flash-attn3",
         "flash_attention_4",
         "kernels-community/metal-flash-sdpa",
         "kernels-community/aiter-flash-attn",
     ]
+    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs

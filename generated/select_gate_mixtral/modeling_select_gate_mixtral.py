@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_mixtral`.
-# Seal: sha256 252195c792b69fcb2583167f902b5af2e470b919a38fd871a0649c757091593a
+# Seal: sha256 e8ea8310527d157dc3ddd1122d91667d7c101f0cc7ed4ffebf523ca00f9e5f5b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -556,7 +556,7 @@ class SelectGateMixtralPreTrainedModel(PreTrainedModel):
         "attentions": SelectGateMixtralAttention,
         "quality_logits": OutputRecorder(SelectGateMixtralGate, index=0),
     }
-    _keep_in_fp32_modules = ["select_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_olmoe`.
-# Seal: sha256 2fc3d6216bb6928110fb4617da3ea980b8a008b83d90e220a8c2d347640d71cb
+# Seal: sha256 3b433f3b5dc17faf1e232d1f295f3bc6a403f69c3eed19a5181cbab92c7b8a3f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -550,7 +550,7 @@ class SelectGateOlmoePreTrainedModel(PreTrainedModel):
 
     _supports_attention_backend = True
     _can_compile_fullgraph = True
-    _keep_in_fp32_modules = ["select_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs

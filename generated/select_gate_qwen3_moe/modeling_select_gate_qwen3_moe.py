@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_qwen3_moe`.
-# Seal: sha256 0d3b21ee5fe30bfbd56800f292642f6275480987bc6e341de31212007ce1be3d
+# Seal: sha256 b7a289c40acdf21c1fe4a72ed6970714598d12bf388c88b9e085cd01b1d2e331
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -596,7 +596,7 @@ class SelectGateQwen3MoePreTrainedModel(PreTrainedModel):
         "attentions": SelectGateQwen3MoeAttention,
         "quality_logits": OutputRecorder(SelectGateQwen3MoeGate, index=0),
     }
-    _keep_in_fp32_modules = ["select_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs

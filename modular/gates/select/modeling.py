@@ -76,7 +76,7 @@ def noise_like(hidden_states: torch.Tensor) -> torch.Tensor:
 
 
 class SelectGatePreTrainedModel(PreTrainedModel):
-    _keep_in_fp32_modules = ["select_gate.gate"]  # quantizers skip what is called so
+    _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {"quality_logits": OutputRecorder(SelectGate, index=0)}
     rename_select_moe = staticmethod(rename_select_moe)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
