@@ -205,6 +205,16 @@ def test_a_fault_of_ours_is_not_told_as_a_missing_package(tmp_path: Path) -> Non
     assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
 
 
+def test_tools_that_are_run_do_not_see_ours(tmp_path: Path) -> None:
+    """Some look for a package called like one of utils/, as TRL does for `weave`."""
+    (tmp_path / "tool_of_others.py").write_text(
+        "import importlib.util, sys\nprint(sys.argv[1:], importlib.util.find_spec('scaffold'))\nsys.exit(4)\n"
+    )
+    for tool in ("tool_of_others", "tool_of_others.py"):
+        done = started(ROOT, "run", tool, "--a", where=tmp_path, PYTHONPATH=f"{ROOT}:{tmp_path}")
+        assert (done.returncode, done.stdout) == (4, "['--a'] None\n"), done.stderr
+
+
 def test_nobody_has_to_read_to_the_end(tmp_path: Path) -> None:
     for words in (["list", "--json"], ["--help"]):
         command = f"{sys.executable} -m quality_gate {' '.join(words)} | head -n 1 && exit ${{PIPESTATUS[0]}}"
