@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from selection.corpus import Corpus, entries
 from selection.errors import SelectionError
 from selection.reading import find_parts, read
 from selection.records import as_record, document_of
+from selection.score_cli import time_left
 from selection.values import Document, Message, Raw, Reject
 from selection_models import write_lines
 
@@ -162,3 +164,33 @@ def test_the_second_of_a_name_is_a_reject(tmp_path: Path) -> None:
     listed = list(entries(Corpus((str(one), str(two)))))
     assert [entry.position for entry in listed] == [0, 1, 2, 3, 4]
     assert [getattr(entry.found, "reason", "") for entry in listed] == ["", "duplicate-id", "", "", "duplicate-id"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.parquet"])
+def test_records_say_how_far_the_reading_has_come(name: str, tmp_path: Path) -> None:
+    """In bytes of the file, which is read in blocks, or in rows: it never falls, and ends at the end."""
+    dice = random.Random(0)
+    records = [{"text": f"{number} {dice.getrandbits(1600):x}"} for number in range(6000)]
+    write_as(tmp_path / name, records)
+    write_as(tmp_path / "b.jsonl", records[:1000])
+    shares = [raw.share for raw in read(*find_parts(str(tmp_path / name)))]
+    assert shares == sorted(shares) and shares[0] < 0.8 and shares[-1] == 1
+    found = [entry.share for entry in entries(Corpus((str(tmp_path),)))]
+    sizes = [part.size for part in Corpus((str(tmp_path),)).parts()]
+    assert found == sorted(found) and found[-1] == 1 and found[5999] == sizes[0] / sum(sizes)
+
+
+def write_as(path: Path, records: list[dict[str, str]]) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(records), path)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(records))
+    else:
+        text = "".join(f"{json.dumps(each)}\n" for each in records).encode()
+        path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+
+
+def test_the_time_left_is_that_of_the_rest() -> None:
+    assert time_left(100, 0.0, 0.25) == "0:05:00 left"
+    assert time_left(90, 0.5, 0.75) == "0:01:30 left"  # a run that goes on has not read the first half in this time
+    assert time_left(7200, 0.0, 0.5) == "2:00:00 left" and time_left(5, 0.5, 0.5) == "time left unknown"

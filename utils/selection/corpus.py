@@ -64,8 +64,10 @@ def scored_corpus(manifest: Mapping[str, Any], data: Sequence[str] = ()) -> Corp
 def entries(corpus: Corpus, parts: Sequence[Part] | None = None) -> Iterator[Entry]:
     """All records in their order; the second of a source with an id is a reject. Memory is bounded."""
     position, before = 0, dict[str, int]()  # records of a source in the files before
+    parts = corpus.parts() if parts is None else parts
+    read_before, size = 0, sum(part.size or 1 for part in parts)
     with _Seen() as seen:
-        for part in corpus.parts() if parts is None else parts:
+        for part in parts:
             count = 0
             for count, raw in enumerate(read(part), 1):
                 raw = replace(raw, number=raw.number + before.get(part.source, 0))
@@ -73,9 +75,10 @@ def entries(corpus: Corpus, parts: Sequence[Part] | None = None) -> Iterator[Ent
                 if isinstance(found, Document) and not seen.is_new(found.source, found.id):
                     detail = f"{found.source} has had a document called so"
                     found = Reject(found.id, found.source, raw.place, DUPLICATE, detail)
-                yield Entry(position, raw.place, found)
+                yield Entry(position, raw.place, found, (read_before + raw.share * (part.size or 1)) / size)
                 position += 1
             before[part.source] = before.get(part.source, 0) + count
+            read_before += part.size or 1
 
 
 class _Seen:

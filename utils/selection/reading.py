@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -65,22 +65,35 @@ def find_parts(data: str) -> list[Part]:
 
 def read(part: Part) -> Iterator[Raw]:
     """The records of a part, in their order. Raises SelectionError where a whole file cannot be read."""
-    records = _data_set(part) if part.path is None else _file(part)
+    reached = _Reached()
+    records = _data_set(part, reached) if part.path is None else _file(part, reached)
     for number, (line, record, reason, detail) in enumerate(records):
-        yield Raw(part.source, f"{part.name}:{line}", number, record, reason, detail)
+        yield Raw(part.source, f"{part.name}:{line}", number, record, reason, detail, reached.share())
+
+
+class _Reached:
+    """How far the reading of a part has come."""
+
+    share: Callable[[], float] = staticmethod(lambda: 0.0)
+
+    def of(self, place: Callable[[], int], size: int) -> None:
+        """From now on by a place in so many bytes."""
+        self.share = lambda: min(1.0, place() / max(size, 1))
 
 
 Found = tuple[int, Any, str, str]  # line or row from 1, record, reason, detail
 
 
-def _file(part: Part) -> Iterator[Found]:
+def _file(part: Part, reached: _Reached) -> Iterator[Found]:
     try:
         if part.kind in PARQUET:
-            yield from _parquet(part.path)
+            yield from _parquet(part.path, reached)
             return
-        with _open(part.path) as file:
+        with _open(part.path)[0] as file:
             is_array = part.kind in ARRAY and _first(file) == b"["
-        with _open(part.path) as file:
+        file, place = _open(part.path)
+        reached.of(place, part.size)
+        with file:
             yield from (_array if is_array else _lines)(file)
     except (pa.ArrowException, EOFError) as error:
         message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -142,9 +155,10 @@ def _array(file: IO[bytes]) -> Iterator[Found]:
     yield number + 1, None, NO_JSON, "the list has no end"
 
 
-def _parquet(path: Path) -> Iterator[Found]:
+def _parquet(path: Path, reached: _Reached) -> Iterator[Found]:
     with pq.ParquetFile(path) as file:
         row = 0
+        reached.of(lambda: row, file.metadata.num_rows)
         for batch in file.iter_batches(batch_size=_ROWS):
             try:
                 records = batch.to_pylist()
@@ -163,7 +177,7 @@ def _row(batch: pa.RecordBatch, number: int) -> Any:
         return None
 
 
-def _data_set(part: Part) -> Iterator[Found]:
+def _data_set(part: Part, reached: _Reached) -> Iterator[Found]:
     """A split of a data set by its name: from the cache of `datasets`, or the Hub."""
     from datasets import load_dataset
 
@@ -175,16 +189,21 @@ def _data_set(part: Part) -> Iterator[Found]:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         fix = "check the name (NAME, NAME:SPLIT or NAME:CONFIG:SPLIT), fetch it while online, or give files"
         raise SelectionError(name, f"is no file, and no data set that can be loaded: {reason}", fix) from error
+    row = 0
+    reached.of(lambda: row, len(found))
     for row, record in enumerate(found, 1):
         is_object = isinstance(record, dict)
         yield row, record, "" if is_object else WRONG_TYPE, ""
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> tuple[IO[bytes], Callable[[], int]]:
+    """A file as it was before it was packed, and what says how many bytes of it were read."""
     packed = _endings(path)[1]
     if not packed:
-        return open(path, "rb")
-    return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), packed), _CHUNK)
+        file = open(path, "rb")
+        return file, file.tell
+    raw = pa.OSFile(str(path))
+    return io.BufferedReader(pa.CompressedInputStream(raw, packed), _CHUNK), raw.tell
 
 
 def _first(file: IO[bytes]) -> bytes:

@@ -97,11 +97,20 @@ def _summary(output: Path, manifest: dict | None) -> str:
     )
 
 
+def time_left(seconds: float, first: float, share: float) -> str:
+    """How long the rest takes if it goes on as it went: from one share of the corpus to another in so many seconds."""
+    if share <= first:
+        return "time left unknown"
+    left = round(seconds * (1 - share) / (share - first))
+    return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
+
+
 class Bar:
     """Documents and tokens in a second, on a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         self._began, self._documents, self._tokens = time.perf_counter(), 0, 0
+        self._first: float | None = None  # the share of the corpus that was done before
         self._bar = None
         if sys.stderr.isatty() and not quiet:
             from rich.console import Console
@@ -116,10 +125,14 @@ class Bar:
         """A batch was scored."""
         self._documents += step.documents
         self._tokens += step.tokens
+        self._first = step.began if self._first is None else self._first
         if self._bar:
-            seconds = time.perf_counter() - self._began
-            text = f"shard {step.shard}: {self._documents} documents, {self._documents / seconds:.1f} documents/s, "
-            self._bar.update(self._bar.task_ids[0], description=f"{text}{self._tokens / seconds:.0f} tokens/s")
+            self._bar.update(self._bar.task_ids[0], description=self.line(step, time.perf_counter() - self._began))
+
+    def line(self, step: Step, seconds: float) -> str:
+        """What is said after so many seconds."""
+        text = f"shard {step.shard}: {self._documents} documents, {self._documents / seconds:.1f} documents/s, "
+        return f"{text}{self._tokens / seconds:.0f} tokens/s, {time_left(seconds, self._first or 0.0, step.share)}"
 
     def stop(self) -> None:
         """Nothing follows."""

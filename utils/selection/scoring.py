@@ -45,6 +45,8 @@ class Step:
     shard: int
     documents: int
     tokens: int
+    began: float  # the share of the corpus that lay before its shard
+    share: float  # and the one that is done, about
 
 
 Tell = Callable[[Step], None]
@@ -128,12 +130,15 @@ def _score_shard(
     lengths = [len(row.tokens) for row in rows]
     groups = batches(lengths, options.batch_tokens)
     scored: dict[int, Scored] = {}
-    padded = 0
+    padded, done = 0, 0
+    first, last = window[0].share, window[-1].share
     for group in groups:
         found = _in_memory(scorer, [rows[each].tokens for each in group])
         scored |= dict(zip(group, found, strict=True))
         padded += max(lengths[each] for each in group) * len(group)
-        tell(Step(number, len(group), sum(lengths[each] for each in group)))
+        tokens = sum(lengths[each] for each in group)
+        done += tokens
+        tell(Step(number, len(group), tokens, first, first + (last - first) * done / max(sum(lengths), 1)))
     good = [each for each in range(len(rows)) if scored[each].is_finite]
     for each in sorted(set(range(len(rows))) - set(good)):
         row = rows[each]

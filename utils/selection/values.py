@@ -33,6 +33,7 @@ class Raw:
     record: Any = None
     reason: str = ""  # one of REASONS
     detail: str = ""
+    share: float = 0.0  # of its file that was read when it came, about: files are read in blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,4 @@ class Entry:
     position: int
     place: str
     found: Document | Reject
+    share: float = 0.0  # of the corpus, in bytes, that was read when it came, about
