@@ -151,3 +151,16 @@ def test_the_exported_gpt2_relies_on_nothing_that_is_lost_and_says_nothing_twice
     assert not re.search(r"^ +(input_ids|labels|output_router_logits) \(`", modular.split("class ", 1)[1], re.M)
     tree = exported_tree().with_changes(made.texts)
     assert [str(each) for each in verify([gpt2.name], tree, setting())] == []
+
+
+def test_a_method_that_the_base_lacks_is_called_by_its_class() -> None:
+    """Where the repository's base has it, it is called as any method is."""
+    [gemma3] = [each for each in find_models(["gemma3"]) if each.name == "quality_gate_gemma3"]
+
+    def of_config(tree: Tree) -> str:
+        return woven(gemma3, tree, 2026).split("class QualityGateGemma3Config(")[1].split("\nclass ")[0]
+
+    assert "PreTrainedConfig.__post_init__(self, **kwargs)" in of_config(exported_tree())
+    own = "    def __post_init__(self, **kwargs):\n        super().__post_init__(**kwargs)\n\n    sub_configs_defaults"
+    with_own = changed(f"{MODELS}/gemma3/configuration_gemma3.py", "    sub_configs_defaults", own)
+    assert "super().__post_init__(**kwargs)" in of_config(with_own)

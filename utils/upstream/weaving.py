@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from facts.peculiar import peculiarities
@@ -28,7 +29,47 @@ def woven(model: Model, tree: Tree, year: int) -> str:
     copyright = f"{year} {HOLDERS}. All rights reserved."
     of_text = peculiarities(model.base).text_checkpoint
     casing = read_casing(tree.package)
-    return weave(delta, model.name, _loader(model, tree), casing, Form.UPSTREAM, copyright, of_text).source.text
+    text = weave(delta, model.name, _loader(model, tree), casing, Form.UPSTREAM, copyright, of_text).source.text
+    return _called_by_name(text, tree)
+
+
+_ABOVE = re.compile(r"super\(\)\.(__post_init__)\(")
+_CONFIG = "PreTrainedConfig"
+
+
+def _called_by_name(text: str, tree: Tree) -> str:
+    """`super().__post_init__()` of a configuration whose base has none in this repository, by the class that has it.
+
+    Transformers' own converter ends where a method that is called above is not the inherited class's own.
+    """
+    module = ast.parse(text)
+    above = _configs(module, tree)
+    lines = text.split("\n")
+    for node, method in _methods(module):
+        parent = above.get(ast.unparse(node.bases[0])) if node.bases else None
+        if method.name != "__post_init__" or parent is None or _has(parent, method.name):
+            continue
+        for number in range(method.lineno - 1, method.end_lineno or method.lineno):
+            lines[number] = _ABOVE.sub(rf"{_CONFIG}.\1(self, ", lines[number]).replace("(self, )", "(self)")
+    return "\n".join(lines)
+
+
+def _configs(module: ast.Module, tree: Tree) -> dict[str, ast.ClassDef]:
+    """Configurations that a modular file imports, as they are in the repository; those that stand on PreTrainedConfig alone."""
+    found = {}
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 2 and "configuration_" in (node.module or ""):
+            source = ast.parse(tree.read(f"{MODELS}/{node.module.replace('.', '/')}.py") or "")
+            there = {each.name: each for each in source.body if isinstance(each, ast.ClassDef)}
+            names = {one.asname or one.name: there.get(one.name) for one in node.names}
+            found |= {
+                name: each for name, each in names.items() if each and [*map(ast.unparse, each.bases)] == [_CONFIG]
+            }
+    return found
+
+
+def _has(node: ast.ClassDef, name: str) -> bool:
+    return any(isinstance(each, ast.FunctionDef) and each.name == name for each in node.body)
 
 
 def _loader(model: Model, tree: Tree) -> Loader:
