@@ -21,7 +21,7 @@ from converter.library import Library
 from converter.order import gather
 from converter.tools import SHIPPED_CONFIG, fingerprint
 from converter.values import Loader
-from converter.workspace import PROJECT, find_transformers, project_jobs, read_release, select
+from converter.workspace import PROJECT, Folders, find_transformers, project_jobs, read_release, select
 from proof.judge import judge, judge_unconverted
 from proof.report import Proven
 from proof.running import Release, Setting, try_all
@@ -109,4 +109,4 @@ def prove_models(
         convert=stage.convert,
     )
     outcomes = convert_family(family, setting, lambda outcome: None)
-    return prove(outcomes, entrance(project), package, setting, lambda outcome: None)
+    return prove(outcomes, entrance(Folders.of(project)), package, setting, lambda outcome: None)
