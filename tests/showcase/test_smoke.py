@@ -6,8 +6,9 @@ import pkgutil
 
 import pytest
 import torch
+from facts.project import generated_models
 from facts.tiny import LAYERS
-from showcase import smoke
+from showcase import cli, smoke
 
 import generated
 
@@ -18,7 +19,7 @@ MODELS = sorted(name.removeprefix("quality_gate_") for name in PACKAGES if name.
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_generated_model_runs(model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert smoke.main(["--model", model]) == 0
+    assert cli.smoke(["--model", model]) == 0
     printed = capsys.readouterr().out
     rows = [line for line in printed.splitlines() if line.startswith("│")]
     assert len(rows) == len(smoke.tiny_model(model).quality_layers()) <= LAYERS
@@ -30,18 +31,22 @@ def test_every_generated_model_runs(model: str, capsys: pytest.CaptureFixture[st
     assert len(written.split(",")) == smoke.NEW_TOKENS
 
 
-def test_without_a_name_every_model_runs() -> None:
-    assert smoke.generated_models() == MODELS != []
+def test_without_a_name_every_model_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(smoke, "check", lambda models: asked.extend(models) or 0)
+    assert cli.smoke([]) == 0 and asked == MODELS == generated_models() != []
 
 
-def test_an_unknown_model_fails_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert smoke.main(["--model", "llma"]) == 1
-    assert "quality_gate_llma: ModuleNotFoundError" in capsys.readouterr().out
+@pytest.mark.parametrize("name", ["llma", "attention_gate_llama"])
+def test_an_unknown_model_is_refused_by_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of another kind of gate, too, whose models give no scores."""
+    assert cli.smoke(["--model", name]) == 2
+    assert f"there is no gated model {name!r}" in capsys.readouterr().err
 
 
 def test_a_broken_gate_fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     model = smoke.tiny_model("llama")
     torch.nn.init.constant_(model.model.layers[2].quality_gate.gate.weight, torch.nan)
     monkeypatch.setattr(smoke, "tiny_model", lambda name: model)
-    assert smoke.main(["--model", "llama"]) == 1
+    assert cli.smoke(["--model", "llama"]) == 1
     assert "expected finite scores of shape (4, 2, 6)" in capsys.readouterr().out

@@ -63,6 +63,7 @@ class Place:
     known: list[Job]
     ruff_config: Path
     ready: tuple[Outcome, ...] = ()  # what goes along with the models and needs no conversion
+    along: tuple[Job, ...] = ()  # models that come with the tools, made only where one that is known stands on them
 
 
 def main(
@@ -129,15 +130,16 @@ def _run(args: Namespace, report: Report, stage: Stage, folders: Folders, prove:
     if args.expand:
         return _expand(report, place, stage, folders)
     # A project's models are made along with the models they inherit from; those of a tree stand on what is there.
-    family = gather(place.wanted, place.known, lambda job: not (args.tree and made_before(job)), stage.stands_on)
+    known = [*place.known, *place.along]
+    family = gather(place.wanted, known, lambda job: not (args.tree and made_before(job)), stage.stands_on)
     setting = _setting(args, place, stage, folders)
     with Progress(len(family.jobs), not args.quiet) as progress:
         outcomes = [*place.ready, *convert_family(family, setting, progress.advance)]
     if report.mode is Mode.WRITE:
         outcomes = write_all(outcomes, family.edges, args.force)
     if not (args.tree or args.paths or args.stdout):
-        known = [job.name for job in place.known] if args.all else None
-        outcomes = Lock(folders.generated, known).settle(outcomes, family.deltas, report.mode is Mode.WRITE)
+        names = [job.name for job in (*place.known, *family.jobs)] if args.all else None
+        outcomes = Lock(folders.generated, names).settle(outcomes, family.deltas, report.mode is Mode.WRITE)
     _report(args, report, place, outcomes)
     return report.status
 
@@ -157,7 +159,7 @@ def _drift(args: Namespace, report: Report, place: Place, stage: Stage, folders:
     from converter.drift import drift_as_json, find_drift, render_drift, status_of, unlocked
 
     recorded = read_lock(folders.generated)
-    family = gather(place.wanted, place.known, lambda job: True, stage.stands_on)
+    family = gather(place.wanted, [*place.known, *place.along], lambda job: True, stage.stands_on)
     setting = _setting(args, place, stage, folders)
     with Progress(len(family.jobs), not args.quiet) as progress:
         outcomes = convert_family(family, setting, progress.advance)
@@ -198,17 +200,17 @@ def _package(args: Namespace, folders: Folders) -> Place:
     wanted = select(known, args.model, folders.modular, family)
     if args.gate:
         wanted = [job for job in wanted if job.name.startswith(family)]
-    known += _coming_along(known, release, args.strict, folders)
-    return Place(package, wanted, known, config, entrance(folders))
+    along = _coming_along(known, release, args.strict, folders)
+    return Place(package, wanted, known, config, entrance(folders), along)
 
 
-def _coming_along(known: Sequence[Job], release: str, strict: bool, folders: Folders) -> list[Job]:
-    """The deltas that come with the tools, for models that others stand on: only a project of its own needs them."""
-    if folders.modular == HOME / "modular":
-        return []
+def _coming_along(known: Sequence[Job], release: str, strict: bool, folders: Folders) -> tuple[Job, ...]:
+    """The deltas that come with the tools: only a user's project needs them, whose own deltas are none of these."""
+    if folders.home != HOME or folders.modular == HOME / "modular":
+        return ()
     own = {job.name for job in known}
     ours = project_jobs(release, strict, Folders.of(HOME, generated=folders.generated))
-    return [job for job in ours if job.name not in own]
+    return tuple(job for job in ours if job.name not in own)
 
 
 def _release(wanted: str) -> Path:

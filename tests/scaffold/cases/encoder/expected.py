@@ -30,6 +30,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     records_quality_scores,
     returns_quality_scores,
     save_quality_gates,
+    shard_gates_apart,
     state_without_hooks,
 )
 from transformers import initialization as init
@@ -199,6 +200,12 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
         # The heads build their base model with AutoModel; remote code may have loaded the class of the config twice
         AutoModel._model_mapping.register(type(config), QualityGateToyModel, exist_ok=True)
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
+
+    def post_init(self):
+        PreTrainedModel.post_init(
+            self,
+        )
+        shard_gates_apart(self)
 
     @torch.no_grad()
     def _init_weights(self, module):
