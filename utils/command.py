@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
 
 INTERRUPTED = 130  # what a shell reports of a process that Ctrl-C ended
+IMPORTING = "<frozen importlib._bootstrap>"  # the file of Python's own code that imports
 UNREAD = 141  # and of one whose output nobody reads
 REFUSED = 2
 # Packages that a tool may lack -> the extra that brings them
@@ -42,7 +44,7 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
         tool = getattr(import_module(module), function)
         if raises:
             sys.unraisablehook = _come_again
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, partial(_interrupt, os.getpid()))
         status = tool(**given)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -58,6 +60,22 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
     if status == INTERRUPTED:
         _leave()
     raise SystemExit(status)
+
+
+def _interrupt(tool: int, number: int, frame: FrameType | None) -> None:
+    """Ctrl-C in a tool: what it has to put away, its `finally` blocks do. In an import it waits until that is done,
+    since some libraries catch whatever is raised in theirs. Its forks end at once, for what they write in is put away.
+    """
+    while frame is not None and os.getpid() == tool:
+        if frame.f_code.co_filename == IMPORTING:
+            return _again()
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _again() -> None:
+    """The signal once more, in a moment; it ends a sleep as well."""
+    threading.Timer(AGAIN, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
 
 
 def _missing(error: ImportError) -> str | None:
@@ -77,8 +95,7 @@ def _missing(error: ImportError) -> str | None:
 def _come_again(lost: sys.UnraisableHookArgs) -> None:
     """Python drops what is raised in a callback, and importing runs many: Ctrl-C in one would do nothing."""
     if lost.exc_type is KeyboardInterrupt:
-        main = threading.main_thread().ident
-        threading.Timer(AGAIN, signal.pthread_kill, (main, signal.SIGINT)).start()  # ends a sleep as well
+        _again()
     else:
         sys.__unraisablehook__(lost)
 

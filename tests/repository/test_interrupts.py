@@ -47,6 +47,16 @@ except BaseException:
 def main():
     print("goes on")
 """,
+    "while importing in a tool": """
+import sys
+from pathlib import Path
+def main():
+    sys.path.insert(0, str(Path(__file__).parent))
+    import catches_everything
+    print("goes on", flush=True)
+    import time
+    time.sleep(60)
+""",
     "in a callback": """
 import os, signal, time, weakref
 class Module:
@@ -90,6 +100,8 @@ def test_an_interrupted_tool_ends_at_once(early: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", LOST)
 def test_ctrl_c_is_not_lost(where: str, tmp_path: Path) -> None:
     (tmp_path / "tool.py").write_text(LOST[where])
+    caught = LOST["while importing"].partition("def main")[0]
+    (tmp_path / "catches_everything.py").write_text(caught)
     done = subprocess.run(
         [sys.executable, "-c", "from command import run; run('tool')"],
         env={**os.environ, "PYTHONPATH": f"{UTILS}:{tmp_path}"},
@@ -98,7 +110,8 @@ def test_ctrl_c_is_not_lost(where: str, tmp_path: Path) -> None:
         timeout=50,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert (done.returncode, done.stderr) == (130, "")
+    assert done.stdout in ("", "goes on\n")  # an import is not cut short
 
 
 def test_a_tool_that_ends_by_itself_says_how(tmp_path: Path) -> None:
@@ -130,6 +143,7 @@ def test_ctrl_c_is_quiet(script: str, wait: float, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in said and "KeyboardInterrupt" not in said
-    assert not [path for path in tmp_path.iterdir() if not path.name.startswith("pymp-")]
+    theirs = ("pymp-", "torchinductor_")  # folders that Python and torch leave for others to find
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(theirs)]
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
