@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from portability.cli import FAMILIES, card_suites, package_of
+from portability.cli import FAMILIES, card_suites
 from portability.plan import AS_IT_IS, BY_ADDRESS, kernels, machines
 from portability.processor import described, read_processor
 from portability.values import Layout
@@ -80,4 +80,3 @@ def test_every_kind_of_gate_takes_part(tmp_path: Path) -> None:
     assert [each.name for each in card_suites(tmp_path, sample=False)] == every
     sample = [*every[:5], "toy_gate_a"]
     assert [each.name for each in card_suites(tmp_path, sample=True)] == sample
-    assert [package_of(name) for name in ("llama", "attention_gate_llama")] == ["quality_gate_llama", every[4]]

@@ -111,7 +111,7 @@ def test_ctrl_c_is_not_lost(where: str, tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, done.stderr) == (130, "")
-    assert done.stdout in ("", "goes on\n")  # an import is not cut short
+    assert done.stdout == "" or (where == "while importing in a tool" and done.stdout == "goes on\n")  # not cut short
 
 
 def test_a_tool_that_ends_by_itself_says_how(tmp_path: Path) -> None:

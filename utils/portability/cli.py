@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from facts.project import package_of
 from naming.kinds import MEANT, kind_of
 from places import PROJECT
 
@@ -57,12 +58,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--project", type=Path, default=PROJECT, metavar="DIR", help="a checkout of another commit, with its suites"
     )
     return parser.parse_args(argv)
-
-
-def package_of(name: str) -> str:
-    """The suite of a base, "llama", or of a model of another kind of gate, "attention_gate_llama"."""
-    names = kind_of(name)
-    return names.family + name.removeprefix(names.family)
 
 
 def card_suites(folder: Path, sample: bool) -> list[Path]:
