@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
+import re
+from dataclasses import replace
 from textwrap import indent
 
 import pytest
-from scaffold.sites.layer_output import first_returned
 from scaffold.sites.table import ATTENTION_OUTPUT, FEED_FORWARD, LAYER_OUTPUT
 from scaffold.sites.values import Found, NoPlace
 from toy_layers import FIRST, find, said, toy
@@ -167,17 +167,39 @@ def test_a_part_in_chunks_without_a_place_is_refused(parts: dict[str, str], line
         ("residual + x", "residual + x"),
     ],
 )
-def test_a_layer_returns_its_output_first(returned: str, output: str) -> None:
-    module = toy(f"x = self.mlp(x)\nreturn {returned}")
+@pytest.mark.parametrize("number", ["layer_idx", "layer_id"])
+def test_a_layer_returns_its_output_first(returned: str, output: str, number: str) -> None:
+    module = numbered(f"x = self.mlp(x)\nreturn {returned}", number)
     found = LAYER_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
-    assert said(found.declared["Layer"]) == "before=return" and found.lines == (FIRST + 1,)
-    assert ast.unparse(first_returned(ast.parse(returned, mode="eval").body)) == output
+    told = "" if number == "layer_idx" else f", number={number}"
+    assert said(found.declared["Layer"]) == f"returns={output}{told}" and found.lines == (FIRST + 1,)
 
 
-@pytest.mark.parametrize("body", ["if self.a:\n    return residual\nreturn x", "x = self.mlp(x)", "return"])
-def test_a_layer_that_does_not_return_once_is_refused(body: str) -> None:
+def test_a_layer_that_is_not_told_its_number_is_refused() -> None:
+    module = toy("return x")
+    with pytest.raises(NoPlace, match="is not told which layer it is"):
+        LAYER_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
+
+
+def numbered(body: str, number: str = "layer_idx") -> Module:
+    """The toy module, whose layer is told its number."""
     module = toy(body)
-    with pytest.raises(NoPlace, match="does not return once, at its end") as refused:
+    text = module.source.text.replace("def __init__(self, config):", f"def __init__(self, config, {number}):")
+    return read_module(replace(module.source, text=text))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("if self.a:\n    return residual\nreturn x", "does not return once, at its end"),
+        ("x = self.mlp(x)", "does not return once, at its end"),
+        ("return", "returns nothing"),
+        ("outputs = (x,) + rest\nreturn outputs", "`outputs` is a tuple"),
+    ],
+)
+def test_a_layer_that_does_not_return_once_is_refused(body: str, message: str) -> None:
+    module = numbered(body)
+    with pytest.raises(NoPlace, match=re.escape(message)) as refused:
         LAYER_OUTPUT.finders[0].find(module, module.classes["Layer"], frozenset())
     assert refused.value.line >= FIRST
 

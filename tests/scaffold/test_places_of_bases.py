@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,6 @@ import pytest
 from scaffold.feedforward import feed_forward_names
 from scaffold.places import find_place
 from scaffold.sites.fit import fit
-from scaffold.sites.layer_output import first_returned
 from scaffold.sites.syntax import exclusive
 from scaffold.sites.table import ATTENTION_OUTPUT, LAYER_OUTPUT
 from scaffold.sites.values import NoPlace
@@ -157,15 +156,20 @@ def test_attention_classes_say_what_feeds_their_projection(base: str) -> None:
 
 
 def test_layers_return_once_and_mostly_a_name() -> None:
-    unnamed = Counter()
+    unnamed, refused = Counter(), defaultdict(set)
     for row in ROWS:
         module = module_of(row["base"])
         layer = module.classes[row["layer"]]
-        found = LAYER_OUTPUT.finders[0].find(module, layer, frozenset())
+        try:
+            found = LAYER_OUTPUT.finders[0].find(module, layer, frozenset())
+        except NoPlace as problem:
+            refused[str(problem).split("`")[0]].add(row["base"])
+            continue
         returned = module.method(layer, "forward").body[-1]
-        assert found.lines == (returned.lineno,) and found.declared[layer.name].before == "return"
-        unnamed[row["base"]] += not isinstance(first_returned(returned.value), ast.Name)
+        assert found.lines == (returned.lineno,)
+        unnamed[row["base"]] += not found.declared[layer.name].returns.isidentifier()
     assert set(+unnamed) <= {"deepseek_v4", "inkling2", "codegen", "gptj"}  # the last two since 5.24.0
+    assert set().union(*refused.values()) == {"big_bird", "rembert", "mvp", "trocr"}
 
 
 class _Renaming(ast.NodeTransformer):

@@ -13,18 +13,22 @@ from weave.placing import made_by_parent
 from weave.stack import Stack
 
 from scaffold.feedforward import feed_forward_names
-from scaffold.sites.table import ATTENTION_OUTPUT, EXPERTS_OUTPUT, FEED_FORWARD, Site
+from scaffold.sites.table import ATTENTION_OUTPUT, EXPERTS_OUTPUT, FEED_FORWARD, LAYER_OUTPUT, Site
 from scaffold.sites.values import Found, NoPlace
 
 
+_SITES = {
+    Places.EXPERTS_OUTPUT: EXPERTS_OUTPUT,
+    Places.ATTENTION_OUTPUT: ATTENTION_OUTPUT,
+    Places.LAYER_OUTPUT: LAYER_OUTPUT,
+}
 BY_HAND = "write this delta by hand, and say in it where the gate goes"
 
 
 def site_of(kind: Kind) -> Site:
     """Where the gates of a kind go, by its splices."""
-    if Places.EXPERTS_OUTPUT in kind.splices:
-        return EXPERTS_OUTPUT
-    return ATTENTION_OUTPUT if Places.ATTENTION_OUTPUT in kind.splices else FEED_FORWARD
+    found = (site for place, site in _SITES.items() if place in kind.splices)
+    return next(found, FEED_FORWARD)
 
 
 def find_places(base: Base, stack: Stack, site: Site = FEED_FORWARD) -> dict[str, Found]:

@@ -11,7 +11,7 @@ from weave.base import Base
 from weave.gate import Gate
 from weave.limits import left_out
 from weave.modules import names_in
-from weave.place import Scaled
+from weave.place import Scaled, Where
 from weave.stack import Stack, read_stack
 from weave.stage import gates_of
 from weave.woven import weave
@@ -25,7 +25,7 @@ from converter.workspace import GATE, find_transformers
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import find_base
 from scaffold.places import find_places, site_of
-from scaffold.sites.values import Declared, Found
+from scaffold.sites.values import Found
 from scaffold.title import title
 
 
@@ -79,7 +79,7 @@ def short_delta(name: str, package: Path | None = None, gate: str = GATE, projec
 
 def render_short(base: Base, stack: Stack, places: Mapping[str, Found]) -> str:
     """The text of the short delta that declares these places, as ruff formats it."""
-    declared: dict[str, Declared] = {}
+    declared: dict[str, Where] = {}
     for found in places.values():
         declared |= found.declared
     gate = base.kind.gate
@@ -105,12 +105,12 @@ def _check(base: Base, text: str, package: Path, project: Path) -> None:
     weave(Source(path, f"modular_{base.gated_name}", text), base.gated_name, library.load, read_casing(package))
 
 
-def _word(declared: Declared, gate: Gate) -> str:
+def _word(declared: Where, gate: Gate) -> str:
     """The name of what declares a place: the gate's own for a layer, `Scaled` for a class that only scales."""
     return type(declared).__name__ if isinstance(declared, Scaled) else gate.prefix
 
 
-def _written(declared: Declared, gate: Gate) -> str:
+def _written(declared: Where, gate: Gate) -> str:
     """A place as a delta writes it: what is not said is left out, and the name of what is scaled comes first."""
     said = {each.name: getattr(declared, each.name) for each in fields(declared)}
     first = [repr(said.pop("name"))] if "name" in said else []

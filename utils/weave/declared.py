@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from converter.diagnostics import nearest
 from weave.anchors import Misfit, parse
 from weave.modules import Module
-from weave.place import Feeds, Place, Scaled, Where
+from weave.place import Feeds, Place, Returns, Scaled, Where
 
 
-_FORMS = {each.__name__: each for each in (Place, Scaled, Feeds)}
+_FORMS = {each.__name__: each for each in (Place, Scaled, Feeds, Returns)}
 Words = Mapping[str, str]  # what a delta calls the words of its kind of gate: "QualityGate" -> "Place"
 
 

@@ -13,7 +13,7 @@ class Site(Enum):
     LAYER = (
         "layer"  # the constructor of a class with a gate, below what the base does: self, config, and for a gate on
     )
-    # attention what its place says: projection, heads, width
+    # attention what its place says: projection, heads, width; for one at the end of a layer: number
     FEED_FORWARD_INPUT = "feed_forward_input"  # before a feed-forward part: hidden_states, and the asked arguments
     FEED_FORWARD_OUTPUT = "feed_forward_output"  # behind it, before the residual is added: output
     FEED_FORWARD_NORM = "feed_forward_norm"  # the same, where a norm stands behind the part
@@ -26,6 +26,7 @@ class Site(Enum):
     ATTENTION_OUTPUT = "attention_output"  # before the output projection of attention: output, hidden_states
     EXPERTS_INPUT = "experts_input"  # before a feed-forward part that is a mixture of experts: hidden_states
     EXPERTS_OUTPUT = "experts_output"  # behind it, before the residual is added: output
+    LAYER_OUTPUT = "layer_output"  # before a layer returns: output, and the asked arguments
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ from weave.feeding import constructed, feed
 from weave.gate import Site
 from weave.handed import hand, scale_handed
 from weave.heads import is_documented
+from weave.kinds import Spliced
 from weave.modules import Function
 from weave.names import names_of
-from weave.place import Feeds, Place, Scaled, Where
+from weave.place import Feeds, Place, Returns, Scaled, Where
 from weave.placing import check_places, check_words, made_by_parent
 from weave.plumbing import asks, dedent_function, indent_function, rename
+from weave.returning import at_the_end, numbered
 from weave.splice import splice
 from weave.stack import Stack
 
@@ -79,6 +81,9 @@ class _Weaver:
         if isinstance(place, Feeds):
             fed = feed(text, place, self.kind.splices)
             return fed.text, fed.lines, ""
+        if isinstance(place, Returns):
+            ended = at_the_end(text, place, self.kind.splices)
+            return ended.text, ended.lines, ""
         assert isinstance(place, Place)
         if place.hands is None:
             woven = splice(text, place, self.kind.splices)
@@ -109,7 +114,7 @@ class _Weaver:
         """What the constructor does for the gate; with `when`, the gate itself under a condition."""
         spliced = self.kind.splices[Site.LAYER]
         names = names_of(self.base, self.stack)
-        text = constructed(spliced, declared.place) if isinstance(declared.place, Feeds) else spliced.text
+        text = _constructed_for(spliced, declared.place)
         text = self.kind.named(text, names.prefix, names.module)
         when = declared.place.when if isinstance(declared.place, Place) else None
         if when:
@@ -136,6 +141,13 @@ class _Weaver:
 
     def _refuse(self, declared: Declared, message: str, fix: str) -> ConversionError:
         return self.declaration.refuse(declared.anchor or declared.node, "no-place", message, fix)
+
+
+def _constructed_for(spliced: Spliced, place: Where | None) -> str:
+    """What a constructor does for its gate, with what the place says to it."""
+    if isinstance(place, Feeds):
+        return constructed(spliced, place)
+    return numbered(spliced, place) if isinstance(place, Returns) else spliced.text
 
 
 def _callees(function: Function) -> Iterable[str]:

@@ -52,4 +52,12 @@ class Feeds:
     width: str | None = None  # how wide its input is; else the configuration's `hidden_size`
 
 
-Where = Place | Scaled | Feeds
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """Where a gate goes at the end of a layer: on what its forward returns, of several things the first."""
+
+    returns: str  # that expression: "hidden_states"
+    number: str | None = None  # in its constructor, which layer it is; else `layer_idx`
+
+
+Where = Place | Scaled | Feeds | Returns

@@ -11,8 +11,9 @@ from weave.base import Base
 from weave.closure import reached
 from weave.declaration import Declaration
 from weave.declared import Declared
-from weave.modules import Module, assigned_calls, is_self, names_in
-from weave.place import Feeds, Place, Scaled, Where
+from weave.modules import Function, Module, assigned_calls, is_self, names_in
+from weave.place import Feeds, Place, Returns, Scaled, Where
+from weave.returning import NUMBER
 from weave.stack import Stack
 
 
@@ -43,6 +44,8 @@ def _check_layer(base: Base, stack: Stack, declaration: Declaration, declared: D
     if declared.parent not in {each.name for each in stack.layers}:
         message = f"{declared.parent} is no layer that {stack.model.name} goes through"
         raise _refuse(declaration, declared, message, _layers(stack))
+    if isinstance(declared.place, Returns):
+        return
     assert isinstance(declared.place, Place)
     hands = declared.place.hands
     if hands is None:
@@ -103,15 +106,25 @@ def check_words(module: Module, owner: ast.ClassDef, place: Where) -> None:
     if isinstance(place, Feeds):
         _check_attributes(owner, attributes, (place.feeds, place.heads, place.width))
         return
+    init = module.method(owner, "__init__")
+    if isinstance(place, Returns):
+        _check_attributes(owner, attributes, (place.number,))
+        _check_constructor(owner, init, place.number or NUMBER)
+        return
     assert isinstance(place, Place)
     _check_attributes(owner, attributes, (place.normed, place.when))
-    forward, init = module.method(owner, "forward"), module.method(owner, "__init__")
+    forward = module.method(owner, "forward")
     if place.when and init:
-        known = {*(each.arg for each in (*init.args.args, *init.args.kwonlyargs)), *dir(builtins)}
-        for name in sorted(names_in(parse(place.when)) - known):
-            raise Misfit(f"`{place.when}`: the constructor of {owner.name} has no `{name}`")
+        _check_constructor(owner, init, place.when)
     if place.tokens and forward and place.tokens not in _assigned(forward):
         raise Misfit(f"`{place.tokens}` is no name that it assigns")
+
+
+def _check_constructor(owner: ast.ClassDef, init: Function | None, anchor: str) -> None:
+    """What an anchor names besides attributes is a parameter of the constructor."""
+    known = {*(each.arg for each in (*init.args.args, *init.args.kwonlyargs)), *dir(builtins)} if init else set()
+    for name in sorted(names_in(parse(anchor)) - known):
+        raise Misfit(f"`{anchor}`: the constructor of {owner.name} has no `{name}`")
 
 
 def _check_attributes(owner: ast.ClassDef, known: set[str], anchors: Iterable[str | None]) -> None:

@@ -8,16 +8,6 @@ from dataclasses import dataclass
 from weave.place import Where
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """In a layer: what a gate is given, and answers in the place of, is what this statement gives first."""
-
-    before: str  # "return"
-
-
-Declared = Where | Before
-
-
 class NoPlace(Exception):
     """There is no statement that a gate can be put at; `line` is the line of the base's file that says so."""
 
@@ -30,5 +20,5 @@ class NoPlace(Exception):
 class Found:
     """The places of one layer's gate, and the lines of the base's statements that it stands before."""
 
-    declared: Mapping[str, Declared]  # by the class of the base that says it, in the order of a delta
+    declared: Mapping[str, Where]  # by the class of the base that says it, in the order of a delta
     lines: tuple[int, ...]
