@@ -1,0 +1,422 @@
+# Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
+# Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
+# Seal: sha256 6aa6e6c4ee5a7eb8a876292bcb131734059ef1da2bfe9e3f8ec6674ef0e22c44
+# Copyright 2026 The Quality Gate team.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import math
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+
+from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
+from transformers.models.auto import AutoConfig
+from transformers.utils import auto_docstring
+
+
+def take_original_fields(config: PreTrainedConfig, fields: dict[str, Any]) -> None:
+    """Let fields of the original project say what theirs are called here; they are taken out of `fields`."""
+    if fields.pop("use_moe", False):
+        config.use_memory = False
+    if "dropout" in fields and not hasattr(type(config), "dropout"):
+        config.memory_dropout = fields.pop("dropout")
+
+
+def query_layer_of(config: PreTrainedConfig) -> int:
+    """The number of the layer whose output queries and keys of rows are made of, from 0."""
+    config = config.get_text_config()
+    if config.memory_query_layer is not None:
+        return config.memory_query_layer
+    return min(3, *memory_layers_of(config), config.num_hidden_layers - 1)
+
+
+def memory_layers_of(config: PreTrainedConfig) -> tuple[int, ...]:
+    """The numbers of the layers that write what was read, from 0."""
+    config = config.get_text_config()
+    layers = config.num_hidden_layers
+    if config.memory_layers is not None:
+        return tuple(config.memory_layers)
+    if not config.use_memory:
+        return ()
+    return tuple(range(layers)) if config.memory_design == "original" else (max(round(0.8 * layers) - 1, 0),)
+
+
+def check_memory_gate_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
+    for name, choices in MEMORY_GATE_CHOICES.items():
+        value = getattr(config, name)
+        if value not in choices:
+            raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
+    for name, least in MEMORY_GATE_COUNTS.items():
+        value = getattr(config, name)
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"`{name}` is {value!r}, but must be a whole number from {least} on.")
+    for name, (low, high) in MEMORY_GATE_RANGES.items():
+        value = getattr(config, name)
+        if not isinstance(value, float | int) or not low <= value <= high or math.isinf(value):
+            raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
+    check_memory_bank_config(config)
+    layers = config.get_text_config().num_hidden_layers
+    for number in memory_layers_of(config):
+        if not isinstance(number, int) or not 0 <= number < layers:
+            raise ValueError(
+                f"`memory_layers` names the layer {number!r}, but layers have the numbers 0 to {layers - 1} here."
+            )
+    query, first = query_layer_of(config), min(memory_layers_of(config), default=layers)
+    if config.memory_design == "content" and not 0 <= query <= min(first, layers - 1):
+        raise ValueError(
+            f"`memory_query_layer` is {query!r}, but must be the number of a layer that is not behind the first of "
+            f"`memory_layers`, which is {first}."
+        )
+
+
+def check_memory_bank_config(config: PreTrainedConfig) -> None:
+    """Raise a ValueError for a bank whose rows make no grid, or a search that asks more of it than it has."""
+    root = math.isqrt(config.knowledge_num)
+    if root * root != config.knowledge_num:
+        raise ValueError(
+            f"`knowledge_num` is {config.knowledge_num}, but must be a square number, since rows are found by product "
+            f"keys: {root * root} or {(root + 1) ** 2}."
+        )
+    if config.knowledge_dim % 2:
+        raise ValueError(f"`knowledge_dim` is {config.knowledge_dim}, but must be even: keys are made of two halves.")
+    if config.num_candidates > root:
+        raise ValueError(
+            f"`num_candidates` is {config.num_candidates}, but must be at most {root}, the root of `knowledge_num`."
+        )
+    if config.num_selected > config.num_candidates:
+        raise ValueError(
+            f"`num_selected` is {config.num_selected}, but must be at most `num_candidates`, which is "
+            f"{config.num_candidates}."
+        )
+
+
+def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
+    """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
+    if model_type and "_gate_" in model_type and model_type != config.model_type:
+        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+
+
+MEMORY_GATE_RANGES = {
+    "freeze_ratio": (0, 1),
+    "gumbel_temperature": (0, math.inf),
+    "memory_dropout": (0, 1),
+    "memory_sharpness": (0, math.inf),
+    "memory_null_similarity": (-1, 1),
+    "gate_score_weight": (0, math.inf),
+    "similarity_scale": (0, math.inf),
+    "similarity_loss_coef": (0, math.inf),
+    "diversity_loss_coef": (0, math.inf),
+    "retrieval_loss_coef": (0, math.inf),
+}
+MEMORY_GATE_COUNTS = {
+    "knowledge_num": 1,
+    "knowledge_length": 1,
+    "knowledge_dim": 2,
+    "num_candidates": 1,
+    "num_selected": 1,
+    "memory_heads": 1,
+    "memory_head_dim": 1,
+    "memory_negatives": 1,
+}
+
+
+MEMORY_GATE_CHOICES = {
+    "memory_design": ("content", "original"),
+    "memory_alpha": ("monotone", "mlp", "linear"),
+    "diversity_mode": ("weighted", "uniform"),
+}
+
+
+@auto_docstring(checkpoint="google/gemma-3-4b-it")
+@strict
+class MemoryGateGemma3TextConfig(PreTrainedConfig):
+    r"""
+    query_pre_attn_scalar (`float`, *optional*, defaults to 256):
+        scaling factor used on the attention scores
+    final_logit_softcapping (`float`, *optional*):
+        Scaling factor when applying tanh softcapping on the logits.
+    attn_logit_softcapping (`float`, *optional*):
+        Scaling factor when applying tanh softcapping on the attention scores.
+    use_bidirectional_attention (`bool`, *optional*, defaults to `False`):
+        If True, the model will attend to all text tokens instead of using a causal mask. This does not change
+        behavior for vision tokens.
+    use_memory (`bool`, *optional*, defaults to `True`):
+        Whether there are a bank and gates. Without, the model is its base.
+    memory_design (`str`, *optional*, defaults to `"content"`):
+        How rows are found and written. `"content"` finds them by what they say, and copies their tokens. `"original"`
+        is the design of the ExplicitLM project: learned product keys, and a SwiGLU network over the mean of a row.
+    knowledge_num (`int`, *optional*, defaults to 1048576):
+        How many rows the bank has: a square number.
+    knowledge_length (`int`, *optional*, defaults to 16):
+        How many tokens a row has.
+    knowledge_dim (`int`, *optional*, defaults to 128):
+        How wide the keys are by which rows are found; even.
+    num_candidates (`int`, *optional*, defaults to 16):
+        How many cells of the grid of product keys are looked into; at most the root of `knowledge_num`.
+    num_selected (`int`, *optional*, defaults to 1):
+        How many rows are read at each token.
+    memory_layers (`list[int]`, *optional*):
+        The layers that write what was read, from 0. By default one at four fifths of the depth, and in the original
+        design all.
+    memory_query_layer (`int`, *optional*):
+        In the content design the layer whose output queries and keys are made of; by default the fourth.
+    memory_pad_token_id (`int`, *optional*):
+        The token that rows end with where they are shorter; by default `pad_token_id`, or 0 without one. A row of it
+        alone is empty.
+    freeze_ratio (`float`, *optional*, defaults to 0.2):
+        Share of the rows, from the first on, that updates never overwrite.
+    memory_heads (`int`, *optional*, defaults to 4):
+        Heads of the pool that makes keys, and of the attention over the tokens of a row.
+    memory_head_dim (`int`, *optional*, defaults to 64):
+        How wide a head of that attention is.
+    memory_sharpness (`float`, *optional*, defaults to 40.0):
+        How sharply what is written depends on similarity: `alpha = sigmoid(sharpness * (similarity - null))`.
+    memory_null_similarity (`float`, *optional*, defaults to 0.75):
+        Where that threshold starts; it is learned. In the original design 0.5 is meant, and may be set.
+    memory_negatives (`int`, *optional*, defaults to 510):
+        How many rows a query is told apart from in training.
+    retrieval_loss_coef (`float`, *optional*, defaults to 1.0):
+        Weight of the retrieval loss, which a call with `memory_targets` has.
+    gumbel_temperature (`float`, *optional*, defaults to 1.0):
+        Temperature of the choice among candidates in the original design, in training.
+    similarity_scale (`float`, *optional*, defaults to 1.0):
+        What similarities are multiplied by before that choice.
+    gate_score_weight (`float`, *optional*, defaults to 1.0):
+        Weight of the product keys' scores in it: without, the keys get no gradient.
+    memory_alpha (`str`, *optional*, defaults to `"monotone"`):
+        How much is written in the original design: `"monotone"`, a learned sigmoid of the similarity; `"mlp"`, the
+        original's small network; `"linear"`, the similarity itself, from 0 to 1.
+    zero_init_fusion (`bool`, *optional*, defaults to `True`):
+        Whether new gates write nothing, so that a new model computes what its base does.
+    memory_rank (`int`, *optional*):
+        Rank of the linear maps of gates in the original design, as products of two; by default they are whole.
+    memory_dropout (`float`, *optional*, defaults to 0.0):
+        Dropout of candidates' scores and of what is written in the original design.
+    similarity_loss_coef (`float`, *optional*, defaults to 0.1):
+        Weight of the similarity loss of the original design.
+    diversity_loss_coef (`float`, *optional*, defaults to 0.05):
+        Weight of its diversity loss.
+    diversity_mode (`str`, *optional*, defaults to `"weighted"`):
+        Whether that weights pairs of candidates by their probabilities, or all alike (`"uniform"`).
+    output_memory (`bool`, *optional*, defaults to `False`):
+        Whether to return which rows were read at each token, and statistics of them.
+
+    ```python
+    >>> from generated.memory_gate_gemma3 import MemoryGateGemma3TextConfig, MemoryGateGemma3ForCausalLM
+
+    >>> model = MemoryGateGemma3ForCausalLM(MemoryGateGemma3TextConfig(knowledge_num=1024))
+    ```"""
+
+    model_type = "memory_gate_gemma3_text"
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_proj": "colwise",
+        "layers.*.self_attn.k_proj": "colwise",
+        "layers.*.self_attn.v_proj": "colwise",
+        "layers.*.self_attn.q_norm": "replicated_with_grad_allreduce",
+        "layers.*.self_attn.k_norm": "replicated_with_grad_allreduce",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+    }
+    base_model_pp_plan = {
+        "embed_tokens": (["input_ids"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+
+    vocab_size: int = 262_208
+    hidden_size: int = 2304
+    intermediate_size: int = 9216
+    num_hidden_layers: int = 26
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 4
+    head_dim: int = 256
+    hidden_activation: str = "gelu_pytorch_tanh"
+    max_position_embeddings: int = 131_072
+    initializer_range: float = 0.02
+    rms_norm_eps: float = 1e-6
+    use_cache: bool = True
+    pad_token_id: int | None = 0
+    eos_token_id: int | list[int] | None = 1
+    bos_token_id: int | None = 2
+    tie_word_embeddings: bool = True
+    rope_parameters: dict | None = None
+    attention_bias: bool = False
+    attention_dropout: int | float | None = 0.0
+    query_pre_attn_scalar: int = 256
+    sliding_window: int | None = 4096
+    layer_types: list[str] | None = None
+    final_logit_softcapping: float | None = None
+    attn_logit_softcapping: float | None = None
+    use_bidirectional_attention: bool | None = False
+    default_theta = {"global": 1_000_000.0, "local": 10_000.0}
+    keys_to_ignore_at_inference = [
+        "cache",
+        "lm_loss",
+        "aux_loss",
+        "memory_rows",
+        "memory_alphas",
+        "memory_stats",
+    ]
+
+    use_memory: bool = True
+    memory_design: str = "content"
+    knowledge_num: int = 1048576
+    knowledge_length: int = 16
+    knowledge_dim: int = 128
+    num_candidates: int = 16
+    num_selected: int = 1
+    memory_layers: list[int] | None = None
+    memory_query_layer: int | None = None
+    memory_pad_token_id: int | None = None
+    freeze_ratio: float | int = 0.2
+    memory_heads: int = 4
+    memory_head_dim: int = 64
+    memory_sharpness: float | int = 40.0
+    memory_null_similarity: float | int = 0.75
+    memory_negatives: int = 510
+    retrieval_loss_coef: float | int = 1.0
+    gumbel_temperature: float | int = 1.0
+    similarity_scale: float | int = 1.0
+    gate_score_weight: float | int = 1.0
+    memory_alpha: str = "monotone"
+    zero_init_fusion: bool = True
+    memory_rank: int | None = None
+    memory_dropout: float | int = 0.0
+    similarity_loss_coef: float | int = 0.1
+    diversity_loss_coef: float | int = 0.05
+    diversity_mode: str = "weighted"
+    output_memory: bool = False
+
+    def __post_init__(self, **kwargs):
+        check_kind_of_checkpoint(self, kwargs.pop("model_type", None))  # that of a base checkpoint brings its own
+        take_original_fields(self, kwargs)
+        if self.use_bidirectional_attention:
+            self.sliding_window = (self.sliding_window // 2) + 1  # due to fa we set exclusive bounds
+
+        # BC -> the pattern used to be a simple int, and it's still present in configs on the Hub
+        self._sliding_window_pattern = kwargs.get("sliding_window_pattern", 6)
+
+        if self.layer_types is None:
+            self.layer_types = [
+                "sliding_attention" if bool((i + 1) % self._sliding_window_pattern) else "full_attention"
+                for i in range(self.num_hidden_layers)
+            ]
+
+        super().__post_init__(**kwargs)
+        check_memory_gate_config(self)
+
+    def validate_architecture(self):
+        """Part of `@strict`-powered validation. Validates the architecture of the config."""
+        if self.hidden_size % self.num_attention_heads != 0:
+            raise ValueError(
+                f"The hidden size ({self.hidden_size}) is not a multiple of the number of attention "
+                f"heads ({self.num_attention_heads})."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        output = super().to_dict()
+        # Serialize the value `__post_init__` converted *from*, so that a reload converts once more
+        # instead of halving the already-halved window. Configs that inherit this one without the
+        # flag never convert, hence the `False` fallback.
+        if getattr(self, "use_bidirectional_attention", False):
+            output["sliding_window"] = (self.sliding_window - 1) * 2
+        return output
+
+    def convert_rope_params_to_dict(self, **kwargs):
+        rope_scaling = kwargs.pop("rope_scaling", None)
+
+        # Try to set `rope_scaling` if available, otherwise use `rope_parameters`. If we find `rope_parameters`
+        # as arg in the inputs, we can safely assume that it is in the new format. New naming used -> new format
+        default_rope_params = {
+            "sliding_attention": {"rope_type": "default"},
+            "full_attention": {"rope_type": "default"},
+        }
+        self.rope_parameters = self.rope_parameters if self.rope_parameters is not None else default_rope_params
+        if rope_scaling is not None:
+            self.rope_parameters["full_attention"].update(rope_scaling)
+
+        # Set default values if not present
+        if self.rope_parameters.get("full_attention") is None:
+            self.rope_parameters["full_attention"] = {"rope_type": "default"}
+        self.rope_parameters["full_attention"].setdefault(
+            "rope_theta", kwargs.pop("rope_theta", self.default_theta["global"])
+        )
+        if self.rope_parameters.get("sliding_attention") is None:
+            self.rope_parameters["sliding_attention"] = {"rope_type": "default"}
+        self.rope_parameters["sliding_attention"].setdefault(
+            "rope_theta", kwargs.pop("rope_local_base_freq", self.default_theta["local"])
+        )
+
+        # Standardize and validate the correctness of rotary position embeddings parameters
+        self.standardize_rope_params()
+        return kwargs
+
+
+@auto_docstring(checkpoint="google/gemma-3-4b-it")
+@strict
+class MemoryGateGemma3Config(PreTrainedConfig):
+    r"""
+    mm_tokens_per_image (`int`, *optional*, defaults to 256):
+        The number of tokens per image embedding.
+    boi_token_index (`int`, *optional*, defaults to 255999):
+        The begin-of-image token index to wrap the image prompt.
+    eoi_token_index (`int`, *optional*, defaults to 256000):
+        The end-of-image token index to wrap the image prompt.
+
+    Example:
+
+    ```python
+    >>> from transformers import MemoryGateGemma3ForConditionalGeneration, MemoryGateGemma3Config, SiglipVisionConfig, MemoryGateGemma3TextConfig
+
+    >>> # Initializing a Siglip-like vision config
+    >>> vision_config = SiglipVisionConfig()
+
+    >>> # Initializing a MemoryGateGemma3 Text config
+    >>> text_config = MemoryGateGemma3TextConfig()
+
+    >>> # Initializing a MemoryGateGemma3 gemma-3-4b style configuration
+    >>> configuration = MemoryGateGemma3Config(vision_config, text_config)
+
+    >>> # Initializing a model from the gemma-3-4b style configuration
+    >>> model = MemoryGateGemma3ForConditionalGeneration(configuration)
+
+    >>> # Accessing the model configuration
+    >>> configuration = model.config
+    ```"""
+
+    model_type = "memory_gate_gemma3"
+    attribute_map = {
+        "image_token_id": "image_token_index",
+        "boi_token_id": "boi_token_index",
+        "eoi_token_id": "eoi_token_index",
+    }
+    sub_configs_defaults = {
+        "text_config": MemoryGateGemma3TextConfig,
+        "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="siglip_vision_model"),
+    }
+
+    text_config: PreTrainedConfig | dict[str, Any] | None = None
+    vision_config: PreTrainedConfig | dict[str, Any] | None = None
+    mm_tokens_per_image: int | None = 256
+    boi_token_index: int | None = 255_999
+    eoi_token_index: int | None = 256_000
+    image_token_index: int | None = 262_144
+    initializer_range: float | None = 0.02
+    tie_word_embeddings: bool | None = True
+
+
+__all__ = ["MemoryGateGemma3TextConfig"]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The memory gate: finds rows of a bank of token sequences, and writes what they say at the end of layers."""
+
+from weave.gate import Argument, Gate, Site, Splice, Upstream
+from weave.place import Returns
+
+from .modeling import memory_parts
+
+
+__all__ = ["GATE", "MemoryGate"]
+
+
+def set_up(self, config, number):
+    self.memory_norm, self.memory_gate, self.gated_memory_fusion = memory_parts(config, number, MemoryGate)
+
+
+def remember(self, output, memory):
+    if memory is not None:
+        output = memory.read(self, output)
+
+
+GATE = Gate(
+    attribute="memory_gate",
+    prefix="MemoryGate",
+    modules=("configuration", "reading", "bank", "losses", "outputs", "storage", "content", "original", "modeling"),
+    home="llama",
+    phrase="a memory gate, which reads a bank of token sequences at the end of layers",
+    exports=("load_explicit_lm",),
+    sample="knowledge_num=1024",
+    asks=(
+        Argument(
+            "memory",
+            type="MemoryReading | None",
+            default="None",
+            doc="What the gates of this forward share. The base model makes it; callers give none.",
+        ),
+    ),
+    splices=(Splice(Site.LAYER, set_up), Splice(Site.LAYER_OUTPUT, remember)),
+    upstream=Upstream(
+        without=("save_memory_gates", "load_memory_gates", "load_explicit_lm", "__aliases__"),
+        module="upstream",
+        inputs="MEMORY_GATE_INPUTS",
+        loss="with the losses of the memory gates",
+    ),
+)
+
+
+class MemoryGate(Returns):
+    """Where a layer's gate goes: `MemoryGate(returns="hidden_states")`. The words are those of `Returns`."""
