@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
-# Seal: sha256 6aa6e6c4ee5a7eb8a876292bcb131734059ef1da2bfe9e3f8ec6674ef0e22c44
+# Seal: sha256 c560b0e1b59d5e6aa1a1cf8addf3f2e673b3cfb6455e92623d15235f704f9a64
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -39,6 +39,13 @@ def query_layer_of(config: PreTrainedConfig) -> int:
     if config.memory_query_layer is not None:
         return config.memory_query_layer
     return min(3, *memory_layers_of(config), config.num_hidden_layers - 1)
+
+
+def memory_pad_of(config: PreTrainedConfig) -> int:
+    """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
+    config = config.get_text_config()
+    pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
+    return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
 
 
 def memory_layers_of(config: PreTrainedConfig) -> tuple[int, ...]:
@@ -317,6 +324,7 @@ class MemoryGateGemma3TextConfig(PreTrainedConfig):
             ]
 
         super().__post_init__(**kwargs)
+        self.memory_pad_token_id = memory_pad_of(self)
         check_memory_gate_config(self)
 
     def validate_architecture(self):

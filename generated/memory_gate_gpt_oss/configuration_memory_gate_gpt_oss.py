@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gpt_oss`.
-# Seal: sha256 89c41042509f0cd4f6cfaaec9682c17c4b9f8f489860fd0dd03110cb5a43d9b1
+# Seal: sha256 6edc60237abcf7a964d0bd938ac372b3db5b62bcfbc7ed3a757207a70b98ae27
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -38,6 +38,13 @@ def query_layer_of(config: PreTrainedConfig) -> int:
     if config.memory_query_layer is not None:
         return config.memory_query_layer
     return min(3, *memory_layers_of(config), config.num_hidden_layers - 1)
+
+
+def memory_pad_of(config: PreTrainedConfig) -> int:
+    """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
+    config = config.get_text_config()
+    pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
+    return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
 
 
 def memory_layers_of(config: PreTrainedConfig) -> tuple[int, ...]:
@@ -319,6 +326,7 @@ class MemoryGateGptOssConfig(PreTrainedConfig):
                 "original_max_position_embeddings": 4096,
             }
         super().__post_init__(**kwargs)
+        self.memory_pad_token_id = memory_pad_of(self)
         check_memory_gate_config(self)
 
 

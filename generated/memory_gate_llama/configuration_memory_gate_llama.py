@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_llama`.
-# Seal: sha256 a5db7d5797c9de6b20a74094dba0fd1feaf30820639b837b9bf0afa890587b17
+# Seal: sha256 abfbade0bf6bf16db0ffd6e31d6cb6fd4e6212aa0e8a80dca12ec2cd00378efe
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -128,6 +128,13 @@ def query_layer_of(config: PreTrainedConfig) -> int:
     if config.memory_query_layer is not None:
         return config.memory_query_layer
     return min(3, *memory_layers_of(config), config.num_hidden_layers - 1)
+
+
+def memory_pad_of(config: PreTrainedConfig) -> int:
+    """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
+    config = config.get_text_config()
+    pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
+    return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
 
 
 def take_original_fields(config: PreTrainedConfig, fields: dict[str, Any]) -> None:
@@ -294,6 +301,7 @@ class MemoryGateLlamaConfig(PreTrainedConfig):
             self.num_key_value_heads = self.num_attention_heads
 
         super().__post_init__(**kwargs)
+        self.memory_pad_token_id = memory_pad_of(self)
         check_memory_gate_config(self)
 
     def validate_architecture(self):

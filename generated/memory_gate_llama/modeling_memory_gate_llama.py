@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_llama`.
-# Seal: sha256 8c7eab33ab6d719765a066f4b7249bc9aef9f866d720908763d1f2498701f50b
+# Seal: sha256 e91b0f4c3a4a39218a45ab959429b8f49ced8a313169ac954f7dcc50180b8c32
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -220,16 +220,16 @@ class MemoryReading:
         layer.update(*self.sums)
 
 
-EXACT_ROWS = 4096  # up to here all keys are compared, which is faster than to look into cells
-ROWS_AT_ONCE = 256
-KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
-
-
 def memory_pad_of(config: PreTrainedConfig) -> int:
     """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
     config = config.get_text_config()
     pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
     return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
+
+
+EXACT_ROWS = 4096  # up to here all keys are compared, which is faster than to look into cells
+ROWS_AT_ONCE = 256
+KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
 
 
 @torch.no_grad()
@@ -282,7 +282,7 @@ def versions(tensors: Iterable[torch.Tensor]) -> tuple:
 class MemoryBank(nn.Module):
     """Rows of tokens that people can read and edit, never trained, and what is made of them.
 
-    `token_ids` is `[knowledge_num, knowledge_length]`. A row ends at its last token that is no padding. Everything else
+    `memory_bank` is `[knowledge_num, knowledge_length]`. A row ends at its last token that is no padding. Everything else
     is made of it when it is wanted, and made again for the rows that have changed since.
     """
 
@@ -290,13 +290,13 @@ class MemoryBank(nn.Module):
         super().__init__()
         self.pad = memory_pad_of(config)
         shape = (config.knowledge_num, config.knowledge_length)
-        self.register_buffer("token_ids", torch.full(shape, self.pad, dtype=torch.long))
+        self.register_buffer("memory_bank", torch.full(shape, self.pad, dtype=torch.long))
         self.kept_states = KEPT_STATES
         self.forget()
 
     def start_memory(self) -> None:
         """Fill the bank with empty rows, unless it was loaded."""
-        init.constant_(self.token_ids, self.pad)
+        init.constant_(self.memory_bank, self.pad)
 
     def forget(self) -> None:
         """Have everything that is made of the rows made again."""
@@ -329,20 +329,20 @@ class MemoryBank(nn.Module):
             IndexError: a row is none of the bank's.
             ValueError: the tokens have not the shape of the rows.
         """
-        number, length = self.token_ids.shape
+        number, length = self.memory_bank.shape
         if token_ids.shape != (len(rows), length):
             raise ValueError(
                 f"{len(rows)} rows have {length} tokens each, but those to write are {tuple(token_ids.shape)}."
             )
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < number:
             raise IndexError(f"Row {int(rows.max())} is none of the bank's, which has 0 to {number - 1}.")
-        rows = rows.to(self.token_ids.device)
-        is_known = self._digests is not None and versions([self.token_ids]) == self._known_rows
+        rows = rows.to(self.memory_bank.device)
+        is_known = self._digests is not None and versions([self.memory_bank]) == self._known_rows
         with torch.no_grad():
-            self.token_ids[rows] = token_ids.to(self.token_ids)
+            self.memory_bank[rows] = token_ids.to(self.memory_bank)
         if is_known:  # the other rows need not be looked at
-            self._digests[rows] = digest_of(self.token_ids[rows])
-            self._known_rows = versions([self.token_ids])
+            self._digests[rows] = digest_of(self.memory_bank[rows])
+            self._known_rows = versions([self.memory_bank])
             self._changed(rows)
 
     def encoded(self, model: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
@@ -358,7 +358,7 @@ class MemoryBank(nn.Module):
         missing = list(dict.fromkeys(row for row in wanted if row not in self.states))
         for start in range(0, len(missing), ROWS_AT_ONCE):
             part = missing[start : start + ROWS_AT_ONCE]
-            for row, states in zip(part, self.encoded(model, self.token_ids[part]).unbind()):
+            for row, states in zip(part, self.encoded(model, self.memory_bank[part]).unbind()):
                 self.states[row] = states.clone()
         found = []
         for row in wanted:
@@ -378,23 +378,23 @@ class MemoryBank(nn.Module):
             self.stale.fill_(True)
             self.cells = None
         if self.keys is None:
-            number, width = len(self.token_ids), model.config.get_text_config().knowledge_dim
+            number, width = len(self.memory_bank), model.config.get_text_config().knowledge_dim
             kind = torch.float32 if number * width <= 2**24 else torch.float16
-            self.keys = torch.zeros(number, width, dtype=kind, device=self.token_ids.device)
+            self.keys = torch.zeros(number, width, dtype=kind, device=self.memory_bank.device)
         rows = (self.stale & self.filled).nonzero()[:, 0]
         for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
-            tokens = self.token_ids[part]
+            tokens = self.memory_bank[part]
             self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
         self.stale.fill_(False)
 
     def _look(self, model: nn.Module) -> None:
         """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
-        rows = versions([self.token_ids])
+        rows = versions([self.memory_bank])
         if rows != self._known_rows:
-            digests, before = digest_of(self.token_ids), self._digests
+            digests, before = digest_of(self.memory_bank), self._digests
             self._digests, self._known_rows = digests, rows
             if before is None or before.device != digests.device:
-                self.keys, self.filled = None, self.lengths(self.token_ids) > 0
+                self.keys, self.filled = None, self.lengths(self.memory_bank) > 0
                 self.stale = torch.ones_like(self.filled)
                 self.states.clear()
             else:
@@ -408,7 +408,7 @@ class MemoryBank(nn.Module):
 
     def _changed(self, rows: torch.Tensor) -> None:
         self.stale[rows] = True
-        self.filled[rows] = self.lengths(self.token_ids[rows]) > 0
+        self.filled[rows] = self.lengths(self.memory_bank[rows]) > 0
         self.cells = None
         for row in rows.tolist():
             self.states.pop(row, None)
@@ -534,8 +534,8 @@ def retrieval_loss(gate: nn.Module, queries: torch.Tensor, memory: MemoryReading
     before = F.pad(targets[:, :-1], (1, 0), value=-100)
     finds = (targets >= 0) & (targets != before)
     wanted, lacking = targets[finds], queries[targets == NOTHING]
-    rows = candidate_rows(wanted, len(memory.bank.token_ids), memory.config.memory_negatives)
-    token_ids = memory.bank.token_ids[rows.to(memory.bank.token_ids.device)]
+    rows = candidate_rows(wanted, len(memory.bank.memory_bank), memory.config.memory_negatives)
+    token_ids = memory.bank.memory_bank[rows.to(memory.bank.memory_bank.device)]
     is_kept = (memory.bank.lengths(token_ids) > 0).to(rows.device) | torch.isin(rows, wanted)
     rows, token_ids = rows[is_kept], token_ids[is_kept.to(token_ids.device)]
     scale, threshold = gate.log_scale.exp().clamp(max=100), gate.null_similarity
@@ -612,7 +612,7 @@ class MemoryGateLlamaGate(nn.Module):
         weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
         pooled = torch.einsum("nkh,nkd->nhd", weights, states)
         parts = self.projection.weight.unflatten(0, (self.heads, self.width))
-        return F.normalize(torch.einsum("nhd,hwd->nw", pooled, parts), dim=-1)
+        return F.normalize(torch.einsum("nhd,hwd->nw", pooled, parts).float(), dim=-1)
 
     def queries(self, hidden_states: torch.Tensor, memory: MemoryReading) -> torch.Tensor:
         """Queries `[batch, tokens, knowledge_dim]`, each of all tokens up to its own.
@@ -627,6 +627,7 @@ class MemoryGateLlamaGate(nn.Module):
         states = self.norm(hidden_states)
         weights = self.weights(states, memory.visible(hidden_states), is_query=True).transpose(1, 2)[..., None]
         projected = self.projection(states).unflatten(-1, (self.heads, self.width)).transpose(1, 2)
+        weights, projected = weights.float(), projected.float()
         sums = [(weights * projected).cumsum(2), weights.cumsum(2)]  # [batch, heads, tokens, knowledge_dim or 1]
         if memory.before is not None:
             sums = [each + before[:, :, -1:].to(each.device) for each, before in zip(sums, memory.before)]
@@ -640,12 +641,12 @@ class MemoryGateLlamaGate(nn.Module):
         target, and each token whose target is -1 (nothing in the bank), teach the gate to find it.
         """
         queries = self.queries(hidden_states, memory)
-        if memory.targets is not None:
+        if memory.targets is not None and memory.config.retrieval_loss_coef:
             memory.losses.setdefault("retrieval_loss", {})[0] = retrieval_loss(self, queries, memory)
         with torch.no_grad():
             memory.bank.refresh(memory.model, self)
             config = memory.config
-            flat = queries.flatten(0, 1).to(memory.bank.token_ids.device)
+            flat = queries.flatten(0, 1).to(memory.bank.memory_bank.device)
             similarities, rows = memory.bank.find(flat, config.num_candidates, config.num_selected)
             rows = rows.unflatten(0, queries.shape[:2]).to(queries.device)
             similarities = similarities.unflatten(0, queries.shape[:2]).to(queries.device)
@@ -853,22 +854,23 @@ def query_layer_of(config: PreTrainedConfig) -> int:
     return min(3, *memory_layers_of(config), config.num_hidden_layers - 1)
 
 
-def memory_parts(
-    config: MemoryGateLlamaConfig, number: int, gate: type[MemoryGateLlamaGate]
-) -> tuple[nn.Module | None, nn.Module | None, nn.Module | None]:
-    """What a layer has of a memory: the norm of what its gates are given, what finds rows, and what writes them.
+def norm_for_memory(config: MemoryGateLlamaConfig, number: int) -> nn.Module | None:
+    """The norm of what the gates of a layer are given, where that writes what was read."""
+    return MemoryNorm(config.hidden_size, eps=1e-6) if number in memory_layers_of(config) else None
 
-    In the content design one layer finds rows, and those of `memory_layers` write them, each with a norm of its own; in
-    the original design each of these does both.
-    """
-    writes = number in memory_layers_of(config)
-    norm = MemoryNorm(config.hidden_size, eps=1e-6) if writes else None
+
+def gate_of_memory(config: MemoryGateLlamaConfig, number: int, gate: type[MemoryGateLlamaGate]) -> nn.Module | None:
+    """What finds rows: in the content design of one layer, a `gate`, in the original one of each that writes them."""
     if config.memory_design == "original":
-        if not writes:
-            return None, None, None
-        return norm, ProductKeyMemoryGate(config, number), SwiGLUMemoryFusion(config, number)
-    finds = bool(memory_layers_of(config)) and number == query_layer_of(config)
-    return norm, gate(config) if finds else None, CopyMemoryFusion(config) if writes else None
+        return ProductKeyMemoryGate(config, number) if number in memory_layers_of(config) else None
+    return gate(config) if memory_layers_of(config) and number == query_layer_of(config) else None
+
+
+def fusion_of_memory(config: MemoryGateLlamaConfig, number: int) -> nn.Module | None:
+    """What writes them, for each layer of `memory_layers`."""
+    if number not in memory_layers_of(config):
+        return None
+    return SwiGLUMemoryFusion(config, number) if config.memory_design == "original" else CopyMemoryFusion(config)
 
 
 class MemoryGateLlamaDecoderLayer(GradientCheckpointingLayer):
@@ -881,9 +883,9 @@ class MemoryGateLlamaDecoderLayer(GradientCheckpointingLayer):
         self.mlp = MemoryGateLlamaMLP(config)
         self.input_layernorm = MemoryGateLlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = MemoryGateLlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
-        self.memory_norm, self.memory_gate, self.gated_memory_fusion = memory_parts(
-            config, layer_idx, MemoryGateLlamaGate
-        )
+        self.memory_norm = norm_for_memory(config, layer_idx)
+        self.memory_gate = gate_of_memory(config, layer_idx, MemoryGateLlamaGate)
+        self.gated_memory_fusion = fusion_of_memory(config, layer_idx)
 
     @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     def forward(
@@ -1048,7 +1050,7 @@ def load_explicit_lm(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     """The weights of a checkpoint of the ExplicitLM project under the names that they have here.
 
     `layers.3.qwen3_decoder.mlp.up_proj.weight` is `model.layers.3.mlp.up_proj.weight`; the gates of a layer keep their
-    names; the bank is `model.memory.token_ids`. Its copy of the embeddings and what it keeps to tell changes by are left
+    names; the bank is `model.memory.memory_bank`. Its copy of the embeddings and what it keeps to tell changes by are left
     out. For a model with `memory_design="original"` and `memory_alpha="mlp"`.
 
     Raises:
@@ -1064,7 +1066,7 @@ def load_explicit_lm(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
                 raise ValueError(
                     f"`memory_bank` is {weight.dtype} of {tuple(weight.shape)}, but must be rows of token ids."
                 )
-            name, weight = "memory.token_ids", weight.long()
+            name, weight = "memory.memory_bank", weight.long()
         name = re.sub(r"^(layers\.\d+)\.qwen3_decoder\.", r"\1.", name)
         found[name if name.startswith("lm_head.") else f"model.{name}"] = weight
     return found
@@ -1078,7 +1080,7 @@ def add_memory_bank(model: PreTrainedModel) -> None:
 
 def memory_bank_of(model: PreTrainedModel) -> torch.Tensor:
     """The token ids of the bank, `[knowledge_num, knowledge_length]`. What is written into it is read from then on."""
-    return model.base_model.memory.token_ids
+    return model.base_model.memory.memory_bank
 
 
 def write_memory(model: PreTrainedModel, rows: torch.Tensor, token_ids: torch.Tensor) -> None:
@@ -1093,7 +1095,7 @@ def memory_keys(model: PreTrainedModel, token_ids: torch.Tensor) -> torch.Tensor
     In the original design, whose keys do not depend on rows, they are the means of the tokens' embeddings.
     """
     base, bank = model.base_model, model.base_model.memory
-    token_ids = token_ids.to(bank.token_ids.device)
+    token_ids = token_ids.to(bank.memory_bank.device)
     mask = bank.masks(token_ids)
     if model.config.get_text_config().memory_design == "content":
         return content_gate(base).keys(bank.encoded(base, token_ids), mask)
@@ -1304,14 +1306,25 @@ def add_memory(
     if call.asked:
         fields["memory_rows"], fields["memory_alphas"] = tuple(memory.rows.values()), tuple(memory.alphas.values())
         fields["memory_stats"] = memory_stats(
-            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.token_ids)
+            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.memory_bank)
         )
     return fields
 
 
 @auto_docstring
 class MemoryGateLlamaModel(MemoryGateLlamaPreTrainedModel):
-    _tp_plan = {"layers.*.memory_gate.projection": "replicate", "layers.*.gated_memory_fusion.query": "replicate"}
+    _tp_plan = {
+        "layers.*.memory_gate.row_weights": "replicate",
+        "layers.*.memory_gate.query_weights": "replicate",
+        "layers.*.memory_gate.projection": "replicate",
+        "layers.*.memory_gate.gate_proj": "replicate",
+        "layers.*.gated_memory_fusion.query": "replicate",
+        "layers.*.gated_memory_fusion.key": "replicate",
+        "layers.*.gated_memory_fusion.previous_key": "replicate",
+        "layers.*.gated_memory_fusion.gate_proj": "replicate",
+        "layers.*.gated_memory_fusion.up_proj": "replicate",
+        "layers.*.gated_memory_fusion.down_proj": "replicate",
+    }
 
     def __init__(self, config: MemoryGateLlamaConfig):
         super().__init__(config)
@@ -1452,8 +1465,8 @@ class CopyMemoryFusion(nn.Module):
         """The values that each of some tokens attends to, `[tokens, hidden_size]`, from rows `[tokens, selected]`."""
         bank, device = memory.bank, normed.device
         unique, which = rows.unique(return_inverse=True)
-        token_ids = bank.token_ids[unique.to(bank.token_ids.device)]
-        states = sized(bank.states_of(memory.model, unique).to(device))
+        token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
+        states = sized(bank.states_of(memory.model, unique).to(device)).to(normed.dtype)
         before = F.pad(states[:, :-1], (0, 0, 1, 0))
         keys = (self.key(states) + self.previous_key(before)).unflatten(-1, (self.heads, self.width))
         values = sized(memory.model.get_input_embeddings()(token_ids.to(device)).detach())
@@ -1463,7 +1476,7 @@ class CopyMemoryFusion(nn.Module):
         scores = torch.einsum("thw,tkhw->thk", queries, keys).masked_fill(~mask[:, None], -torch.inf)
         silent = (queries * self.silent_key).sum(-1, keepdim=True)
         weights = (torch.cat([scores, silent], dim=-1) / self.width**0.5).softmax(-1)[..., :-1]
-        return torch.einsum("thk,tkd,hd->td", weights, values, self.gain)
+        return torch.einsum("thk,tkd,hd->td", weights.float(), values, self.gain.float())
 
 
 def similarity_loss(similarities: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
@@ -1539,20 +1552,20 @@ class ProductKeyMemoryGate(nn.Module):
         best = sums.topk(candidates, dim=-1)
         first = tops[0].indices.gather(-1, best.indices // candidates)
         second = tops[1].indices.gather(-1, best.indices % candidates)
-        return first * self.keys.shape[1] + second, best.values.log_softmax(-1)
+        return first * self.keys.shape[1] + second, best.values.float().log_softmax(-1)
 
     def forward(self, normed: torch.Tensor, memory: MemoryReading, hidden_states: torch.Tensor) -> None:
         """Leave in `memory` what was chosen for each token of `[batch, tokens, hidden_size]`, and the losses of it."""
         config, bank = memory.config, memory.bank
         rows, log_probabilities = self.found(normed, config.num_candidates)
         unique, which = rows.unique(return_inverse=True)
-        token_ids = bank.token_ids[unique.to(bank.token_ids.device)]
+        token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
         mask = bank.masks(token_ids)
         embedded = memory.model.get_input_embeddings()(token_ids.to(normed.device)).float().detach()
         mask = mask.to(normed.device)
         means = (embedded * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
         vectors, is_filled = means[which], mask.any(1)[which]
-        cosines = F.cosine_similarity(normed[..., None, :], vectors, dim=-1)
+        cosines = F.cosine_similarity(normed[..., None, :].float(), vectors, dim=-1)
         logits = config.similarity_scale * cosines + config.gate_score_weight * log_probabilities
         logits = logits.masked_fill(~is_filled, -1e4)
         weights = chosen(logits, config.num_selected, config.gumbel_temperature, self.training)  # [..., selected, C]
@@ -1606,7 +1619,8 @@ class SwiGLUMemoryFusion(nn.Module):
         if self.mode == "linear":
             return similarities.clamp(0, 1)
         if self.mode == "mlp":
-            told = self.similarity_gate(similarities[..., None])[..., 0].sigmoid()
+            given = similarities[..., None].to(self.similarity_gate[0].weight.dtype)
+            told = self.similarity_gate(given)[..., 0].sigmoid()
             return (told + self.memory_weight_bias).clamp(0, 1)
         return (F.softplus(self.alpha_slope) * (similarities - self.alpha_threshold)).sigmoid()
 
@@ -1614,7 +1628,7 @@ class SwiGLUMemoryFusion(nn.Module):
         """What is added to a layer's output `[batch, tokens, hidden_size]`."""
         alphas = self.alphas(memory.similarities) * memory.is_filled
         memory.alphas[self.number] = alphas.detach()
-        both = torch.cat([normed, memory.read_vectors.flatten(-2)], dim=-1)
+        both = torch.cat([normed, memory.read_vectors.flatten(-2).to(normed.dtype)], dim=-1)
         mixed = self.dropout(self.down_proj(F.silu(self.gate_proj(both)) * self.up_proj(both)))
         return (alphas[..., None] * mixed).to(hidden_states.dtype)
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_qwen3`.
-# Seal: sha256 9eff80b3734f1dac4e3eb311e30c165690df78c50772da521fbf4292ceb56b74
+# Seal: sha256 fd827f7a7feb6b66c85d2a1ad2697c47fdbd2df319fae4cddf8cb3e7ab107c42
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -39,6 +39,13 @@ def query_layer_of(config: PreTrainedConfig) -> int:
     if config.memory_query_layer is not None:
         return config.memory_query_layer
     return min(3, *memory_layers_of(config), config.num_hidden_layers - 1)
+
+
+def memory_pad_of(config: PreTrainedConfig) -> int:
+    """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
+    config = config.get_text_config()
+    pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
+    return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
 
 
 def memory_layers_of(config: PreTrainedConfig) -> tuple[int, ...]:
@@ -306,6 +313,7 @@ class MemoryGateQwen3Config(PreTrainedConfig):
                 for i in range(self.num_hidden_layers)
             ]
         super().__post_init__(**kwargs)
+        self.memory_pad_token_id = memory_pad_of(self)
         check_memory_gate_config(self)
 
 

@@ -72,5 +72,5 @@ def test_the_first_of_what_is_returned(value: str) -> None:
 
 def test_a_constructor_is_told_the_number_of_its_layer() -> None:
     spliced = memory().splices[Site.LAYER]
-    assert "memory_parts(config, layer_idx, MemoryGate)" in numbered(spliced, Returns("x"))
-    assert "memory_parts(config, layer_id, MemoryGate)" in numbered(spliced, Returns("x", "layer_id"))
+    assert "gate_of_memory(config, layer_idx, MemoryGate)" in numbered(spliced, Returns("x"))
+    assert "gate_of_memory(config, layer_id, MemoryGate)" in numbered(spliced, Returns("x", "layer_id"))

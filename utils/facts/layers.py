@@ -52,12 +52,12 @@ def _named(node: ast.AST) -> set[str]:
 
 
 def gate_class(modeling: Module, gate: str) -> str:
-    """The class of the gates, as the layers construct it."""
+    """The class of the gates, as the layers construct it, or have it constructed by a function that they give it to."""
     for node in modeling.classes.values():
         value, _ = _attributes(node).get(gate, (None, False))
-        for call in ast.walk(value) if value else ():
-            if isinstance(call, ast.Call) and base_name(call.func) in modeling.classes:
-                return base_name(call.func)
+        for each in ast.walk(value) if value else ():
+            if isinstance(each, ast.Name | ast.Attribute) and base_name(each) in modeling.classes:
+                return base_name(each)
     raise LookupError(f"no layer constructs its `{gate}` from a class of the modeling file")
 
 

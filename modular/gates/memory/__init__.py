@@ -4,14 +4,16 @@
 from weave.gate import Argument, Gate, Site, Splice, Upstream
 from weave.place import Returns
 
-from .modeling import memory_parts
+from .modeling import fusion_of_memory, gate_of_memory, norm_for_memory
 
 
 __all__ = ["GATE", "MemoryGate"]
 
 
 def set_up(self, config, number):
-    self.memory_norm, self.memory_gate, self.gated_memory_fusion = memory_parts(config, number, MemoryGate)
+    self.memory_norm = norm_for_memory(config, number)
+    self.memory_gate = gate_of_memory(config, number, MemoryGate)
+    self.gated_memory_fusion = fusion_of_memory(config, number)
 
 
 def remember(self, output, memory):

@@ -24,7 +24,7 @@ KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
 class MemoryBank(nn.Module):
     """Rows of tokens that people can read and edit, never trained, and what is made of them.
 
-    `token_ids` is `[knowledge_num, knowledge_length]`. A row ends at its last token that is no padding. Everything else
+    `memory_bank` is `[knowledge_num, knowledge_length]`. A row ends at its last token that is no padding. Everything else
     is made of it when it is wanted, and made again for the rows that have changed since.
     """
 
@@ -32,13 +32,13 @@ class MemoryBank(nn.Module):
         super().__init__()
         self.pad = memory_pad_of(config)
         shape = (config.knowledge_num, config.knowledge_length)
-        self.register_buffer("token_ids", torch.full(shape, self.pad, dtype=torch.long))
+        self.register_buffer("memory_bank", torch.full(shape, self.pad, dtype=torch.long))
         self.kept_states = KEPT_STATES
         self.forget()
 
     def start_memory(self) -> None:
         """Fill the bank with empty rows, unless it was loaded."""
-        init.constant_(self.token_ids, self.pad)
+        init.constant_(self.memory_bank, self.pad)
 
     def forget(self) -> None:
         """Have everything that is made of the rows made again."""
@@ -71,20 +71,20 @@ class MemoryBank(nn.Module):
             IndexError: a row is none of the bank's.
             ValueError: the tokens have not the shape of the rows.
         """
-        number, length = self.token_ids.shape
+        number, length = self.memory_bank.shape
         if token_ids.shape != (len(rows), length):
             raise ValueError(
                 f"{len(rows)} rows have {length} tokens each, but those to write are {tuple(token_ids.shape)}."
             )
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < number:
             raise IndexError(f"Row {int(rows.max())} is none of the bank's, which has 0 to {number - 1}.")
-        rows = rows.to(self.token_ids.device)
-        is_known = self._digests is not None and versions([self.token_ids]) == self._known_rows
+        rows = rows.to(self.memory_bank.device)
+        is_known = self._digests is not None and versions([self.memory_bank]) == self._known_rows
         with torch.no_grad():
-            self.token_ids[rows] = token_ids.to(self.token_ids)
+            self.memory_bank[rows] = token_ids.to(self.memory_bank)
         if is_known:  # the other rows need not be looked at
-            self._digests[rows] = digest_of(self.token_ids[rows])
-            self._known_rows = versions([self.token_ids])
+            self._digests[rows] = digest_of(self.memory_bank[rows])
+            self._known_rows = versions([self.memory_bank])
             self._changed(rows)
 
     def encoded(self, model: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
@@ -100,7 +100,7 @@ class MemoryBank(nn.Module):
         missing = list(dict.fromkeys(row for row in wanted if row not in self.states))
         for start in range(0, len(missing), ROWS_AT_ONCE):
             part = missing[start : start + ROWS_AT_ONCE]
-            for row, states in zip(part, self.encoded(model, self.token_ids[part]).unbind()):
+            for row, states in zip(part, self.encoded(model, self.memory_bank[part]).unbind()):
                 self.states[row] = states.clone()
         found = []
         for row in wanted:
@@ -120,23 +120,23 @@ class MemoryBank(nn.Module):
             self.stale.fill_(True)
             self.cells = None
         if self.keys is None:
-            number, width = len(self.token_ids), model.config.get_text_config().knowledge_dim
+            number, width = len(self.memory_bank), model.config.get_text_config().knowledge_dim
             kind = torch.float32 if number * width <= 2**24 else torch.float16
-            self.keys = torch.zeros(number, width, dtype=kind, device=self.token_ids.device)
+            self.keys = torch.zeros(number, width, dtype=kind, device=self.memory_bank.device)
         rows = (self.stale & self.filled).nonzero()[:, 0]
         for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
-            tokens = self.token_ids[part]
+            tokens = self.memory_bank[part]
             self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
         self.stale.fill_(False)
 
     def _look(self, model: nn.Module) -> None:
         """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
-        rows = versions([self.token_ids])
+        rows = versions([self.memory_bank])
         if rows != self._known_rows:
-            digests, before = digest_of(self.token_ids), self._digests
+            digests, before = digest_of(self.memory_bank), self._digests
             self._digests, self._known_rows = digests, rows
             if before is None or before.device != digests.device:
-                self.keys, self.filled = None, self.lengths(self.token_ids) > 0
+                self.keys, self.filled = None, self.lengths(self.memory_bank) > 0
                 self.stale = torch.ones_like(self.filled)
                 self.states.clear()
             else:
@@ -150,7 +150,7 @@ class MemoryBank(nn.Module):
 
     def _changed(self, rows: torch.Tensor) -> None:
         self.stale[rows] = True
-        self.filled[rows] = self.lengths(self.token_ids[rows]) > 0
+        self.filled[rows] = self.lengths(self.memory_bank[rows]) > 0
         self.cells = None
         for row in rows.tolist():
             self.states.pop(row, None)

@@ -223,4 +223,5 @@ class MemoryGateConfig(PreTrainedConfig):
         check_kind_of_checkpoint(self, kwargs.pop("model_type", None))  # that of a base checkpoint brings its own
         take_original_fields(self, kwargs)
         super().__post_init__(**kwargs)
+        self.memory_pad_token_id = memory_pad_of(self)
         check_memory_gate_config(self)

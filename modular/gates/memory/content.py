@@ -70,7 +70,7 @@ class MemoryGate(nn.Module):
         weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
         pooled = torch.einsum("nkh,nkd->nhd", weights, states)
         parts = self.projection.weight.unflatten(0, (self.heads, self.width))
-        return F.normalize(torch.einsum("nhd,hwd->nw", pooled, parts), dim=-1)
+        return F.normalize(torch.einsum("nhd,hwd->nw", pooled, parts).float(), dim=-1)
 
     def queries(self, hidden_states: torch.Tensor, memory: MemoryReading) -> torch.Tensor:
         """Queries `[batch, tokens, knowledge_dim]`, each of all tokens up to its own.
@@ -85,6 +85,7 @@ class MemoryGate(nn.Module):
         states = self.norm(hidden_states)
         weights = self.weights(states, memory.visible(hidden_states), is_query=True).transpose(1, 2)[..., None]
         projected = self.projection(states).unflatten(-1, (self.heads, self.width)).transpose(1, 2)
+        weights, projected = weights.float(), projected.float()
         sums = [(weights * projected).cumsum(2), weights.cumsum(2)]  # [batch, heads, tokens, knowledge_dim or 1]
         if memory.before is not None:
             sums = [each + before[:, :, -1:].to(each.device) for each, before in zip(sums, memory.before)]
@@ -98,12 +99,12 @@ class MemoryGate(nn.Module):
         target, and each token whose target is -1 (nothing in the bank), teach the gate to find it.
         """
         queries = self.queries(hidden_states, memory)
-        if memory.targets is not None:
+        if memory.targets is not None and memory.config.retrieval_loss_coef:
             memory.losses.setdefault("retrieval_loss", {})[0] = retrieval_loss(self, queries, memory)
         with torch.no_grad():
             memory.bank.refresh(memory.model, self)
             config = memory.config
-            flat = queries.flatten(0, 1).to(memory.bank.token_ids.device)
+            flat = queries.flatten(0, 1).to(memory.bank.memory_bank.device)
             similarities, rows = memory.bank.find(flat, config.num_candidates, config.num_selected)
             rows = rows.unflatten(0, queries.shape[:2]).to(queries.device)
             similarities = similarities.unflatten(0, queries.shape[:2]).to(queries.device)
@@ -159,8 +160,8 @@ class CopyMemoryFusion(nn.Module):
         """The values that each of some tokens attends to, `[tokens, hidden_size]`, from rows `[tokens, selected]`."""
         bank, device = memory.bank, normed.device
         unique, which = rows.unique(return_inverse=True)
-        token_ids = bank.token_ids[unique.to(bank.token_ids.device)]
-        states = sized(bank.states_of(memory.model, unique).to(device))
+        token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
+        states = sized(bank.states_of(memory.model, unique).to(device)).to(normed.dtype)
         before = F.pad(states[:, :-1], (0, 0, 1, 0))
         keys = (self.key(states) + self.previous_key(before)).unflatten(-1, (self.heads, self.width))
         values = sized(memory.model.get_input_embeddings()(token_ids.to(device)).detach())
@@ -170,7 +171,7 @@ class CopyMemoryFusion(nn.Module):
         scores = torch.einsum("thw,tkhw->thk", queries, keys).masked_fill(~mask[:, None], -torch.inf)
         silent = (queries * self.silent_key).sum(-1, keepdim=True)
         weights = (torch.cat([scores, silent], dim=-1) / self.width**0.5).softmax(-1)[..., :-1]
-        return torch.einsum("thk,tkd,hd->td", weights, values, self.gain)
+        return torch.einsum("thk,tkd,hd->td", weights.float(), values, self.gain.float())
 
 
 def sized(states: torch.Tensor) -> torch.Tensor:

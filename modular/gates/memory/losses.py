@@ -23,8 +23,8 @@ def retrieval_loss(gate: nn.Module, queries: torch.Tensor, memory: MemoryReading
     before = F.pad(targets[:, :-1], (1, 0), value=-100)
     finds = (targets >= 0) & (targets != before)
     wanted, lacking = targets[finds], queries[targets == NOTHING]
-    rows = candidate_rows(wanted, len(memory.bank.token_ids), memory.config.memory_negatives)
-    token_ids = memory.bank.token_ids[rows.to(memory.bank.token_ids.device)]
+    rows = candidate_rows(wanted, len(memory.bank.memory_bank), memory.config.memory_negatives)
+    token_ids = memory.bank.memory_bank[rows.to(memory.bank.memory_bank.device)]
     is_kept = (memory.bank.lengths(token_ids) > 0).to(rows.device) | torch.isin(rows, wanted)
     rows, token_ids = rows[is_kept], token_ids[is_kept.to(token_ids.device)]
     scale, threshold = gate.log_scale.exp().clamp(max=100), gate.null_similarity

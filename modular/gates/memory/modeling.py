@@ -17,22 +17,23 @@ from .reading import MemoryReading
 from .storage import freeze_backbone, load_explicit_lm, load_memory_gates, save_memory_gates
 
 
-def memory_parts(
-    config: MemoryGateConfig, number: int, gate: type[MemoryGate]
-) -> tuple[nn.Module | None, nn.Module | None, nn.Module | None]:
-    """What a layer has of a memory: the norm of what its gates are given, what finds rows, and what writes them.
+def norm_for_memory(config: MemoryGateConfig, number: int) -> nn.Module | None:
+    """The norm of what the gates of a layer are given, where that writes what was read."""
+    return MemoryNorm(config.hidden_size, eps=1e-6) if number in memory_layers_of(config) else None
 
-    In the content design one layer finds rows, and those of `memory_layers` write them, each with a norm of its own; in
-    the original design each of these does both.
-    """
-    writes = number in memory_layers_of(config)
-    norm = MemoryNorm(config.hidden_size, eps=1e-6) if writes else None
+
+def gate_of_memory(config: MemoryGateConfig, number: int, gate: type[MemoryGate]) -> nn.Module | None:
+    """What finds rows: in the content design of one layer, a `gate`, in the original one of each that writes them."""
     if config.memory_design == "original":
-        if not writes:
-            return None, None, None
-        return norm, ProductKeyMemoryGate(config, number), SwiGLUMemoryFusion(config, number)
-    finds = bool(memory_layers_of(config)) and number == query_layer_of(config)
-    return norm, gate(config) if finds else None, CopyMemoryFusion(config) if writes else None
+        return ProductKeyMemoryGate(config, number) if number in memory_layers_of(config) else None
+    return gate(config) if memory_layers_of(config) and number == query_layer_of(config) else None
+
+
+def fusion_of_memory(config: MemoryGateConfig, number: int) -> nn.Module | None:
+    """What writes them, for each layer of `memory_layers`."""
+    if number not in memory_layers_of(config):
+        return None
+    return SwiGLUMemoryFusion(config, number) if config.memory_design == "original" else CopyMemoryFusion(config)
 
 
 def add_memory_bank(model: PreTrainedModel) -> None:
@@ -43,7 +44,7 @@ def add_memory_bank(model: PreTrainedModel) -> None:
 
 def memory_bank_of(model: PreTrainedModel) -> torch.Tensor:
     """The token ids of the bank, `[knowledge_num, knowledge_length]`. What is written into it is read from then on."""
-    return model.base_model.memory.token_ids
+    return model.base_model.memory.memory_bank
 
 
 def write_memory(model: PreTrainedModel, rows: torch.Tensor, token_ids: torch.Tensor) -> None:
@@ -58,7 +59,7 @@ def memory_keys(model: PreTrainedModel, token_ids: torch.Tensor) -> torch.Tensor
     In the original design, whose keys do not depend on rows, they are the means of the tokens' embeddings.
     """
     base, bank = model.base_model, model.base_model.memory
-    token_ids = token_ids.to(bank.token_ids.device)
+    token_ids = token_ids.to(bank.memory_bank.device)
     mask = bank.masks(token_ids)
     if model.config.get_text_config().memory_design == "content":
         return content_gate(base).keys(bank.encoded(base, token_ids), mask)
@@ -127,9 +128,17 @@ class MemoryGatePreTrainedModel(PreTrainedModel):
 
 
 class MemoryGateModel(MemoryGatePreTrainedModel):
-    _tp_plan = {
+    _tp_plan = {  # each device finds and writes all: rows are of the whole vocabulary
+        "layers.*.memory_gate.row_weights": "replicate",
+        "layers.*.memory_gate.query_weights": "replicate",
         "layers.*.memory_gate.projection": "replicate",
+        "layers.*.memory_gate.gate_proj": "replicate",
         "layers.*.gated_memory_fusion.query": "replicate",
+        "layers.*.gated_memory_fusion.key": "replicate",
+        "layers.*.gated_memory_fusion.previous_key": "replicate",
+        "layers.*.gated_memory_fusion.gate_proj": "replicate",
+        "layers.*.gated_memory_fusion.up_proj": "replicate",
+        "layers.*.gated_memory_fusion.down_proj": "replicate",
     }
 
     @returns_memory(MemoryGateOutput)

@@ -45,20 +45,20 @@ class ProductKeyMemoryGate(nn.Module):
         best = sums.topk(candidates, dim=-1)
         first = tops[0].indices.gather(-1, best.indices // candidates)
         second = tops[1].indices.gather(-1, best.indices % candidates)
-        return first * self.keys.shape[1] + second, best.values.log_softmax(-1)
+        return first * self.keys.shape[1] + second, best.values.float().log_softmax(-1)
 
     def forward(self, normed: torch.Tensor, memory: MemoryReading, hidden_states: torch.Tensor) -> None:
         """Leave in `memory` what was chosen for each token of `[batch, tokens, hidden_size]`, and the losses of it."""
         config, bank = memory.config, memory.bank
         rows, log_probabilities = self.found(normed, config.num_candidates)
         unique, which = rows.unique(return_inverse=True)
-        token_ids = bank.token_ids[unique.to(bank.token_ids.device)]
+        token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
         mask = bank.masks(token_ids)
         embedded = memory.model.get_input_embeddings()(token_ids.to(normed.device)).float().detach()
         mask = mask.to(normed.device)
         means = (embedded * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
         vectors, is_filled = means[which], mask.any(1)[which]
-        cosines = F.cosine_similarity(normed[..., None, :], vectors, dim=-1)
+        cosines = F.cosine_similarity(normed[..., None, :].float(), vectors, dim=-1)
         logits = config.similarity_scale * cosines + config.gate_score_weight * log_probabilities
         logits = logits.masked_fill(~is_filled, -1e4)
         weights = chosen(logits, config.num_selected, config.gumbel_temperature, self.training)  # [..., selected, C]
@@ -130,7 +130,8 @@ class SwiGLUMemoryFusion(nn.Module):
         if self.mode == "linear":
             return similarities.clamp(0, 1)
         if self.mode == "mlp":
-            told = self.similarity_gate(similarities[..., None])[..., 0].sigmoid()
+            given = similarities[..., None].to(self.similarity_gate[0].weight.dtype)
+            told = self.similarity_gate(given)[..., 0].sigmoid()
             return (told + self.memory_weight_bias).clamp(0, 1)
         return (F.softplus(self.alpha_slope) * (similarities - self.alpha_threshold)).sigmoid()
 
@@ -138,6 +139,6 @@ class SwiGLUMemoryFusion(nn.Module):
         """What is added to a layer's output `[batch, tokens, hidden_size]`."""
         alphas = self.alphas(memory.similarities) * memory.is_filled
         memory.alphas[self.number] = alphas.detach()
-        both = torch.cat([normed, memory.read_vectors.flatten(-2)], dim=-1)
+        both = torch.cat([normed, memory.read_vectors.flatten(-2).to(normed.dtype)], dim=-1)
         mixed = self.dropout(self.down_proj(F.silu(self.gate_proj(both)) * self.up_proj(both)))
         return (alphas[..., None] * mixed).to(hidden_states.dtype)

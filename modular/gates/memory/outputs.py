@@ -130,7 +130,7 @@ def add_memory(
     if call.asked:
         fields["memory_rows"], fields["memory_alphas"] = tuple(memory.rows.values()), tuple(memory.alphas.values())
         fields["memory_stats"] = memory_stats(
-            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.token_ids)
+            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.memory_bank)
         )
     return fields
 

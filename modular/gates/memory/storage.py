@@ -60,7 +60,7 @@ def load_explicit_lm(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     """The weights of a checkpoint of the ExplicitLM project under the names that they have here.
 
     `layers.3.qwen3_decoder.mlp.up_proj.weight` is `model.layers.3.mlp.up_proj.weight`; the gates of a layer keep their
-    names; the bank is `model.memory.token_ids`. Its copy of the embeddings and what it keeps to tell changes by are left
+    names; the bank is `model.memory.memory_bank`. Its copy of the embeddings and what it keeps to tell changes by are left
     out. For a model with `memory_design="original"` and `memory_alpha="mlp"`.
 
     Raises:
@@ -76,7 +76,7 @@ def load_explicit_lm(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
                 raise ValueError(
                     f"`memory_bank` is {weight.dtype} of {tuple(weight.shape)}, but must be rows of token ids."
                 )
-            name, weight = "memory.token_ids", weight.long()
+            name, weight = "memory.memory_bank", weight.long()
         name = re.sub(r"^(layers\.\d+)\.qwen3_decoder\.", r"\1.", name)
         found[name if name.startswith("lm_head.") else f"model.{name}"] = weight
     return found
