@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
-# Seal: sha256 4df533ffaaa968520280a92fc75bd8f48b72fcc263be7e4517658cf3f8cfa9e2
+# Seal: sha256 3fe1d58a8c0c0fd4f87a7cc91fe377846cc512d74abd796ee94bea739ce02f7b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1157,6 +1157,19 @@ class MemoryBank(nn.Module):
         for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
             tokens = self.memory_bank[part]
             self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
+        self.stale.fill_(False)
+
+    def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
+        """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
+
+        Raises:
+            ValueError: their number or width is another one.
+        """
+        wanted = (len(self.memory_bank), model.config.get_text_config().knowledge_dim)
+        if keys.shape != wanted:
+            raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
+        self._look(model)
+        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.parameters())
         self.stale.fill_(False)
 
     def _look(self, model: nn.Module) -> None:

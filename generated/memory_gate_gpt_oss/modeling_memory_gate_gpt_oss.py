@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gpt_oss`.
-# Seal: sha256 4d8b7d192a607d7d64d647c245baf56e9642967dc76a05f4fcad9aa69780f8d8
+# Seal: sha256 5ea7176b95bf66f616935b7eb2d398b5ef4834deedb9ffe5c625f9d485d98532
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1093,6 +1093,19 @@ class MemoryBank(nn.Module):
         for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
             tokens = self.memory_bank[part]
             self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
+        self.stale.fill_(False)
+
+    def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
+        """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
+
+        Raises:
+            ValueError: their number or width is another one.
+        """
+        wanted = (len(self.memory_bank), model.config.get_text_config().knowledge_dim)
+        if keys.shape != wanted:
+            raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
+        self._look(model)
+        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.parameters())
         self.stale.fill_(False)
 
     def _look(self, model: nn.Module) -> None:

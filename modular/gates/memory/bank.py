@@ -129,6 +129,19 @@ class MemoryBank(nn.Module):
             self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
         self.stale.fill_(False)
 
+    def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
+        """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
+
+        Raises:
+            ValueError: their number or width is another one.
+        """
+        wanted = (len(self.memory_bank), model.config.get_text_config().knowledge_dim)
+        if keys.shape != wanted:
+            raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
+        self._look(model)
+        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.parameters())
+        self.stale.fill_(False)
+
     def _look(self, model: nn.Module) -> None:
         """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
         rows = versions([self.memory_bank])
