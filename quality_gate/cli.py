@@ -41,6 +41,7 @@ COMMANDS = {
     "train": Command("selection.train_cli", "train the gates of a model on any corpus"),
     "score": Command("selection.score_cli", "score every document of a corpus"),
     "select": Command("selection.select_cli", "keep the best documents, with an audit"),
+    "memory": Command("memory.cli", "a table of knowledge: build, show, edit, search, export, log, undo"),
     "view": Command("viewing.cli", "what gates say of a text, or of a scored corpus, as a page"),
     "drift": Command("gating.cli", "what another release of transformers changes", given=("--drift",)),
     "pr": Command("upstream.cli", "everything a pull request to transformers consists of"),

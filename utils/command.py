@@ -21,6 +21,7 @@ EXTRAS = {
     **dict.fromkeys(("transformers", "jinja2", "libcst", "rich", "numpy", "yaml", "safetensors"), ""),
     "torch": "[torch]",
     **dict.fromkeys(("accelerate", "datasets", "datatrove", "peft", "pyarrow", "sklearn"), "[data]"),
+    "llmlingua": "[memory]",
     **dict.fromkeys(("gguf", "matplotlib", "pytest"), "[test]"),
 }
 AGAIN = 0.05  # seconds after which an interrupt that Python lost comes back

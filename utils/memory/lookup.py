@@ -1,0 +1,26 @@
+"""Rows by the keys of a model: what it would find. Needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from memory.disk import DiskBank
+from memory.encoding import encode_one
+from memory.loading import load_bank, load_model, nearest
+from memory.values import Row
+
+
+def by_keys(bank: DiskBank, place: str | Path, query: str, limit: int) -> list[tuple[float, Row]]:
+    """The rows that are most like a text for the model of a checkpoint, best first, each with its cosine.
+
+    Raises BankError where bank and model do not fit.
+    """
+    model, tokenizer = load_model(place)
+    if Path(place).resolve() != bank.folder.resolve():
+        load_bank(model, tokenizer, bank.folder)
+    ids, _ = encode_one(tokenizer, query, bank.shape, "search")
+    scores, rows = nearest(model, torch.from_numpy(ids)[None], limit)
+    found = dict(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
+    return sorted(((found[row.row], row) for row in bank.rows(sorted(found))), key=lambda each: -each[0])
