@@ -100,7 +100,7 @@ def fill(model: Any, tokenizer: Tokenizer, sentences: Iterable[str], first: int 
     """Write sentences into the memory, from a row on."""
     ids = [encode(tokenizer, each, model.config.knowledge_length) for each in sentences]
     rows = torch.arange(first, first + len(ids), device=model.memory_bank.device)
-    model.write_memory(rows, torch.tensor(ids, device=rows.device))
+    model.write_memory(rows, torch.tensor(ids, device=rows.device).reshape(len(ids), -1).long()) if ids else None
 
 
 def encode(tokenizer: Tokenizer, sentence: str, length: int = K) -> list[int]:

@@ -1,6 +1,6 @@
 """Banks of knowledge for models with memory gates: files of them, updates while a model runs, both paths of inference.
 
-    from memory import build_bank, load_bank, open_bank
+    from memory import FactExtractor, MemoryBankUpdater, build_bank, load_bank, open_bank
 
 What needs torch is imported when it is asked for.
 """
@@ -12,6 +12,10 @@ from typing import Any
 _PLACES = {
     "BankError": "errors",
     "build_bank": "building",
+    "FactExtractor": "extractors",
+    "LLMLinguaFactExtractor": "extractors",
+    "MemoryBankUpdater": "updater",
+    "SentenceFactExtractor": "extractors",
     "load_bank": "loading",
     "open_bank": "opening",
 }

@@ -22,7 +22,8 @@ from memory.values import Shape, integer_root
 
 MANIFEST, WEIGHTS, REJECTS = "memory_bank.json", "memory_bank.safetensors", "memory_rejects.jsonl"
 TOKENIZER, LOCK, REPLACED = "tokenizer", "memory_bank.lock", ".replaced"
-OURS = (MANIFEST, WEIGHTS, REJECTS, ROWS, LOG, LOCK, *(f"{name}{PART}" for name in (MANIFEST, WEIGHTS, ROWS)))
+USAGE = "memory_usage.safetensors"  # how rows were used, of whoever updates the bank
+OURS = (MANIFEST, WEIGHTS, REJECTS, ROWS, LOG, LOCK, USAGE, *(f"{name}{PART}" for name in (MANIFEST, WEIGHTS, ROWS)))
 FORM = 1  # of the manifest
 TYPES = {"I64": "<i8", "I32": "<i4"}  # that a bank's tokens may have
 _COUNTS = ("knowledge_num", "knowledge_length", "pad_token_id", "vocab_size", "frozen_rows")

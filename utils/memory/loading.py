@@ -27,6 +27,9 @@ def load_model(place: str | Path, dtype: str = "float32", device: str = "cpu") -
     """
     from checkpoints.loading import load_gated
 
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     model, tokenizer = load_gated(place, dtype)
     check_model(model, place)
     return model.to(device), tokenizer
@@ -81,30 +84,3 @@ def _repadded(block: np.ndarray, used: np.ndarray, pad: int) -> np.ndarray:
     """Rows whose ends are filled with another token; what comes before the last token of a row stays."""
     last = np.where(used.any(1), block.shape[1] - used[:, ::-1].argmax(1), 0)
     return np.where(np.arange(block.shape[1]) < last[:, None], block, pad)
-
-
-def nearest(model: Any, ids: torch.Tensor, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows of a model's memory that are most like some others, by the model's own keys.
-
-    Args:
-        ids: [R, K].
-        limit: how many rows, M.
-
-    Returns:
-        Cosines [R, M], best first, and rows [R, M]; -1 where there are fewer rows that hold something.
-    """
-    bank, pad = model.memory_bank, model.config.memory_pad_token_id
-    with torch.no_grad():
-        queries = model.memory_keys(ids.to(bank.device)).float()
-        best = torch.full((len(ids), 0), -torch.inf)
-        rows = torch.full((len(ids), 0), -1)
-        for start in range(0, len(bank), _AT_A_TIME):
-            block = bank[start : start + _AT_A_TIME]
-            used = (block != pad).any(1).nonzero()[:, 0]
-            if len(used):
-                found = (queries @ model.memory_keys(block[used]).float().T).cpu()
-                best = torch.cat([best, found], 1)
-                rows = torch.cat([rows, (used.cpu() + start).expand(len(ids), -1)], 1)
-                best, places = best.topk(min(limit, best.shape[1]), 1)
-                rows = rows.gather(1, places)
-    return best, rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 
 from memory.disk import DiskBank
 from memory.encoding import encode_one
-from memory.loading import load_bank, load_model, nearest
+from memory.likeness import Likeness
+from memory.loading import load_bank, load_model
 from memory.values import Row
 
 
@@ -21,6 +23,6 @@ def by_keys(bank: DiskBank, place: str | Path, query: str, limit: int) -> list[t
     if Path(place).resolve() != bank.folder.resolve():
         load_bank(model, tokenizer, bank.folder)
     ids, _ = encode_one(tokenizer, query, bank.shape, "search")
-    scores, rows = nearest(model, torch.from_numpy(ids)[None], limit)
-    found = dict(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
+    rows, scores = Likeness(model, bank.shape).rank(torch.from_numpy(ids)[None], 0, bank.shape.knowledge_num, limit)
+    found = {row: score for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if score > -math.inf}
     return sorted(((found[row.row], row) for row in bank.rows(sorted(found))), key=lambda each: -each[0])
