@@ -42,6 +42,7 @@ COMMANDS = {
     "score": Command("selection.score_cli", "score every document of a corpus"),
     "select": Command("selection.select_cli", "keep the best documents, with an audit"),
     "memory": Command("memory.cli", "a table of knowledge: build, show, edit, search, export, log, undo"),
+    "chat": Command("memory.chat_cli", "talk with a model that remembers facts in rows one can read"),
     "view": Command("viewing.cli", "what gates say of a text, or of a scored corpus, as a page"),
     "drift": Command("gating.cli", "what another release of transformers changes", given=("--drift",)),
     "pr": Command("upstream.cli", "everything a pull request to transformers consists of"),

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "utils" / "memory"
 PURE = {"values", "records", "sentences", "searching", "strategies"}
-WITH_TORCH = {"originals", "usage_files", "likeness", "loading", "lookup", "updater"}
+WITH_TORCH = {"originals", "usage_files", "likeness", "loading", "lookup", "updater", "prompts", "dual_path", "chat"}
 
 
 def layers() -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Banks of knowledge for models with memory gates: files of them, updates while a model runs, both paths of inference.
 
-    from memory import FactExtractor, MemoryBankUpdater, build_bank, load_bank, open_bank
+    from memory import DualPathInference, FactExtractor, MemoryBankUpdater, build_bank, load_bank, open_bank
 
 What needs torch is imported when it is asked for.
 """
@@ -12,6 +12,7 @@ from typing import Any
 _PLACES = {
     "BankError": "errors",
     "build_bank": "building",
+    "DualPathInference": "dual_path",
     "FactExtractor": "extractors",
     "LLMLinguaFactExtractor": "extractors",
     "MemoryBankUpdater": "updater",

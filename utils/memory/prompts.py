@@ -1,0 +1,47 @@
+"""Prompts as batches: what is padding, and padding on the left, from where a model goes on. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def pad_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    """What prompts are padded with: the tokenizer's pad token, else what ends a text, else 0; it is masked."""
+    found = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((each for each in found if each is not None), 0)
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Texts as tokens, padded on the left, and their mask: [batch, tokens] each."""
+    rows = tokenizer(list(texts), verbose=False)["input_ids"]
+    longest = max(map(len, rows))
+    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], dtype=torch.int64)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    return ids.reshape(len(rows), -1), mask.reshape(len(rows), -1)
+
+
+def padding_of(ids: torch.Tensor, pad: int, end: int | None) -> torch.Tensor:
+    """The mask of prompts that came without: 0 for pad tokens before the first other one, and behind the last one.
+
+    Where the pad token also ends texts, those behind may be meant, and count as tokens.
+    """
+    used = ids != pad
+    before = used.cumsum(1) == 0
+    behind = used.flip(1).cumsum(1).flip(1) == 0
+    padding = before if pad == end else before | behind
+    return (~padding | padding.all(1, keepdim=True)).long()  # nothing but pad tokens: they are the prompt
+
+
+def left_padded(ids: torch.Tensor, mask: torch.Tensor, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same prompts with their padding on the left, as short as they can be; tokens keep their order."""
+    order = mask.argsort(dim=1, stable=True)
+    longest = max(1, int(mask.sum(1).max()))
+    ids, mask = ids.gather(1, order)[:, -longest:], mask.gather(1, order)[:, -longest:]
+    return ids.masked_fill(mask == 0, pad), mask
