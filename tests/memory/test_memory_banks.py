@@ -516,3 +516,72 @@ def test_encoding_cuts_and_pads(tokenizer: Tokenizer) -> None:
     encoded = encode(tokenizer, ["abcdef", "a", ""], Shape(4, 3, 0, 258, 0))
     assert encoded.counts == (6, 1, 0) and encoded.ids.shape == (3, 3)
     assert (encoded.ids != 0).sum(1).tolist() == [3, 1, 0] and encoded.ids.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff", b'{"row": true, "sentence": "x"}', b'{"row": 4}', b'{"row": 4, "sentence": "\\ud800"}']
+)
+def test_edits_that_are_none_are_one_line(
+    line: bytes, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(bank)
+    edits = write_records(tmp_path / "e.jsonl", [{"row": 9, "sentence": "Nine."}, line])
+    assert main(["edit", str(bank), "--file", str(edits)]) == 2
+    said(capsys)
+    assert snapshot(bank) == before
+
+
+def test_a_sentence_that_the_tokenizer_cannot_read_is_told(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["edit", str(bank), "9", "half \udcff"]) == 2  # as an argument is that is no UTF-8
+    assert "cannot be read by the tokenizer" in said(capsys)
+
+
+def test_rights_of_weights_stay(place: Path) -> None:
+    weights = next(place.glob("*.safetensors"))
+    weights.chmod(0o640)
+    assert main(["edit", str(place), "9", "Nine."]) == 0
+    assert weights.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_interrupted_build_leaves_no_bank_and_is_run_again(
+    tmp_path: Path, facts_file: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("memory.building._finish", interrupted)
+        assert build(tmp_path, facts_file, tokenizer_folder) == 130
+    assert not (tmp_path / "made").exists()
+    assert build(tmp_path, facts_file, tokenizer_folder) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["facts.jsonl", "made"]
+
+
+def test_the_manifest_of_a_gated_checkpoint_follows(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Its bank is in a file of its own, as `gate_checkpoint.py` puts what is not the base's."""
+    from checkpoints import gate_checkpoint
+    from checkpoints.hashing import sha256_of
+    from checkpoints.layout import INDEX
+    from checkpoints.manifest import read_manifest
+
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=258, **sizes)).save_pretrained(tmp_path / "base")
+    folder = gate_checkpoint(tmp_path / "base", tmp_path / "gated").plan.output
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    memory = {"knowledge_num": 16, "knowledge_length": 32, "memory_pad_token_id": 0, "freeze_ratio": 0.2}
+    (folder / "config.json").write_text(json.dumps(config | memory))
+    gates = next(name for name in read_manifest(folder)["files"] if "gate" in name and name.endswith(".safetensors"))
+    tensors = load_file(folder / gates) | {"model.memory_bank": torch.zeros(16, 32, dtype=torch.int64)}
+    save_file(tensors, folder / gates, {"format": "pt"})
+    index = json.loads((folder / INDEX).read_text())
+    index["weight_map"]["model.memory_bank"] = gates
+    (folder / INDEX).write_text(json.dumps(index))
+    others = {name: data for name, data in snapshot(folder).items() if name.startswith("model") and name != gates}
+    assert main(["edit", str(folder), "9", "Nine."]) == 0
+    entry = read_manifest(folder)["files"][gates]
+    assert entry["sha256"] == sha256_of(folder / gates) and entry["size"] == (folder / gates).stat().st_size
+    assert others == {name: data for name, data in snapshot(folder).items() if name in others} != {}
+    assert load_file(folder / gates)["model.memory_bank"][9].any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -106,9 +107,9 @@ def write_manifest(folder: Path, document: Mapping[str, Any]) -> None:
 def write_patched(path: Path, patches: Mapping[int, bytes]) -> str:
     """Write a file anew with other bytes at some places, whole or not at all; its SHA-256 as it is now.
 
-    A link is replaced by a file of its own, so that what else leads to those bytes is left as it was.
+    A link is replaced by a file of its own, so that what else leads to those bytes is left as it was; the rights stay.
     """
-    digest = sha256()
+    digest, rights = sha256(), stat.S_IMODE(path.stat().st_mode)
 
     def hashed() -> Iterator[bytes]:
         for chunk in _patched(path, patches):
@@ -116,6 +117,7 @@ def write_patched(path: Path, patches: Mapping[int, bytes]) -> str:
             yield chunk
 
     write_replacing(path, hashed())
+    path.chmod(rights)
     return digest.hexdigest()
 
 

@@ -129,7 +129,7 @@ def _edit(args: argparse.Namespace) -> None:
 def _edits(path: Path) -> dict[int, str]:
     """Row -> sentence of a file's lines. Raises BankError with the line that is none."""
     found: dict[int, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
         try:

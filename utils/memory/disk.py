@@ -72,7 +72,7 @@ class DiskBank:
 
         A line of the file of rows is believed where its tokens are those of the bank. Others are read off their tokens.
         """
-        ids, lines = self.ids(), iter(read_rows(self.folder / ROWS))
+        ids, lines = self.ids(), read_rows(self.folder / ROWS, None if wanted is None else set(wanted))
         line = next(lines, None)
         for row in self._numbers(ids, wanted):
             while line is not None and line.row < row:

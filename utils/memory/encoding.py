@@ -31,11 +31,15 @@ class Encoded:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], shape: Shape) -> Encoded:
-    """Rows of sentences: the first K tokens of each. Raises what the tokenizer raises."""
+    """Rows of sentences: the first K tokens of each. Raises BankError where the tokenizer cannot read one."""
     ids = np.full((len(sentences), shape.knowledge_length), shape.pad_token_id, np.int64)
     if not sentences:
         return Encoded(ids, ())
-    found = tokenizer(list(sentences), add_special_tokens=shape.special_tokens, verbose=False)["input_ids"]
+    try:
+        found = tokenizer(list(sentences), add_special_tokens=shape.special_tokens, verbose=False)["input_ids"]
+    except Exception as error:  # tokenizers raise plain exceptions, on half a character as well
+        said = " ".join(str(error).split())[:200]
+        raise BankError("a sentence", f"cannot be read by the tokenizer: {said}", "give whole characters") from error
     for row, tokens in enumerate(found):
         kept = tokens[: shape.knowledge_length]
         ids[row, : len(kept)] = kept

@@ -81,7 +81,7 @@ class ChangeLog:
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         with os.fdopen(handle, "rb+", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
-            if size and os.pread(handle, 1, size - 1) != b"\n":
+            if size and file.seek(size - 1) and file.read(1) != b"\n":
                 data = b"\n" + data  # behind a torn line
             try:
                 while data:

@@ -36,5 +36,8 @@ def _score(row: Row, words: Sequence[str], whole: str) -> tuple[float, bool]:
 
 
 def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(each for each in decomposed if not unicodedata.combining(each)).split())
+    text = text.casefold()
+    if not text.isascii():  # which takes long
+        decomposed = unicodedata.normalize("NFKD", text)
+        text = "".join(each for each in decomposed if not unicodedata.combining(each))
+    return " ".join(text.split())

@@ -100,14 +100,14 @@ def _encode(tokenizer: PreTrainedTokenizerBase, sentences: list[str], shape: Sha
     """All at once; where that fails, one by one, with what the tokenizer says of each that it cannot read."""
     try:
         return encode(tokenizer, sentences, shape), [""] * len(sentences)
-    except Exception:  # tokenizers raise plain exceptions
+    except BankError:
         ids, counts, failed = [], [], []
         for sentence in sentences:
             try:
                 one, said = encode(tokenizer, [sentence], shape), ""
-            except Exception as error:
+            except BankError as error:
                 empty = np.full((1, shape.knowledge_length), shape.pad_token_id, np.int64)
-                one, said = Encoded(empty, (0,)), f"the tokenizer fails: {error}"[:200]
+                one, said = Encoded(empty, (0,)), error.message
             ids.append(one.ids)
             counts += one.counts
             failed.append(said)

@@ -144,9 +144,11 @@ def least(count: int, *keys: np.ndarray) -> np.ndarray:
     for key in keys:
         if len(places) <= left or not left:
             break
-        edge = np.partition(key[places], left - 1)[left - 1]
-        below = places[key[places] < edge]
-        places = places[key[places] == edge]
+        values = key[places]
+        edge = values.min()
+        if np.count_nonzero(values == edge) < left:  # partitioning is slow where most are alike
+            edge = np.partition(values, left - 1)[left - 1]
+        below, places = places[values < edge], places[values == edge]
         chosen.append(below)
         left -= len(below)
     found = np.concatenate([*chosen, places[:left]])
