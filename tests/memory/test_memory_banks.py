@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -369,6 +370,23 @@ def test_an_edit_is_undone(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert [each["number"] for each in log] == [1, 2, 3, 4, 5, 6] and log[0]["by"] == "Ada"
     assert [each.get("undoes") for each in log] == [None, None, None, 3, 2, 1]
     assert [each["strategy"] for each in log] == ["edit"] * 3 + ["undo"] * 3
+
+
+def test_what_is_known_of_a_sentence_comes_back_with_it(
+    tmp_path: Path, tokenizer_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_records(tmp_path / "d.jsonl", [{"sentence": "x" * 40, "uuid": "u1", "subject": "x"}])
+    assert build(tmp_path, data, tokenizer_folder) == 0
+    before = (tmp_path / "made" / ROWS).read_bytes()
+    assert main(["edit", str(tmp_path / "made"), "0", "Short.", "--frozen"]) == 0
+    (row,) = shown(tmp_path / "made", "0", capsys)
+    assert "uuid" not in row and row["truncated"] is False
+    assert main(["undo", str(tmp_path / "made")]) == 0
+    assert (tmp_path / "made" / ROWS).read_bytes() == before
+    manifest = json.loads((tmp_path / "made" / MANIFEST).read_text())
+    for name in (WEIGHTS, ROWS):
+        data = (tmp_path / "made" / name).read_bytes()
+        assert manifest["files"][name] == {"size": len(data), "sha256": sha256(data).hexdigest()}
 
 
 def test_many_rows_are_edited_at_once_or_none(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -109,15 +109,22 @@ def write_patched(path: Path, patches: Mapping[int, bytes]) -> str:
 
     A link is replaced by a file of its own, so that what else leads to those bytes is left as it was; the rights stay.
     """
-    digest, rights = sha256(), stat.S_IMODE(path.stat().st_mode)
+    rights = stat.S_IMODE(path.stat().st_mode)
+    digest = write_hashed(path, _patched(path, patches))
+    path.chmod(rights)
+    return digest
+
+
+def write_hashed(path: Path, chunks: Iterable[bytes]) -> str:
+    """Write a file whole or not at all; its SHA-256."""
+    digest = sha256()
 
     def hashed() -> Iterator[bytes]:
-        for chunk in _patched(path, patches):
+        for chunk in chunks:
             digest.update(chunk)
             yield chunk
 
     write_replacing(path, hashed())
-    path.chmod(rights)
     return digest.hexdigest()
 
 

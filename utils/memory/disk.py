@@ -5,7 +5,6 @@ crash completes them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from checkpoints.manifest import MANIFEST as OF_CHECKPOINT
+from checkpoints.manifest import encode as encode_manifest
 from checkpoints.paths import is_there, regular_file
 from checkpoints.writing import sync_folder
 
-from memory.bank_files import LOCK, MANIFEST, TYPES, read_manifest, write_manifest, write_patched, write_replacing
+from memory.bank_files import (
+    LOCK,
+    MANIFEST,
+    TYPES,
+    read_manifest,
+    write_hashed,
+    write_manifest,
+    write_patched,
+    write_replacing,
+)
 from memory.encoding import check_ids, encode_one, load_tokenizer, padded, row_of, unpadded
 from memory.errors import BankError
 from memory.locking import locked
@@ -105,7 +114,9 @@ class DiskBank:
                 done = strategy if ids is not None else FORGET
                 was, text = old[row], sentences[row] if kept else ""
                 change = Change(row, was.ids, was.sentence, kept, text, done, by)
-                changes.append(replace(change, token_count=count, old_token_count=was.token_count))
+                changes.append(
+                    replace(change, token_count=count, old_token_count=was.token_count, old_named=was.named)
+                )
             return self._do(changes)
 
     def undo(self, count: int = 1, by: str = "") -> list[Change]:
@@ -203,10 +214,11 @@ class DiskBank:
         end = self.log.size
         path = self.folder / self.weights
         regular_file(path)
-        digest = write_patched(path, patches)
+        digests = {self.weights: write_patched(path, patches)}
         if is_there(self.folder / ROWS) or not self.in_checkpoint:
-            write_replacing(self.folder / ROWS, changed_rows(self.folder / ROWS, self._lines(changes)))
-        self._note_digest(digest, state)
+            lines = changed_rows(self.folder / ROWS, self._lines(changes))
+            digests[ROWS] = write_hashed(self.folder / ROWS, lines)
+        self._note_digests(digests, state)
         write_manifest(self.folder, state | {"log_bytes": end})
         sync_folder(self.folder)
 
@@ -215,21 +227,21 @@ class DiskBank:
         lines: dict[int, Row | None] = {}
         for row, change in changes.items():
             count = change.token_count or len(change.new_ids)
-            line = Row(row, change.new_sentence, count, count > length, {}, change.new_ids)
+            line = Row(row, change.new_sentence, count, count > length, change.named, change.new_ids)
             lines[row] = line if change.new_ids else None
         return lines
 
-    def _note_digest(self, digest: str, state: dict[str, Any]) -> None:
-        size = (self.folder / self.weights).stat().st_size
+    def _note_digests(self, digests: Mapping[str, str], state: dict[str, Any]) -> None:
+        """Sizes and SHA-256 of files that were written, in the manifest of the bank, or in that of its checkpoint."""
+        found = {
+            name: {"size": (self.folder / name).stat().st_size, "sha256": digest} for name, digest in digests.items()
+        }
         if not self.in_checkpoint:
-            state["files"] = {**state.get("files", {}), self.weights: {"size": size, "sha256": digest}}
-            return
-        entry = self.manifest.get("files", {}).get(self.weights)
-        if entry is not None:
+            state["files"] = {**state.get("files", {}), **found}
+        elif entry := self.manifest.get("files", {}).get(self.weights):
             kept = {name: value for name, value in entry.items() if name not in ("modified", "from", "how")}
-            files = {**self.manifest["files"], self.weights: {**kept, "size": size, "sha256": digest}}
-            text = json.dumps({**self.manifest, "files": files}, indent=2, ensure_ascii=False) + "\n"
-            write_replacing(self.folder / OF_CHECKPOINT, iter([text.encode()]))
+            files = {**self.manifest["files"], self.weights: kept | found[self.weights]}
+            write_replacing(self.folder / OF_CHECKPOINT, iter([encode_manifest({**self.manifest, "files": files})]))
 
     def _check(self, change: Change) -> None:
         """Raise BankError where a change of the log does not fit the bank."""

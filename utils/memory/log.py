@@ -17,13 +17,14 @@ from checkpoints.forms import is_count
 
 from memory.errors import BankError
 from memory.locking import locked
-from memory.values import UNDO, Change
+from memory.values import NAMED, UNDO, Change
 
 
 LOG = "memory_log.jsonl"
 _LONGEST = 16 << 20  # bytes of a line
 _BLOCK = 1 << 16
 _NUMBERS = ("row", "number", "undoes", "token_count", "old_token_count")
+_NAMES = ("named", "old_named")
 _TEXTS = ("old_sentence", "new_sentence", "strategy", "by", "time")
 
 
@@ -146,6 +147,8 @@ def taken_back(change: Change, by: str) -> Change:
         undoes=change.number,
         token_count=change.old_token_count,
         old_token_count=change.token_count,
+        named=change.old_named,
+        old_named=change.named,
     )
 
 
@@ -175,9 +178,14 @@ def _change(line: bytes) -> Change | None:
         numbers = {name: found.get(name, 0) for name in _NUMBERS}
         texts = {name: found.get(name, "") for name in _TEXTS}
         ids = {name: tuple(found[name]) for name in ("old_ids", "new_ids")}
+        named = {
+            name: {each: str(found[name][each]) for each in NAMED if each in found[name]}
+            for name in _NAMES
+            if name in found
+        }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     whole = all(map(is_count, numbers.values())) and all(is_count(each) for some in ids.values() for each in some)
     if not whole or not numbers["number"] or not all(isinstance(text, str) for text in texts.values()):
         return None
-    return Change(**numbers, **texts, **ids)
+    return Change(**numbers, **texts, **ids, **named)

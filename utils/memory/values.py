@@ -49,6 +49,8 @@ class Change:
     undoes: int = 0  # the number of the change that this one takes back
     token_count: int = 0  # of the new sentence, before it was cut
     old_token_count: int = 0
+    named: Mapping[str, str] = field(default_factory=dict)  # of the new sentence, by NAMED
+    old_named: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
