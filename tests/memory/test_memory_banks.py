@@ -603,3 +603,38 @@ def test_the_manifest_of_a_gated_checkpoint_follows(tmp_path: Path, tokenizer: T
     assert entry["sha256"] == sha256_of(folder / gates) and entry["size"] == (folder / gates).stat().st_size
     assert others == {name: data for name, data in snapshot(folder).items() if name in others} != {}
     assert load_file(folder / gates)["model.memory_bank"][9].any()
+
+
+def test_a_bank_is_put_into_a_model(
+    bank: Path, model: object, tokenizer: Tokenizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from memory.loading import load_bank
+
+    cache = tmp_path / "knowledge_cache.pt"
+    assert main(["export", str(bank), "--format", "original", "--output", str(cache)]) == 0
+    wanted = tensor_of(bank)
+    for place in (bank, bank / WEIGHTS, cache):
+        model.memory_bank.fill_(7)
+        assert load_bank(model, tokenizer, place) == 6 and torch.equal(model.memory_bank, wanted)
+    model.config.memory_pad_token_id = 3
+    assert load_bank(model, tokenizer, bank) == 6
+    assert torch.equal(model.memory_bank, torch.where(wanted == 0, 3, wanted)), "rows are filled up as the model does"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("knowledge_num", 25, "`knowledge_num` is 16, and the model's is 25"),
+        ("knowledge_length", 31, "`knowledge_length` is 32, and the model's is 31"),
+        ("vocab_size", 60, "the vocabulary has 60"),
+    ],
+)
+def test_a_bank_for_another_model_is_refused(
+    field: str, value: int, what: str, bank: Path, model: object, tokenizer: Tokenizer
+) -> None:
+    from memory.loading import load_bank
+
+    setattr(model.config, field, value)
+    with pytest.raises(ValueError, match=what):
+        load_bank(model, tokenizer, bank)
+    assert model.written == []

@@ -11,6 +11,7 @@ from typing import Any
 
 _PLACES = {
     "BankError": "errors",
+    "blocks_for": "opening",
     "build_bank": "building",
     "DualPathInference": "dual_path",
     "FactExtractor": "extractors",

@@ -43,13 +43,11 @@ from memory.locking import locked
 from memory.log import LOG, ChangeLog
 from memory.rows_file import ROWS
 from memory.sources import Source, cached, rows_of
-from memory.values import TENSOR, Shape
+from memory.values import CACHES, TENSOR, Shape
 
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-CACHES = (".pt", ".pth")  # of the original project
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from memory.exporting import FORMATS, JSONL, export
 from memory.log import as_record
 from memory.opening import frozen_rows, open_bank, shape_of_config
 from memory.searching import rank
-from memory.values import Row, Shape
+from memory.values import CACHES, Row, Shape
 
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build(args: argparse.Namespace) -> None:
     # late: what reads Parquet and tokenizers takes a second, which the help does without
-    from memory.building import CACHES, build_bank
+    from memory.building import build_bank
     from memory.encoding import check_tokenizer, digest_of, load_tokenizer, name_of
 
     if not args.tokenizer and not args.model:

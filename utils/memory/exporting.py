@@ -11,7 +11,7 @@ from pathlib import Path
 from memory.bank_files import write_replacing
 from memory.disk import DiskBank
 from memory.errors import BankError
-from memory.values import NAMED, Row
+from memory.values import CACHES, NAMED, Row
 
 
 JSONL, CSV, ORIGINAL = "jsonl", "csv", "original"
@@ -26,7 +26,7 @@ def export(bank: DiskBank, path: Path, form: str) -> int:
     if form == ORIGINAL:
         from memory.originals import mapping_of, write_cache
 
-        if path.suffix not in (".pt", ".pth"):
+        if path.suffix not in CACHES:
             raise BankError(path, "is no name of a cache", "call it something.pt")
         if mapping_of(path).exists():
             raise BankError(mapping_of(path), "is there already", "remove it, or choose another --output")

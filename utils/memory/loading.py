@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from memory.encoding import check_ids, check_tokenizer, name_of
+from memory.encoding import name_of
 from memory.errors import BankError
-from memory.opening import open_bank, shape_of_config
+from memory.opening import blocks_for, shape_of_config
 from memory.values import Shape
 
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-_AT_A_TIME = 4096  # rows
 
 
 def load_model(place: str | Path, dtype: str = "float32", device: str = "cpu") -> tuple[Any, PreTrainedTokenizerBase]:
@@ -54,33 +51,16 @@ def load_bank(model: Any, tokenizer: PreTrainedTokenizerBase, place: str | Path)
     Args:
         model: a model with memory gates, which computes anew what it derives of rows.
         tokenizer: the model's.
-        place: as for `open_bank`.
+        place: as for `open_bank`, or the original project's `knowledge_cache.pt`.
 
     Raises:
         BankError: the bank is of another shape, vocabulary or tokenizer than the model. Its memory is as it was.
     """
-    bank, wanted = open_bank(place), shape_of_model(model)
-    for name in ("knowledge_num", "knowledge_length"):
-        has, says = getattr(bank.shape, name), getattr(wanted, name)
-        if has != says:
-            raise BankError(bank.folder, f"`{name}` is {has}, and the model's is {says}", f"build it with {says}")
-    check_tokenizer(tokenizer, name_of(getattr(tokenizer, "name_or_path", "") or "the model"), bank.shape, bank.folder)
-    ids, filled = bank.ids(), 0
-    for start in range(0, len(ids), _AT_A_TIME):
-        check_ids(np.asarray(ids[start : start + _AT_A_TIME]), wanted, bank.folder / bank.weights, start)
-    device = model.memory_bank.device
-    for start in range(0, len(ids), _AT_A_TIME):
-        block = np.asarray(ids[start : start + _AT_A_TIME]).astype(np.int64)
-        used = block != bank.shape.pad_token_id
-        filled += int(used.any(1).sum())
-        if bank.shape.pad_token_id != wanted.pad_token_id:
-            block = _repadded(block, used, wanted.pad_token_id)
-        rows = torch.arange(start, start + len(block), device=device)
+    name = name_of(getattr(tokenizer, "name_or_path", "") or "the model")
+    filled, first, device, wanted = 0, 0, model.memory_bank.device, shape_of_model(model)
+    for block in blocks_for(place, wanted, tokenizer, name):
+        filled += int((block != wanted.pad_token_id).any(1).sum())
+        rows = torch.arange(first, first + len(block), device=device)
         model.write_memory(rows, torch.from_numpy(block).to(device))
+        first += len(block)
     return filled
-
-
-def _repadded(block: np.ndarray, used: np.ndarray, pad: int) -> np.ndarray:
-    """Rows whose ends are filled with another token; what comes before the last token of a row stays."""
-    last = np.where(used.any(1), block.shape[1] - used[:, ::-1].argmax(1), 0)
-    return np.where(np.arange(block.shape[1]) < last[:, None], block, pad)

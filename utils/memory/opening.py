@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from checkpoints.configs import text_config
 from checkpoints.forms import is_count
 from checkpoints.layout import CONFIG, SAFETENSORS, open_checkpoint
@@ -24,9 +26,15 @@ from memory.bank_files import (
     shape_of,
 )
 from memory.disk import DiskBank
-from memory.encoding import name_of
+from memory.encoding import check_ids, check_tokenizer, name_of
 from memory.errors import BankError
-from memory.values import TENSOR, Shape
+from memory.values import CACHES, TENSOR, Shape
+
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_AT_A_TIME = 4096  # rows
 
 
 def open_bank(place: str | Path) -> DiskBank:
@@ -69,6 +77,52 @@ def frozen_rows(num: int, ratio: object, place: object) -> int:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
         raise BankError(str(place), f"`freeze_ratio` is {ratio!r}", "give a share of the rows, from 0 to 1")
     return int(num * ratio)
+
+
+def blocks_for(
+    place: str | Path, wanted: Shape, tokenizer: PreTrainedTokenizerBase | None = None, name: str = "the model"
+) -> Iterator[np.ndarray]:
+    """The rows of a bank for a model, int64 [R, K] at a time, filled up as the model fills rows up; checked before the first.
+
+    Args:
+        place: as for `open_bank`, or the original project's `knowledge_cache.pt`, which says nothing of its tokenizer.
+        wanted: what the model's bank is made for.
+        tokenizer: the model's; without, that is not checked.
+        name: what the tokenizer is called in a refusal.
+
+    Raises:
+        BankError: the bank is of another shape, vocabulary or tokenizer.
+    """
+    path = Path(place).expanduser()
+    if path.suffix in CACHES:
+        from memory.originals import read_cache
+
+        ids = read_cache(path)
+        shape = replace(wanted, knowledge_num=ids.shape[0], knowledge_length=ids.shape[1])
+    else:
+        bank = open_bank(path)
+        path, ids, shape = bank.folder, bank.ids(), bank.shape
+        if tokenizer is not None:
+            check_tokenizer(tokenizer, name, shape, path)
+    for field in ("knowledge_num", "knowledge_length"):
+        has, says = getattr(shape, field), getattr(wanted, field)
+        if has != says:
+            raise BankError(path, f"`{field}` is {has}, and the model's is {says}", f"build it with {says}")
+    for start in range(0, len(ids), _AT_A_TIME):
+        check_ids(np.asarray(ids[start : start + _AT_A_TIME]), wanted, path, start)
+    return (
+        _repadded(np.asarray(ids[start : start + _AT_A_TIME]).astype(np.int64), shape, wanted)
+        for start in range(0, len(ids), _AT_A_TIME)
+    )
+
+
+def _repadded(block: np.ndarray, shape: Shape, wanted: Shape) -> np.ndarray:
+    """Rows whose ends are filled with another token; what comes before the last token of a row stays."""
+    if shape.pad_token_id == wanted.pad_token_id:
+        return block
+    used = block != shape.pad_token_id
+    last = np.where(used.any(1), block.shape[1] - used[:, ::-1].argmax(1), 0)
+    return np.where(np.arange(block.shape[1]) < last[:, None], block, wanted.pad_token_id)
 
 
 def _of_folder(folder: Path) -> DiskBank:

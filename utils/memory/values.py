@@ -10,6 +10,7 @@ from typing import Any
 EDIT, FORGET, UNDO, BUILD = "edit", "forget", "undo", "build"  # how rows change, beside strategies of updates
 STRATEGIES = ("fifo", "lru", "random", "similarity", "importance")
 NAMED = ("uuid", "subject", "predicate", "object")  # what a record may say of its sentence
+CACHES = (".pt", ".pth")  # how the original project's files end
 TENSOR = "memory_bank"  # the tensor of a bank file; in a checkpoint, the last part of its name
 
 
