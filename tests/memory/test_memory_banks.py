@@ -520,7 +520,7 @@ def test_damaged_banks_are_one_line(bank: Path, capsys: pytest.CaptureFixture[st
 
 def test_lines_that_do_not_fit_their_row_are_not_believed(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (bank / ROWS).read_text(encoding="utf-8")
-    (bank / ROWS).write_text("nonsense\n" + text.replace("[", "[7, ", 1), encoding="utf-8")
+    (bank / ROWS).write_text("nonsense\n" + text.replace("Melk", "Linz", 1).replace("[", "[7, ", 1), encoding="utf-8")
     assert [row["sentence"] for row in shown(bank, "0-5", capsys)] == FACTS
     with open(bank / ROWS, "a", encoding="utf-8") as file:
         file.write(

@@ -104,6 +104,13 @@ def test_importance_keeps_what_is_read_most(full: object, tokenizer: Tokenizer) 
     assert seen == list(range(3, 16)), "a new fact is not the next to go"
 
 
+def test_what_was_read_long_ago_counts_for_less(full: object, tokenizer: Tokenizer) -> None:
+    updater = MemoryBankUpdater(full, tokenizer, update_strategy="importance", decay=0.5)
+    updater.note_reads(torch.tensor([[[4]] * 3 + [[row] for row in range(5, 16) for _ in range(9)]]))
+    updater.note_reads(torch.tensor([[[3], [3]]]))
+    assert rows_of(updater.update_with_facts(["A fact."])) == [4], "three times long ago are less than twice just now"
+
+
 def test_random_is_drawn_from_a_seed(full: object, tokenizer: Tokenizer) -> None:
     def drawn(seed: int) -> list[list[int]]:
         updater = MemoryBankUpdater(full, tokenizer, update_strategy="random", seed=seed)
@@ -125,6 +132,8 @@ def test_similarity_replaces_the_row_that_is_like_a_fact(model: object, tokenize
     facts = ["The capital of Zorvania is Graz.", "qqq www zzz kkkk", "The capital of Zorvania is Wels.", "12345 67890"]
     assert rows_of(updater.update_with_facts(facts)) == [3, 4, 5, 6]
     assert in_memory(model, tokenizer)[0] == "The capital of Zorvania is Melk.", "the frozen row was the most similar"
+    lenient = MemoryBankUpdater(model, tokenizer, update_strategy="similarity", similarity_threshold=-1)
+    assert rows_of(lenient.update_with_facts(["~~~~"]))[0] in (3, 4, 5, 6), "rows without a token are like nothing"
     strict = MemoryBankUpdater(model, tokenizer, update_strategy="similarity", similarity_threshold=1.0)
     assert rows_of(strict.update_with_facts(["The capital of Zorvania is Wien."])) == [7]
 
