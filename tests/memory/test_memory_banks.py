@@ -196,12 +196,38 @@ def test_a_folder_of_somebody_elses_is_not_replaced(
         "--recompute",
         "--output",
     ]
-    (bank / "notes.txt").write_text("mine")
+    (bank / "tokenizer" / "notes.txt").write_text("mine")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "letter.txt").write_text("mine")
-    for folder, what in ((bank, "notes.txt"), (tmp_path / "theirs", "is no bank's folder")):
+    for folder, what in ((bank, "tokenizer/notes.txt"), (tmp_path / "theirs", "is no bank's folder")):
         before = snapshot(folder)
         assert main([*again, str(folder)]) == 2 and what in said(capsys) and snapshot(folder) == before
+
+
+def test_a_manifest_names_no_file_elsewhere(
+    bank: Path, facts_file: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    manifest = json.loads((bank / MANIFEST).read_text())
+    (bank / MANIFEST).write_text(
+        json.dumps({**manifest, "tokenizer_files": ["../letter.txt", "tokenizer/../../letter.txt"]})
+    )
+    again = ["build", "--data", str(facts_file), "--output", str(bank), "--tokenizer", str(tokenizer_folder), *SIZES]
+    assert main([*again, "--recompute"]) == 2
+    assert (tmp_path / "letter.txt").read_text() == "mine"
+
+
+def test_a_tokenizer_with_folders_is_replaced_as_well(
+    facts_file: Path, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tokenizer_folder, tmp_path / "tok")
+    (tmp_path / "tok" / "chat_template.jinja").write_text("{{ messages }}")
+    (tmp_path / "tok" / "additional_chat_templates").mkdir()
+    (tmp_path / "tok" / "additional_chat_templates" / "tools.jinja").write_text("{{ tools }}")
+    for _ in range(2):
+        assert build(tmp_path, facts_file, tmp_path / "tok", "--recompute") == 0
+    assert (tmp_path / "made" / "tokenizer" / "additional_chat_templates" / "tools.jinja").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["facts.jsonl", "made", "tok"]
 
 
 def test_whoever_is_killed_while_replacing_leaves_the_old_bank(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:

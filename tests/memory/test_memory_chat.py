@@ -25,8 +25,8 @@ class Chat:
         self.refused = ""
         self.loaded: list[Any] = []
 
-    def __call__(self, *lines: str, words: tuple[str, ...] = (), status: int = 0) -> list[str]:
-        self._monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    def __call__(self, *lines: str, words: tuple[str, ...] = (), status: int = 0, stdin: Any = None) -> list[str]:
+        self._monkeypatch.setattr("sys.stdin", stdin or io.StringIO("\n".join(lines)))
         self._capsys.readouterr()
         assert main([str(self.checkpoint), "--max-new-tokens", "4", *words]) == status
         out, self.refused = self._capsys.readouterr()
@@ -135,6 +135,11 @@ def test_a_bank_takes_the_place_of_the_checkpoints(chat: Chat, bank: Path) -> No
 def test_a_log_of_its_own_is_written(chat: Chat, tmp_path: Path) -> None:
     chat("/edit 4 Ice is cold.", words=("--log", str(tmp_path / "log.jsonl")))
     assert json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8"))["new_sentence"] == "Ice is cold."
+
+
+def test_bytes_that_are_no_text_end_nothing(chat: Chat) -> None:
+    raw = io.TextIOWrapper(io.BytesIO(b"/remember caf\xe9 au lait\n\n/rows 6\n"), encoding="utf-8")
+    assert chat(stdin=raw)[-1] == "      6  caf\ufffd au lait"
 
 
 def test_one_document_of_json_is_printed(chat: Chat) -> None:

@@ -6,13 +6,16 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from checkpoints.documents import read_document
+from checkpoints.errors import CheckpointError
 from checkpoints.forms import is_count
 from checkpoints.headers import Tensor, read_header
+from checkpoints.paths import file_inside
 from checkpoints.writing import CHUNK, PART, write_file
 
 from memory.errors import BankError
@@ -165,16 +168,29 @@ def bring_back(folder: Path) -> None:
         if not folder.exists():
             aside.rename(folder)
         elif (folder / MANIFEST).is_file():
-            remove_ours(aside)
+            with suppress(CheckpointError):  # what is left of it is in nobody's way
+                remove_ours(aside)
+
+
+def ours_in(folder: Path, manifest: Mapping[str, Any]) -> set[str]:
+    """The files of a bank's folder that are the bank's, by relative path: what its manifest says of the tokenizer's, too."""
+    said = manifest.get("tokenizer_files")
+    names = [file_inside(folder, name, folder / MANIFEST) for name in (said if isinstance(said, list) else ())]
+    return {*OURS, *(name.relative_to(folder).as_posix() for name in names if name.parent != folder)}
+
+
+def foreign_in(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """What somebody else has put into a bank's folder."""
+    ours = ours_in(folder, manifest)
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) not in ours)
 
 
 def remove_ours(folder: Path) -> None:
-    """Take away a bank, and its folder where nothing else is in it."""
-    known = [folder / name for name in OURS if name != MANIFEST]
-    tokenizer = folder / TOKENIZER
-    known += sorted(tokenizer.iterdir()) if tokenizer.is_dir() and not tokenizer.is_symlink() else []
-    for path in (*known, folder / MANIFEST):
-        path.unlink(missing_ok=True)
-    for each in (tokenizer, folder):
-        if each.is_dir() and not any(each.iterdir()):
-            each.rmdir()
+    """Take away a bank, and its folders where nothing else is in them; the manifest, which says what is ours, goes last."""
+    names = ours_in(folder, read_manifest(folder)) - {MANIFEST}
+    for name in (*names, MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+    for place, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # something of somebody else's is in it
+            os.rmdir(place)

@@ -31,6 +31,7 @@ from memory.bank_files import (
     WEIGHTS,
     bring_back,
     check_shape,
+    foreign_in,
     read_manifest,
     remove_ours,
     set_aside,
@@ -121,13 +122,19 @@ def build_bank(
         with tempfile.TemporaryDirectory(prefix="memory-") as folder:
             tokenizer.save_pretrained(folder)
             files = sorted(path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file())
-            names += [f"{TOKENIZER}/{name.as_posix()}" for name in files]
-            with Staging(output, fingerprint, names) as staging:
+            made = [f"{TOKENIZER}/{name.as_posix()}" for name in files]
+            with Staging(output, fingerprint, [*names, *made]) as staging:
                 for name in files:
                     (staging.folder / TOKENIZER / name).parent.mkdir(parents=True, exist_ok=True)
                     copy_file(Path(folder) / name, staging.folder / TOKENIZER / name)
                 counts = _write(staging.folder, source, shape, strict)
-                _finish(staging.folder, output, {**asked, "fingerprint": fingerprint}, counts, shape)
+                _finish(
+                    staging.folder,
+                    output,
+                    {**asked, "fingerprint": fingerprint, "tokenizer_files": made},
+                    counts,
+                    shape,
+                )
                 _publish(staging, output)
     return Built(output, shape, True, counts.as_record(shape))
 
@@ -155,11 +162,10 @@ def _there(output: Path, fingerprint: str, recompute: bool) -> Mapping[str, Any]
         return None
     if not output.is_dir() or not is_there(output / MANIFEST) or is_there(output / "config.json"):
         raise BankError(output, "is there already, and is no bank's folder", "choose another --output, or remove it")
-    foreign = sorted(path.name for path in output.iterdir() if path.name not in (*OURS, TOKENIZER))
     manifest = read_manifest(output)
     if not recompute and manifest.get("fingerprint") == fingerprint:
         return manifest.get("counts", {})
-    if foreign:
+    if foreign := foreign_in(output, manifest):
         message = f"holds `{foreign[0]}`, which is not of the bank that would be replaced"
         raise BankError(output, message, "move it away, or choose another --output")
     if not recompute and any(True for _ in ChangeLog(output / LOG).read()):

@@ -103,6 +103,8 @@ def _lines() -> Iterator[str]:
     """What is typed or piped, without blank lines."""
     if sys.stdin.isatty():
         import readline  # noqa: F401 - gives `input` its editing
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="replace")
     while True:
         try:
             line = input("> ") if sys.stdin.isatty() else next(sys.stdin)
