@@ -1,6 +1,6 @@
 # Generated from modular/modular_attention_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_llama`.
-# Seal: sha256 64aac44d7a6667b4a1c9a79d0b0e816c23a89e9b267102e8860c4fa396e0a0aa
+# Seal: sha256 40f255e2715ea56c039024c80eae8365e2eb9264da5d119b8ae961ccd6bc6148
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 
 import torch
 from torch import nn
@@ -93,6 +93,14 @@ class AttentionGateLlamaQuestionAnsweringModelOutput(AttentionGateLlamaOutput, Q
 @dataclass
 class AttentionGateLlamaTokenClassifierOutput(AttentionGateLlamaOutput, TokenClassifierOutput):
     """The output of a token classifier with what its gates say."""
+
+
+class AttentionGateLlamaAnswer:
+    """Whether one call wants the gates, and what they were: what goes between a head and its base model."""
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.gates: tuple[torch.Tensor, ...] | None = None
 
 
 class AttentionGateLlamaGate(nn.Module):
@@ -367,6 +375,19 @@ def check_attention_gate_config(config: PreTrainedConfig) -> None:
             raise ValueError(f"`{name}` is {value!r}, but must be one of {', '.join(choices)}.")
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_gates=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 def split_query_gates(weights: Mapping[str, torch.Tensor], config: PreTrainedConfig) -> dict[str, torch.Tensor]:
     """The weights of a published `*_headwise` or `*_elementwise` checkpoint, with gates of their own.
 
@@ -426,6 +447,7 @@ class AttentionGateLlamaPreTrainedModel(PreTrainedModel):
         "attention_gates": OutputRecorder(AttentionGateLlamaGate, index=1),
     }
     split_query_gates = staticmethod(split_query_gates)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: AttentionGateLlamaConfig, *inputs, **kwargs):
         check_attention_gate_config(config)
@@ -489,33 +511,33 @@ class AttentionGateLlamaRotaryEmbedding(nn.Module):
 def returns_attention_gates(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns the gates, where they are asked for, in an `output_class`.
 
-    The decorated `forward` takes one more keyword argument:
+    It names a keyword argument, so that it goes nowhere else, and does nothing with it itself:
 
         output_attention_gates: whether to return the gates. Where it is not given, the configuration's says so.
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if "hand_on_gates" in kwargs:  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
-            if kwargs.get("output_attention_gates") is None:
-                kwargs["output_attention_gates"] = self.config.get_text_config().output_attention_gates
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
+            asked = kwargs.pop("output_attention_gates", None)
+            if asked is None:
+                asked = self.config.get_text_config().output_attention_gates
             # Heads drop what they do not know of the base model's output, so the gates go around them
-            gates = []
-            kwargs["hand_on_gates"] = gates.append
-            fields = dict(forward(self, **kwargs))
-            if gates[0] is not None:
-                fields["attention_gates"] = gates[0]
+            answer = AttentionGateLlamaAnswer(asked)
+            fields = dict(forward(self, **kwargs, hand_on_gates=answer))
+            if answer.gates is not None:
+                fields["attention_gates"] = answer.gates
             return output_class(**fields)
 
-        added = Parameter("output_attention_gates", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None)
-        *parameters, rest = own.parameters.values()
-        wrapper.__signature__ = own.replace(parameters=[*parameters, added, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -525,9 +547,10 @@ def records_attention_gates(forward: Callable) -> Callable:
     """Decorate the `forward` of a base model, between `returns_attention_gates` and `capture_outputs`."""
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_gates: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        hand_on_gates(outputs.get("attention_gates"))
+    def wrapper(self, *args, hand_on_gates: AttentionGateLlamaAnswer, **kwargs):
+        kwargs |= {"return_dict": True, "output_attention_gates": hand_on_gates.asked}
+        outputs = forward(self, *args, **kwargs)
+        hand_on_gates.gates = outputs.get("attention_gates")
         return outputs
 
     return wrapper
@@ -567,8 +590,14 @@ class AttentionGateLlamaModel(AttentionGateLlamaPreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        output_attention_gates: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -641,9 +670,14 @@ class AttentionGateLlamaForCausalLM(AttentionGateLlamaPreTrainedModel, Generatio
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        output_attention_gates: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
         r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
         Example:
 
         ```python
@@ -678,20 +712,119 @@ class AttentionGateLlamaForCausalLM(AttentionGateLlamaPreTrainedModel, Generatio
 
 
 class AttentionGateLlamaForSequenceClassification(GenericForSequenceClassification, AttentionGateLlamaPreTrainedModel):
-    forward = returns_attention_gates(AttentionGateLlamaSequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_attention_gates(AttentionGateLlamaSequenceClassifierOutputWithPast)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_attention_gates: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_attention_gates=True)
+        >>> gates = torch.stack(outputs.attention_gates)  # [layers, batch, tokens, heads, 1 or head_dim]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class AttentionGateLlamaForQuestionAnswering(GenericForQuestionAnswering, AttentionGateLlamaPreTrainedModel):
     base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
-    forward = returns_attention_gates(AttentionGateLlamaQuestionAnsweringModelOutput)(
-        GenericForQuestionAnswering.forward
-    )
+
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_attention_gates(AttentionGateLlamaQuestionAnsweringModelOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        start_positions: torch.LongTensor | None = None,
+        end_positions: torch.LongTensor | None = None,
+        *,
+        output_attention_gates: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> QuestionAnsweringModelOutput:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_attention_gates=True)
+        >>> gates = torch.stack(outputs.attention_gates)  # [layers, batch, tokens, heads, 1 or head_dim]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            start_positions=start_positions,
+            end_positions=end_positions,
+            **kwargs,
+        )
 
 
 class AttentionGateLlamaForTokenClassification(GenericForTokenClassification, AttentionGateLlamaPreTrainedModel):
-    forward = returns_attention_gates(AttentionGateLlamaTokenClassifierOutput)(GenericForTokenClassification.forward)
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_attention_gates(AttentionGateLlamaTokenClassifierOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_attention_gates: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_attention_gates=True)
+        >>> gates = torch.stack(outputs.attention_gates)  # [layers, batch, tokens, heads, 1 or head_dim]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 __all__ = [

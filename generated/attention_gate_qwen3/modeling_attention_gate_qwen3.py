@@ -1,6 +1,6 @@
 # Generated from modular/modular_attention_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_qwen3`.
-# Seal: sha256 7b183df01af25100eeda3fbd0fd521932906d76230160aac4a737455c2d2d347
+# Seal: sha256 b6b6cf11a05276e400943c55062402a4bb5ba152d5a019af37624f5a6b7b2ea6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 
 import torch
 from torch import nn
@@ -404,6 +404,19 @@ def split_query_gates(weights: Mapping[str, torch.Tensor], config: PreTrainedCon
     return found
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_gates=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 def check_attention_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in ATTENTION_GATE_CHOICES.items():
@@ -436,6 +449,7 @@ class AttentionGateQwen3PreTrainedModel(PreTrainedModel):
         "attention_gates": OutputRecorder(AttentionGateQwen3Gate, index=1),
     }
     split_query_gates = staticmethod(split_query_gates)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: AttentionGateQwen3Config, *inputs, **kwargs):
         check_attention_gate_config(config)
@@ -499,33 +513,33 @@ class AttentionGateQwen3RotaryEmbedding(nn.Module):
 def returns_attention_gates(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns the gates, where they are asked for, in an `output_class`.
 
-    The decorated `forward` takes one more keyword argument:
+    It names a keyword argument, so that it goes nowhere else, and does nothing with it itself:
 
         output_attention_gates: whether to return the gates. Where it is not given, the configuration's says so.
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if "hand_on_gates" in kwargs:  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
-            if kwargs.get("output_attention_gates") is None:
-                kwargs["output_attention_gates"] = self.config.get_text_config().output_attention_gates
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
+            asked = kwargs.pop("output_attention_gates", None)
+            if asked is None:
+                asked = self.config.get_text_config().output_attention_gates
             # Heads drop what they do not know of the base model's output, so the gates go around them
-            gates = []
-            kwargs["hand_on_gates"] = gates.append
-            fields = dict(forward(self, **kwargs))
-            if gates[0] is not None:
-                fields["attention_gates"] = gates[0]
+            answer = AttentionGateQwen3Answer(asked)
+            fields = dict(forward(self, **kwargs, hand_on_gates=answer))
+            if answer.gates is not None:
+                fields["attention_gates"] = answer.gates
             return output_class(**fields)
 
-        added = Parameter("output_attention_gates", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None)
-        *parameters, rest = own.parameters.values()
-        wrapper.__signature__ = own.replace(parameters=[*parameters, added, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -535,12 +549,21 @@ def records_attention_gates(forward: Callable) -> Callable:
     """Decorate the `forward` of a base model, between `returns_attention_gates` and `capture_outputs`."""
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_gates: Callable, **kwargs):
-        outputs = forward(self, *args, **kwargs | {"return_dict": True})
-        hand_on_gates(outputs.get("attention_gates"))
+    def wrapper(self, *args, hand_on_gates: AttentionGateQwen3Answer, **kwargs):
+        kwargs |= {"return_dict": True, "output_attention_gates": hand_on_gates.asked}
+        outputs = forward(self, *args, **kwargs)
+        hand_on_gates.gates = outputs.get("attention_gates")
         return outputs
 
     return wrapper
+
+
+class AttentionGateQwen3Answer:
+    """Whether one call wants the gates, and what they were: what goes between a head and its base model."""
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.gates: tuple[torch.Tensor, ...] | None = None
 
 
 @auto_docstring
@@ -578,8 +601,14 @@ class AttentionGateQwen3Model(AttentionGateQwen3PreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        output_attention_gates: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -662,9 +691,14 @@ class AttentionGateQwen3ForCausalLM(AttentionGateQwen3PreTrainedModel, Generatio
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        output_attention_gates: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
         r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
         Example:
 
         ```python
@@ -699,20 +733,119 @@ class AttentionGateQwen3ForCausalLM(AttentionGateQwen3PreTrainedModel, Generatio
 
 
 class AttentionGateQwen3ForSequenceClassification(GenericForSequenceClassification, AttentionGateQwen3PreTrainedModel):
-    forward = returns_attention_gates(AttentionGateQwen3SequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_attention_gates(AttentionGateQwen3SequenceClassifierOutputWithPast)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_attention_gates: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_attention_gates=True)
+        >>> gates = torch.stack(outputs.attention_gates)  # [layers, batch, tokens, heads, 1 or head_dim]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class AttentionGateQwen3ForTokenClassification(GenericForTokenClassification, AttentionGateQwen3PreTrainedModel):
-    forward = returns_attention_gates(AttentionGateQwen3TokenClassifierOutput)(GenericForTokenClassification.forward)
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_attention_gates(AttentionGateQwen3TokenClassifierOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_attention_gates: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_attention_gates=True)
+        >>> gates = torch.stack(outputs.attention_gates)  # [layers, batch, tokens, heads, 1 or head_dim]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class AttentionGateQwen3ForQuestionAnswering(GenericForQuestionAnswering, AttentionGateQwen3PreTrainedModel):
     base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
-    forward = returns_attention_gates(AttentionGateQwen3QuestionAnsweringModelOutput)(
-        GenericForQuestionAnswering.forward
-    )
+
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_attention_gates(AttentionGateQwen3QuestionAnsweringModelOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        start_positions: torch.LongTensor | None = None,
+        end_positions: torch.LongTensor | None = None,
+        *,
+        output_attention_gates: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> QuestionAnsweringModelOutput:
+        r"""
+        output_attention_gates (`bool`, *optional*):
+            Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_attention_gates=True)
+        >>> gates = torch.stack(outputs.attention_gates)  # [layers, batch, tokens, heads, 1 or head_dim]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            start_positions=start_positions,
+            end_positions=end_positions,
+            **kwargs,
+        )
 
 
 __all__ = [

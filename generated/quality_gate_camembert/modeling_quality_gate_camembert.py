@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_camembert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_camembert`.
-# Seal: sha256 6e9b10d5d6977aa94ea4284556dbff56f2fbbeb312bdd01f8b28e72c0fee4efc
+# Seal: sha256 d0380850054b71e1ad8059710097fc30fd73ae9910847a5f7c7ba75025104374
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1011,7 +1011,7 @@ def sample_weights(
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else, and does nothing with them itself:
 
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
@@ -1023,12 +1023,12 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
-        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        own = signature(forward).parameters
+        takes = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
         takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
+        keep_old_names(forward)
 
-        @wraps(forward)
+        @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
             if isinstance(
                 kwargs.get("output_quality_logits"), QualityGateCamembertScores
@@ -1048,18 +1048,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             watch_quality_loss(self, fields)
             return output_class(**fields)
 
-        added = (
-            ("quality_targets", torch.Tensor | None),
-            ("output_router_logits", bool | None),
-        )
-        *parameters, rest = own.parameters.values()
-        parameters += [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in added
-            if name not in names
-        ]
-        add_old_names(parameters)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1219,6 +1207,18 @@ def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch
     return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
 
 
+def keep_old_names(forward: Callable) -> None:
+    """Tell `Trainer`, which drops the columns of data that no signature names, the old names that a `forward` takes.
+
+    Of the function below all decorators: on the one that is called, compilers read parameters that its code has not.
+    """
+    own = signature(forward)
+    *parameters, rest = own.parameters.values()
+    name = QualityGateCamembertOldName("quality_labels")
+    old = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None)
+    forward.__signature__ = own.replace(parameters=[*parameters, old, rest])
+
+
 def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
     is_known = quality_targets >= 0
@@ -1339,12 +1339,6 @@ def add_quality_scores(
     return fields
 
 
-def add_old_names(parameters: list[Parameter]) -> None:
-    """Add the old names of arguments to those of a signature."""
-    name = QualityGateCamembertOldName("quality_labels")
-    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
-
-
 class QualityGateCamembertOldName(str):
     """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
 
@@ -1430,8 +1424,19 @@ class QualityGateCamembertModel(QualityGateCamembertPreTrainedModel):
         encoder_attention_mask: torch.Tensor | None = None,
         cache: Cache | None = None,
         use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | BaseModelOutputWithPoolingAndCrossAttentions:
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -1557,6 +1562,9 @@ class QualityGateCamembertForMaskedLM(QualityGateCamembertPreTrainedModel):
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | MaskedLMOutput:
         r"""
@@ -1569,6 +1577,12 @@ class QualityGateCamembertForMaskedLM(QualityGateCamembertPreTrainedModel):
             >= 2. All the value in this tensor should be always < type_vocab_size.
 
             [What are token type IDs?](../glossary#token-type-ids)
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1655,6 +1669,9 @@ class QualityGateCamembertForSequenceClassification(QualityGateCamembertPreTrain
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | SequenceClassifierOutput:
         r"""
@@ -1667,6 +1684,12 @@ class QualityGateCamembertForSequenceClassification(QualityGateCamembertPreTrain
             >= 2. All the value in this tensor should be always < type_vocab_size.
 
             [What are token type IDs?](../glossary#token-type-ids)
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1745,6 +1768,9 @@ class QualityGateCamembertForTokenClassification(QualityGateCamembertPreTrainedM
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | TokenClassifierOutput:
         r"""
@@ -1757,6 +1783,12 @@ class QualityGateCamembertForTokenClassification(QualityGateCamembertPreTrainedM
             >= 2. All the value in this tensor should be always < type_vocab_size.
 
             [What are token type IDs?](../glossary#token-type-ids)
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1817,6 +1849,9 @@ class QualityGateCamembertForQuestionAnswering(QualityGateCamembertPreTrainedMod
         inputs_embeds: torch.Tensor | None = None,
         start_positions: torch.LongTensor | None = None,
         end_positions: torch.LongTensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | QuestionAnsweringModelOutput:
         r"""
@@ -1829,6 +1864,12 @@ class QualityGateCamembertForQuestionAnswering(QualityGateCamembertPreTrainedMod
             >= 2. All the value in this tensor should be always < type_vocab_size.
 
             [What are token type IDs?](../glossary#token-type-ids)
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1926,6 +1967,9 @@ class QualityGateCamembertForCausalLM(QualityGateCamembertPreTrainedModel, Gener
         cache: tuple[tuple[torch.Tensor]] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | CausalLMOutputWithCrossAttentions:
         r"""
@@ -1942,6 +1986,12 @@ class QualityGateCamembertForCausalLM(QualityGateCamembertPreTrainedModel, Gener
             Labels for computing the left-to-right language modeling loss (next word prediction). Indices should be in
             `[-100, 0, ..., config.vocab_size]` (see `input_ids` docstring) Tokens with indices set to `-100` are
             ignored (masked), the loss is only computed for the tokens with labels in `[0, ..., config.vocab_size]`
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie`.
-# Seal: sha256 48e7c40fedb0445241c89d1235ce12ccf978e46c12244e7559d1c272935b9e3b
+# Seal: sha256 4d16166159701e8e95a6119119bdfd11bdbc99a51d5251fe4dde260f9dcc6e7d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1088,7 +1088,7 @@ def sample_weights(
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else, and does nothing with them itself:
 
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
@@ -1100,12 +1100,12 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
-        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        own = signature(forward).parameters
+        takes = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
         takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
+        keep_old_names(forward)
 
-        @wraps(forward)
+        @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
             if isinstance(
                 kwargs.get("output_quality_logits"), QualityGateErnieScores
@@ -1125,18 +1125,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             watch_quality_loss(self, fields)
             return output_class(**fields)
 
-        added = (
-            ("quality_targets", torch.Tensor | None),
-            ("output_router_logits", bool | None),
-        )
-        *parameters, rest = own.parameters.values()
-        parameters += [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in added
-            if name not in names
-        ]
-        add_old_names(parameters)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1296,6 +1284,18 @@ def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch
     return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
 
 
+def keep_old_names(forward: Callable) -> None:
+    """Tell `Trainer`, which drops the columns of data that no signature names, the old names that a `forward` takes.
+
+    Of the function below all decorators: on the one that is called, compilers read parameters that its code has not.
+    """
+    own = signature(forward)
+    *parameters, rest = own.parameters.values()
+    name = QualityGateErnieOldName("quality_labels")
+    old = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None)
+    forward.__signature__ = own.replace(parameters=[*parameters, old, rest])
+
+
 def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
     is_known = quality_targets >= 0
@@ -1416,12 +1416,6 @@ def add_quality_scores(
     return fields
 
 
-def add_old_names(parameters: list[Parameter]) -> None:
-    """Add the old names of arguments to those of a signature."""
-    name = QualityGateErnieOldName("quality_labels")
-    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
-
-
 class QualityGateErnieOldName(str):
     """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
 
@@ -1508,6 +1502,9 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
         encoder_attention_mask: torch.Tensor | None = None,
         cache: Cache | None = None,
         use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | BaseModelOutputWithPoolingAndCrossAttentions:
         r"""
@@ -1516,6 +1513,12 @@ class QualityGateErnieModel(QualityGateErniePreTrainedModel):
             word-aware pre-training task, structure-aware pre-training task and semantic-aware pre-training task. We
             assign a `task_type_id` to each task and the `task_type_id` is in the range `[0,
             config.task_type_vocab_size-1]
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
@@ -1643,6 +1646,9 @@ class QualityGateErnieForPreTraining(QualityGateErniePreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         next_sentence_label: torch.Tensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | QualityGateErnieForPreTrainingOutput:
         r"""
@@ -1661,6 +1667,12 @@ class QualityGateErnieForPreTraining(QualityGateErniePreTrainedModel):
 
             - 0 indicates sequence B is a continuation of sequence A,
             - 1 indicates sequence B is a random sequence.
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1745,6 +1757,9 @@ class QualityGateErnieForCausalLM(QualityGateErniePreTrainedModel, GenerationMix
         cache: list[torch.Tensor] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | CausalLMOutputWithCrossAttentions:
         r"""
@@ -1757,6 +1772,12 @@ class QualityGateErnieForCausalLM(QualityGateErniePreTrainedModel, GenerationMix
             Labels for computing the left-to-right language modeling loss (next word prediction). Indices should be in
             `[-100, 0, ..., config.vocab_size]` (see `input_ids` docstring) Tokens with indices set to `-100` are
             ignored (masked), the loss is only computed for the tokens with labels in `[0, ..., config.vocab_size]`
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1842,6 +1863,9 @@ class QualityGateErnieForMaskedLM(QualityGateErniePreTrainedModel):
         encoder_hidden_states: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | MaskedLMOutput:
         r"""
@@ -1850,6 +1874,12 @@ class QualityGateErnieForMaskedLM(QualityGateErniePreTrainedModel):
             word-aware pre-training task, structure-aware pre-training task and semantic-aware pre-training task. We
             assign a `task_type_id` to each task and the `task_type_id` is in the range `[0,
             config.task_type_vocab_size-1]
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1912,6 +1942,9 @@ class QualityGateErnieForNextSentencePrediction(QualityGateErniePreTrainedModel)
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | NextSentencePredictorOutput:
         r"""
@@ -1926,6 +1959,12 @@ class QualityGateErnieForNextSentencePrediction(QualityGateErniePreTrainedModel)
 
             - 0 indicates sequence B is a continuation of sequence A,
             - 1 indicates sequence B is a random sequence.
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1995,6 +2034,9 @@ class QualityGateErnieForSequenceClassification(QualityGateErniePreTrainedModel)
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | SequenceClassifierOutput:
         r"""
@@ -2003,6 +2045,12 @@ class QualityGateErnieForSequenceClassification(QualityGateErniePreTrainedModel)
             word-aware pre-training task, structure-aware pre-training task and semantic-aware pre-training task. We
             assign a `task_type_id` to each task and the `task_type_id` is in the range `[0,
             config.task_type_vocab_size-1]
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -2084,6 +2132,9 @@ class QualityGateErnieForTokenClassification(QualityGateErniePreTrainedModel):
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | TokenClassifierOutput:
         r"""
@@ -2092,6 +2143,12 @@ class QualityGateErnieForTokenClassification(QualityGateErniePreTrainedModel):
             word-aware pre-training task, structure-aware pre-training task and semantic-aware pre-training task. We
             assign a `task_type_id` to each task and the `task_type_id` is in the range `[0,
             config.task_type_vocab_size-1]
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -2152,6 +2209,9 @@ class QualityGateErnieForQuestionAnswering(QualityGateErniePreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         start_positions: torch.Tensor | None = None,
         end_positions: torch.Tensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor] | QuestionAnsweringModelOutput:
         r"""
@@ -2160,6 +2220,12 @@ class QualityGateErnieForQuestionAnswering(QualityGateErniePreTrainedModel):
             word-aware pre-training task, structure-aware pre-training task and semantic-aware pre-training task. We
             assign a `task_type_id` to each task and the `task_type_id` is in the range `[0,
             config.task_type_vocab_size-1]
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma2`.
-# Seal: sha256 3178eab5809e98f1b59e0339cbec9b3856e0c10e371cd76717993e1aa09ec842
+# Seal: sha256 b5449d835dc9fc9ab1f10c636b346e6d89f80709725d03f32a151be3712e2fd1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -797,7 +797,7 @@ def sample_weights(
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else, and does nothing with them itself:
 
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
@@ -809,12 +809,12 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
-        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        own = signature(forward).parameters
+        takes = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
         takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
+        keep_old_names(forward)
 
-        @wraps(forward)
+        @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
             if isinstance(
                 kwargs.get("output_quality_logits"), QualityGateGemma2Scores
@@ -834,18 +834,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             watch_quality_loss(self, fields)
             return output_class(**fields)
 
-        added = (
-            ("quality_targets", torch.Tensor | None),
-            ("output_router_logits", bool | None),
-        )
-        *parameters, rest = own.parameters.values()
-        parameters += [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in added
-            if name not in names
-        ]
-        add_old_names(parameters)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1005,6 +993,18 @@ def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch
     return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
 
 
+def keep_old_names(forward: Callable) -> None:
+    """Tell `Trainer`, which drops the columns of data that no signature names, the old names that a `forward` takes.
+
+    Of the function below all decorators: on the one that is called, compilers read parameters that its code has not.
+    """
+    own = signature(forward)
+    *parameters, rest = own.parameters.values()
+    name = QualityGateGemma2OldName("quality_labels")
+    old = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None)
+    forward.__signature__ = own.replace(parameters=[*parameters, old, rest])
+
+
 def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
     is_known = quality_targets >= 0
@@ -1125,12 +1125,6 @@ def add_quality_scores(
     return fields
 
 
-def add_old_names(parameters: list[Parameter]) -> None:
-    """Add the old names of arguments to those of a signature."""
-    name = QualityGateGemma2OldName("quality_labels")
-    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
-
-
 class QualityGateGemma2OldName(str):
     """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
 
@@ -1197,8 +1191,19 @@ class QualityGateGemma2Model(QualityGateGemma2PreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -1280,9 +1285,19 @@ class QualityGateGemma2ForCausalLM(QualityGateGemma2PreTrainedModel, GenerationM
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
         r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+
         Example:
 
         ```python
@@ -1322,13 +1337,89 @@ class QualityGateGemma2ForCausalLM(QualityGateGemma2PreTrainedModel, GenerationM
 
 
 class QualityGateGemma2ForSequenceClassification(GenericForSequenceClassification, QualityGateGemma2PreTrainedModel):
-    forward = returns_quality_scores(QualityGateGemma2SequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_quality_scores(QualityGateGemma2SequenceClassifierOutputWithPast)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class QualityGateGemma2ForTokenClassification(GenericForTokenClassification, QualityGateGemma2PreTrainedModel):
-    forward = returns_quality_scores(QualityGateGemma2TokenClassifierOutput)(GenericForTokenClassification.forward)
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_quality_scores(QualityGateGemma2TokenClassifierOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 __all__ = [

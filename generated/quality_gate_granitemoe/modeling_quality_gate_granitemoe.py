@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_granitemoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_granitemoe`.
-# Seal: sha256 1d5c74d038efc3364815a51faaaa71545f32ed4e748e7710b7d6ed94f07dbfae
+# Seal: sha256 9a6aa1a40ff60909d78af78b963d38c0068d1ac773c1576de4d897ff8fa32c42
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -807,7 +807,7 @@ def sample_weights(
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else, and does nothing with them itself:
 
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
@@ -819,12 +819,12 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
-        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        own = signature(forward).parameters
+        takes = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
         takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
+        keep_old_names(forward)
 
-        @wraps(forward)
+        @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
             if isinstance(
                 kwargs.get("output_quality_logits"), QualityGateGraniteMoeScores
@@ -844,18 +844,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             watch_quality_loss(self, fields)
             return output_class(**fields)
 
-        added = (
-            ("quality_targets", torch.Tensor | None),
-            ("output_router_logits", bool | None),
-        )
-        *parameters, rest = own.parameters.values()
-        parameters += [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in added
-            if name not in names
-        ]
-        add_old_names(parameters)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1015,6 +1003,18 @@ def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch
     return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
 
 
+def keep_old_names(forward: Callable) -> None:
+    """Tell `Trainer`, which drops the columns of data that no signature names, the old names that a `forward` takes.
+
+    Of the function below all decorators: on the one that is called, compilers read parameters that its code has not.
+    """
+    own = signature(forward)
+    *parameters, rest = own.parameters.values()
+    name = QualityGateGraniteMoeOldName("quality_labels")
+    old = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None)
+    forward.__signature__ = own.replace(parameters=[*parameters, old, rest])
+
+
 def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
     is_known = quality_targets >= 0
@@ -1135,12 +1135,6 @@ def add_quality_scores(
     return fields
 
 
-def add_old_names(parameters: list[Parameter]) -> None:
-    """Add the old names of arguments to those of a signature."""
-    name = QualityGateGraniteMoeOldName("quality_labels")
-    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
-
-
 class QualityGateGraniteMoeOldName(str):
     """An argument's old name: `Trainer` keeps a column of data called so, and counts it for no label of the task.
 
@@ -1206,8 +1200,19 @@ class QualityGateGraniteMoeModel(QualityGateGraniteMoePreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> MoeModelOutputWithPast:
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -1377,9 +1382,15 @@ class QualityGateGraniteMoeForCausalLM(QualityGateGraniteMoePreTrainedModel, Gen
         labels: torch.LongTensor | None = None,
         output_router_logits: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        quality_targets: torch.Tensor | None = None,
         **kwargs,
     ) -> tuple | MoeCausalLMOutputWithPast:
         r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+
         Example:
 
         ```python

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_kosmos2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_kosmos2`.
-# Seal: sha256 1af8f74eba587147d8b0519e2cc2de288c61b22c02fa9b22804da19e04cad90c
+# Seal: sha256 b65d6a3d8fcb1b9cd9ccfc688af8cd31ca392894638a08623946944402f7fdf4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1118,7 +1118,7 @@ def sample_weights(
 def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it asks the gates for scores and returns them in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else, and does nothing with them itself:
 
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
@@ -1130,12 +1130,12 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
-        takes = [name for name, each in own.parameters.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+        own = signature(forward).parameters
+        takes = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
         takes = [name for name in takes if name != "output_quality_logits"]  # ours, and the base takes none more
+        keep_old_names(forward)
 
-        @wraps(forward)
+        @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
             if isinstance(
                 kwargs.get("output_quality_logits"), QualityGateKosmos2TextScores
@@ -1155,18 +1155,6 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             watch_quality_loss(self, fields)
             return output_class(**fields)
 
-        added = (
-            ("quality_targets", torch.Tensor | None),
-            ("output_router_logits", bool | None),
-        )
-        *parameters, rest = own.parameters.values()
-        parameters += [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in added
-            if name not in names
-        ]
-        add_old_names(parameters)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1326,6 +1314,18 @@ def labeled_samples(labeled: torch.Tensor | None, scores: torch.Tensor) -> torch
     return labeled.to(scores.device) if labeled is not None and labeled.shape == (batch_size, length) else None
 
 
+def keep_old_names(forward: Callable) -> None:
+    """Tell `Trainer`, which drops the columns of data that no signature names, the old names that a `forward` takes.
+
+    Of the function below all decorators: on the one that is called, compilers read parameters that its code has not.
+    """
+    own = signature(forward)
+    *parameters, rest = own.parameters.values()
+    name = QualityGateKosmos2TextOldName("quality_labels")
+    old = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None)
+    forward.__signature__ = own.replace(parameters=[*parameters, old, rest])
+
+
 def check_quality_values(quality_targets: torch.Tensor) -> None:
     """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
     is_known = quality_targets >= 0
@@ -1444,12 +1444,6 @@ def add_quality_scores(
         share = batch_share(labeled, num_items_in_batch, loss.device)
         fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
     return fields
-
-
-def add_old_names(parameters: list[Parameter]) -> None:
-    """Add the old names of arguments to those of a signature."""
-    name = QualityGateKosmos2TextOldName("quality_labels")
-    parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=torch.Tensor | None))
 
 
 class QualityGateKosmos2TextOldName(str):
@@ -1591,17 +1585,26 @@ class QualityGateKosmos2TextTransformer(QualityGateKosmos2PreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[FlashAttentionKwargs],
     ) -> tuple | BaseModelOutputWithPastAndCrossAttentions:
         r"""
         image_embeds (`torch.Tensor` of shape `(batch_size, latent_query_num, hidden_size)`, *optional*):
-            Sequence of hidden-states at the output of `QualityGateKosmos2ImageToTextProjection`.
+            Sequence of hidden-states at the output of `Kosmos2ImageToTextProjection`.
         image_embeds_position_mask (`torch.Tensor` of shape `(batch_size, sequence_length)`, *optional*):
             Mask to indicate the location in a sequence to insert the image features. Mask values selected in `[0,
             1]`:
 
             - 1 for places where to put the image features,
             - 0 for places that are not for image features (i.e. for text tokens).
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
         """
         if input_ids is not None and inputs_embeds is not None:
             raise ValueError("You cannot specify both input_ids and inputs_embeds at the same time")
@@ -1700,6 +1703,9 @@ class QualityGateKosmos2TextModel(QualityGateKosmos2PreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | BaseModelOutputWithPastAndCrossAttentions:
         r"""
@@ -1711,6 +1717,12 @@ class QualityGateKosmos2TextModel(QualityGateKosmos2PreTrainedModel):
 
             - 1 for places where to put the image features,
             - 0 for places that are not for image features (i.e. for text tokens).
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 
@@ -1775,6 +1787,9 @@ class QualityGateKosmos2TextForCausalLM(QualityGateKosmos2PreTrainedModel, Gener
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | CausalLMOutputWithCrossAttentions:
         r"""
@@ -1790,6 +1805,12 @@ class QualityGateKosmos2TextForCausalLM(QualityGateKosmos2PreTrainedModel, Gener
             Labels for computing the left-to-right language modeling loss (next word prediction). Indices should be in
             `[-100, 0, ..., config.vocab_size]` (see `input_ids` docstring) Tokens with indices set to `-100` are
             ignored (masked), the loss is only computed for the tokens with labels in `[0, ..., config.vocab_size]`
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
 
         Example:
 

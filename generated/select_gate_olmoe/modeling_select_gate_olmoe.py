@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_olmoe`.
-# Seal: sha256 3b433f3b5dc17faf1e232d1f295f3bc6a403f69c3eed19a5181cbab92c7b8a3f
+# Seal: sha256 710497ca501a24e6dd2f0adf45fcacc8c017c6b8caf8bc9e36306d8528385777
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 from typing import Any
 
 import torch
@@ -82,6 +82,15 @@ class SelectGateOlmoeModelOutputWithPast(SelectGateOlmoeOutput, MoeModelOutputWi
 @dataclass
 class SelectGateOlmoeCausalLMOutputWithPast(SelectGateOlmoeOutput, MoeCausalLMOutputWithPast):
     """The output of a language model with what its gates say."""
+
+
+class SelectGateOlmoeScores:
+    """Whether one call wants scores, and what came of it: what goes between a head and its base model."""
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.quality_logits: tuple[torch.Tensor, ...] | None = None
+        self.moe_logits: tuple[torch.Tensor, ...] | None = None
 
 
 def good_ratios_of(scores: torch.Tensor, opens: bool) -> torch.Tensor:
@@ -485,6 +494,19 @@ def check_select_gate_config(config: PreTrainedConfig) -> None:
             raise ValueError(f"`{name}` is {value!r}, but must be a number from {low} to {high}.")
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_scores=None, output_router_logits=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 def experts_of_a_token(config: PreTrainedConfig) -> int:
     """How many experts a token is routed to, whatever the base calls that; 0 where it says nothing of the kind."""
     found = (getattr(config, name, None) for name in EXPERTS_OF_A_TOKEN)
@@ -552,6 +574,7 @@ class SelectGateOlmoePreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     rename_select_moe = staticmethod(rename_select_moe)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs
 
@@ -756,7 +779,7 @@ def print_select_scores(scores: torch.Tensor, losses: torch.Tensor) -> None:
 def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns the scores of the gates, with their losses.
 
-    The decorated `forward` takes one more keyword argument:
+    It names a keyword argument, so that it goes nowhere else:
 
         output_router_logits: whether to return scores and routers' logits. Where it is not given, they are returned if
             the config's `output_router_logits` says so, and in training.
@@ -767,32 +790,29 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
             asks = kwargs.pop("output_router_logits", None)
             given = dict(kwargs)
             asked = asks
             if asks is None:
                 asked = self.config.get_text_config().output_router_logits or self.training
             # Heads drop what they do not know of the base model's output, so scores go around them
-            told = []
-            kwargs |= {"hand_on_scores": told.append, "output_quality_logits": asked}
-            kwargs["output_router_logits"] = asked and balances_load(self, **given)
+            scores = SelectGateOlmoeScores(asked)
+            kwargs |= {"hand_on_scores": scores, "output_router_logits": asked and balances_load(self, **given)}
             given |= {"asks": asks, "balances": kwargs["output_router_logits"]}
             fields = dict(forward(self, **kwargs))
-            return output_class(**add_select_scores(self, fields, *told[0], **given))
+            return output_class(**add_select_scores(self, fields, scores.quality_logits, scores.moe_logits, **given))
 
-        *parameters, rest = own.parameters.values()
-        if "output_router_logits" not in names:
-            added = Parameter("output_router_logits", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None)
-            parameters.append(added)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -806,8 +826,9 @@ def records_select_scores(forward: Callable) -> Callable:
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        kwargs |= {"return_dict": True, "output_router_logits": kwargs["output_quality_logits"]}
+    def wrapper(self, *args, hand_on_scores: SelectGateOlmoeScores, **kwargs):
+        kwargs |= {"return_dict": True, "output_router_logits": hand_on_scores.asked}
+        kwargs["output_quality_logits"] = hand_on_scores.asked
         outputs = forward(self, *args, **kwargs)
         logits = outputs.get("quality_logits")
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
@@ -817,7 +838,7 @@ def records_select_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
-        hand_on_scores((logits, outputs.get("router_logits")))
+        hand_on_scores.quality_logits, hand_on_scores.moe_logits = logits, outputs.get("router_logits")
         return outputs
 
     return wrapper
@@ -937,8 +958,16 @@ class SelectGateOlmoeModel(SelectGateOlmoePreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        output_router_logits: bool | None = None,
+        output_quality_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> MoeModelOutputWithPast:
+        r"""
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and the logits of the routers. If it is not given,
+            `config.output_router_logits` decides; in training they are returned.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 

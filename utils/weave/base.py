@@ -72,7 +72,7 @@ def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader,
         raise LookupError(next(module for module, source in zip(modules, sources) if source is None))
     modeling, configuration = (read_module(source) for source in sources if source is not None)
     conversions = load(CONVERSIONS)
-    generic = load(GENERIC) if kind.form is Form.UPSTREAM else None
+    generic = load(GENERIC)
     return Base(
         name,
         gated_name,

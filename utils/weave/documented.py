@@ -132,6 +132,11 @@ def described_names(said: str) -> list[str]:
     return _ENTRY.findall(said)
 
 
+def input_entries(kind: Kind) -> str:
+    """What a kind of gate says of the inputs it adds, at the left margin: an entry each; "" where it adds none."""
+    return _added(kind)
+
+
 def entries(kind: Kind) -> list[str]:
     """The names of the inputs that a kind of gate documents."""
     return _ENTRY.findall(_added(kind))

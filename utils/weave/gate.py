@@ -66,7 +66,7 @@ class Upstream:
     module: str = (
         ""  # the module whose definitions are put in place of those of the same name; of classes, the members
     )
-    inputs: str = ""  # the constant in it that documents what callers of a model may give besides the base's arguments
+    inputs: str = ""  # the constant that documents what callers of a model may give besides the base's arguments
     loss: str = ""  # what the documentation of a loss adds: "with the weighted quality loss where scores are returned"
 
 

@@ -17,11 +17,13 @@ from weave.plumbing import (
     add_rest,
     asks,
     dedent_function,
+    docstring_of,
     has_rest,
     indent_function,
     split_example,
     with_docstring,
 )
+from weave.spelled import header, inputs_of, returned_of, spelled_out, with_inputs
 from weave.stack import Head, Stack
 
 
@@ -47,6 +49,10 @@ class Part:
     members: str = ""  # other members written out, since the base model's name in them would be renamed
     example: str = ""  # at the end of the docstring of a head's forward
     coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
+    inputs: str = (
+        ""  # what its forward takes besides its base's, ", *, name: type = default"; where it is written out, ""
+    )
+    returns: str = ""  # what it is annotated to return instead, where it is not written out
 
 
 def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] | None = None) -> Part:
@@ -61,7 +67,8 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
     if not any("capture_outputs" in each for each in decorators):
         decorators = ("capture_outputs", *decorators)
         text = text or dedent_function(module, forward)
-    text = _without_tuples(text)
+    inputs, returned = inputs_of(base.kind, "Model", forward), returned_of(base.kind, output)
+    text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
     part = Part(
         base.gated(node.name),
         node.name,
@@ -72,10 +79,23 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
         text,
         None,
         plan=_plan(base, stack, base.kind.plan if gates is None else gates),
+        **header(inputs, returned),
     )
+    said = _own_documentation(module, node)
     if base.kind.form is Form.UPSTREAM:
-        part = _documented_model(base, part, _own_documentation(module, node))
+        part = _documented_model(base, part, said)
+    else:
+        said = docstring_of(part.text) or said
+        part = _with_documentation(part, with_inputs(said, base.kind, inputs), said)
     return replace(part, text=indent_function(part.text) if part.text else "")
+
+
+def _with_documentation(part: Part, documentation: str, said: str) -> Part:
+    """A base model with another documentation than what is said already."""
+    documentation = documentation if documentation != said else ""
+    end = "" if documentation.endswith("```") else "\n"
+    text = with_docstring(part.text, documentation + end) if part.text and documentation else part.text
+    return replace(part, documentation=documentation, text=text)
 
 
 def _documented_model(base: Base, part: Part, said: str) -> Part:
@@ -88,10 +108,7 @@ def _documented_model(base: Base, part: Part, said: str) -> Part:
         asked = [each for each in base.kind.gate.asks if each.name in names]
         said = ast.get_docstring(function) or said
     decorators, documentation = documented(part.decorators, said, base.kind, asked, base.described, replaces=True)
-    documentation = documentation if documentation != said else ""
-    end = "" if documentation.endswith("```") else "\n"
-    text = with_docstring(part.text, documentation + end) if part.text and documentation else part.text
-    return replace(part, decorators=tuple(decorators), documentation=documentation, text=text)
+    return _with_documentation(replace(part, decorators=tuple(decorators)), documentation, said)
 
 
 def _own_documentation(module: Module, node: ast.ClassDef) -> str:
@@ -157,7 +174,9 @@ def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -
     if base.kind.form is Form.UPSTREAM:
         decorators, documentation = documented(part.decorators, part.documentation, base.kind, known=base.described)
         part = replace(part, decorators=tuple(decorators), documentation=documentation)
-    if not part.text or part.generic:
+        if part.generic:
+            return replace(part, text=indent_function(part.text) if part.text else "", example=example)
+    if not part.text:
         return replace(part, example=example)
     said = "\n\n".join(filter(None, [part.documentation, example]))
     return replace(part, text=indent_function(with_docstring(part.text, said)), example=example)
@@ -167,9 +186,9 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     module, node = base.modeling, head.node
     name, ours = base.gated(node.name), base.kind.decorators("ForCausalLM", output)
     if head.generic:
-        prefix, text = _prefix(base, stack, node), _generic(base, head.generic)
-        return Part(name, node.name, output, head.generic, tuple(ours), "", text, prefix)
+        return _generic(base, stack, head, name, output, ours)
     forward = _forward(module, node)
+    inputs, returned = inputs_of(base.kind, "ForCausalLM", forward), returned_of(base.kind, output)
     decorators = [ast.unparse(each) for each in forward.decorator_list]
     if head.inner is None:  # a model around the language model, which hands on what it does not know
         return _around(base, head, name, output, ours)
@@ -184,7 +203,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     kept = [each for each in decorators if each != "can_return_tuple"]
     if balances and base.kind.gate.balanced:
         ours.append(base.kind.gate.balanced)
-    text = _without_tuples(text)
+    text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
     coefficient = _WEIGHED.search(ast.unparse(forward))
     return Part(
         name,
@@ -192,39 +211,32 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
         output,
         None,
         outermost(ours, kept),
-        _documentation(forward),
+        _documentation(base, forward, inputs),
         text,
         None,
         members=_written_out(base, stack, node, inner) if renamed else "",
         coefficient=coefficient[1] if coefficient and coefficient[1] != "router_aux_loss_coef" else "",
+        **header(inputs, returned),
     )
 
 
-def _generic(base: Base, name: str) -> str:
-    """The forward of a generic head as a method with the same inputs, which it hands on; "" where it is one line."""
-    owner = base.generic.classes.get(name) if base.generic else None
+def _generic(base: Base, stack: Stack, head: Head, name: str, output: str, ours: list[str]) -> Part:
+    """A generic head, whose forward is that of a class of all models: a method with the same inputs, which it hands on."""
+    generic, prefix = str(head.generic), _prefix(base, stack, head.node)
+    owner = base.generic.classes.get(generic) if base.generic else None
     forward = base.generic.own_method(owner, "forward") if base.generic and owner else None
-    if forward is None:
-        return ""
-    parameters = [*_parameters(forward.args), *([f"**{_parameter(rest)}"] if (rest := forward.args.kwarg) else [])]
+    if forward is None or not ours:
+        return Part(name, head.node.name, output, generic, tuple(ours), "", "", prefix)
+    inputs, rest = inputs_of(base.kind, "ForCausalLM", forward), forward.args.kwarg
     passed = ["self", *(f"{each.arg}={each.arg}" for each in [*forward.args.args[1:], *forward.args.kwonlyargs])]
     passed += [f"**{rest.arg}"] if rest else []
     returned = f" -> {ast.unparse(forward.returns)}" if forward.returns else ""
-    signature = "".join(f"        {each},\n" for each in parameters)
-    call = "".join(f"            {each},\n" for each in passed)
-    return f"    def forward(\n{signature}    ){returned}:\n        return {name}.forward(\n{call}        )"
-
-
-def _parameters(own: ast.arguments) -> list[str]:
-    defaults = [*[None] * (len(own.args) - len(own.defaults)), *own.defaults]
-    found = [_parameter(each, default) for each, default in zip(own.args, defaults)]
-    only = [_parameter(each, default) for each, default in zip(own.kwonlyargs, own.kw_defaults)]
-    return [*found, *(["*", *only] if only else [])]
-
-
-def _parameter(each: ast.arg, default: ast.expr | None = None) -> str:
-    annotation = f": {ast.unparse(each.annotation)}" if each.annotation else ""
-    return each.arg + annotation + (f" = {ast.unparse(default)}" if default else "")
+    call = "".join(f"        {each},\n" for each in passed)
+    text = f"def forward({ast.unparse(forward.args)}){returned}:\n    return {generic}.forward(\n{call}    )\n"
+    text = spelled_out(text, inputs, returned_of(base.kind, output))
+    renaming = [each for each in map(ast.unparse, forward.decorator_list) if each.startswith(_RENAMES)]
+    said = with_inputs("", base.kind, inputs) if base.kind.form is Form.HOME else ""
+    return Part(name, head.node.name, output, generic, outermost(ours, renaming), said, text, prefix)
 
 
 def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> Part:
@@ -234,7 +246,10 @@ def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> 
         message = f"{node.name}.forward takes no `**kwargs`, so that nothing would reach the gates"
         raise module.refuse(forward, "no-head", message, "write the forward of this class in the delta")
     kept = [text for each in forward.decorator_list if (text := ast.unparse(each)) != "can_return_tuple"]
-    return Part(name, node.name, output, None, outermost(ours, kept), _documentation(forward), "", None)
+    inputs = inputs_of(base.kind, "ForCausalLM", forward)
+    said = _documentation(base, forward, inputs)
+    spelled = header(inputs, returned_of(base.kind, output))
+    return Part(name, node.name, output, None, outermost(ours, kept), said, "", None, **spelled)
 
 
 def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> str:
@@ -276,6 +291,7 @@ def _forward(module: Module, node: ast.ClassDef) -> Function:
     return forward
 
 
-def _documentation(forward: Function) -> str:
-    """The lines of a docstring that describe arguments."""
-    return split_example(ast.get_docstring(forward, clean=True) or "")[0]
+def _documentation(base: Base, forward: Function, inputs: tuple[str, ...]) -> str:
+    """The lines of a docstring that describe arguments, those that the gate adds among them; upstream they come later."""
+    said = split_example(ast.get_docstring(forward, clean=True) or "")[0]
+    return with_inputs(said, base.kind, inputs) if base.kind.form is Form.HOME else said

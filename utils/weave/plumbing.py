@@ -73,6 +73,12 @@ def with_docstring(text: str, docstring: str) -> str:
     return "\n".join(lines)
 
 
+def docstring_of(text: str) -> str:
+    """The docstring of a function, given as its text; "" where there is neither."""
+    function = ast.parse(text).body[0] if text else None
+    return ast.get_docstring(function) or "" if isinstance(function, Function) else ""
+
+
 def split_example(docstring: str) -> tuple[str, str]:
     """A docstring before its example, and from there on."""
     found = _EXAMPLE.search(docstring)

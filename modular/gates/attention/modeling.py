@@ -10,7 +10,12 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils.output_capturing import OutputRecorder
 
 from .configuration import AttentionGateConfig, check_attention_gate_config
-from .outputs import AttentionGateOutput, records_attention_gates, returns_attention_gates
+from .outputs import (
+    AttentionGateOutput,
+    loss_function_of_base,
+    records_attention_gates,
+    returns_attention_gates,
+)
 from .storage import split_query_gates
 
 
@@ -51,6 +56,7 @@ class AttentionGate(nn.Module):
 class AttentionGatePreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"attention_gates": OutputRecorder(AttentionGate, index=1)}
     split_query_gates = staticmethod(split_query_gates)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: AttentionGateConfig, *inputs, **kwargs):
         check_attention_gate_config(config)
@@ -70,12 +76,12 @@ class AttentionGateModel(AttentionGatePreTrainedModel):
 
     @returns_attention_gates(AttentionGateOutput)
     @records_attention_gates
-    def forward(self, **kwargs): ...
+    def forward(self, *, output_attention_gates: bool | None = None, **kwargs): ...
 
 
 class AttentionGateForCausalLM(AttentionGatePreTrainedModel):
     @returns_attention_gates(AttentionGateOutput)
-    def forward(self, **kwargs):
+    def forward(self, *, output_attention_gates: bool | None = None, **kwargs):
         r"""
         Example:
 

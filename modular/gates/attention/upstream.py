@@ -9,12 +9,6 @@ from transformers.modeling_utils import PreTrainedModel
 from .modeling import AttentionGate
 
 
-ATTENTION_GATE_INPUTS = r"""
-    output_attention_gates (`bool`, *optional*):
-        Whether to return the gates of every layer. If it is not given, `config.output_attention_gates` decides.
-"""
-
-
 class AttentionGatePreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module):

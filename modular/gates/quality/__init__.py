@@ -82,7 +82,7 @@ GATE = Gate(
             "quality_labels",  # a name that nothing there has had
             "targets_by_their_old_name",
             "take_old_names",
-            "add_old_names",
+            "keep_old_names",
             "QualityGateOldName",
             "scores_quality",  # there `_init_weights` sees the gate, and need not know its weight
         ),

@@ -103,12 +103,16 @@ class QualityGateModel(QualityGatePreTrainedModel):
 
     @returns_quality_scores(QualityGateOutput)
     @records_quality_scores
-    def forward(self, **kwargs): ...
+    def forward(
+        self, *, quality_targets: torch.Tensor | None = None, output_router_logits: bool | None = None, **kwargs
+    ): ...
 
 
 class QualityGateForCausalLM(QualityGatePreTrainedModel):
     @returns_quality_scores(QualityGateOutput)
-    def forward(self, **kwargs):
+    def forward(
+        self, *, quality_targets: torch.Tensor | None = None, output_router_logits: bool | None = None, **kwargs
+    ):
         r"""
         Example:
 

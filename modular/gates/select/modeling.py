@@ -14,6 +14,7 @@ from .losses import good_ratios_of
 from .outputs import (
     SelectGateOutput,
     check_load_balancing,
+    loss_function_of_base,
     records_select_scores,
     returns_select_scores,
     set_trash_experts,
@@ -79,6 +80,7 @@ class SelectGatePreTrainedModel(PreTrainedModel):
     _keep_in_fp32_modules_strict = ["select_gate.gate"]  # small updates of bfloat16 weights would round to nothing
     _can_record_outputs = {"quality_logits": OutputRecorder(SelectGate, index=0)}
     rename_select_moe = staticmethod(rename_select_moe)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
     trash_expert = None  # makes the module of the mode "custom": a class or function of the configuration
     quality_loss_function = None  # the loss of the type "custom", from good ratios and mask to what each token costs
 
@@ -107,12 +109,14 @@ class SelectGateModel(SelectGatePreTrainedModel):
 
     @returns_select_scores(SelectGateOutput)
     @records_select_scores
-    def forward(self, **kwargs): ...
+    def forward(
+        self, *, output_router_logits: bool | None = None, output_quality_logits: bool | None = None, **kwargs
+    ): ...
 
 
 class SelectGateForCausalLM(SelectGatePreTrainedModel):
     @returns_select_scores(SelectGateOutput)
-    def forward(self, **kwargs):
+    def forward(self, *, output_router_logits: bool | None = None, **kwargs):
         r"""
         Example:
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 from typing import Any
 
 import torch
@@ -15,6 +15,14 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration import EXPERTS_OF_A_TOKEN
 from .losses import balancing_loss, select_quality_loss
+
+
+# transformers' own text speaks of experts alone.
+SELECT_GATE_INPUTS = r"""
+    output_router_logits (`bool`, *optional*):
+        Whether to return the scores of the gates and the logits of the routers. If it is not given,
+        `config.output_router_logits` decides; in training they are returned.
+"""
 
 
 @dataclass
@@ -42,10 +50,32 @@ class SelectGateOutput(ModelOutput):
     router_logits: tuple[dict[str, torch.FloatTensor], ...] | None = None
 
 
+class SelectGateScores:
+    """Whether one call wants scores, and what came of it: what goes between a head and its base model."""
+
+    def __init__(self, asked: bool):
+        self.asked = asked
+        self.quality_logits: tuple[torch.Tensor, ...] | None = None
+        self.moe_logits: tuple[torch.Tensor, ...] | None = None
+
+
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_scores=None, output_router_logits=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns the scores of the gates, with their losses.
 
-    The decorated `forward` takes one more keyword argument:
+    It names a keyword argument, so that it goes nowhere else:
 
         output_router_logits: whether to return scores and routers' logits. Where it is not given, they are returned if
             the config's `output_router_logits` says so, and in training.
@@ -56,32 +86,29 @@ def returns_select_scores(output_class: type[ModelOutput]) -> Callable[[Callable
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if "hand_on_scores" in kwargs:  # a head asks, and answers for this model
                 return forward(self, *args, **kwargs)
-            kwargs.update(zip(names[1:], args))
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
             asks = kwargs.pop("output_router_logits", None)
             given = dict(kwargs)
             asked = asks
             if asks is None:
                 asked = self.config.get_text_config().output_router_logits or self.training
             # Heads drop what they do not know of the base model's output, so scores go around them
-            told = []
-            kwargs |= {"hand_on_scores": told.append, "output_quality_logits": asked}
-            kwargs["output_router_logits"] = asked and balances_load(self, **given)
+            scores = SelectGateScores(asked)
+            kwargs |= {"hand_on_scores": scores, "output_router_logits": asked and balances_load(self, **given)}
             given |= {"asks": asks, "balances": kwargs["output_router_logits"]}
             fields = dict(forward(self, **kwargs))
-            return output_class(**add_select_scores(self, fields, *told[0], **given))
+            return output_class(**add_select_scores(self, fields, scores.quality_logits, scores.moe_logits, **given))
 
-        *parameters, rest = own.parameters.values()
-        if "output_router_logits" not in names:
-            added = Parameter("output_router_logits", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None)
-            parameters.append(added)
-        wrapper.__signature__ = own.replace(parameters=[*parameters, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -95,8 +122,9 @@ def records_select_scores(forward: Callable) -> Callable:
     """
 
     @wraps(forward)
-    def wrapper(self, *args, hand_on_scores: Callable, **kwargs):
-        kwargs |= {"return_dict": True, "output_router_logits": kwargs["output_quality_logits"]}
+    def wrapper(self, *args, hand_on_scores: SelectGateScores, **kwargs):
+        kwargs |= {"return_dict": True, "output_router_logits": hand_on_scores.asked}
+        kwargs["output_quality_logits"] = hand_on_scores.asked
         outputs = forward(self, *args, **kwargs)
         logits = outputs.get("quality_logits")
         if logits and torch.is_grad_enabled() and not logits[-1].requires_grad:
@@ -106,7 +134,7 @@ def records_select_scores(forward: Callable) -> Callable:
                     "Use `gradient_checkpointing_kwargs={'use_reentrant': False}`, or ask for no scores: "
                     "`output_router_logits=False`."
                 )
-        hand_on_scores((logits, outputs.get("router_logits")))
+        hand_on_scores.quality_logits, hand_on_scores.moe_logits = logits, outputs.get("router_logits")
         return outputs
 
     return wrapper

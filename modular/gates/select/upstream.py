@@ -9,14 +9,6 @@ from transformers.modeling_utils import PreTrainedModel
 from .modeling import SelectGate
 
 
-# transformers' own text speaks of experts alone.
-SELECT_GATE_INPUTS = r"""
-    output_router_logits (`bool`, *optional*):
-        Whether to return the scores of the gates and the logits of the routers. If it is not given,
-        `config.output_router_logits` decides; in training they are returned.
-"""
-
-
 class SelectGatePreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module):

@@ -42,11 +42,11 @@ from ..toy.modeling_toy import ToyEncoder, ToyForCausalLM, ToyLayer, ToyModel, T
 
 QUALITY_GATE_INPUTS = r"""
     quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
-        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-        not known. One for each token where rows hold several samples.
+        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+        it is not known. One for each token where rows hold several samples.
     output_router_logits (`bool`, *optional*):
-        Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
-        is not given, `config.output_quality_logits` decides; in training they are returned.
+        Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+        If it is not given, `config.output_quality_logits` decides; in training they are returned.
 """
 
 
@@ -213,17 +213,24 @@ class QualityGateToyModel(ToyModel):
     @records_quality_scores
     @capture_outputs
     def forward(
-        self, input_ids=None, attention_mask=None, output_quality_logits: bool = False, **kwargs
-    ) -> BaseModelOutputWithPooling:
+        self,
+        input_ids=None,
+        attention_mask=None,
+        output_quality_logits: bool = False,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **kwargs,
+    ) -> QualityGateToyModelOutputWithPooling:
         r"""
         output_quality_logits (`bool`, *optional*, defaults to `False`):
             Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
-            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-            not known. One for each token where rows hold several samples.
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
-            Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
-            is not given, `config.output_quality_logits` decides; in training they are returned.
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
         """
         hidden_states = self.encoder(
             self.embed(input_ids), attention_mask, output_quality_logits=output_quality_logits
@@ -234,7 +241,13 @@ class QualityGateToyModel(ToyModel):
 class QualityGateToyForCausalLM(ToyForCausalLM):
     @auto_docstring(custom_args=QUALITY_GATE_INPUTS)
     @returns_quality_scores(QualityGateToyCausalLMOutputWithPast)
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ) -> QualityGateToyCausalLMOutputWithPast:
         r"""
         Example:
 

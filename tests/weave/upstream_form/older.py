@@ -40,11 +40,11 @@ from ..toy.modeling_toy import ToyBlock, ToyForCausalLM, ToyModel, ToyPreTrained
 
 QUALITY_GATE_INPUTS = r"""
     quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
-        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-        not known. One for each token where rows hold several samples.
+        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+        it is not known. One for each token where rows hold several samples.
     output_router_logits (`bool`, *optional*):
-        Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
-        is not given, `config.output_quality_logits` decides; in training they are returned.
+        Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+        If it is not given, `config.output_quality_logits` decides; in training they are returned.
 """
 
 
@@ -197,17 +197,20 @@ class QualityGateToyModel(ToyModel):
         output_attentions=None,
         return_dict=None,
         output_quality_logits: bool = False,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs,
-    ):
+    ) -> QualityGateToyModelOutputWithPast:
         r"""
         output_quality_logits (`bool`, *optional*, defaults to `False`):
             Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
-            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-            not known. One for each token where rows hold several samples.
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
-            Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
-            is not given, `config.output_quality_logits` decides; in training they are returned.
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
         """
         return_dict = True  # the decorators make tuples
         hidden_states, weights = self.embed(input_ids), ()
@@ -233,7 +236,16 @@ class QualityGateToyForCausalLM(ToyForCausalLM):
 
     @auto_docstring(custom_args=QUALITY_GATE_INPUTS)
     @returns_quality_scores(QualityGateToyCausalLMOutputWithPast)
-    def forward(self, input_ids=None, labels=None, return_dict=None, **kwargs) -> CausalLMOutputWithPast:
+    def forward(
+        self,
+        input_ids=None,
+        labels=None,
+        return_dict=None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **kwargs,
+    ) -> QualityGateToyCausalLMOutputWithPast:
         r"""
         Example:
 

@@ -23,7 +23,6 @@ from ...configuration_utils import PreTrainedConfig
 from ...modeling_layers import GenericForSequenceClassification
 from ...modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast, SequenceClassifierOutputWithPast
 from ...modeling_utils import PreTrainedModel
-from ...outputs import Output
 from ...processing_utils import Unpack
 from ...utils import TransformersKwargs, auto_docstring
 from ...utils.generic import merge_with_config_defaults
@@ -51,11 +50,11 @@ from ..toy.modeling_toy import (
 
 QUALITY_GATE_INPUTS = r"""
     quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
-        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where it is
-        not known. One for each token where rows hold several samples.
+        Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+        it is not known. One for each token where rows hold several samples.
     output_router_logits (`bool`, *optional*):
-        Whether to return the scores of the gates and, where the model has experts, the logits of their routers. If it
-        is not given, `config.output_quality_logits` decides; in training they are returned.
+        Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+        If it is not given, `config.output_quality_logits` decides; in training they are returned.
 """
 
 
@@ -224,14 +223,26 @@ class QualityGateToyModel(ToyModel):
     @records_quality_scores
     @merge_with_config_defaults
     @capture_outputs
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ) -> QualityGateToyModelOutputWithPast:
         return super().forward(**super_kwargs)
 
 
 class QualityGateToyForCausalLM(ToyForCausalLM):
     @auto_docstring(custom_args=QUALITY_GATE_INPUTS)
     @returns_quality_scores(QualityGateToyCausalLMOutputWithPast)
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ) -> QualityGateToyCausalLMOutputWithPast:
         r"""
         Example:
 
@@ -254,8 +265,11 @@ class QualityGateToyForSequenceClassification(ToyForSequenceClassification):
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> Output:
+    ) -> QualityGateToySequenceClassifierOutputWithPast:
         return GenericForSequenceClassification.forward(
             self,
             input_ids=input_ids,

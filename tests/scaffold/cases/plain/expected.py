@@ -222,15 +222,42 @@ class QualityGateToyModel(ToyModel):
     @merge_with_config_defaults
     @capture_outputs
     @auto_docstring
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ):
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+        """
         return super().forward(**super_kwargs)
 
 
 class QualityGateToyForCausalLM(ToyForCausalLM):
     @returns_quality_scores(QualityGateToyCausalLMOutputWithPast)
     @auto_docstring
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ):
         r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+
         Example:
 
         ```python

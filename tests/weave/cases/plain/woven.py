@@ -34,6 +34,7 @@ from generated.quality_gate_llama.modeling_quality_gate_llama import (
     state_without_hooks,
 )
 from transformers import initialization as init
+from transformers.cache_utils import Cache
 from transformers.modeling_layers import GenericForSequenceClassification
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
@@ -53,6 +54,7 @@ from transformers.models.toy.modeling_toy import (
 )
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -222,14 +224,34 @@ class QualityGateToyModel(ToyModel):
     @merge_with_config_defaults
     @capture_outputs
     @auto_docstring
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ):
+        r"""
+        quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
+            Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
+            it is not known. One for each token where rows hold several samples.
+        output_router_logits (`bool`, *optional*):
+            Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
+            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+        """
         return super().forward(**super_kwargs)
 
 
 class QualityGateToyForCausalLM(ToyForCausalLM):
     @returns_quality_scores(QualityGateToyCausalLMOutputWithPast)
     @auto_docstring
-    def forward(self, **super_kwargs: Unpack[TransformersKwargs]):
+    def forward(
+        self,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **super_kwargs: Unpack[TransformersKwargs],
+    ):
         r"""
         Example:
 
@@ -241,9 +263,40 @@ class QualityGateToyForCausalLM(ToyForCausalLM):
 
 
 class QualityGateToyForSequenceClassification(ToyForSequenceClassification):
-    forward = returns_quality_scores(QualityGateToySequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_quality_scores(QualityGateToySequenceClassifierOutputWithPast)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        quality_targets: torch.Tensor | None = None,
+        output_router_logits: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_router_logits=True)
+        >>> scores = torch.stack(outputs.quality_logits).sigmoid()  # [layers, batch, tokens, 1]
+        ```"""
+        return GenericForSequenceClassification.forward(
+            self,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 __all__ = [
