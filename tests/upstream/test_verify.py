@@ -198,6 +198,7 @@ def test_missing_kwargs_are_found() -> None:
 
 def test_inputs_that_nothing_describes_are_found() -> None:
     said, head = "(custom_args=QUALITY_GATE_INPUTS)", "returns_quality_scores(QualityGateLlamaTokenClassifierOutput)"
+    said += '\n    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")'
     undescribed = plant(MODELING, f"    @auto_docstring{said}\n    @{head}", f"    @auto_docstring\n    @{head}")
     taken_over = plant(MODELING, f"    @auto_docstring{said}\n    @{head}\n", f"    forward = {head}(A.forward)\n\n")
     for tree in (undescribed, taken_over):
@@ -333,7 +334,7 @@ def test_a_method_that_the_parent_lacks_is_found() -> None:
 
 
 def test_a_text_of_what_transformers_describes_is_found() -> None:
-    head = "    ) -> TokenClassifierOutput:\n"
+    head = "    ) -> QualityGateLlamaTokenClassifierOutput:\n"
     text = (exported_tree().read(MODELING) or "").partition("class QualityGateLlamaForTokenClassification(")[2]
     assert head in text
     said = '        r"""\n        labels (`torch.LongTensor`, *optional*):\n            Mine.\n        """\n'
