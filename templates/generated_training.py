@@ -72,12 +72,20 @@ class _TrainsGates:
         whole.max_length, whole.shuffle_dataset = None, False
         return _packed(prepare(dataset, processing_class, whole, False, *rest[1:]), args)
 
+    def _generate_and_score_completions(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """What trainers of policies make of prompts: of a prompt with a target each completion has it."""
+        batch = super()._generate_and_score_completions(rows)
+        targets = [row.get(TARGETS) for row in rows]
+        if any(target is None for target in targets):
+            return batch
+        return {**batch, TARGETS: torch.tensor(targets, dtype=torch.float32, device=batch["completion_ids"].device)}
+
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The trainer's own loss, and the weighted quality loss where the trainer left it out."""
         labels, calls = inputs.get("labels"), _Calls()
-        with _listening(model, calls):
+        with _listening(model, calls, inputs.get(TARGETS)):
             result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         if not calls.found:
             return result
@@ -101,11 +109,29 @@ class _TrainsGates:
         super().log(logs, *args, **kwargs)
 
 
+@dataclass
+class _Targets:
+    """Gives the calls of a model the targets of a batch that its trainer leaves out, a batch in parts its part each."""
+
+    values: torch.Tensor
+    place: int = 0
+
+    def __call__(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        tokens = kwargs.get("input_ids", args[0] if args else None)
+        if tokens is None or kwargs.get(TARGETS) is not None:
+            return None
+        part = self.values[self.place : self.place + len(tokens)]
+        self.place = (self.place + len(tokens)) % len(self.values)
+        return (args, {**kwargs, TARGETS: part}) if len(part) == len(tokens) else None
+
+
 @contextmanager
-def _listening(model: nn.Module, calls: _Calls) -> Iterator[None]:
-    """Have `calls` told what every gated model in `model` returns."""
+def _listening(model: nn.Module, calls: _Calls, targets: torch.Tensor | None) -> Iterator[None]:
+    """Have `calls` told what every gated model in `model` returns, and the outermost given targets."""
     gated = [module for module in model.modules() if hasattr(type(module), "save_quality_gates")]
     handles = [module.register_forward_hook(calls, with_kwargs=True) for module in gated]
+    if gated and targets is not None:
+        handles.append(gated[0].register_forward_pre_hook(_Targets(targets), with_kwargs=True))
     try:
         yield
     finally:
@@ -140,6 +166,8 @@ def _with_targets(collate: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> 
         if any(target is None for target in targets):
             return collate(rows)
         batch = collate([{name: value for name, value in row.items() if name != TARGETS} for row in rows])
+        if isinstance(batch, list):  # rows go on as they are, to be made a batch of later
+            return collate(rows)
         return {**batch, TARGETS: _tensor_of(targets, rows, batch)} if "input_ids" in batch else batch
 
     return collated

@@ -144,6 +144,25 @@ def pairs() -> Any:
     return datasets.Dataset.from_list(rows)
 
 
+def with_targets(data: Any) -> Any:
+    """Rows whose targets are those of their place, so that each call can be asked which it was given."""
+    return data.add_column("quality_targets", [number / 8 for number in range(len(data))])
+
+
+def given_to(model: torch.nn.Module) -> list[torch.Tensor]:
+    """Where what the base model is given as targets in training comes to stand."""
+    seen: list[torch.Tensor] = []
+
+    def keep(module: Any, args: Any, kwargs: dict[str, Any], outputs: Any) -> None:
+        asked = kwargs.get("output_quality_logits")
+        targets = kwargs.get("quality_targets")
+        if torch.is_grad_enabled() and (targets is not None or asked is None):
+            seen.append(targets)
+
+    model.register_forward_hook(keep, with_kwargs=True)
+    return seen
+
+
 def test_rewards_train_gates(tmp_path: Path) -> None:
     model = model_of("ForSequenceClassification", num_labels=1)
     before = weights(model)
@@ -153,28 +172,58 @@ def test_rewards_train_gates(tmp_path: Path) -> None:
     assert (weights(model) != before).view(2, -1).any(1).all() and logged(trainer)["quality_loss"] > 0.1
 
 
-def test_preferences_need_no_reference_model_and_train_gates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("targets", [False, True], ids=["", "targets"])
+def test_preferences_need_no_reference_model_and_train_gates(tmp_path: Path, targets: bool) -> None:
     model_of().save_pretrained(tmp_path / "model")
     args = trl.DPOConfig(tmp_path, max_length=32, **COMMON)
+    data = with_targets(pairs()) if targets else pairs()
     trainer = trains_gates(trl.DPOTrainer)(
-        str(tmp_path / "model"), args=args, train_dataset=pairs(), processing_class=tokenizer()
+        str(tmp_path / "model"), args=args, train_dataset=data, processing_class=tokenizer()
     )
-    before = weights(trainer.model)
+    before, seen = weights(trainer.model), given_to(trainer.model)
     trainer.train()
     assert (weights(trainer.model) != before).view(2, -1).any(1).all()
+    [found] = seen
+    if targets:  # what is chosen comes first, then what is rejected
+        assert torch.equal(found[:4], found[4:]) and len(set(found.tolist())) == 4
+    else:
+        assert found is None
 
 
-def test_group_policies_train_gates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("targets", [False, True], ids=["", "targets"])
+def test_group_policies_train_gates(tmp_path: Path, targets: bool) -> None:
     options = {"num_generations": 4, "max_completion_length": 4, "beta": 0.0}
     args = trl.GRPOConfig(tmp_path, **COMMON, **options)
     model = model_of()
-    before = weights(model)
+    before, seen = weights(model), given_to(model)
+    prompts = datasets.Dataset.from_list([{"prompt": "a b c"}] * 8)
     trainer = trains_gates(trl.GRPOTrainer)(
         model,
         reward_funcs=lambda completions, **rest: [float(len(each)) for each in completions],
         args=args,
-        train_dataset=datasets.Dataset.from_list([{"prompt": "a b c"}] * 8),
+        train_dataset=with_targets(prompts) if targets else prompts,
         processing_class=tokenizer(),
     )
     trainer.train()
     assert (weights(model) != before).view(2, -1).any(1).all()
+    [found] = seen
+    if targets:  # four completions of one prompt
+        assert found.shape == (4,) and len(set(found.tolist())) == 1 and found[0] * 8 in range(8)
+    else:
+        assert found is None
+
+
+def test_targets_that_a_trainer_leaves_out_go_to_a_batch_in_parts() -> None:
+    model = model_of()
+    training = importlib.import_module("generated.training")
+    tokens, values = torch.randint(3, 20, (4, 6)), torch.tensor([0.0, 1.0, 1.0, 0.0])
+    expected = [
+        model(tokens[part], quality_targets=values[part], output_router_logits=True).quality_loss
+        for part in (slice(2), slice(2, 4))
+    ]
+    with training._listening(model, training._Calls(), values):
+        found = [model(input_ids=part, output_router_logits=True).quality_loss for part in tokens.split(2)]
+        own = model(tokens, quality_targets=1 - values, output_router_logits=True).quality_loss
+    assert torch.equal(torch.stack(found), torch.stack(expected))
+    other = model(tokens, quality_targets=values, output_router_logits=True).quality_loss
+    assert not torch.equal(own, other)
