@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_bamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_bamba`.
-# Seal: sha256 98cca727a73746496d5e7e4803a686fc5399fcf33fa552e36bb67d3be70d9c48
+# Seal: sha256 ba6d07a8a67085c518d6edd4d73bd5e4167db2dc313582c2cf2f9bb7712e4b6b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1075,6 +1075,15 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in QUALITY_GATE_CHOICES.items():
@@ -1159,6 +1168,13 @@ class QualityGateBambaPreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
 
 class QualityGateBambaRotaryEmbedding(nn.Module):

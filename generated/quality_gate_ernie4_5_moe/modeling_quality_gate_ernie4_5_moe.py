@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_ernie4_5_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_ernie4_5_moe`.
-# Seal: sha256 90ed8e693ab52f7ad21e007836a288341134fd122089fb3766dd855b08cd2720
+# Seal: sha256 a0dbf31fda3bf4de6b7d5bab5cbda16ba5665cbe5fdad4e4bdc4c7bbaf846621
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -618,6 +618,15 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in QUALITY_GATE_CHOICES.items():
@@ -718,6 +727,13 @@ class QualityGateErnie4_5_MoePreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
 
 class QualityGateErnie4_5_MoeRotaryEmbedding(nn.Module):

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 4fef24800f8bce544f9f96c5b9f4f631299b6e50085f0d474b873e33a51857cf
+# Seal: sha256 ffba7fd74fc2057d3458f0825b6c6b5e53bc4a5ad5e6c44fd9c593e84fcc3ab1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1282,6 +1282,15 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in QUALITY_GATE_CHOICES.items():
@@ -1445,6 +1454,13 @@ class QualityGateGemma3nPreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
     def _initialize_weights(self, module, is_custom_code: bool = False):
         super()._initialize_weights(module)  # models, too, which custom code would pass over

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma4`.
-# Seal: sha256 dab36a816033a5800ec35b57ed747946c5c693c46f2b4590f8bee6548c95ef63
+# Seal: sha256 709748be3bd70f364377e0439c193f58aa6169f2227e93208d367d3f7e7feb83
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1039,6 +1039,15 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in QUALITY_GATE_CHOICES.items():
@@ -1200,6 +1209,13 @@ class QualityGateGemma4PreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
     def _initialize_weights(self, module, is_custom_code: bool = False):
         super()._initialize_weights(module)  # models, too, which custom code would pass over

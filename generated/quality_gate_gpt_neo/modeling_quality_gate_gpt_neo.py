@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neo.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neo`.
-# Seal: sha256 b215e5653d5fc6b91e2b21996b0d51e74b244e633a2a49f0e96fd0a82a940765
+# Seal: sha256 a4959c09a959c92f006c09b8294a840c46a65e6a5d6ada71a15659b65733672e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -595,6 +595,15 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in QUALITY_GATE_CHOICES.items():
@@ -677,6 +686,13 @@ class QualityGateGPTNeoPreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
 
 def weighted_losses(

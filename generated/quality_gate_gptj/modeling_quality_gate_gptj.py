@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gptj.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gptj`.
-# Seal: sha256 c8f88e63b0121bafca21653ce24e5932f5d9ff7a0aba90f0a581492e03a88c82
+# Seal: sha256 852ab69610b97024308f5313f32cf49d378248561c5666a3b9638622ab9865a7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -477,6 +477,15 @@ def find_quality_gates(model: PreTrainedModel) -> dict[str, nn.Linear]:
     }
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
     """Raise a ValueError that names the first gate field out of range, its value and what is allowed."""
     for name, choices in QUALITY_GATE_CHOICES.items():
@@ -562,6 +571,13 @@ class QualityGateGPTJPreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
 
 def weighted_losses(

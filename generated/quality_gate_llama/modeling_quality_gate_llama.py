@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_llama`.
-# Seal: sha256 a5aa8477466bb52232e9c022650b3f9955de364954a2a8db444b61cbb6c4c15a
+# Seal: sha256 dc5173c5b215e4a8db12c81b57501f43e95685a69428f57608276d3864ae1620
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -503,6 +503,15 @@ def shard_gates_apart(model: PreTrainedModel) -> None:
         model._fsdp_plan = plan | model._fsdp_plan
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
     """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
 
@@ -610,6 +619,13 @@ class QualityGateLlamaPreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
     @torch.no_grad()
     def _init_weights(self, module):

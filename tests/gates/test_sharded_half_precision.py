@@ -89,7 +89,7 @@ def compare(rank: int, folder: Path) -> None:
         naive = load(FAMILIES[0], folder)
         for layer in naive.model.layers:
             fully_shard(layer)
-        with pytest.raises(AssertionError, match="uniform original parameter dtype"):  # why gates come first
+        with pytest.raises(ValueError, match=r"`fully_shard\(layer.quality_gate\)` before"):
             train(fully_shard(naive), part)
 
 

@@ -72,6 +72,8 @@ GATE = Gate(
             "check_gates_are_here",
             "state_without_hooks",
             "__getstate__",
+            "__call__",  # nor does it explain what torch says of a user's sharding
+            "explain_mixed_types",
             "quality_gate_fields",
             "check_quality_gate_fields",  # nor do other models there look after what becomes of their configs
             "print_quality_scores",  # there no model prints: its outputs hold every score

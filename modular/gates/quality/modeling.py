@@ -21,6 +21,7 @@ from .outputs import (
     returns_quality_scores,
 )
 from .storage import (
+    explain_mixed_types,
     load_quality_gates,
     quality_layers,
     save_quality_gates,
@@ -89,6 +90,13 @@ class QualityGatePreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return super().__call__(*args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
     @torch.no_grad()
     def _init_weights(self, module):

@@ -42,6 +42,15 @@ def shard_gates_apart(model: PreTrainedModel) -> None:
         model._fsdp_plan = plan | model._fsdp_plan
 
 
+def explain_mixed_types(problem: AssertionError) -> None:
+    """Raise a ValueError with the remedy where FSDP was given a layer whose gate is of another type than its rest."""
+    if "uniform original parameter dtype" in str(problem):
+        raise ValueError(
+            "Gates are float32, and FSDP shards what is of one type: call `fully_shard(layer.quality_gate)` before "
+            "`fully_shard(layer)`, for every layer with a gate."
+        ) from problem
+
+
 def state_without_hooks(model: PreTrainedModel) -> dict[str, Any]:
     """The state of a model that is pickled or copied, once the hooks that record its outputs are gone.
 
