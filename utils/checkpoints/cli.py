@@ -140,6 +140,12 @@ def _gate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--export-code", action="store_true", help="copy the model's code along, for trust_remote_code"
     )
+    parser.add_argument(
+        "--for-transformers",
+        default="",
+        metavar="RELEASE",
+        help="make that code for another release: a version (5.19.0), or a folder that holds one",
+    )
     parser.add_argument("--hash", default=NOW, choices=(NOW, LATER), help="when SHA-256 of the files is computed")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--quiet", action="store_true", help="say nothing unless it is refused")

@@ -23,6 +23,7 @@ from checkpoints.experts import KEEP, Part, regroup
 from checkpoints.gates import gate_tensors
 from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG, SAFETENSORS, SINGLE, Checkpoint, Shard
+from checkpoints.released import OPTION, code_for
 from checkpoints.tensors import Tensors, open_tensors
 from checkpoints.writing import COPY, HARD, SYMLINK, existing
 
@@ -46,6 +47,7 @@ class Options:
     link: str = HARD
     experts: str = KEEP
     export_code: bool = False
+    for_transformers: str = ""  # the release that the code is for: a version or a folder; "" for that of `generated/`
 
     def check(self) -> None:
         """Raise CheckpointError where a value makes no sense."""
@@ -64,6 +66,12 @@ class Options:
                 "--init-mean, --init-std and --seed",
                 f"say how {MEANT.kind} gates are drawn, and {self.gate} gates start as the base is",
                 "none of them",
+            ),
+            (
+                self.export_code or not self.for_transformers,
+                OPTION,
+                "says which release the model's code is for, and no code is copied along",
+                "--export-code as well",
             ),
             (self.link in (HARD, SYMLINK, COPY), "--link", f"is {self.link!r}", f"{HARD}, {SYMLINK} or {COPY}"),
         )
@@ -160,8 +168,9 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, gen
         gates = [replace(gate, dtype=target_dtype(gate.dtype, wanted)) for gate in gates]
     code: tuple[Path, ...] = ()
     if options.export_code:
-        names = (f"{kind}_{architecture.facts.package}.py" for kind in ("configuration", "modeling"))
-        code = tuple(architecture.folder / name for name in names)
+        package, release = architecture.facts.package, options.for_transformers
+        names = (f"{kind}_{package}.py" for kind in ("configuration", "modeling"))
+        code = code_for(release, package) if release else tuple(architecture.folder / name for name in names)
         config["auto_map"] = auto_map(architecture)
     shards = _plan_shards(base, tensors, options, config_of_base)
     return Plan(base, source, output, options, architecture, tensors, shards, tuple(gates), config, code)

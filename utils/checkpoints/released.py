@@ -1,0 +1,80 @@
+"""The code of a gated model for another release of transformers than that of `generated/`: converted anew, in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from checkpoints.errors import CheckpointError
+from checkpoints.writing import write_file
+
+
+OPTION = "--for-transformers"
+
+
+def code_for(wanted: str, package: str) -> tuple[Path, ...]:
+    """The files of the configuration and the model of a generated package, made from the bases of another release.
+
+    They are kept in the cache, in a folder that is named by what they hold.
+
+    Args:
+        wanted: a version, which is fetched, or a folder that holds a release.
+        package: of the model in `generated/`: "quality_gate_llama".
+
+    Raises:
+        CheckpointError: the release cannot be had, or the model cannot be made from it.
+    """
+    from converter.cache import OVERRIDE, default_folder
+    from converter.diagnostics import ConversionError
+
+    folder = default_folder()
+    if folder is None:
+        raise CheckpointError(OPTION, "there is no place to keep code in", f"set {OVERRIDE} to a folder")
+    try:
+        texts = _converted(wanted, package)
+    except ConversionError as problem:
+        first = problem.diagnostics[0]
+        raise CheckpointError(f"{OPTION} {wanted}", first.message, first.fix) from None
+    names = [f"{kind}_{package}.py" for kind in ("configuration", "modeling")]
+    digest = hashlib.sha256("".join(texts[name] for name in names).encode()).hexdigest()
+    place = folder / "code" / digest
+    os.makedirs(place, exist_ok=True)
+    for name in names:
+        write_file(place / name, [texts[name].encode()])
+    return tuple(place / name for name in names)
+
+
+def _converted(wanted: str, package: str) -> dict[str, str]:
+    """The files of a model by their names, as the converter makes them from a release. Raises ConversionError."""
+    from weave.stage import weaving
+
+    from converter.batch import Setting, convert_family
+    from converter.cache import Cache, default_folder
+    from converter.casing import read_casing
+    from converter.diagnostics import ConversionError
+    from converter.library import Library
+    from converter.order import gather
+    from converter.releases import find_release
+    from converter.tools import SHIPPED_CONFIG, fingerprint
+    from converter.workspace import PROJECT, find_transformers, project_jobs, read_release, select
+
+    release, stage = find_release(wanted), weaving(PROJECT)
+    known = project_jobs(read_release(release), strict=True)
+    family = gather(select(known, [package], PROJECT / "modular"), known, lambda job: True, stage.stands_on)
+    casing, folder = read_casing(release) or read_casing(find_transformers()), default_folder()
+    setting = Setting(
+        library=Library({**stage.roots, "transformers": release, "generated": PROJECT / "generated"}),
+        casing=casing,
+        ruff_config=SHIPPED_CONFIG,
+        fingerprint=fingerprint(casing, SHIPPED_CONFIG, stage.code),
+        cache=Cache(folder) if folder else None,
+        processes=1,
+        keep_texts=True,
+        convert=stage.convert,
+    )
+    outcomes = convert_family(family, setting, lambda outcome: None)
+    problems = [problem for outcome in outcomes for problem in outcome.problems]
+    if problems:
+        raise ConversionError(*problems)
+    return dict(next(outcome.texts for outcome in outcomes if outcome.job.name == package))
