@@ -11,6 +11,10 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
+from telling.bars import settle_bars
+from telling.documents import print_document, problem, refusal
+from telling.grammar import asks_for_json
+
 
 INTERRUPTED = 130  # what a shell reports of a process that Ctrl-C ended
 IMPORTING = "<frozen importlib._bootstrap>"  # the file of Python's own code that imports
@@ -42,6 +46,7 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
     try:
         if raises:
             signal.signal(signal.SIGINT, _leave)
+        settle_bars()
         tool = getattr(import_module(module), function)
         if raises:
             sys.unraisablehook = _come_again
@@ -57,6 +62,9 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
         if not (said := _missing(error)):
             raise
         print(said, file=sys.stderr)
+        if asks_for_json(sys.argv[1:]):
+            message, _, fix = said.partition("; fix: ")
+            print_document(refusal([problem("not-installed", message, fix)]))
         status = REFUSED
     if status == INTERRUPTED:
         _leave()

@@ -179,7 +179,15 @@ def test_a_missing_package_is_one_line(name: str, module: str, function: str, ex
     line = (
         f"{name} is not installed; fix: pip install 'quality-gate{extra}', or in a clone: pip install -e '.{extra}'\n"
     )
-    assert (done.returncode, done.stderr) == (2, line)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+    told = subprocess.run(
+        [sys.executable, "-c", code, "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "utils")},
+        capture_output=True,
+        text=True,
+    )
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert (told.returncode, told.stderr, problem["code"]) == (2, line, "not-installed")
 
 
 def test_another_release_of_transformers_is_one_line(tmp_path: Path) -> None:

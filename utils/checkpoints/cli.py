@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from checkpoints.commands import DIFFERENT, DONE, guarded
+from telling.answers import DIFFERENT, DONE, Answer
+from telling.grammar import Parser
+
+from checkpoints.commands import guarded
 from checkpoints.comparing import Comparison, compare_models
 from checkpoints.experts import FUSED, KEEP, SEPARATE
 from checkpoints.gating import LATER, NOW, Gated, describe, gate_checkpoint
@@ -44,17 +48,30 @@ def _place(args: argparse.Namespace) -> str:
     return str(getattr(args, "gated", None) or args.base)
 
 
-def _gate(args: argparse.Namespace) -> int:
+def _gate(args: argparse.Namespace) -> Answer:
     options = Options(**{name: getattr(args, name) for name in Options.__slots__})
     progress = progress_for(args.quiet)
     done = gate_checkpoint(
         args.base, args.output, options=options, hashes=args.hash, dry_run=args.dry_run, progress=progress
     )
-    if args.dry_run:
-        print("\n".join(describe(done.plan)))
-    elif not args.quiet:
-        print(_summary(done))
-    return DONE
+    planned = "\n".join(describe(done.plan)) if args.dry_run else ""
+    return Answer(result=planned, words="" if planned else _summary(done), document=_document(done))
+
+
+def _document(done: Gated) -> dict[str, Any]:
+    plan = done.plan
+    return {
+        "output": plan.output,
+        "model_type": plan.config["model_type"],
+        "gates": len(plan.gates),
+        "shards": {shard.name: "linked" if shard.linked else "written" for shard in plan.shards},
+        "links": done.links,
+        "bytes_to_write": plan.bytes_to_write,
+        "left_out": dict(plan.tensors.left_out),
+        "written": done.written,
+        "hashed": done.hashed,
+        "seconds": done.seconds,
+    }
 
 
 def _summary(done: Gated) -> str:
@@ -70,8 +87,8 @@ def _summary(done: Gated) -> str:
     return f"{said}; not hashed yet: the same command with --hash {NOW} adds the digests"
 
 
-def _compare(args: argparse.Namespace) -> int:
-    progress = progress_for(args.json)
+def _compare(args: argparse.Namespace) -> Answer:
+    progress = progress_for(args.quiet)
     result = compare_models(
         args.base,
         args.gated,
@@ -82,8 +99,9 @@ def _compare(args: argparse.Namespace) -> int:
         trust_remote_code=args.trust_remote_code,
         progress=progress,
     )
-    print(json.dumps(result.as_dict(), indent=2) if args.json else _table(result))
-    return DONE if result.passed else DIFFERENT
+    if result.passed:
+        return Answer(DONE, words=_table(result), document=result.as_dict())
+    return Answer(DIFFERENT, result=_table(result), document=result.as_dict())
 
 
 def _table(result: Comparison) -> str:
@@ -94,18 +112,15 @@ def _table(result: Comparison) -> str:
     return "\n".join([*lines, f"{result.gated} is {verdict}"])
 
 
-def _ungate(args: argparse.Namespace) -> int:
+def _ungate(args: argparse.Namespace) -> Answer:
     done = ungate_checkpoint(args.gated, args.output, link=args.link, progress=progress_for(args.quiet))
-    if not args.quiet:
-        hashes = {True: "hashes equal the base's", False: "hashes differ", None: "no hashes to compare with"}
-        shards = f"{done.linked} shards as they were, {done.written} written anew"
-        print(
-            f"{done.output}: {done.removed} gates removed, {shards}, {hashes[done.hashes_equal]}, {done.seconds:.2f} s"
-        )
-    return DONE
+    hashes = {True: "hashes equal the base's", False: "hashes differ", None: "no hashes to compare with"}
+    shards = f"{done.linked} shards as they were, {done.written} written anew"
+    said = f"{done.output}: {done.removed} gates removed, {shards}, {hashes[done.hashes_equal]}, {done.seconds:.2f} s"
+    return Answer(words=said, document=asdict(done))
 
 
-def _gate_parser() -> argparse.ArgumentParser:
+def _gate_parser() -> Parser:
     parser = _parser("gate_checkpoint.py", "Make a gated checkpoint of a base, mostly by linking its files.", _STATUS)
     parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
     parser.add_argument(
@@ -148,11 +163,10 @@ def _gate_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--hash", default=NOW, choices=(NOW, LATER), help="when SHA-256 of the files is computed")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
-    parser.add_argument("--quiet", action="store_true", help="say nothing unless it is refused")
     return parser
 
 
-def _compare_parser() -> argparse.ArgumentParser:
+def _compare_parser() -> Parser:
     words = "Check that a gated checkpoint is its base and gates, and computes what its base does."
     parser = _parser("compare_models.py", words, _COMPARE_STATUS)
     parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
@@ -163,23 +177,19 @@ def _compare_parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", type=Path, metavar="FILE", help="what they read; random tokens without it")
     parser.add_argument("--weights-only", action="store_true", help="compare tensors alone: streams, without torch")
     parser.add_argument("--trained", action="store_true", help="the gates were trained: leave out how they were drawn")
-    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="run code that comes with a checkpoint, if it has any"
     )
     return parser
 
 
-def _ungate_parser() -> argparse.ArgumentParser:
+def _ungate_parser() -> Parser:
     parser = _parser("ungate_checkpoint.py", "Remove the gates of a checkpoint: what is left is its base.", _STATUS)
     parser.add_argument("--gated", required=True, metavar="PATH_OR_HUB_ID", help="the gated checkpoint")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the base; comes into being whole")
     parser.add_argument("--link", default=HARD, choices=(HARD, SYMLINK, COPY), help="how shards are shared")
-    parser.add_argument("--quiet", action="store_true", help="say nothing unless it is refused")
     return parser
 
 
-def _parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
-    parser.add_argument("--verbose", action="store_true", help="print the traceback of a fault of this project")
-    return parser
+def _parser(prog: str, description: str, epilog: str) -> Parser:
+    return Parser(prog=prog, description=description, epilog=epilog)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from naming.kinds import MEANT
+from telling.grammar import Parser
 
 from converter.library import is_release
 
@@ -68,7 +69,6 @@ def _contradiction(args: argparse.Namespace) -> str | None:
             "a release is compared, never changed: add --check, --diff or --stdout",
         ),
         (args.prove and not args.drift, "--prove runs what --drift converts: add --drift"),
-        (args.json and not args.drift, "--json is a form of the report of --drift: add --drift"),
         (args.against and args.tree, "--tree converts a tree against itself: leave out --against"),
         (
             args.against and not (args.drift or args.expand or args.check or args.diff or args.stdout or args.paths),
@@ -78,13 +78,12 @@ def _contradiction(args: argparse.Namespace) -> str | None:
             (args.modular or args.generated) and (args.paths or args.tree),
             "--modular and --generated are where --model and --all read and write: leave them out",
         ),
-        (args.quiet and args.verbose, "--quiet or --verbose, not both"),
     )
     return next((message for broken, message in rules if broken), None)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="modular_converter.py",
         description="Expand modular files, small deltas on existing models, into standalone model files.",
         epilog=_EXAMPLES,
@@ -118,7 +117,6 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("--drift", action="store_true", help="write nothing; tell what changed under the deltas")
     mode.add_argument("--expand", action="store_true", help="write nothing; print short modular files written out")
     mode.add_argument("--prove", action="store_true", help="with --drift: also run every model against its base")
-    mode.add_argument("--json", action="store_true", help="with --drift: the report for programs")
     mode.add_argument("--force", action="store_true", help="also replace files that were edited, or are not ours")
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -136,8 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--jobs", type=_positive, default=_cores(), metavar="N", help="processes (default: cores)")
     how.add_argument("--ruff-config", type=Path, metavar="FILE", help="lint and format under this configuration")
     how.add_argument("--no-cache", action="store_true", help="convert everything anew, and remember nothing")
-    how.add_argument("--quiet", action="store_true", help="say nothing about models that are fine")
-    how.add_argument("--verbose", action="store_true", help="also say how long each model took and what it read")
     return parser
 
 

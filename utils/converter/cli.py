@@ -17,6 +17,7 @@ from typing import Any
 
 from naming.kinds import GateNames
 from places import HOME
+from telling.answers import INTERRUPTED, Answer, answer
 
 from converter.arguments import parse
 from converter.batch import Setting, convert_family
@@ -47,7 +48,7 @@ from converter.workspace import (
 )
 
 
-INTERRUPTED, TERMINATED = 130, 143  # what a shell reports of a process that a signal ended
+TERMINATED = 143  # what a shell reports of a process that a signal ended
 _NO_STAGE = Stage()
 
 # Converted models, what makes them one package, their transformers, how they were made, progress -> what they are worth.
@@ -82,25 +83,30 @@ def main(
         args = parse(argv)
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
-    report = Report(_mode(args), args.quiet, args.verbose)
+    report = Report(_mode(args), args.quiet, args.verbose, args.json)
     _speak_utf8()
+    stage = replace(stage, convert=convert or stage.convert)
+    return answer(args, lambda args: _answered(args, report, project, stage, prove))
+
+
+def _answered(args: Namespace, report: Report, project: Path, stage: Stage, prove: Prove | None) -> Answer:
     try:
         with _terminable():
             folders = Folders.of(project, args.modular, args.generated)
             _check_gate(args.gate, stage)
             _write_missing(args, report, folders, stage)
-            return _run(args, report, replace(stage, convert=convert or stage.convert), folders, prove)
+            report.status = _run(args, report, stage, folders, prove)
     except ConversionError as error:
-        return report.refuse(error.diagnostics)
+        report.refuse(error.diagnostics)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return Answer(INTERRUPTED, heard=False)
     except BrokenPipeError:  # `... | head`: whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return report.status
     except Exception as error:
         if args.verbose:
             report.note(traceback.format_exc())
-        return report.refuse([internal_error("modular_converter.py", error)])
+        report.refuse([internal_error("modular_converter.py", error)])
+    return report.answer()
 
 
 def _check_gate(gate: str | None, stage: Stage) -> None:
@@ -150,13 +156,15 @@ def _expand(report: Report, place: Place, stage: Stage, folders: Folders) -> int
     for job in place.wanted:
         delta = read_bytes(job.delta)
         written = stage.expanded(job, delta, roots, read_casing(place.package)) if stage.expanded else None
-        report.result(written if written is not None else decode(delta, job.delta))
+        text = written if written is not None else decode(delta, job.delta)
+        report.models.append({"model": job.name, "text": text, "problems": []})
+        report.result(text)
     return report.status
 
 
 def _drift(args: Namespace, report: Report, place: Place, stage: Stage, folders: Folders, prove: Prove | None) -> int:
     """Compare what the lock knows with another release; the exit status."""
-    from converter.drift import drift_as_json, find_drift, render_drift, status_of, unlocked
+    from converter.drift import drift_document, find_drift, render_drift, status_of, unlocked
 
     recorded = read_lock(folders.generated)
     family = gather(place.wanted, [*place.known, *place.along], lambda job: True, stage.stands_on)
@@ -176,8 +184,9 @@ def _drift(args: Namespace, report: Report, place: Place, stage: Stage, folders:
             proven = prove(outcomes, place.ready, place.package, setting, progress.advance)
     status = max(status_of(drifts), proven.status if proven else 0)
     release = read_release(place.package)
-    text = drift_as_json(drifts, release, proven, status) if args.json else render_drift(drifts, release)
-    report.result(f"{text}\n\n{proven.text}" if proven and not args.json else text)
+    report.document, report.status = drift_document(drifts, release, proven), status
+    text = render_drift(drifts, release)
+    report.result(f"{text}\n\n{proven.text}" if proven else text)
     return status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -137,11 +136,11 @@ def render_drift(drifts: Sequence[ModelDrift], release: str) -> str:
     return "\n".join([*pieces, _conclusion(drifts, release)])
 
 
-def drift_as_json(drifts: Sequence[ModelDrift], release: str, proven: Proven | None, status: int) -> str:
+def drift_document(drifts: Sequence[ModelDrift], release: str, proven: Proven | None) -> dict[str, Any]:
     """The same for programs: what became of each model and, where it was run against its base, what that showed."""
     proofs = proven.rows if proven else {}
     models = [asdict(one) | ({"proof": proofs[one.model]} if one.model in proofs else {}) for one in drifts]
-    return json.dumps({"transformers": release, "status": status, "models": models}, indent=1)
+    return {"transformers": release, "models": models}
 
 
 def _row(one: ModelDrift, release: str) -> tuple[str, ...]:

@@ -6,10 +6,13 @@ import difflib
 import io
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from telling.answers import Answer
+from telling.documents import problem_of
 
 from converter.banner import is_edited
 from converter.diagnostics import Diagnostic
@@ -90,6 +93,24 @@ def details(outcome: Outcome) -> str:
     return "\n".join([*lines, *outcome.trace.splitlines()])
 
 
+def as_document(outcome: Outcome, mode: Mode) -> dict[str, Any]:
+    """What became of one model, for programs: whether its files are as they should be or were written, and its problems."""
+    words = {Mode.WRITE: "written", Mode.CHECK: "stale"}
+    done = "refused" if outcome.problems else "skipped" if outcome.blocked_by else "fresh" if outcome.fresh else ""
+    found = {
+        "model": outcome.job.name,
+        "folder": shown(outcome.job.folder),
+        "state": done or words.get(mode, "differs"),
+        "files": {name: state.value for name, state in outcome.states.items()},
+        "problems": [problem_of(each) for each in outcome.problems],
+        "warnings": [problem_of(each) for each in outcome.warnings],
+        "blocked_by": outcome.blocked_by,
+        "why": outcome.why,
+    }
+    found |= {"texts": dict(outcome.texts)} if mode is Mode.PRINT else {}
+    return found | ({"diff": unified_diff(outcome)} if mode is Mode.DIFF else {})
+
+
 def count_identical(outcomes: Iterable[Outcome]) -> tuple[int, int]:
     """How many files on disk are as the converter makes them, of how many it makes or once made."""
     states = [state for outcome in outcomes for state in outcome.states.values()]
@@ -123,11 +144,16 @@ class Report:
     mode: Mode = Mode.WRITE
     quiet: bool = False
     verbose: bool = False
+    json: bool = False  # whether the answer is for programs, which need no words for it
     status: int = FRESH
+    models: list[dict[str, Any]] = field(default_factory=list)  # what was told of each, for programs
+    refused: list[Diagnostic] = field(default_factory=list)  # what ended the run
+    document: dict[str, Any] = field(default_factory=dict)  # of a run that has a report of its own
     _told: set[Diagnostic] = field(default_factory=set)
 
     def add(self, outcome: Outcome) -> None:
         """Tell what became of one model."""
+        self.models.append(as_document(outcome, self.mode))
         self.tell(outcome.problems, "")
         self.tell(outcome.warnings, "warning: ")
         if self.verbose:
@@ -148,15 +174,26 @@ class Report:
                 self._told.add(diagnostic)
                 self.note(f"{prefix}{diagnostic}")
 
-    def refuse(self, diagnostics: Iterable[Diagnostic]) -> int:
+    def refuse(self, diagnostics: Sequence[Diagnostic]) -> int:
         """Print problems that end the run; the exit status."""
+        self.refused += diagnostics
         self.tell(diagnostics, "")
         self.status = REFUSED
         return self.status
 
     def result(self, text: str) -> None:
         """Print what was asked for."""
+        if self.json:
+            return
         print(text, end="" if text.endswith("\n") or not text else "\n")
+
+    def answer(self) -> Answer:
+        """All of it for programs. Words were printed as they came."""
+        return Answer(
+            self.status,
+            document=self.document or ({} if self.refused else {"models": self.models}),
+            problems=(*map(problem_of, self.refused), *(each for model in self.models for each in model["problems"])),
+        )
 
     def note(self, text: str) -> None:
         """Print what is no result."""

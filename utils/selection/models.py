@@ -25,7 +25,6 @@ from generated import register_quality_gate
 from selection.errors import SelectionError
 from selection.values import CONFIG, MODEL
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 
 TARGET_ARGUMENTS = ("quality_targets", "quality_labels")  # of `forward`, the one that is meant first
@@ -150,7 +149,6 @@ def _model(folder: Path, dtype: str) -> PreTrainedModel:
         fix = "gate it: python utils/gate_checkpoint.py --base ... --output ..., or train gates: utils/train_gates.py"
         raise SelectionError(folder, "is no gated checkpoint and no run of train_gates.py", fix)
     register_quality_gate()
-    logging.disable_progress_bar()
     try:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:

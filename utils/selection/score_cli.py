@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkpoints.commands import STATUS, guarded
+from telling.answers import Answer
+from telling.grammar import Parser
 
 from selection.corpus import Corpus
 from selection.errors import SelectionError
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(_score, args, args.output)
 
 
-def _score(args: argparse.Namespace) -> None:
+def _score(args: argparse.Namespace) -> Answer:
     for name in ("batch_tokens", "shard_size"):
         if getattr(args, name) < 1:
             raise SelectionError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
@@ -42,9 +44,7 @@ def _score(args: argparse.Namespace) -> None:
 
     if args.router_data:
         converted = convert_router_data(args.router_data, args.output, args.gate_space, args.alpha, args.shard_size)
-        if not args.quiet:
-            print(_summary(args.output, converted))
-        return
+        return _answer(args.output, converted, heard=True)
     if not args.model or not args.data:
         raise SelectionError("--model" if not args.model else "--data", "is not given", "see --help")
     rank, world, device = _process(args.device)
@@ -69,8 +69,14 @@ def _score(args: argparse.Namespace) -> None:
         manifest = score_corpus(corpus, scorer, options, args.output, rank, world, bar.tell)
     finally:
         bar.stop()
-    if not args.quiet:
-        print(_summary(args.output, manifest))
+    return _answer(args.output, manifest, heard=manifest is not None if args.json else True)
+
+
+def _answer(output: Path, manifest: dict | None, heard: bool) -> Answer:
+    """Of several processes, the one that ends the corpus has the document."""
+    totals = {} if manifest is None else {**manifest["totals"], "shards": manifest["shards"]}
+    document = {"output": output, "complete": manifest is not None, **totals}
+    return Answer(words=_summary(output, manifest), document=document, heard=heard)
 
 
 def _process(device: str) -> tuple[int, int, str]:
@@ -140,9 +146,9 @@ class Bar:
             self._bar.stop()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     words = "Score every document of a corpus with a gated model. The same command goes on where it stopped."
-    parser = argparse.ArgumentParser(prog="score_corpus.py", description=words, epilog=STATUS)
+    parser = Parser(prog="score_corpus.py", description=words, epilog=STATUS)
     add = parser.add_argument
     add("--model", metavar="RUN_OR_CHECKPOINT", help="a run of train_gates.py, or a gated checkpoint")
     add("--base", metavar="CHECKPOINT", help="the gated checkpoint of a run, where that is not where it was")
@@ -175,6 +181,4 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-perplexity", action="store_true", help="do not run the head: tokens weigh alike")
     add("--router", action="store_true", help="keep what routers of a base with experts say, for clusters")
     add("--tokens", action="store_true", help="keep every token's logits and loss")
-    add("--quiet", action="store_true", help="say nothing unless it is refused")
-    add("--verbose", action="store_true", help="print the traceback of a fault of this project")
     return parser

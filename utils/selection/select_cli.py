@@ -16,6 +16,8 @@ import yaml
 from checkpoints.commands import STATUS, guarded
 from checkpoints.staging import Staging
 from checkpoints.writing import write_file
+from telling.answers import Answer
+from telling.grammar import Parser
 
 from selection.audit import audit
 from selection.budgets import Budget
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(_select, args, args.output)
 
 
-def _select(args: argparse.Namespace) -> None:
+def _select(args: argparse.Namespace) -> Answer:
     began, started = time.perf_counter(), datetime.now(UTC)
     budget, keep = _budget(args)
     manifest, scores = read_folder(args.scores)
@@ -74,8 +76,8 @@ def _select(args: argparse.Namespace) -> None:
         _write(staging.folder, PAGE, page(numbers, summary))
         _write(staging.folder, CONFIG, _config(args, options, keep, started, time.perf_counter() - began))
         staging.publish()
-    if not args.quiet:
-        print(_said(args, selection, summary, scores))
+    document = {"output": args.output, "kept": int(selection.chosen.kept.sum()), **summary}
+    return Answer(words=_said(args, selection, summary, scores), document=document)
 
 
 def _said(args: argparse.Namespace, selection: Selection, summary: Mapping[str, Any], scores: Scores) -> str:
@@ -160,9 +162,9 @@ def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     words = "Choose among all documents that score_corpus.py has scored: kept and dropped, with scores and reasons."
-    parser = argparse.ArgumentParser(prog="select_data.py", description=words, epilog=STATUS)
+    parser = Parser(prog="select_data.py", description=words, epilog=STATUS)
     add = parser.add_argument
     add("--scores", required=True, type=Path, metavar="DIR", help="the folder of the scores")
     add("--output", required=True, type=Path, metavar="DIR", help="a new folder; comes into being whole")
@@ -183,6 +185,4 @@ def _parser() -> argparse.ArgumentParser:
     add("--features", default=LAYERS, choices=(LAYERS, ROUTERS), help="for clusters and farthest (%(default)s)")
     add("--data", nargs="+", metavar="DATA", help="where the corpus is now (default: where it was scored)")
     add("--no-texts", action="store_true", help="write scores and reasons alone, not the documents")
-    add("--quiet", action="store_true", help="say nothing unless it is refused")
-    add("--verbose", action="store_true", help="print the traceback of a fault of this project")
     return parser

@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from checkpoints.commands import STATUS, guarded
+from telling.answers import Answer
+from telling.grammar import Parser
 
 from selection.errors import SelectionError
 from selection.records import FORMS
@@ -27,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(_train, args, args.output)
 
 
-def _train(args: argparse.Namespace) -> None:
+def _train(args: argparse.Namespace) -> Answer:
     _check(args)
     args.output.mkdir(parents=True, exist_ok=True)
     foreign = sorted(p.name for p in args.output.iterdir() if p.name not in _OURS and not _OF_TOKENIZERS.match(p.name))
@@ -62,12 +64,22 @@ def _train(args: argparse.Namespace) -> None:
     )
     resolved = {"model": args.model, "gated_model": home, "data": args.data, "target_data": args.target_data}
     metrics = train(loaded, samples, options, args.output, {**resolved, **asdict(sampling)})
-    if not args.quiet and int(os.environ.get("RANK", 0)) == 0:
-        left = ", ".join(f"{count} {reason}" for reason, count in samples.left_out.items()) or "none"
-        print(
-            f"{args.output}: {len(loaded.layers)} gates trained on {len(samples.samples)} samples {samples.targets}, "
-            f"left out: {left}; loss {metrics['train_loss']:.4f}, {metrics['train_runtime']:.0f} s"
-        )
+    left = ", ".join(f"{count} {reason}" for reason, count in samples.left_out.items()) or "none"
+    said = (
+        f"{args.output}: {len(loaded.layers)} gates trained on {len(samples.samples)} samples {samples.targets}, "
+        f"left out: {left}; loss {metrics['train_loss']:.4f}, {metrics['train_runtime']:.0f} s"
+    )
+    document = {
+        "output": args.output,
+        "gated_model": home,
+        "gates": len(loaded.layers),
+        "samples": len(samples.samples),
+        "targets": samples.targets,
+        "left_out": samples.left_out,
+        "loss": metrics["train_loss"],
+        "seconds": metrics["train_runtime"],
+    }
+    return Answer(words=said, document=document, heard=int(os.environ.get("RANK", 0)) == 0)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -88,9 +100,9 @@ def _check(args: argparse.Namespace) -> None:
         raise SelectionError("--balance", f"is {args.balance}", "give a number from 0 to 2")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     words = "Train the gates of a model, and nothing else, on any corpus."
-    parser = argparse.ArgumentParser(prog="train_gates.py", description=words, epilog=STATUS)
+    parser = Parser(prog="train_gates.py", description=words, epilog=STATUS)
     add = parser.add_argument
     add("--model", required=True, metavar="CHECKPOINT", help="a gated checkpoint, or a base, which is gated first")
     add("--data", nargs="+", default=[], metavar="DATA", help=".jsonl, .json, .parquet, a folder, a data set's name")
@@ -113,6 +125,4 @@ def _parser() -> argparse.ArgumentParser:
     add("--lora-alpha", type=int, default=64, metavar="N", help="(%(default)s)")
     add("--gradient-checkpointing", action="store_true", help="less memory, more time")
     add("--seed", type=int, default=42, help="(%(default)s)")
-    add("--quiet", action="store_true", help="say nothing unless it is refused")
-    add("--verbose", action="store_true", help="print the traceback of a fault of this project")
     return parser

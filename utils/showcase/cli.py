@@ -8,30 +8,33 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from facts.project import generated_models, package_of, packages_of_others
+from telling.answers import DIFFERENT, DONE, REFUSED, Answer, answer
+from telling.documents import problem
+from telling.grammar import Parser
 
 from converter.diagnostics import nearest
 
 
-REFUSED = 2
-
-
 def smoke(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 every model ran, 1 one did not, 2 there is no such model."""
-    parser = argparse.ArgumentParser(
-        description="Run generated models once at a tiny size: forward, gate scores, generation."
-    )
+    parser = Parser(description="Run generated models once at a tiny size: forward, gate scores, generation.")
     parser.add_argument(
         "--model", action="append", metavar="NAME", help="llama; repeatable; all of generated/ without"
     )
+    return answer(parser.parse_args(argv), _smoke)
+
+
+def _smoke(args: argparse.Namespace) -> Answer:
     models = generated_models()
-    wanted = parser.parse_args(argv).model or models
+    wanted = args.model or models
     known = {package_of(name) for name in models} - set(packages_of_others())
     for name in wanted:
         if package_of(name) not in known:
-            close = nearest(name, models)
-            print(f"there is no gated model {name!r}; {_suggestion(close)}", file=sys.stderr)
-            return REFUSED
-    return import_module("showcase.smoke").check(wanted)
+            message, fix = f"there is no gated model {name!r}", _suggestion(nearest(name, models))
+            print(f"{message}; {fix}", file=sys.stderr)
+            return Answer(REFUSED, problems=(problem("unknown-model", message, fix),))
+    failed = import_module("showcase.smoke").failing(wanted, args.quiet)
+    return Answer(DIFFERENT if failed or not wanted else DONE, document={"models": wanted, "failed": failed})
 
 
 def _suggestion(close: str | None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from facts.project import generated_models, package_of, packages_of_others
@@ -14,6 +15,11 @@ from naming.kinds import kind_of
 from places import GENERATED, HOME
 from rich.console import Console
 from rich.table import Table
+from telling.answers import REFUSED, Answer, answer
+from telling.documents import problem
+from telling.grammar import Parser
+
+from converter.diagnostics import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +35,34 @@ class Listed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0."""
-    parser = argparse.ArgumentParser(description="List every gated architecture: its kind of gate, its base, where.")
+    """Exit status: 0 listed, 2 there is no such kind of gate."""
+    parser = Parser(description="List every gated architecture: its kind of gate, its base, where.")
     parser.add_argument("--gate", metavar="KIND", help="of this kind of gate alone")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    args = parser.parse_args(argv)
-    found = [each for each in listed() if args.gate in (None, each.kind)]
-    if args.json:
-        print(json.dumps([asdict(each) for each in found], indent=2))
-        return 0
+    return answer(parser.parse_args(argv), _answered)
+
+
+def _answered(args: argparse.Namespace) -> Answer:
+    every = listed()
+    kinds = sorted({each.kind for each in every})
+    if args.gate not in (None, *kinds):
+        close = nearest(args.gate, kinds)
+        fix = f"did you mean `{close}`?" if close else f"the kinds are {', '.join(kinds)}"
+        message = f"there is no kind of gate called {args.gate!r}"
+        print(f"{message}; {fix}", file=sys.stderr)
+        return Answer(REFUSED, problems=(problem("unknown-gate", message, fix),))
+    found = [each for each in every if args.gate in (None, each.kind)]
+    return Answer(result="" if args.json else _table(found), document=found)
+
+
+def _table(found: Sequence[Listed]) -> str:
     table = Table("model", "kind", "base", "gates")
     for each in found:
         table.add_row(each.model, each.kind, each.base, "\n".join(each.gates))
-    Console(width=None if Console().is_terminal else 160, highlight=False, markup=False).print(table)
-    return 0
+    there = Console()
+    console = Console(width=there.width if there.is_terminal else 160, highlight=False, markup=False)
+    with console.capture() as printed:
+        console.print(table)
+    return printed.get().rstrip("\n")
 
 
 def listed(home: Path = HOME, generated: Path = GENERATED) -> list[Listed]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from places import PROJECT
+from telling.grammar import Parser
 
 from testgen.render import Flavour
 
@@ -70,8 +71,8 @@ def _permission(text: str) -> tuple[str, str]:
     return name, reason.strip()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="test_generator.py",
         description="Render the test suites of generated models, and take stock of them.",
         epilog=_EXAMPLES,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facts.project import package_of
 from facts.read import PREFIX
+from telling.answers import Answer, answer
 
 from converter.diagnostics import ConversionError
 from converter.jobs import Outcome
@@ -32,7 +33,11 @@ def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
         args = parse(argv)
     except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
         return end.code if isinstance(end.code, int) else 0
-    report = Report(_mode(args))
+    report = Report(_mode(args), args.quiet, args.verbose, args.json)
+    return answer(args, lambda args: _answered(args, report, page))
+
+
+def _answered(args: argparse.Namespace, report: Report, page: Path) -> Answer:
     try:
         models = wanted_models(args.model, args.generated)
         folders = [args.output / package_of(name) for name in models]
@@ -47,8 +52,8 @@ def main(argv: Sequence[str] | None = None, page: Path = PAGE) -> int:
         if args.manifest and report.status == FRESH:
             _list(folders, args.output, report)
     except ConversionError as error:
-        return report.refuse(error.diagnostics)
-    return report.status
+        report.refuse(error.diagnostics)
+    return report.answer()
 
 
 def _allowed(args: argparse.Namespace, models: Sequence[str]) -> dict[str, str]:
@@ -86,15 +91,16 @@ def _list(folders: Sequence[Path], output: Path, report: Report) -> None:
         report.status = max(report.status, DIFFERENT)
 
 
-def _run(folders: Sequence[Path], jobs: int, page: Path) -> int:
-    """Run suites, print and write the matrix; 1 where a test failed or was skipped without a reason."""
+def _run(folders: Sequence[Path], jobs: int, page: Path) -> Answer:
+    """Run suites and write the matrix; status 1 where a test failed or was skipped without a reason."""
     start = time.monotonic()
     rows = run(folders, jobs)
     text = matrix(rows)
     page.write_text(text, encoding="utf-8")
-    print(text)
+    lines = [text]
     for folder in folders:
         some = [row for row in rows if row.suite == folder.name]
-        print(f"{folder.name}: {len(some)} tests in {sum(row.seconds for row in some):.1f} s of one process")
-    print(f"all in {time.monotonic() - start:.1f} s; wrote {shown(page)}")
-    return 1 if any(row.outcome == "failed" or (row.outcome == "skipped" and not row.reason) for row in rows) else 0
+        lines.append(f"{folder.name}: {len(some)} tests in {sum(row.seconds for row in some):.1f} s of one process")
+    lines.append(f"all in {time.monotonic() - start:.1f} s; wrote {shown(page)}")
+    failed = any(row.outcome == "failed" or (row.outcome == "skipped" and not row.reason) for row in rows)
+    return Answer(DIFFERENT if failed else FRESH, result="\n".join(lines), document={"tests": rows})

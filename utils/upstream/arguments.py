@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from telling.grammar import Parser
+
 
 EPILOG = """\
 examples:
@@ -22,7 +24,7 @@ Nothing is ever pushed or opened. Exit status: 0 done, 1 --verify or a check fou
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments. Raises SystemExit as argparse does, with a message, where they make no sense together."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="upstream_pr.py",
         description="Write everything a pull request to transformers consists of, for a gated model of this project.",
         epilog=EPILOG,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from converter.diagnostics import ConversionError
+from telling.answers import DIFFERENT, DONE, REFUSED, Answer, answer
+from telling.documents import problem_of
+
+from converter.diagnostics import ConversionError, Diagnostic
 from converter.workspace import PROJECT
 from upstream.arguments import parse
 from upstream.body import Evidence
-from upstream.exports import Bundle, bundle
+from upstream.exports import bundle
 from upstream.folder import deliver_folder, deliver_patch
 from upstream.places import folder_over, installed_tree, setting_for, tree_at
 from upstream.project import find_models, wanted_names
@@ -21,23 +26,24 @@ from upstream.values import Model, Tree
 from upstream.verify import verify
 
 
-DONE, FOUND, REFUSED = 0, 1, 2
-
-
 def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     """Run one command line; the exit status. `project` stands in for this one in tests."""
     try:
         args = parse(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE
+    return answer(args, partial(_answered, project))
+
+
+def _answered(project: Path, args: Namespace) -> Answer:
     try:
         return _run(args, project)
     except ConversionError as error:
         print(error, file=sys.stderr)
-        return REFUSED
+        return Answer(REFUSED, problems=tuple(map(problem_of, error.diagnostics)))
 
 
-def _run(args: Namespace, project: Path) -> int:
+def _run(args: Namespace, project: Path) -> Answer:
     wanted = wanted_names(args.model, project)
     models = find_models(args.model, project)
     if args.verify:
@@ -51,19 +57,35 @@ def _run(args: Namespace, project: Path) -> int:
     evidence = Evidence(findings=findings)
     deliver_to = deliver_folder if args.output else deliver_patch
     written = deliver_to(args.output or args.patch, found, tree, evidence, args.body)
-    _tell_bundle(found)
-    print("\n".join(written))
-    return _tell_findings(findings or ())
+    warnings = [warning for export in found.exports for warning in export.warnings]
+    said = [f"{name}: in the tree already" for name in found.already]
+    document = {
+        "models": found.names,
+        "already": found.already,
+        "into": args.output or args.patch,
+        "written": written,
+        "warnings": [problem_of(warning) for warning in warnings],
+    }
+    return _found(findings or (), "\n".join([*said, *written]), document, warnings)
 
 
-def _verify(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> int:
+def _verify(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> Answer:
     names = [model.name for model in models]
     with _verified_tree(args, models, wanted) as tree:
         findings = verify(names, tree, setting_for(tree, args.date))
-    status = _tell_findings(findings)
-    if not status:
-        print(f"{', '.join(names)}: nothing found")
-    return status
+    said = "" if findings else f"{', '.join(names)}: nothing found"
+    return _found(findings, said, {"models": names})
+
+
+def _found(
+    findings: Sequence[Diagnostic], said: str, document: Mapping[str, Any], warnings: Sequence[Diagnostic] = ()
+) -> Answer:
+    """The answer with what checks have found, which is told as well."""
+    for each in (*warnings, *findings):
+        print(each, file=sys.stderr)
+    return Answer(
+        DIFFERENT if findings else DONE, words=said, document=document, problems=tuple(map(problem_of, findings))
+    )
 
 
 @contextmanager
@@ -80,7 +102,7 @@ def _verified_tree(args: Namespace, models: Sequence[Model], wanted: Sequence[st
     yield base.with_changes(bundle(models, wanted, base, setting_for(base, args.date)).texts)
 
 
-def _repo(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> int:
+def _repo(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> Answer:
     order = Order(
         repo=args.repo.resolve(),
         models=models,
@@ -91,27 +113,19 @@ def _repo(args: Namespace, models: Sequence[Model], wanted: Sequence[str]) -> in
         checks=not args.no_checks,
         body=args.body,
     )
-    done = deliver(order, print)
+    done = deliver(order, (lambda told: None) if args.quiet else print)
+    lines, failures = [], [f"FAILED {line}" for branch in done for line in branch.failed]
     for branch in done:
-        print(f"branch {branch.name}: {branch.title}\nbody   {branch.body}")
-        for line in branch.failed:
-            print(f"FAILED {line}")
-    if args.draft_command:
-        print("\nA person who has read every line, filled in the body and searched for duplicates may run:")
-        for branch in done:
-            print(draft_command(order.repo, branch))
-    return FOUND if any(branch.failed for branch in done) else DONE
-
-
-def _tell_bundle(found: Bundle) -> None:
-    for name in found.already:
-        print(f"{name}: in the tree already")
-    for export in found.exports:
-        for warning in export.warnings:
-            print(warning, file=sys.stderr)
-
-
-def _tell_findings(findings: Sequence[object]) -> int:
-    for finding in findings:
-        print(finding, file=sys.stderr)
-    return FOUND if findings else DONE
+        lines += [f"branch {branch.name}: {branch.title}\nbody   {branch.body}"]
+        lines += [f"FAILED {line}" for line in branch.failed]
+    commands = [draft_command(order.repo, branch) for branch in done] if args.draft_command else []
+    if commands:
+        lines += [
+            "\nA person who has read every line, filled in the body and searched for duplicates may run:",
+            *commands,
+        ]
+    return Answer(
+        DIFFERENT if failures else DONE,
+        result="\n".join(failures) if args.quiet else "\n".join(lines),
+        document={"repository": order.repo, "branches": done, "draft_commands": commands},
+    )

@@ -9,9 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from checkpoints.commands import DONE, STATUS, guarded
+from checkpoints.commands import STATUS, guarded
 from checkpoints.errors import CheckpointError
 from selection.values import CONFIG as RUN
+from telling.answers import Answer
+from telling.documents import plain
+from telling.grammar import Parser
 
 from viewing.values import Panel
 
@@ -43,15 +46,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _view_corpus(args: argparse.Namespace) -> int:
+def _view_corpus(args: argparse.Namespace) -> Answer:
     read = import_module("viewing.scored").read_corpus
     view = read(args.corpus, args.selection, args.data, not args.no_texts)
     page = import_module("viewing.corpus_page").make_corpus_page(args.title or "Scored corpus", view)
     args.output.write_text(page, encoding="utf-8")
-    return DONE
+    return Answer(document={"output": args.output, "corpus": args.corpus, "documents": view.documents})
 
 
-def _view(args: argparse.Namespace) -> int:
+def _view(args: argparse.Namespace) -> Answer:
     texts = [_read(each) for each in args.text]
     panels = list(_panels([args.model, *args.against], texts, args))
     if args.output and len({panel.measure for panel in panels}) > 1:
@@ -62,7 +65,7 @@ def _view(args: argparse.Namespace) -> int:
     if args.output:
         page = import_module("viewing.page").make_page(args.title or "Gate scores", panels)
         args.output.write_text(page, encoding="utf-8")
-    if not args.output and not args.png:
+    if not (args.output or args.png or args.json):
         from rich.console import Console
 
         from viewing.terminal import print_panel
@@ -70,13 +73,14 @@ def _view(args: argparse.Namespace) -> int:
         console = Console(highlight=False, soft_wrap=True)
         for panel in panels:
             print_panel(panel, console)
-    return DONE
+    shown = [{**plain(panel), "means": panel.means()} for panel in panels]
+    return Answer(document={"output": args.output, "png": args.png, "panels": shown})
 
 
 def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argparse.Namespace) -> Sequence[Panel]:
     """A panel for each text and model; texts beside one another, and below them another model's."""
     panel_of = import_module("viewing.kinds").panel_of
-    _quieten()
+    import_module("transformers").logging.set_verbosity_error()
     panels = []
     for place in models:
         model, tokenizer = _load(place, args.dtype)
@@ -128,15 +132,8 @@ def _read(given: str) -> tuple[str, str]:
     return (first if len(first) <= _NAME_LENGTH else f"{first[:_NAME_LENGTH]}\u2026") or "text", given
 
 
-def _quieten() -> None:
-    logging = import_module("transformers").logging
-    logging.set_verbosity_error()
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         description="Show what the gates of a model say of every token of a text, or of the documents of a scored corpus.",
         epilog=f"Without --output and --png the text is printed in colours. {STATUS}",
     )
@@ -166,7 +163,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--png", type=Path, metavar="FILE", help="write heat maps; needs matplotlib")
     parser.add_argument("--title", help="the heading of the page")
     parser.add_argument("--max-tokens", type=_positive, metavar="N", help="read no more than N tokens of each text")
-    parser.add_argument("--verbose", action="store_true", help="print the traceback of a fault of this project")
     parser.add_argument("--dtype", choices=_DTYPES, default="float32", help="the type that the model runs in")
     return parser
 
