@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -91,8 +90,8 @@ def own() -> int:
         return 0
     if name == "completion":
         return complete(words)
-    close = get_close_matches(name, COMMANDS, 1)
-    fix = f"did you mean `{close[0]}`?" if close else "`quality-gate --help` lists them"
+    close = import_module("converter.diagnostics").nearest(name, COMMANDS)
+    fix = f"did you mean `{close}`?" if close else "`quality-gate --help` lists them"
     print(f"quality-gate: there is no command {name!r}; {fix}", file=sys.stderr)
     return REFUSED
 

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from checkpoints.layout import CONFIG, SAFETENSORS, SINGLE, Checkpoint, Shard
 from checkpoints.released import OPTION, code_for
 from checkpoints.tensors import Tensors, open_tensors
 from checkpoints.writing import COPY, HARD, SYMLINK, existing
+from converter.diagnostics import nearest
 
 
 OVERLAY, STREAM = "overlay", "stream"
@@ -179,7 +179,7 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, gen
 def _names_of(kind: str, generated: Path) -> GateNames:
     known = known_kinds(generated)
     if kind not in known:
-        close = next(iter(get_close_matches(kind, known, 1)), "")
+        close = nearest(kind, known)
         told = f"did you mean --gate {close}?" if close else f"give one of {', '.join(known)}"
         raise CheckpointError("--gate", f"there is no model with gates of the kind {kind!r}", told)
     return GateNames(kind)
