@@ -20,7 +20,7 @@ UTILS = Path(__file__).parents[2] / "utils"
 PACKAGE = UTILS / "checkpoints"
 LAYERS = (  # lowest first
     ("errors", "casting", "progress"),
-    ("paths", "hub", "commands"),
+    ("paths", "hub", "commands", "homes"),
     ("documents", "forms", "gguf_headers"),
     ("headers",),
     ("layout", "experts"),
@@ -34,6 +34,7 @@ LAYERS = (  # lowest first
     ("loading",),
     ("cli",),
 )
+OTHERS = {"facts", "naming", "telling", "converter"}
 WITH_TORCH = {"modules", "pickles", "ggufs", "running", "loading"}
 
 
@@ -60,7 +61,7 @@ def test_rooms_import_no_other_tool_than_facts_and_torch_only_where_it_is_needed
     roots = {name.split(".")[0] for name in imported(room)}
     tools = {path.name for path in UTILS.iterdir() if path.is_dir()} - {"checkpoints"}
     more = {"rounding"} if room in WITH_TORCH else {"converter", "weave"} if room == "released" else set()
-    assert roots & tools <= {"facts", "naming"} | more
+    assert roots & tools <= OTHERS | more
     assert bool(roots & {"torch", "transformers"}) == (room in WITH_TORCH)
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facts.project import GENERATED, facts_of, generated_models, package_of, packages_of_others
+from facts.project import facts_of, generated_models, package_of, packages_of_others
 from facts.values import ConfigFacts, ModelFacts
 from naming.kinds import MEANT, GateNames, kind_of
 
 from checkpoints.errors import CheckpointError
+from checkpoints.homes import OURS, Homes
 from checkpoints.layout import CONFIG
 
 
@@ -36,6 +37,14 @@ GATE_FIELDS = (
 )
 _FIELDS = {MEANT.kind: GATE_FIELDS, "select": (*GATE_FIELDS, "trash_expert_mode", "enable_load_balancing")}
 _MODEL_TYPE = re.compile(r'^    model_type = "([\w-]+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A generated model, as a base is called ("llama"), and the folder that holds it among others."""
+
+    name: str
+    home: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +73,29 @@ def is_gate_field(name: str, names: GateNames) -> bool:
     return name in _FIELDS.get(names.kind, ()) or (names != MEANT and names.attribute in name)
 
 
-def known_types(generated: Path = GENERATED, names: GateNames = MEANT) -> dict[str, str]:
-    """The model types of a kind of gate and the generated model that each belongs to, sorted: {"quality_gate_llama": "llama"}."""
-    found = {}
-    others = (name for name in packages_of_others(generated) if name.startswith(names.family))
-    for name in generated_models(generated) if names == MEANT else others:
-        package = package_of(name)
-        text = (generated / package / f"configuration_{package}.py").read_text(encoding="utf-8")
-        types = [model_type for model_type in _MODEL_TYPE.findall(text) if model_type.startswith(names.family)]
-        found |= dict.fromkeys(types, package.removeprefix(names.family))
+def known_types(homes: Homes = OURS, names: GateNames = MEANT) -> dict[str, Known]:
+    """The model types of a kind of gate, sorted: "quality_gate_llama" -> the generated model that it belongs to."""
+    found: dict[str, Known] = {}
+    for home in reversed(homes):
+        others = (name for name in packages_of_others(home) if name.startswith(names.family))
+        for name in generated_models(home) if names == MEANT else others:
+            package = package_of(name)
+            text = (home / package / f"configuration_{package}.py").read_text(encoding="utf-8")
+            types = [model_type for model_type in _MODEL_TYPE.findall(text) if model_type.startswith(names.family)]
+            found |= dict.fromkeys(types, Known(package.removeprefix(names.family), home))
     return dict(sorted(found.items()))
 
 
-def known_kinds(generated: Path = GENERATED) -> list[str]:
+def known_kinds(homes: Homes = OURS) -> list[str]:
     """The kinds of gate that there are generated models of, sorted."""
-    return sorted({MEANT.kind, *(kind_of(name).kind for name in packages_of_others(generated))})
+    return sorted({MEANT.kind, *(kind_of(name).kind for home in homes for name in packages_of_others(home))})
 
 
 def find_architecture(
     folder: Path,
     config: Mapping[str, Any],
     model: str = "auto",
-    generated: Path = GENERATED,
+    homes: Homes = OURS,
     names: GateNames = MEANT,
 ) -> Architecture:
     """The gated architecture of a base configuration.
@@ -94,34 +104,37 @@ def find_architecture(
         folder: the base checkpoint, for the text of a refusal.
         config: its configuration.
         model: "auto", or the generated model that it must be: "llama".
-        generated: the folder of the generated models.
+        homes: the folders of generated models.
         names: the kind of gate.
 
     Raises:
         CheckpointError: the base is gated already, or no generated model (or not `model`) is made for it.
     """
-    place, known = folder / CONFIG, known_types(generated, names)
+    place, known = folder / CONFIG, known_types(homes, names)
     base_type = config.get("model_type")
     if not isinstance(base_type, str):
         raise CheckpointError(place, "has no `model_type`", "fetch the file again, or add the field")
     if is_gated_type(base_type):
         raise CheckpointError(place, f"the base is gated already ({base_type})", "give the base it was made from")
-    name = known.get(names.family + base_type)
+    found = known.get(names.family + base_type)
     wanted = model.removeprefix(names.family)
-    if name is None:
-        there = ", ".join(sorted(set(known.values())))
+    if found is None:
+        there = ", ".join(sorted({each.name for each in known.values()}))
         message = f"no gated architecture is known for the model type {base_type!r} (known: {there})"
         option = "" if names == MEANT else f" --gate {names.kind}"
-        raise CheckpointError(place, message, f"convert one: see utils/modular_converter.py{option}")
-    if wanted not in ("auto", name):
-        message = f"the model type {base_type!r} belongs to the gated {name}, not to {wanted}"
-        raise CheckpointError(place, message, f"give --model {name}, or leave it out")
+        fix = (
+            f"convert one: see utils/modular_converter.py{option}; where it is not in generated/, name --generated DIR"
+        )
+        raise CheckpointError(place, message, fix)
+    if wanted not in ("auto", found.name):
+        message = f"the model type {base_type!r} belongs to the gated {found.name}, not to {wanted}"
+        raise CheckpointError(place, message, f"give --model {found.name}, or leave it out")
     try:
-        return architecture_of(names.family + base_type, generated)
+        return architecture_of(names.family + base_type, homes)
     except LookupError as error:
         message = f"is no gated model whose layers can be found: {error}"
         raise CheckpointError(
-            generated / (names.family + name), message, "generate it anew: `make convert`"
+            found.home / (names.family + found.name), message, "generate it anew: `make convert`"
         ) from error
 
 
@@ -131,9 +144,10 @@ def is_gated_type(model_type: object) -> bool:
     return str(model_type).startswith(names.attribute)
 
 
-def architecture_of(gated_type: str, generated: Path = GENERATED) -> Architecture:
+def architecture_of(gated_type: str, homes: Homes = OURS) -> Architecture:
     """The architecture of a gated model type; LookupError where there is none."""
     names = kind_of(gated_type)
-    facts = facts_of(names.family + known_types(generated, names)[gated_type], generated)
+    known = known_types(homes, names)[gated_type]
+    facts = facts_of(names.family + known.name, known.home)
     config = next(each for each in facts.configs.values() if each.model_type == gated_type)
-    return Architecture(facts, generated / facts.package, config)
+    return Architecture(facts, known.home / facts.package, config)

@@ -15,6 +15,7 @@ from checkpoints.commands import guarded
 from checkpoints.comparing import Comparison, compare_models
 from checkpoints.experts import FUSED, KEEP, SEPARATE
 from checkpoints.gating import LATER, NOW, Gated, describe, gate_checkpoint
+from checkpoints.homes import add_generated, find_homes
 from checkpoints.plan import Options
 from checkpoints.progress import progress_for
 from checkpoints.ungating import ungate_checkpoint
@@ -52,7 +53,13 @@ def _gate(args: argparse.Namespace) -> Answer:
     options = Options(**{name: getattr(args, name) for name in Options.__slots__})
     progress = progress_for(args.quiet)
     done = gate_checkpoint(
-        args.base, args.output, options=options, hashes=args.hash, dry_run=args.dry_run, progress=progress
+        args.base,
+        args.output,
+        options=options,
+        hashes=args.hash,
+        dry_run=args.dry_run,
+        progress=progress,
+        generated=args.generated,
     )
     planned = "\n".join(describe(done.plan)) if args.dry_run else ""
     return Answer(result=planned, words="" if planned else _summary(done), document=_document(done))
@@ -98,6 +105,7 @@ def _compare(args: argparse.Namespace) -> Answer:
         trained=args.trained,
         trust_remote_code=args.trust_remote_code,
         progress=progress,
+        generated=args.generated,
     )
     if result.passed:
         return Answer(DONE, words=_table(result), document=result.as_dict())
@@ -113,6 +121,7 @@ def _table(result: Comparison) -> str:
 
 
 def _ungate(args: argparse.Namespace) -> Answer:
+    find_homes(args.generated)  # a checkpoint says all that is needed; a folder that is none is still a mistake
     done = ungate_checkpoint(args.gated, args.output, link=args.link, progress=progress_for(args.quiet))
     hashes = {True: "hashes equal the base's", False: "hashes differ", None: "no hashes to compare with"}
     shards = f"{done.linked} shards as they were, {done.written} written anew"
@@ -192,4 +201,6 @@ def _ungate_parser() -> Parser:
 
 
 def _parser(prog: str, description: str, epilog: str) -> Parser:
-    return Parser(prog=prog, description=description, epilog=epilog)
+    parser = Parser(prog=prog, description=description, epilog=epilog)
+    add_generated(parser)
+    return parser

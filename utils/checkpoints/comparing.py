@@ -11,6 +11,7 @@ from naming.kinds import is_gated
 
 from checkpoints.casting import DTYPES
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
+from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
 from checkpoints.layout import Checkpoint, open_checkpoint
 from checkpoints.progress import Progress
@@ -45,6 +46,7 @@ def compare_models(
     trained: bool = False,
     trust_remote_code: bool = False,
     progress: Progress | None = None,
+    generated: Path | None = None,
 ) -> Comparison:
     """Check that a gated checkpoint is its base and gates, and nothing else.
 
@@ -56,6 +58,7 @@ def compare_models(
         trained: whether the gates were trained since they were drawn.
         trust_remote_code: whether code that comes with the checkpoints may be run; nobody is asked.
         progress: who is told about bytes that were dealt with.
+        generated: a folder of a user's generated models, looked into before those that come with the tools.
 
     Returns:
         Every check that was made; `.passed` says whether none failed.
@@ -77,7 +80,8 @@ def compare_models(
             progress.stop()
         if not weights_only:
             runs = import_module("checkpoints.running").compare_runs
-            result.checks += runs(theirs, ours, dtype, words, trust_remote_code)
+            homes = find_homes(generated, ours.folder)
+            result.checks += runs(theirs, ours, dtype, words, trust_remote_code, homes)
     return result
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from facts.project import GENERATED
 from naming.kinds import MEANT
 
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.gates import draw_gates, empty_gates
 from checkpoints.hashing import check_promise, sha256_of_all
 from checkpoints.headers import Tensor, encode_header
+from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, open_checkpoint
 from checkpoints.manifest import MANIFEST, changed_files, encode, make_manifest, read_manifest
@@ -52,7 +52,7 @@ def gate_checkpoint(
     hashes: str = NOW,
     dry_run: bool = False,
     progress: Progress | None = None,
-    generated: Path = GENERATED,
+    generated: Path | None = None,
 ) -> Gated:
     """Make a gated checkpoint of a base.
 
@@ -63,7 +63,7 @@ def gate_checkpoint(
         hashes: "now", or "later": the manifest lacks digests until the same call is made with "now".
         dry_run: whether to plan only.
         progress: who is told about bytes that were dealt with.
-        generated: the folder of the generated models.
+        generated: a folder of a user's generated models, looked into before those that come with the tools.
 
     Returns:
         The plan, and what was done.
@@ -76,7 +76,7 @@ def gate_checkpoint(
     output = Path(output)
     with refusing_what_the_system_refuses(output):
         folder = find_folder(base)
-        plan = make_plan(open_checkpoint(folder), str(base), output, options, generated)
+        plan = make_plan(open_checkpoint(folder), str(base), output, options, find_homes(generated, folder))
         check_output(output, folder)
         state = _what_is_there(plan)
         if dry_run:

@@ -8,6 +8,7 @@ import torch
 from naming.kinds import is_gated
 
 from checkpoints.errors import CheckpointError
+from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, open_checkpoint
 from checkpoints.running import class_of, refusing_what_cannot_run
@@ -15,7 +16,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 
 def load_gated(
-    place: str | Path, dtype: str = "float32", trust_remote_code: bool = False
+    place: str | Path, dtype: str = "float32", trust_remote_code: bool = False, generated: Path | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model of a gated checkpoint in evaluation mode, and its tokenizer.
 
@@ -23,6 +24,7 @@ def load_gated(
         place: a folder, or a name on the Hub.
         dtype: the type that the model runs in; gates stay in float32.
         trust_remote_code: whether code that comes with the checkpoint may be run; nobody is asked.
+        generated: a folder of a user's generated models, looked into before those that come with the tools.
 
     Raises:
         CheckpointError: there is no such checkpoint, it is not gated, it cannot be loaded, or it has no tokenizer.
@@ -32,7 +34,7 @@ def load_gated(
         fix = "gate it first: python utils/gate_checkpoint.py"
         raise CheckpointError(checkpoint.folder / CONFIG, "is the configuration of a model without gates", fix)
     with refusing_what_cannot_run(checkpoint):
-        load = class_of(checkpoint).from_pretrained
+        load = class_of(checkpoint, find_homes(generated, checkpoint.folder)).from_pretrained
         model = load(checkpoint.folder, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code)
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=trust_remote_code)

@@ -10,6 +10,7 @@ from typing import Any
 
 from checkpoints.architectures import Architecture
 from checkpoints.errors import CheckpointError
+from checkpoints.homes import import_package
 from checkpoints.layout import CONFIG
 
 
@@ -29,8 +30,9 @@ def made_gates(
     import torch
 
     package = architecture.facts.package
-    modeling = import_module(f"generated.{package}.modeling_{package}")
-    configuration = import_module(f"generated.{package}.configuration_{package}")
+    module = import_package(architecture.folder).__name__
+    modeling = import_module(f"{module}.modeling_{package}")
+    configuration = import_module(f"{module}.configuration_{package}")
     try:
         made = getattr(configuration, architecture.config.name)(**config)
         with torch.device("meta"):

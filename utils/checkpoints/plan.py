@@ -6,12 +6,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from facts.project import GENERATED
 from naming.kinds import MEANT, GateNames
 
 from checkpoints.architectures import Architecture, find_architecture, known_kinds
@@ -21,6 +20,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.experts import KEEP, Part, regroup
 from checkpoints.gates import gate_tensors
 from checkpoints.headers import Tensor
+from checkpoints.homes import OURS, Homes
 from checkpoints.layout import CONFIG, SAFETENSORS, SINGLE, Checkpoint, Shard
 from checkpoints.released import OPTION, code_for
 from checkpoints.tensors import Tensors, open_tensors
@@ -151,15 +151,15 @@ def gates_file(kind: str) -> str:
     return f"model-{kind}-gates.safetensors"
 
 
-def make_plan(base: Checkpoint, source: str, output: Path, options: Options, generated: Path = GENERATED) -> Plan:
+def make_plan(base: Checkpoint, source: str, output: Path, options: Options, homes: Homes = OURS) -> Plan:
     """Decide what to write. Raises CheckpointError where the base cannot be gated."""
     options.check()
-    names = _names_of(options.gate, generated)
+    names = _names_of(options.gate, homes)
     config_of_base = base.config
     tensors = open_tensors(base)
     if not config_of_base:
         config_of_base = tensors.config  # a GGUF file says in its own terms what the model is
-    architecture = find_architecture(base.folder, config_of_base, options.model, generated, names)
+    architecture = find_architecture(base.folder, config_of_base, options.model, homes, names)
     fields = _fields(options, architecture)
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
     gates = gate_tensors(base.folder, tensors.known, config, architecture)
@@ -172,12 +172,12 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, gen
         names = (f"{kind}_{package}.py" for kind in ("configuration", "modeling"))
         code = code_for(release, package) if release else tuple(architecture.folder / name for name in names)
         config["auto_map"] = auto_map(architecture)
-    shards = _plan_shards(base, tensors, options, config_of_base)
+    shards = _plan_shards(base, tensors, options, config_of_base, known_kinds(homes))
     return Plan(base, source, output, options, architecture, tensors, shards, tuple(gates), config, code)
 
 
-def _names_of(kind: str, generated: Path) -> GateNames:
-    known = known_kinds(generated)
+def _names_of(kind: str, homes: Homes) -> GateNames:
+    known = known_kinds(homes)
     if kind not in known:
         close = nearest(kind, known)
         told = f"did you mean --gate {close}?" if close else f"give one of {', '.join(known)}"
@@ -204,7 +204,7 @@ def _fields(options: Options, architecture: Architecture) -> dict[str, float | s
 
 
 def _plan_shards(
-    base: Checkpoint, tensors: Tensors, options: Options, config: Mapping[str, Any]
+    base: Checkpoint, tensors: Tensors, options: Options, config: Mapping[str, Any], kinds: Sequence[str]
 ) -> tuple[PlannedShard, ...]:
     dtype = DTYPES.get(options.dtype, "keep")
     wanted = {
@@ -215,7 +215,9 @@ def _plan_shards(
     as_they_are = all(tensor.dtype == tensors.known[name].dtype for name, (tensor, _) in wanted.items())
     if base.kind == SAFETENSORS and as_they_are and regrouped == wanted:
         return tuple(
-            PlannedShard(_linked_name(base, shard), {name: wanted[name] for name in shard.header.tensors}, shard)
+            PlannedShard(
+                _linked_name(base, shard, kinds), {name: wanted[name] for name in shard.header.tensors}, shard
+            )
             for shard in base.shards
         )
     groups = _groups(regrouped)
@@ -225,11 +227,11 @@ def _plan_shards(
     )
 
 
-def _linked_name(base: Checkpoint, shard: Shard) -> str:
+def _linked_name(base: Checkpoint, shard: Shard, kinds: Sequence[str]) -> str:
     """`model.safetensors` alone would be loaded without looking at the index, and so without the gates."""
     if shard.name == SINGLE:
         return "model-00001-of-00001.safetensors"
-    if not _SHARD_NAME.fullmatch(shard.name) or shard.name in map(gates_file, known_kinds()):
+    if not _SHARD_NAME.fullmatch(shard.name) or shard.name in map(gates_file, kinds):
         message = "is no name for a shard"
         raise CheckpointError(base.folder / shard.name, message, "rename the shard, and in the index as well")
     return shard.name

@@ -6,7 +6,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from checkpoints.architectures import architecture_of, is_gated_type
 from checkpoints.configs import names_of, text_config
 from checkpoints.errors import CheckpointError
 from checkpoints.forms import is_count
+from checkpoints.homes import OURS, Homes, import_package
 from checkpoints.layout import CONFIG, GGUF, Checkpoint
 from checkpoints.manifest import read_manifest
 from checkpoints.weights import Check
@@ -43,7 +43,12 @@ class Run:
 
 
 def compare_runs(
-    base: Checkpoint, gated: Checkpoint, dtype: str, text: str | None, trust_remote_code: bool = False
+    base: Checkpoint,
+    gated: Checkpoint,
+    dtype: str,
+    text: str | None,
+    trust_remote_code: bool = False,
+    homes: Homes = OURS,
 ) -> Iterator[Check]:
     """Checks of outputs, generation and scores; the base's model is gone before the gated one is loaded.
 
@@ -52,13 +57,14 @@ def compare_runs(
         dtype: the type that the models run in: "float32", ...
         text: what they read; random tokens without it.
         trust_remote_code: whether code that comes with the checkpoints may be run; nobody is asked.
+        homes: the folders of generated models.
     """
     transformers.logging.set_verbosity_error()
     manifest = read_manifest(gated.folder) or {}
     rounded = manifest.get("dtype", "keep")
     tokens = _tokens(gated, text, trust_remote_code)
-    theirs = _run(base, tokens, dtype, rounded, trust_remote_code)
-    ours = _run(gated, tokens, dtype, "keep", trust_remote_code)
+    theirs = _run(base, tokens, homes, dtype, rounded, trust_remote_code)
+    ours = _run(gated, tokens, homes, dtype, "keep", trust_remote_code)
     for name, run in (("base", theirs), ("gated model", ours)):
         said = "every weight comes from the checkpoint" if not run.unloaded else ", ".join(run.unloaded[:3])
         yield Check(f"the {name} loads completely", not run.unloaded, said)
@@ -90,9 +96,9 @@ def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
         raise CheckpointError(checkpoint.folder, message, fix, code="remote-code") from error
 
 
-def _run(checkpoint: Checkpoint, tokens: torch.Tensor, dtype: str, rounded: str, trust_remote_code: bool) -> Run:
+def _run(checkpoint: Checkpoint, tokens: torch.Tensor, homes: Homes, *how: Any) -> Run:
     with refusing_what_cannot_run(checkpoint):
-        return _run_loaded(checkpoint, tokens, *_load(checkpoint, dtype, rounded, trust_remote_code))
+        return _run_loaded(checkpoint, tokens, *_load(checkpoint, homes, *how))
 
 
 @contextmanager
@@ -137,7 +143,7 @@ def _scores(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, na
 
 
 def _load(
-    checkpoint: Checkpoint, dtype: str, rounded: str, trust_remote_code: bool
+    checkpoint: Checkpoint, homes: Homes, dtype: str, rounded: str, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, list[str]]:
     """A model in evaluation mode, and what was not loaded. Weights that were rounded for the gated model are here too.
 
@@ -149,7 +155,7 @@ def _load(
         more["gguf_file"] = checkpoint.shards[0].name
     if names_of(checkpoint.config) == MEANT and is_gated_type(checkpoint.config.get("model_type")):
         more[MEANT.field("mode")] = "observe"  # gates that scale are meant to change what comes out
-    load = class_of(checkpoint).from_pretrained
+    load = class_of(checkpoint, homes).from_pretrained
     model, info = load(checkpoint.folder, trust_remote_code=trust_remote_code, **more)
     unloaded = [f"{kind.removesuffix('_keys')}: {name}" for kind in _NOT_LOADED for name in sorted(info[kind])]
     model = model.to(getattr(torch, dtype)) if rounded != "keep" else model
@@ -159,17 +165,18 @@ def _load(
 _NOT_LOADED = ("missing_keys", "unexpected_keys", "mismatched_keys")
 
 
-def class_of(checkpoint: Checkpoint) -> Any:
-    """The class that the configuration names, from transformers or from the generated models."""
+def class_of(checkpoint: Checkpoint, homes: Homes) -> Any:
+    """The class that the configuration names, from transformers or from generated models."""
     model_type = str(checkpoint.config.get("model_type", ""))
     module, default = transformers, "AutoModelForCausalLM"
     if is_gated_type(model_type):
         try:
-            architecture = architecture_of(model_type)
-            module = import_module(f"generated.{architecture.facts.package}")
+            architecture = architecture_of(model_type, homes)
+            module = import_package(architecture.folder)
         except (KeyError, ImportError) as error:
             message = f"the gated model type {model_type!r} is not among the generated models"
-            raise CheckpointError(checkpoint.folder / CONFIG, message, "generate it: `make convert`") from error
+            fix = "generate it: `make convert`; where it is in another folder, name that: --generated DIR"
+            raise CheckpointError(checkpoint.folder / CONFIG, message, fix) from error
         default = next(iter(architecture.heads.values()))
         default = next((name for name in architecture.heads.values() if name.endswith("ForCausalLM")), default)
     name = next(iter(checkpoint.config.get("architectures") or ()), default)

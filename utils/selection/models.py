@@ -16,8 +16,11 @@ import yaml
 from checkpoints import Options, gate_checkpoint
 from checkpoints.documents import read_document
 from checkpoints.gating import LATER
+from checkpoints.homes import OURS, find_homes
 from checkpoints.hub import find_folder
+from checkpoints.layout import open_checkpoint
 from checkpoints.paths import read_small
+from checkpoints.running import class_of
 from checkpoints.writing import write_file
 from naming.kinds import MEANT
 
@@ -65,7 +68,9 @@ def target_argument(model: PreTrainedModel) -> str:
     return next((name for name in TARGET_ARGUMENTS if name in known), TARGET_ARGUMENTS[0])
 
 
-def load(name: str, dtype: str = "float32", device: str = "cpu", base: str | None = None) -> Loaded:
+def load(
+    name: str, dtype: str = "float32", device: str = "cpu", base: str | None = None, generated: Path | None = None
+) -> Loaded:
     """The model of a run (its base with its gates) or of a gated checkpoint, ready for scoring.
 
     Args:
@@ -73,6 +78,7 @@ def load(name: str, dtype: str = "float32", device: str = "cpu", base: str | Non
         dtype: of the weights; gates are float32 always.
         device: "cpu", "cuda:0", ...
         base: for a run, the gated checkpoint that its gates belong to, where that is not where it was.
+        generated: a folder of a user's generated models, looked into before those that come with the tools.
 
     Raises:
         SelectionError: it is none of these, or gates and base do not fit.
@@ -80,7 +86,7 @@ def load(name: str, dtype: str = "float32", device: str = "cpu", base: str | Non
     folder = find_folder(name)
     is_run = (folder / CONFIG).is_file()
     home = _home(folder, base) if is_run else folder
-    model = _model(home, dtype)
+    model = _model(home, dtype, generated)
     if is_run:
         try:
             model.load_quality_gates(folder)
@@ -91,7 +97,9 @@ def load(name: str, dtype: str = "float32", device: str = "cpu", base: str | Non
     return _loaded(model.eval().to(device), folder if is_run else home, name)
 
 
-def load_for_training(name: str, output: Path, dtype: str = "float32") -> tuple[Loaded, str]:
+def load_for_training(
+    name: str, output: Path, dtype: str = "float32", generated: Path | None = None
+) -> tuple[Loaded, str]:
     """A gated checkpoint, or a base, which is gated into `output/model` first; and where the gated checkpoint is."""
     folder = find_folder(name)
     home = folder
@@ -100,8 +108,8 @@ def load_for_training(name: str, output: Path, dtype: str = "float32") -> tuple[
         if int(os.environ.get("RANK", 0)):
             _wait_for(home)  # the first process makes it
         else:
-            gate_checkpoint(folder, home, options=Options(), hashes=LATER)
-    return _loaded(_model(home, dtype), home, name), str(home.resolve())
+            gate_checkpoint(folder, home, options=Options(), hashes=LATER, generated=generated)
+    return _loaded(_model(home, dtype, generated), home, name), str(home.resolve())
 
 
 def _wait_for(folder: Path, seconds: float = 3600) -> None:
@@ -144,13 +152,15 @@ def _is_gated(folder: Path) -> bool:
     return str(config.get("model_type", "")).startswith(MEANT.family)
 
 
-def _model(folder: Path, dtype: str) -> PreTrainedModel:
+def _model(folder: Path, dtype: str, generated: Path | None) -> PreTrainedModel:
     if not _is_gated(folder):
         fix = "gate it: python utils/gate_checkpoint.py --base ... --output ..., or train gates: utils/train_gates.py"
         raise SelectionError(folder, "is no gated checkpoint and no run of train_gates.py", fix)
     register_quality_gate()
+    homes = find_homes(generated, folder)
+    known = AutoModelForCausalLM if homes == OURS else class_of(open_checkpoint(folder), homes)
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), trust_remote_code=False)
+        return known.from_pretrained(folder, dtype=getattr(torch, dtype), trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         text = " ".join(str(error).split())[:300]
         raise SelectionError(

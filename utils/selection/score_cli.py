@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkpoints.commands import STATUS, guarded
+from checkpoints.homes import add_generated
 from telling.answers import Answer
 from telling.grammar import Parser
 
@@ -50,7 +51,7 @@ def _score(args: argparse.Namespace) -> Answer:
     rank, world, device = _process(args.device)
     corpus = Corpus(tuple(args.data), args.format)
     corpus.parts()  # what is not there is said before a model is loaded
-    loaded = load(args.model, args.dtype, device, args.base)
+    loaded = load(args.model, args.dtype, device, args.base, args.generated)
     scorer = Scorer(loaded, not args.no_perplexity, args.alpha, args.router, args.tokens)
     options = ScoringOptions(
         args.max_length or loaded.longest,
@@ -159,6 +160,7 @@ def _parser() -> Parser:
         help=".jsonl, .json or .parquet, a folder, a data set's name",
     )
     add("--output", required=True, type=Path, metavar="DIR", help="the folder of the scores")
+    add_generated(parser)
     add("--router-data", type=Path, metavar="DIR", help="the original project's, in place of --model and --data")
     add("--gate-space", choices=(LOGIT, PROB), help="what its gates are, where its files do not say")
     add("--format", default="auto", choices=("auto", *FORMS), help="of the records (default: by their columns)")

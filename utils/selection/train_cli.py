@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from checkpoints.commands import STATUS, guarded
+from checkpoints.homes import add_generated
 from telling.answers import Answer
 from telling.grammar import Parser
 
@@ -42,7 +43,7 @@ def _train(args: argparse.Namespace) -> Answer:
     from selection.samples import SampleOptions, gather
     from selection.training import TrainOptions, train
 
-    loaded, home = load_for_training(args.model, args.output)
+    loaded, home = load_for_training(args.model, args.output, generated=args.generated)
     for name, value in (("quality_loss_weight", args.loss_weight), ("quality_loss_balance", args.balance)):
         if value is not None:
             setattr(loaded.model.config.get_text_config(), name, value)
@@ -124,5 +125,6 @@ def _parser() -> Parser:
     add("--lora-rank", type=int, default=16, metavar="N", help="(%(default)s)")
     add("--lora-alpha", type=int, default=64, metavar="N", help="(%(default)s)")
     add("--gradient-checkpointing", action="store_true", help="less memory, more time")
+    add_generated(parser)
     add("--seed", type=int, default=42, help="(%(default)s)")
     return parser

@@ -11,6 +11,7 @@ from typing import Any
 
 from checkpoints.commands import STATUS, guarded
 from checkpoints.errors import CheckpointError
+from checkpoints.homes import add_generated
 from selection.values import CONFIG as RUN
 from telling.answers import Answer
 from telling.documents import plain
@@ -83,7 +84,7 @@ def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argpa
     import_module("transformers").logging.set_verbosity_error()
     panels = []
     for place in models:
-        model, tokenizer = _load(place, args.dtype)
+        model, tokenizer = _load(place, args.dtype, args.generated)
         for name, text in texts:
             title = f"{Path(place).name}: {name}" if len(models) > 1 else name
             try:
@@ -98,12 +99,12 @@ def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argpa
     return panels
 
 
-def _load(place: str, dtype: str) -> tuple[Any, Any]:
+def _load(place: str, dtype: str, generated: Path | None) -> tuple[Any, Any]:
     """Model and tokenizer of a gated checkpoint, or of a run of train_gates.py: its base with the gates of the run."""
     if (Path(place) / RUN).is_file():
-        loaded = import_module("selection.models").load(place, dtype)
+        loaded = import_module("selection.models").load(place, dtype, generated=generated)
         return loaded.model, loaded.tokenizer
-    return import_module("checkpoints.loading").load_gated(place, dtype)
+    return import_module("checkpoints.loading").load_gated(place, dtype, generated=generated)
 
 
 def _cut(text: str, tokenizer: object, most: int | None) -> str:
@@ -161,6 +162,7 @@ def _parser() -> Parser:
     parser.add_argument("--no-texts", action="store_true", help="do not read the scored corpus again for its texts")
     parser.add_argument("--output", type=Path, metavar="page.html", help="write one page that needs nothing else")
     parser.add_argument("--png", type=Path, metavar="FILE", help="write heat maps; needs matplotlib")
+    add_generated(parser)
     parser.add_argument("--title", help="the heading of the page")
     parser.add_argument("--max-tokens", type=_positive, metavar="N", help="read no more than N tokens of each text")
     parser.add_argument("--dtype", choices=_DTYPES, default="float32", help="the type that the model runs in")
