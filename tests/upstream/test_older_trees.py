@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from converter.releases import find_release
-from converter.workspace import PROJECT
 from upstream.exports import bundle
 from upstream.places import setting_for, tree_at
 from upstream.project import find_models, wanted_names
 from upstream.verify import verify
+
+from converter.releases import find_release
+from converter.workspace import PROJECT
 
 
 @pytest.mark.parametrize("release", ["5.21.0", "5.23.0"])

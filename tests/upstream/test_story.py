@@ -16,12 +16,24 @@ from upstream.shared import page_of, page_of_base
 def test_only_what_differs_is_counted() -> None:
     rows = {(row.place, row.part): row for row in changes(export().facts, exported_tree())}
     layer = "`QualityGateLlamaDecoderLayer`"
-    assert rows[layer, "`__init__`"] == Change(layer, "`__init__`", 2, 0)  # the gate, and whether it scales
+    made = "`self.quality_gate = QualityGateLlamaGate(config)`, `self.scale_ffn = config.quality_gate_mode == 'scale_ffn'`"
+    assert rows[layer, "`__init__`"] == Change(layer, "`__init__`", 2, 0, made)
     assert rows["`QualityGateLlamaGate`", "new class"].removed == 0
     assert not any(place in ("`QualityGateLlamaMLP`", "`QualityGateLlamaRMSNorm`") for place, _ in rows)
     head = "`QualityGateLlamaForQuestionAnswering`"
-    assert rows[head, "attributes"] == Change(head, "attributes", 1, 1)  # its prefix
+    assert rows[head, "attributes"] == Change(head, "attributes", 1, 1, "`base_model_prefix = 'model'`")
     assert rows[head, "`forward`, new"].removed == 0
+
+
+def test_every_row_says_what_it_is_for() -> None:
+    rows = {(row.place, row.part): row.says for row in changes(export().facts, exported_tree())}
+    assert not [place for place, says in rows.items() if not says or "\n" in says or "|" in says.replace("\\|", "")]
+    assert rows["module", "`named_arguments`, new"] == "All arguments of a call by their names."
+    assert (
+        rows["`QualityGateLlamaOutput`", "new class"] == "What the gates add to an output."
+    )  # not of its first field
+    assert rows["`QualityGateLlamaForCausalLM`", "`forward`"].startswith("decorated: `@auto_docstring(")
+    assert "`quality_gate_init_mean`, " in rows["`QualityGateLlamaConfig`", "attributes"]
 
 
 def test_docstrings_comments_and_layout_do_not_count() -> None:
@@ -105,7 +117,7 @@ def test_what_another_gated_model_has_is_not_listed_again() -> None:
     )
     second = replace(facts, package=package, prefix="QualityGateSecond")
     rows = [(row.place, row.part) for row in changes(second, tree.with_changes(renamed))]
-    functions = [part for place, part in rows if place == "functions of the file"]
+    functions = [part for place, part in rows if place == "module"]
     assert functions == ["`own_of_the_second`, new"]
     assert ("`QualityGateSecondDecoderLayer`", "`forward`") in rows
     assert not any("Output" in place or place.endswith("Gate`") for place, _ in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from converter.casing import read_casing
@@ -17,13 +18,23 @@ from upstream.layout import modular_path
 from upstream.values import PACKAGE, Setting, Tree
 
 
+_PARENTHESES = re.compile(r"^(from \S+ import )\(\n((?:    \w+,\n)+)\)$", re.MULTILINE)
+_WIDTH = 119  # of transformers' lines
+
+
+def _in_a_line(found: re.Match[str]) -> str:
+    """An import that was longer before names of it went: ruff leaves it in parentheses, for its last comma."""
+    line = found[1] + ", ".join(found[2].replace(",", "").split())
+    return line if len(line) <= _WIDTH else found[0]
+
+
 def formatted(path: str, text: str, setting: Setting) -> str:
     """A text as ruff fixes and formats it under the repository's table. Raises ConversionError for a syntax error."""
     styled = style({path: text}, setting.ruff_config)
     if path not in styled.texts:
         found = styled.findings[path][0]
         raise ConversionError(Diagnostic(found.code, path, 1, 1, found.message, f"correct `{found.line}`"))
-    return styled.texts[path]
+    return _PARENTHESES.sub(_in_a_line, styled.texts[path])
 
 
 def generate(

@@ -220,6 +220,7 @@ class Roles:
         text = self.named(_text(module, method))
         if self.base.modeling.own_method(node, method.name) is None:
             text = text.replace(f"super().{method.name}(", f"PreTrainedModel.{method.name}(self, ")
+            text = text.replace("(self, )", "(self)")
         return text
 
 
