@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gpt_oss`.
-# Seal: sha256 5ea7176b95bf66f616935b7eb2d398b5ef4834deedb9ffe5c625f9d485d98532
+# Seal: sha256 977148bf1b2b6955d99c19658320e933acf78f7aa7e6b491040dfb1db585d9f9
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 from pathlib import Path
 from typing import Any
 
@@ -779,6 +779,19 @@ def memory_bank_of(model: PreTrainedModel) -> torch.Tensor:
     return model.base_model.memory.memory_bank
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_memory=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 @torch.no_grad()
 def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Read the weights of the gates from `memory_gates.safetensors`.
@@ -1227,6 +1240,7 @@ class MemoryGateGptOssPreTrainedModel(PreTrainedModel):
     save_memory_gates = save_memory_gates
     load_memory_gates = load_memory_gates
     load_explicit_lm = staticmethod(load_explicit_lm)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -1307,7 +1321,7 @@ class MemoryGateGptOssRotaryEmbedding(nn.Module):
 def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns what was read, where that is asked for, in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else:
 
         output_memory: whether to return what was read. Where it is not given, the configuration's says so.
         memory_targets: for training, the row that each token is to read, `[batch, tokens]`; -1 where none of the bank
@@ -1315,14 +1329,17 @@ def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Call
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if kwargs.get("hand_on_memory") is not None or kwargs.get("memory") is not None:
                 return forward(self, *args, **kwargs)  # a head asks, and answers for this model
-            kwargs.update(zip(names[1:], args))
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
             asked = kwargs.pop("output_memory", None)
             if asked is None:
                 asked = self.config.get_text_config().output_memory
@@ -1330,13 +1347,6 @@ def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Call
             fields = dict(forward(self, hand_on_memory=call, **kwargs))
             return output_class(**add_memory(self, fields, call, **kwargs))
 
-        added = [
-            Parameter("output_memory", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None),
-            Parameter("memory_targets", Parameter.KEYWORD_ONLY, default=None, annotation=torch.LongTensor | None),
-        ]
-        *parameters, rest = own.parameters.values()
-        parameters = [each for each in parameters if each.name != "memory"]
-        wrapper.__signature__ = own.replace(parameters=[*parameters, *added, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1442,8 +1452,18 @@ class MemoryGateGptOssModel(MemoryGateGptOssPreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> MoeModelOutputWithPast:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -1828,9 +1848,18 @@ class MemoryGateGptOssForCausalLM(MemoryGateGptOssPreTrainedModel, GenerationMix
         use_cache: bool | None = None,
         output_router_logits: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> MoeCausalLMOutputWithPast:
         r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
         Example:
 
         ```python
@@ -1885,13 +1914,87 @@ class MemoryGateGptOssForCausalLM(MemoryGateGptOssPreTrainedModel, GenerationMix
 
 
 class MemoryGateGptOssForSequenceClassification(GenericForSequenceClassification, MemoryGateGptOssPreTrainedModel):
-    forward = returns_memory(MemoryGateGptOssSequenceClassifierOutputWithPast)(
-        GenericForSequenceClassification.forward
-    )
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_memory(MemoryGateGptOssSequenceClassifierOutputWithPast)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_memory=True)
+        >>> rows, alphas = outputs.memory_rows[0], outputs.memory_alphas[0]  # what was found, and how far it was let in
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class MemoryGateGptOssForTokenClassification(GenericForTokenClassification, MemoryGateGptOssPreTrainedModel):
-    forward = returns_memory(MemoryGateGptOssTokenClassifierOutput)(GenericForTokenClassification.forward)
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_memory(MemoryGateGptOssTokenClassifierOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_memory=True)
+        >>> rows, alphas = outputs.memory_rows[0], outputs.memory_alphas[0]  # what was found, and how far it was let in
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 __all__ = [

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_qwen3`.
-# Seal: sha256 901e994f3822ea0a8fa76e7bb1a4791fe67207619881e5062b927bc51f8e488d
+# Seal: sha256 ce74a3585b3fc314cecd4ca13b65d56a62e3ae5766408d80a9415094bc25f73f
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 from pathlib import Path
 from typing import Any
 
@@ -737,6 +737,19 @@ def memory_bank_of(model: PreTrainedModel) -> torch.Tensor:
     return model.base_model.memory.memory_bank
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_memory=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 @torch.no_grad()
 def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     """Read the weights of the gates from `memory_gates.safetensors`.
@@ -1177,6 +1190,7 @@ class MemoryGateQwen3PreTrainedModel(PreTrainedModel):
     save_memory_gates = save_memory_gates
     load_memory_gates = load_memory_gates
     load_explicit_lm = staticmethod(load_explicit_lm)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: MemoryGateQwen3Config, *inputs, **kwargs):
         check_memory_gate_config(config)
@@ -1246,7 +1260,7 @@ class MemoryGateQwen3RotaryEmbedding(nn.Module):
 def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns what was read, where that is asked for, in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else:
 
         output_memory: whether to return what was read. Where it is not given, the configuration's says so.
         memory_targets: for training, the row that each token is to read, `[batch, tokens]`; -1 where none of the bank
@@ -1254,14 +1268,17 @@ def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Call
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if kwargs.get("hand_on_memory") is not None or kwargs.get("memory") is not None:
                 return forward(self, *args, **kwargs)  # a head asks, and answers for this model
-            kwargs.update(zip(names[1:], args))
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
             asked = kwargs.pop("output_memory", None)
             if asked is None:
                 asked = self.config.get_text_config().output_memory
@@ -1269,13 +1286,6 @@ def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Call
             fields = dict(forward(self, hand_on_memory=call, **kwargs))
             return output_class(**add_memory(self, fields, call, **kwargs))
 
-        added = [
-            Parameter("output_memory", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None),
-            Parameter("memory_targets", Parameter.KEYWORD_ONLY, default=None, annotation=torch.LongTensor | None),
-        ]
-        *parameters, rest = own.parameters.values()
-        parameters = [each for each in parameters if each.name != "memory"]
-        wrapper.__signature__ = own.replace(parameters=[*parameters, *added, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
@@ -1382,8 +1392,18 @@ class MemoryGateQwen3Model(MemoryGateQwen3PreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+        """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
 
@@ -1698,9 +1718,18 @@ class MemoryGateQwen3ForCausalLM(MemoryGateQwen3PreTrainedModel, GenerationMixin
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> CausalLMOutputWithPast:
         r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
         Example:
 
         ```python
@@ -1735,16 +1764,131 @@ class MemoryGateQwen3ForCausalLM(MemoryGateQwen3PreTrainedModel, GenerationMixin
 
 
 class MemoryGateQwen3ForSequenceClassification(GenericForSequenceClassification, MemoryGateQwen3PreTrainedModel):
-    forward = returns_memory(MemoryGateQwen3SequenceClassifierOutputWithPast)(GenericForSequenceClassification.forward)
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_memory(MemoryGateQwen3SequenceClassifierOutputWithPast)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_memory=True)
+        >>> rows, alphas = outputs.memory_rows[0], outputs.memory_alphas[0]  # what was found, and how far it was let in
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class MemoryGateQwen3ForTokenClassification(GenericForTokenClassification, MemoryGateQwen3PreTrainedModel):
-    forward = returns_memory(MemoryGateQwen3TokenClassifierOutput)(GenericForTokenClassification.forward)
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_memory(MemoryGateQwen3TokenClassifierOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_memory=True)
+        >>> rows, alphas = outputs.memory_rows[0], outputs.memory_alphas[0]  # what was found, and how far it was let in
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            use_cache=use_cache,
+            **kwargs,
+        )
 
 
 class MemoryGateQwen3ForQuestionAnswering(GenericForQuestionAnswering, MemoryGateQwen3PreTrainedModel):
     base_model_prefix = "model"  # with the base's own no weight of a causal language model would be found
-    forward = returns_memory(MemoryGateQwen3QuestionAnsweringModelOutput)(GenericForQuestionAnswering.forward)
+
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
+    @returns_memory(MemoryGateQwen3QuestionAnsweringModelOutput)
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        cache: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        start_positions: torch.LongTensor | None = None,
+        end_positions: torch.LongTensor | None = None,
+        *,
+        output_memory: bool | None = None,
+        memory_targets: torch.LongTensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> QuestionAnsweringModelOutput:
+        r"""
+        output_memory (`bool`, *optional*):
+            Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+        memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+            For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+            known.
+
+        Example:
+
+        ```python
+        >>> outputs = model(**inputs, output_memory=True)
+        >>> rows, alphas = outputs.memory_rows[0], outputs.memory_alphas[0]  # what was found, and how far it was let in
+        ```"""
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=cache,
+            inputs_embeds=inputs_embeds,
+            start_positions=start_positions,
+            end_positions=end_positions,
+            **kwargs,
+        )
 
 
 __all__ = [

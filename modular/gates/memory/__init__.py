@@ -40,7 +40,6 @@ GATE = Gate(
     splices=(Splice(Site.LAYER, set_up), Splice(Site.LAYER_OUTPUT, remember)),
     upstream=Upstream(
         without=("save_memory_gates", "load_memory_gates", "load_explicit_lm", "__aliases__"),
-        module="upstream",
         inputs="MEMORY_GATE_INPUTS",
         loss="with the losses of the memory gates",
     ),

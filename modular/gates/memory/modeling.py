@@ -12,7 +12,7 @@ from .configuration import MemoryGateConfig, check_memory_gate_config, memory_la
 from .content import CopyMemoryFusion, MemoryGate, MemoryNorm
 from .losses import retrieval_loss
 from .original import ProductKeyMemoryGate, SwiGLUMemoryFusion
-from .outputs import MemoryGateOutput, reads_memory, returns_memory
+from .outputs import MemoryGateOutput, loss_function_of_base, reads_memory, returns_memory
 from .reading import MemoryReading
 from .storage import freeze_backbone, load_explicit_lm, load_memory_gates, save_memory_gates
 
@@ -109,6 +109,7 @@ class MemoryGatePreTrainedModel(PreTrainedModel):
     save_memory_gates = save_memory_gates
     load_memory_gates = load_memory_gates
     load_explicit_lm = staticmethod(load_explicit_lm)
+    loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def __init__(self, config: MemoryGateConfig, *inputs, **kwargs):
         check_memory_gate_config(config)
@@ -143,12 +144,14 @@ class MemoryGateModel(MemoryGatePreTrainedModel):
 
     @returns_memory(MemoryGateOutput)
     @reads_memory
-    def forward(self, **kwargs): ...
+    def forward(
+        self, *, output_memory: bool | None = None, memory_targets: torch.LongTensor | None = None, **kwargs
+    ): ...
 
 
 class MemoryGateForCausalLM(MemoryGatePreTrainedModel):
     @returns_memory(MemoryGateOutput)
-    def forward(self, **kwargs):
+    def forward(self, *, output_memory: bool | None = None, memory_targets: torch.LongTensor | None = None, **kwargs):
         r"""
         Example:
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, signature, unwrap
 from typing import Any
 
 import torch
@@ -14,6 +14,15 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .reading import MemoryReading
+
+
+MEMORY_GATE_INPUTS = r"""
+    output_memory (`bool`, *optional*):
+        Whether to return which rows of the memory were read. If it is not given, `config.output_memory` decides.
+    memory_targets (`torch.LongTensor` of shape `(batch_size, sequence_length)`, *optional*):
+        For training, the row that each token is to read; `-1` where none of the bank answers, `-100` where nothing is
+        known.
+"""
 
 
 @dataclass
@@ -50,10 +59,23 @@ class MemoryCall:
         self.reading: MemoryReading | None = None
 
 
+def loss_function_of_base(model: PreTrainedModel, find: Callable = PreTrainedModel.loss_function.fget) -> Callable:
+    """The loss function of a model, called as its base calls it: a forward hands on what the gates are asked as well.
+
+    `find` is a default since `torch.compile` does not look into properties.
+    """
+    own = find(model)
+
+    def loss_function(*args, hand_on_memory=None, **kwargs):
+        return own(*args, **kwargs)
+
+    return loss_function
+
+
 def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Callable]:
     """Decorate the `forward` of a model or head: it returns what was read, where that is asked for, in an `output_class`.
 
-    The decorated `forward` takes two more keyword arguments:
+    It names two keyword arguments, so that they go nowhere else:
 
         output_memory: whether to return what was read. Where it is not given, the configuration's says so.
         memory_targets: for training, the row that each token is to read, `[batch, tokens]`; -1 where none of the bank
@@ -61,14 +83,17 @@ def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Call
     """
 
     def decorate(forward: Callable) -> Callable:
-        own = signature(forward)
-        names = list(own.parameters)
+        own = signature(forward).parameters
+        names = [name for name, each in own.items() if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
         @wraps(forward)
         def wrapper(self, *args, **kwargs):
             if kwargs.get("hand_on_memory") is not None or kwargs.get("memory") is not None:
                 return forward(self, *args, **kwargs)  # a head asks, and answers for this model
-            kwargs.update(zip(names[1:], args))
+            named = dict(zip(names[1:], args))
+            if len(named) < len(args) or named.keys() & kwargs:
+                return unwrap(forward)(self, *args, **kwargs)  # Python says what is wrong
+            kwargs.update(named)
             asked = kwargs.pop("output_memory", None)
             if asked is None:
                 asked = self.config.get_text_config().output_memory
@@ -76,13 +101,6 @@ def returns_memory(output_class: type[ModelOutput]) -> Callable[[Callable], Call
             fields = dict(forward(self, hand_on_memory=call, **kwargs))
             return output_class(**add_memory(self, fields, call, **kwargs))
 
-        added = [
-            Parameter("output_memory", Parameter.KEYWORD_ONLY, default=None, annotation=bool | None),
-            Parameter("memory_targets", Parameter.KEYWORD_ONLY, default=None, annotation=torch.LongTensor | None),
-        ]
-        *parameters, rest = own.parameters.values()
-        parameters = [each for each in parameters if each.name != "memory"]
-        wrapper.__signature__ = own.replace(parameters=[*parameters, *added, rest], return_annotation=output_class)
         return can_return_tuple(wrapper)
 
     return decorate
