@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.commands import STATUS, guarded
+
 from memory.errors import BankError
 from memory.questions import Question, encode, question_of
 

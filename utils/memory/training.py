@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from memory.questions import IGNORED, Encoded, padded
-from memory.settings import FUSION, RETRIEVAL, TrainOptions
 from torch import nn
 
+from memory.questions import IGNORED, Encoded, padded
+from memory.settings import FUSION, RETRIEVAL, TrainOptions
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 

@@ -52,6 +52,9 @@ class Feeds:
     width: str | None = None  # how wide its input is; else the configuration's `hidden_size`
 
 
+NUMBER = "layer_idx"  # what bases call which layer one is
+
+
 @dataclass(frozen=True, slots=True)
 class Returns:
     """Where a gate goes at the end of a layer: on what its forward returns, of several things the first."""

@@ -12,8 +12,7 @@ from weave.closure import reached
 from weave.declaration import Declaration
 from weave.declared import Declared
 from weave.modules import Function, Module, assigned_calls, is_self, names_in
-from weave.place import Feeds, Place, Returns, Scaled, Where
-from weave.returning import NUMBER
+from weave.place import NUMBER, Feeds, Place, Returns, Scaled, Where
 from weave.stack import Stack
 
 

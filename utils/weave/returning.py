@@ -9,11 +9,10 @@ from weave.edits import Edit, apply, indented, lines_of, source_of, spelled_out
 from weave.gate import Site
 from weave.kinds import Spliced
 from weave.modules import Function
-from weave.place import Returns
+from weave.place import NUMBER, Returns
 from weave.splice import Splices, Woven
 
 
-NUMBER = "layer_idx"  # what bases call which layer one is
 _OUTPUT = "layer_output"  # a name for what a base leaves without one
 
 

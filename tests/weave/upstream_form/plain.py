@@ -202,9 +202,7 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
     loss_function = property(loss_function_of_base, PreTrainedModel.loss_function.fset)
 
     def post_init(self):
-        PreTrainedModel.post_init(
-            self,
-        )
+        PreTrainedModel.post_init(self)
         shard_gates_apart(self)
 
     @torch.no_grad()

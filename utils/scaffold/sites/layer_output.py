@@ -6,8 +6,8 @@ import ast
 
 from weave.anchors import Misfit
 from weave.modules import Module
-from weave.place import Returns
-from weave.returning import NUMBER, returned
+from weave.place import NUMBER, Returns
+from weave.returning import returned
 
 from scaffold.sites.values import Found, NoPlace
 

@@ -24,6 +24,7 @@ from generated.quality_gate_llama.configuration_quality_gate_llama import check_
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
+    explain_mixed_types,
     load_quality_gates,
     loss_function_of_base,
     quality_classification_loss,
@@ -190,10 +191,15 @@ class QualityGateToyPreTrainedModel(ToyPreTrainedModel):
         PreTrainedModel.__init__(self, config, *inputs, **kwargs)
 
     def post_init(self):
-        PreTrainedModel.post_init(
-            self,
-        )
+        PreTrainedModel.post_init(self)
         shard_gates_apart(self)
+
+    def __call__(self, *args, **kwargs):
+        try:
+            return PreTrainedModel.__call__(self, *args, **kwargs)
+        except AssertionError as problem:  # before any forward of ours
+            explain_mixed_types(problem)
+            raise
 
     @torch.no_grad()
     def _init_weights(self, module):
