@@ -109,7 +109,7 @@ def test_another_site_is_declared_with_its_own_words(package: Path) -> None:
     base = other_kind(package)
     stack = read_stack(base)
     text = render_short(base, stack, find_places(base, stack, LAYER_OUTPUT))
-    assert 'novel_gate = NovelGate(returns="hidden_states")' in text
+    assert 'novel_gate = NovelGate(returns="residual + hidden_states")' in text
 
 
 def test_a_layer_that_is_made_of_something_else_than_its_configuration_is_refused(package: Path) -> None:

@@ -1,6 +1,6 @@
 # Generated from templates/tests/memory/suite.j2 and generated/memory_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model memory_gate_gemma3`.
-# Seal: sha256 92ede20b936dbed8030a5076fa1dc3de2869bf0c361c81a15e102e2824ed2530
+# Seal: sha256 94e3846c40be74ea6d758aca8e71b880f389d253df1c9b40862e1fb08ae37f29
 """Gemma3 with a memory, at a tiny size: what any language model has to do, and what its gates read of a bank."""
 
 from __future__ import annotations
@@ -469,7 +469,6 @@ class TestOriginal:
             is_open=True, memory_design="original", memory_alpha=alpha, num_selected=number, memory_layers=[0]
         )
         ids, [gate], [fusion] = tokens(model.config), gates(model), fusions(model)
-        layer = next(each for each in model.modules() if getattr(each, "gated_memory_fusion", None) is fusion)
         with torch.no_grad(), watched([fusion]) as calls:
             outputs = model(ids, output_memory=True)
         normed, added = calls[0][0], calls[0][1]

@@ -1,6 +1,6 @@
 # Generated from templates/tests/memory/suite.j2 and generated/memory_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model memory_gate_gpt_oss`.
-# Seal: sha256 bf613a4fadb84fd93b9b42c874acd7b47371a8f67449e6ec9ff54c82a3184cd8
+# Seal: sha256 e3f1444735b06c46354cf4fa5a72a42353687eb8997a91ade05cbd2b02b7032b
 """GptOss with a memory, at a tiny size: what any language model has to do, and what its gates read of a bank."""
 
 from __future__ import annotations
@@ -472,7 +472,6 @@ class TestOriginal:
             is_open=True, memory_design="original", memory_alpha=alpha, num_selected=number, memory_layers=[0]
         )
         ids, [gate], [fusion] = tokens(model.config), gates(model), fusions(model)
-        layer = next(each for each in model.modules() if getattr(each, "gated_memory_fusion", None) is fusion)
         with torch.no_grad(), watched([fusion]) as calls:
             outputs = model(ids, output_memory=True)
         normed, added = calls[0][0], calls[0][1]

@@ -1,6 +1,6 @@
 # Generated from templates/tests/memory/suite.j2 and generated/memory_gate_llama.
 # Do not edit: change the template and run `python utils/test_generator.py --model memory_gate_llama`.
-# Seal: sha256 7a65d8fdaf140ed12007fd08bfb40a3ada1e4429a2183614c55c9b42d47b1e9f
+# Seal: sha256 79b577b6060e1153ab5116c0413c8eceafb2c083b2eccd4e232b1992016407ef
 """Llama with a memory, at a tiny size: what any language model has to do, and what its gates read of a bank."""
 
 from __future__ import annotations
@@ -472,7 +472,6 @@ class TestOriginal:
             is_open=True, memory_design="original", memory_alpha=alpha, num_selected=number, memory_layers=[0]
         )
         ids, [gate], [fusion] = tokens(model.config), gates(model), fusions(model)
-        layer = next(each for each in model.modules() if getattr(each, "gated_memory_fusion", None) is fusion)
         with torch.no_grad(), watched([fusion]) as calls:
             outputs = model(ids, output_memory=True)
         normed, added = calls[0][0], calls[0][1]

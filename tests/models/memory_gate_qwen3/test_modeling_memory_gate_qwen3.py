@@ -1,6 +1,6 @@
 # Generated from templates/tests/memory/suite.j2 and generated/memory_gate_qwen3.
 # Do not edit: change the template and run `python utils/test_generator.py --model memory_gate_qwen3`.
-# Seal: sha256 d398d9d60c29af923f5dcca3bb4a0fe634b88ad49d8ea53333eb83daf4c33601
+# Seal: sha256 b24f850eeb267e6060ea40c59b4356af08711e69c925929ade9b795cd6a12fa0
 """Qwen3 with a memory, at a tiny size: what any language model has to do, and what its gates read of a bank."""
 
 from __future__ import annotations
@@ -475,7 +475,6 @@ class TestOriginal:
             is_open=True, memory_design="original", memory_alpha=alpha, num_selected=number, memory_layers=[0]
         )
         ids, [gate], [fusion] = tokens(model.config), gates(model), fusions(model)
-        layer = next(each for each in model.modules() if getattr(each, "gated_memory_fusion", None) is fusion)
         with torch.no_grad(), watched([fusion]) as calls:
             outputs = model(ids, output_memory=True)
         normed, added = calls[0][0], calls[0][1]
