@@ -35,7 +35,19 @@ GATE_FIELDS = (
     "quality_loss_debug",
     "output_quality_logits",
 )
-_FIELDS = {MEANT.kind: GATE_FIELDS, "select": (*GATE_FIELDS, "trash_expert_mode", "enable_load_balancing")}
+_MEMORY_FIELDS = (
+    *("use_memory", "memory_design", "knowledge_num", "knowledge_length", "knowledge_dim", "num_candidates"),
+    *("num_selected", "memory_layers", "memory_query_layer", "memory_pad_token_id", "freeze_ratio", "memory_heads"),
+    *("memory_head_dim", "memory_sharpness", "memory_null_similarity", "memory_negatives", "retrieval_loss_coef"),
+    *("gumbel_temperature", "similarity_scale", "gate_score_weight", "memory_alpha", "zero_init_fusion"),
+    *("memory_rank", "memory_dropout", "similarity_loss_coef", "diversity_loss_coef", "diversity_mode"),
+    "output_memory",
+)
+_FIELDS = {
+    MEANT.kind: GATE_FIELDS,
+    "select": (*GATE_FIELDS, "trash_expert_mode", "enable_load_balancing"),
+    "memory": _MEMORY_FIELDS,
+}
 _MODEL_TYPE = re.compile(r'^    model_type = "([\w-]+)"$', re.MULTILINE)
 
 

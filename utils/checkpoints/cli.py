@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from telling.answers import DIFFERENT, DONE, Answer
 from telling.grammar import Parser
 
+from checkpoints.banks import OPTION, Bank, Rows
 from checkpoints.commands import guarded
 from checkpoints.comparing import Comparison, compare_models
+from checkpoints.errors import CheckpointError
 from checkpoints.experts import FUSED, KEEP, SEPARATE
+from checkpoints.fields import SET
 from checkpoints.gating import LATER, NOW, Gated, describe, gate_checkpoint
 from checkpoints.homes import add_generated, find_homes
 from checkpoints.plan import Options
@@ -26,10 +31,10 @@ _STATUS = "exit status: 0 done, 2 refused: one line says which file, what is wro
 _COMPARE_STATUS = "exit status: 0 every check passed, 1 one failed, 2 a checkpoint could not be read"
 
 
-def gate(argv: Sequence[str] | None = None) -> int:
-    """`gate_checkpoint.py`; returns the exit status."""
-    args = _gate_parser().parse_args(argv)
-    return guarded(_gate, args, _place(args))
+def gate(argv: Sequence[str] | None = None, rows: Rows | None = None) -> int:
+    """`gate_checkpoint.py`; returns the exit status. `rows` reads the bank that `--bank` names."""
+    args = _gate_parser(takes_banks=rows is not None).parse_args(argv)
+    return guarded(partial(_gate, rows=rows), args, _place(args))
 
 
 def compare(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +54,8 @@ def _place(args: argparse.Namespace) -> str:
     return str(getattr(args, "gated", None) or args.base)
 
 
-def _gate(args: argparse.Namespace) -> Answer:
+def _gate(args: argparse.Namespace, rows: Rows | None = None) -> Answer:
+    args.fields = _fields(args.fields)
     options = Options(**{name: getattr(args, name) for name in Options.__slots__})
     progress = progress_for(args.quiet)
     done = gate_checkpoint(
@@ -60,9 +66,25 @@ def _gate(args: argparse.Namespace) -> Answer:
         dry_run=args.dry_run,
         progress=progress,
         generated=args.generated,
+        bank=Bank(args.bank, rows) if rows and args.bank else None,
     )
     planned = "\n".join(describe(done.plan)) if args.dry_run else ""
     return Answer(result=planned, words="" if planned else _summary(done), document=_document(done))
+
+
+def _fields(said: Sequence[str]) -> dict[str, Any]:
+    """FIELD=VALUE of a command line, values as JSON spells them, words as they are. Raises CheckpointError."""
+    found: dict[str, Any] = {}
+    for each in said:
+        name, mark, value = each.partition("=")
+        if not mark or not name.strip() or name.strip() in found:
+            what = "gives a field a second time" if mark and name.strip() else "names no field and its value"
+            raise CheckpointError(SET, f"{each!r} {what}", f"give {SET} FIELD=VALUE, once for each field")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value.strip()
+    return found
 
 
 def _document(done: Gated) -> dict[str, Any]:
@@ -129,7 +151,7 @@ def _ungate(args: argparse.Namespace) -> Answer:
     return Answer(words=said, document=asdict(done))
 
 
-def _gate_parser() -> Parser:
+def _gate_parser(takes_banks: bool) -> Parser:
     parser = _parser("gate_checkpoint.py", "Make a gated checkpoint of a base, mostly by linking its files.", _STATUS)
     parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
     parser.add_argument(
@@ -141,6 +163,17 @@ def _gate_parser() -> Parser:
     parser.add_argument(
         "--mode", default="", metavar="MODE", help="of the gates, where their kind has modes: headwise, elementwise"
     )
+    parser.add_argument(
+        SET,
+        dest="fields",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of the gated configuration, as often as wanted: knowledge_num=4096, memory_layers=[20]",
+    )
+    if takes_banks:
+        words = "of memory gates: a folder of memory_bank.py build, or another gated checkpoint (default: empty rows)"
+        parser.add_argument(OPTION, default="", metavar="BANK", help=words)
     parser.add_argument(
         "--model", default="auto", metavar="NAME", help="the generated model: llama (default: by type)"
     )

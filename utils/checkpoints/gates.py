@@ -40,7 +40,7 @@ def gate_tensors(
         CheckpointError: a gate is there already, or the layers are not where the configuration says they are.
     """
     kind = architecture.facts.names
-    present = next((name for name in names if MEANT.mark in f".{name}" or kind.mark in f".{name}"), None)
+    present = next((name for name in names if MEANT.owns(name) or kind.owns(name)), None)
     if present is not None:
         raise CheckpointError(folder, f"holds `{present}`: it is gated already", "give the base it was made from")
     text = text_config(config)
@@ -51,7 +51,7 @@ def gate_tensors(
     layers = {number for number in layers if count is None or number < count}
     if kind != MEANT:
         dtype = "F32" if kind.is_float32 else dtype_of_layers(names, stack)
-        return [Tensor(name, dtype, shape) for name, shape in made_gates(folder, config, architecture, stack).items()]
+        return made_gates(folder, config, architecture, stack, dtype)
     answers = any(str(head).endswith("ForQuestionAnswering") for head in config.get("architectures") or ())
     if answers and stack.startswith("transformer."):  # the gated heads load what language models load
         message = f"`{stack}.*` are not the names of the gated model's layers, which begin with `model.`"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from naming.kinds import MEANT
 
+from checkpoints.banks import Bank
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.gates import draw_gates, empty_gates
 from checkpoints.hashing import check_promise, sha256_of_all
@@ -20,6 +22,7 @@ from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, open_checkpoint
 from checkpoints.manifest import MANIFEST, changed_files, encode, make_manifest, read_manifest
+from checkpoints.modules import started_gates
 from checkpoints.plan import Options, Plan, PlannedShard, check_output, index_of, make_plan
 from checkpoints.progress import Progress
 from checkpoints.staging import Staging, forget_progress, partial_folder
@@ -53,6 +56,7 @@ def gate_checkpoint(
     dry_run: bool = False,
     progress: Progress | None = None,
     generated: Path | None = None,
+    bank: Bank | None = None,
 ) -> Gated:
     """Make a gated checkpoint of a base.
 
@@ -64,6 +68,7 @@ def gate_checkpoint(
         dry_run: whether to plan only.
         progress: who is told about bytes that were dealt with.
         generated: a folder of a user's generated models, looked into before those that come with the tools.
+        bank: rows for gates that read a bank, and what reads them; without, all rows are empty.
 
     Returns:
         The plan, and what was done.
@@ -76,7 +81,7 @@ def gate_checkpoint(
     output = Path(output)
     with refusing_what_the_system_refuses(output):
         folder = find_folder(base)
-        plan = make_plan(open_checkpoint(folder), str(base), output, options, find_homes(generated, folder))
+        plan = make_plan(open_checkpoint(folder), str(base), output, options, find_homes(generated, folder), bank)
         check_output(output, folder)
         state = _what_is_there(plan)
         if dry_run:
@@ -202,11 +207,7 @@ def _bytes_of(plan: Plan, shard: PlannedShard, tensor: Tensor) -> Iterable[bytes
 def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     """Gates, index, tokenizer, code. They are quick to make, and made anew by every run."""
     gates, folder = list(plan.gates), staging.folder
-    options = plan.options
-    if plan.architecture.facts.names == MEANT:
-        drawn = draw_gates(gates, options.init_mean, options.init_std, options.seed)
-    else:
-        drawn = empty_gates(gates)
+    drawn = _start(plan, gates)
     write_tensors(folder / plan.gates_file, gates, lambda _: next(drawn))
     write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates, plan.gates_file))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
@@ -219,6 +220,17 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
             copy_file(source, folder / name)
     names = (plan.gates_file, INDEX, *copied)
     return {name: {"size": (folder / name).stat().st_size, "sha256": None} for name in names}
+
+
+def _start(plan: Plan, gates: list[Tensor]) -> Iterator[Iterator[bytes]]:
+    """The bytes of new gates, one after the other, and before them those of their bank."""
+    names, options = plan.architecture.facts.names, plan.options
+    if names == MEANT:
+        return draw_gates(gates, options.init_mean, options.init_std, options.seed)
+    if not names.zeros:
+        return empty_gates(gates)
+    started = started_gates(plan.base.folder, plan.config, plan.architecture, options.seed)
+    return chain([plan.bank.chunks()] if plan.bank else [], started)
 
 
 def _note(plan: Plan, folder: Path, files: dict[str, dict[str, Any]]) -> None:

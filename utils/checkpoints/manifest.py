@@ -33,6 +33,8 @@ def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[st
             is None, and "modified" says when the file was written, in nanoseconds.
     """
     options = plan.options
+    gate = next(gate for gate in plan.gates if not (plan.bank and gate == plan.bank.tensor))
+    bank = {"bank": {"sha256": plan.bank.digest, "given": True}} if plan.bank and plan.bank.digest else {}
     return {
         "manifest": _FORM,
         "fingerprint": plan.fingerprint,
@@ -48,11 +50,12 @@ def make_manifest(plan: Plan, files: Mapping[str, Mapping[str, Any]]) -> dict[st
         "gates": {
             "file": plan.gates_file,
             "tensors": [gate.name for gate in plan.gates],
-            "shape": list(plan.gates[0].shape),
-            "dtype": plan.gates[0].dtype,
+            "shape": list(gate.shape),
+            "dtype": gate.dtype,
             "mean": options.init_mean,
             "std": options.init_std,
             "seed": options.seed,
+            **bank,
         },
         "dtype": options.dtype,
         "experts": options.experts,

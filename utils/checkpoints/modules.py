@@ -3,51 +3,113 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checkpoints.architectures import Architecture
 from checkpoints.errors import CheckpointError
+from checkpoints.headers import Tensor
 from checkpoints.homes import import_package
 from checkpoints.layout import CONFIG
 
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from transformers import PreTrainedConfig, PreTrainedModel
+
 _NUMBERED = re.compile(r"^(.+?)\.([0-9]+)\.(.+)$")
 
 
+def configured(place: Path | str, config: Mapping[str, Any], architecture: Architecture) -> PreTrainedConfig:
+    """What a gated model's own configuration makes of these fields, all of it checked.
+
+    Raises CheckpointError, of `place`, for a field that it refuses.
+    """
+    name = architecture.config.name
+    try:
+        return getattr(_module(architecture, "configuration"), name)(**config)
+    except (ImportError, OSError):
+        raise
+    except Exception as error:  # a checked field raises exceptions of several libraries
+        message = f"makes no {name}: {_words(error)}"
+        raise CheckpointError(place, message, "correct the field, or the configuration") from error
+
+
 def made_gates(
-    folder: Path, config: Mapping[str, Any], architecture: Architecture, stack: str
-) -> dict[str, tuple[int, ...]]:
-    """The weights of the gates that a model of this configuration has, with their shapes, in the order of the layers.
+    folder: Path, config: Mapping[str, Any], architecture: Architecture, stack: str, dtype: str
+) -> list[Tensor]:
+    """The weights of the gates that a model of this configuration has, in the order of the layers, as `dtype`.
 
     The model is built without memory. Its names are those of the checkpoint from the list of layers on, which the checkpoint
-    calls `stack`. Needs torch, which gates of one row do not.
+    calls `stack`. A bank of rows, of int64, comes before all. Needs torch, which gates of one row do not.
 
     Raises CheckpointError where the configuration makes no such model, or one without gates.
     """
-    import torch
-
-    package = architecture.facts.package
-    module = import_package(architecture.folder).__name__
-    modeling = import_module(f"{module}.modeling_{package}")
-    configuration = import_module(f"{module}.configuration_{package}")
-    try:
-        made = getattr(configuration, architecture.config.name)(**config)
-        with torch.device("meta"):
-            model = getattr(modeling, architecture.facts.text_model.name)(made.get_text_config())
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        message = (
-            f"makes no {architecture.facts.text_model.name}: {str(error).splitlines()[0] if str(error) else error!r}"
-        )
-        raise CheckpointError(folder / CONFIG, message, "correct the configuration, or fetch it again") from error
-    found = {}
+    model, names = _model_without_memory(folder, config, architecture), architecture.facts.names
+    found, own = [], ""
     for name, weight in model.named_parameters():
         numbered = _NUMBERED.match(name)
-        if architecture.facts.names.mark in f".{name}" and numbered:
-            found[f"{stack}.{numbered[2]}.{numbered[3]}"] = tuple(weight.shape)
+        if names.owns(name) and numbered:
+            found.append(Tensor(f"{stack}.{numbered[2]}.{numbered[3]}", dtype, tuple(weight.shape)))
+            own = numbered[1]
     if not found:
         message = f"makes a {architecture.facts.text_model.name} without gates"
         raise CheckpointError(folder / CONFIG, message, "give a base whose layers have what the gates scale")
-    return found
+    above = stack.removesuffix(own)  # "model." of "model.layers"
+    banks = [(name, rows) for name, rows in model.named_buffers() if names.bank and name.endswith(names.bank)]
+    return [*(Tensor(above + name, "I64", tuple(rows.shape)) for name, rows in banks), *found]
+
+
+def started_gates(
+    folder: Path, config: Mapping[str, Any], architecture: Architecture, seed: int
+) -> Iterator[Iterator[bytes]]:
+    """The float32 bytes of new gates as the model's own classes start them, in the order of `made_gates`, banks left out.
+
+    One module has memory at a time. The same seed gives the same, wherever it was stopped before.
+    """
+    import torch
+
+    model = _model_without_memory(folder, config, architecture)
+    generator = torch.Generator().manual_seed(seed)
+    for module in _gate_modules(model, architecture.facts.names.owns):
+        with torch.random.fork_rng(devices=()), torch.no_grad():
+            torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+            module.to_empty(device="cpu").apply(model._init_weights)
+        for weight in module.parameters():
+            yield iter((weight.detach().float().contiguous().numpy().astype("<f4").tobytes(),))
+        module.to_empty(device="meta")
+
+
+def _gate_modules(model: nn.Module, owns: Any) -> Sequence[nn.Module]:
+    """The outermost modules of gates, in the order of the layers."""
+    found: dict[str, nn.Module] = {}
+    for name, module in model.named_modules():
+        is_inside = any(name.startswith(f"{outer}.") for outer in list(found)[-1:])
+        if owns(f"{name}.") and _NUMBERED.match(name) and not is_inside:
+            found[name] = module
+    return list(found.values())
+
+
+def _model_without_memory(folder: Path, config: Mapping[str, Any], architecture: Architecture) -> PreTrainedModel:
+    import torch
+
+    name = architecture.facts.text_model.name
+    try:
+        made = configured(folder / CONFIG, config, architecture)
+        with torch.device("meta"):
+            return getattr(_module(architecture, "modeling"), name)(made.get_text_config())
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        message = f"makes no {name}: {_words(error)}"
+        raise CheckpointError(folder / CONFIG, message, "correct the configuration, or fetch it again") from error
+
+
+def _module(architecture: Architecture, kind: str) -> Any:
+    return import_module(f"{import_package(architecture.folder).__name__}.{kind}_{architecture.facts.package}")
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or repr(error)

@@ -7,17 +7,19 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from naming.kinds import MEANT, GateNames
 
 from checkpoints.architectures import Architecture, find_architecture, known_kinds
+from checkpoints.banks import Bank, PlannedBank, plan_bank
 from checkpoints.casting import DTYPES, target_dtype
 from checkpoints.configs import auto_map, gated_config
 from checkpoints.errors import CheckpointError
 from checkpoints.experts import KEEP, Part, regroup
+from checkpoints.fields import fields_of, settle_fields
 from checkpoints.gates import gate_tensors
 from checkpoints.headers import Tensor
 from checkpoints.homes import OURS, Homes
@@ -48,6 +50,7 @@ class Options:
     experts: str = KEEP
     export_code: bool = False
     for_transformers: str = ""  # the release that the code is for: a version or a folder; "" for that of `generated/`
+    fields: Mapping[str, Any] = field(default_factory=dict)  # of the gated configuration, other than their defaults
 
     def check(self) -> None:
         """Raise CheckpointError where a value makes no sense."""
@@ -62,7 +65,9 @@ class Options:
                 f"keep, {', '.join(DTYPES)}",
             ),
             (
-                self.gate == MEANT.kind or (self.init_mean, self.init_std, self.seed) == (0.0, 0.02, 42),
+                self.gate == MEANT.kind
+                or (self.init_mean, self.init_std) == (0.0, 0.02)
+                and (self.seed == 42 or bool(GateNames(self.gate).zeros)),
                 "--init-mean, --init-std and --seed",
                 f"say how {MEANT.kind} gates are drawn, and {self.gate} gates start as the base is",
                 "none of them",
@@ -108,6 +113,7 @@ class Plan:
     gates: tuple[Tensor, ...]
     config: Mapping[str, Any]
     code: tuple[Path, ...]
+    bank: PlannedBank | None = None  # of the gates' tensors, the first
 
     @property
     def gates_file(self) -> str:
@@ -140,9 +146,10 @@ class Plan:
         """A digest of all that decides what is written: a partial folder with another one is of another run."""
         base = [(shard.name, shard.size, shard.path.stat().st_mtime_ns) for shard in self.base.shards]
         code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.code]
-        options = {name: getattr(self.options, name) for name in Options.__slots__}
+        options = {name: getattr(self.options, name) for name in Options.__slots__ if name != "fields"}
         shards = [(shard.name, bool(shard.linked), list(shard.tensors)) for shard in self.shards]
         known = (base, self.base.config_text, self.base.extras, code, options, shards, dict(self.config))
+        known += (self.bank.digest,) if self.bank else ()
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
@@ -151,7 +158,9 @@ def gates_file(kind: str) -> str:
     return f"model-{kind}-gates.safetensors"
 
 
-def make_plan(base: Checkpoint, source: str, output: Path, options: Options, homes: Homes = OURS) -> Plan:
+def make_plan(
+    base: Checkpoint, source: str, output: Path, options: Options, homes: Homes = OURS, bank: Bank | None = None
+) -> Plan:
     """Decide what to write. Raises CheckpointError where the base cannot be gated."""
     options.check()
     names = _names_of(options.gate, homes)
@@ -160,8 +169,9 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, hom
     if not config_of_base:
         config_of_base = tensors.config  # a GGUF file says in its own terms what the model is
     architecture = find_architecture(base.folder, config_of_base, options.model, homes, names)
-    fields = _fields(options, architecture)
+    fields = fields_of(options.mode, options.fields, options.init_mean, options.init_std, architecture)
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
+    settled = settle_fields(config, bool(options.fields), architecture)
     gates = gate_tensors(base.folder, tensors.known, config, architecture)
     if not names.is_float32:  # projections like others
         wanted = DTYPES.get(options.dtype, "keep")
@@ -173,7 +183,9 @@ def make_plan(base: Checkpoint, source: str, output: Path, options: Options, hom
         code = code_for(release, package) if release else tuple(architecture.folder / name for name in names)
         config["auto_map"] = auto_map(architecture)
     shards = _plan_shards(base, tensors, options, config_of_base, known_kinds(homes))
-    return Plan(base, source, output, options, architecture, tensors, shards, tuple(gates), config, code)
+    pad = settled.get("memory_pad_token_id", 0)
+    rows = plan_bank(gates, architecture.facts.names.bank, config, pad, bank, base)
+    return Plan(base, source, output, options, architecture, tensors, shards, tuple(gates), config, code, rows)
 
 
 def _names_of(kind: str, homes: Homes) -> GateNames:
@@ -183,24 +195,6 @@ def _names_of(kind: str, homes: Homes) -> GateNames:
         told = f"did you mean --gate {close}?" if close else f"give one of {', '.join(known)}"
         raise CheckpointError("--gate", f"there is no model with gates of the kind {kind!r}", told)
     return GateNames(kind)
-
-
-def _fields(options: Options, architecture: Architecture) -> dict[str, float | str]:
-    """The fields of the gates that are not at their defaults: a gated checkpoint starts as its base is."""
-    names, known = architecture.facts.names, architecture.facts.text_config.fields
-    if names == MEANT:
-        found: dict[str, float | str] = {
-            MEANT.field("init_mean"): options.init_mean,
-            MEANT.field("init_std"): options.init_std,
-        }
-    else:
-        found = {names.field("init"): names.start} if names.field("init") in known else {}
-    if options.mode:
-        if names == MEANT or names.field("mode") not in known:
-            message = f"{names.kind} gates are made in one mode, in which they change nothing"
-            raise CheckpointError("--mode", message, "leave it out")
-        found[names.field("mode")] = options.mode
-    return found
 
 
 def _plan_shards(

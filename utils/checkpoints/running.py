@@ -70,7 +70,9 @@ def compare_runs(
         yield Check(f"the {name} loads completely", not run.unloaded, said)
     yield _check_outputs(theirs, ours, dtype)
     yield _check_generation(theirs, ours)
-    yield _check_scores(ours, len(manifest.get("gates", {}).get("tensors", ())), tokens)
+    of_memory = bool(names_of(gated.config).bank)  # whose gates are several weights
+    wanted = 0 if of_memory else len(manifest.get("gates", {}).get("tensors", ()))
+    yield _check_scores(ours, wanted, tokens)
 
 
 def _tokens(gated: Checkpoint, text: str | None, trust_remote_code: bool) -> torch.Tensor:
@@ -125,7 +127,9 @@ def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedM
         generated = None
         if model.can_generate():
             generated = model.generate(tokens, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False)
-    width = max((each.shape[-1] for name, each in model.named_parameters() if names.mark in name), default=0)
+    width = max(
+        (each.shape[-1] for name, each in model.named_parameters() if each.ndim and names.owns(name)), default=0
+    )
     del model, outputs
     gc.collect()
     return Run(kept, generated, scores, unloaded, width)
@@ -135,6 +139,8 @@ def _scores(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, na
     """What the gates say of the tokens; of another kind than the usual one, what its outputs call after it."""
     if names == MEANT:
         return model(tokens, attention_mask=mask, output_router_logits=True).quality_logits
+    if names.bank:
+        return model(tokens, attention_mask=mask, output_memory=True).memory_alphas
     fields = {f"output_{names.attribute}s": f"{names.attribute}s", "output_router_logits": "quality_logits"}
     for field, output in fields.items():
         if hasattr(model.config, field):

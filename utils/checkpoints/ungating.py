@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from naming.kinds import GateNames
 
 from checkpoints.configs import base_config, names_of
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
@@ -22,6 +25,10 @@ from checkpoints.progress import Progress
 from checkpoints.staging import Staging, was_just_published
 from checkpoints.tensors import SafetensorsTensors
 from checkpoints.writing import COPY, HARD, copy_file, free_space, link_file, write_file, write_tensors
+
+
+# What `memory_bank.py` keeps beside a bank that is in a checkpoint
+_BESIDE_BANK = re.compile(r"memory_(bank|log|rejects)\.jsonl?(\.part)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +88,31 @@ class _Work:
     link: str
 
     @property
-    def mark(self) -> str:
-        """What the names of the gates' weights contain, by the kind of gate."""
-        return names_of(self.source.config).mark
+    def kind(self) -> GateNames:
+        """The kind of gate, which knows its weights by their names."""
+        return names_of(self.source.config)
 
     @property
     def gates(self) -> list[str]:
-        return [name for name in self.source.tensors if self.mark in f".{name}"]
+        return [name for name in self.source.tensors if self.kind.owns(name)]
+
+    @property
+    def extras(self) -> list[str]:
+        """Tokenizer and the like, which the base had; what is kept beside a bank goes with the bank."""
+        of_base = self.manifest["files"] if self.manifest else {}
+        beside = _BESIDE_BANK.fullmatch if self.kind.bank else {}.get
+        return [name for name in self.source.extras if name in of_base or not beside(name)]
 
     @property
     def clean(self) -> list[Shard]:
         """The shards without gates."""
-        return [shard for shard in self.source.shards if not _gates_in(shard, self.mark)]
+        return [shard for shard in self.source.shards if not _gates_in(shard, self.kind)]
 
     @property
     def mixed(self) -> list[Shard]:
         """The shards that hold gates among other tensors."""
         return [
-            shard for shard in self.source.shards if 0 < len(_gates_in(shard, self.mark)) < len(shard.header.tensors)
+            shard for shard in self.source.shards if 0 < len(_gates_in(shard, self.kind)) < len(shard.header.tensors)
         ]
 
     @property
@@ -137,7 +151,7 @@ class _Work:
 def _refuse_what_is_not_gated(source: Checkpoint) -> None:
     if source.kind != SAFETENSORS:
         raise CheckpointError(source.folder, f"holds {source.kind} weights", "save it as safetensors first")
-    if not any(names_of(source.config).mark in f".{name}" for name in source.tensors):
+    if not any(map(names_of(source.config).owns, source.tensors)):
         raise CheckpointError(source.folder, "holds no gates: nothing is to be removed", "give a gated checkpoint")
 
 
@@ -158,7 +172,7 @@ def _write(work: _Work, progress: Progress) -> None:
         raise CheckpointError(work.output, message, "free disk space, or choose an --output on another disk")
     names = work.names
     _check_names(work.source, names)
-    small = (*work.source.extras, *work.texts, INDEX, CONFIG)
+    small = (*work.extras, *work.texts, INDEX, CONFIG)
     with Staging(work.output, work.fingerprint, [*names.values(), *small]) as staging:
         for shard in work.clean:
             target = staging.folder / names[shard.name]
@@ -182,13 +196,13 @@ def _check_names(source: Checkpoint, names: Mapping[str, str]) -> None:
         raise CheckpointError(source.folder, reason, fix, code=BAD_MANIFEST)
 
 
-def _gates_in(shard: Shard, mark: str) -> list[str]:
-    return [name for name in shard.header.tensors if mark in f".{name}"]
+def _gates_in(shard: Shard, kind: GateNames) -> list[str]:
+    return [name for name in shard.header.tensors if kind.owns(name)]
 
 
 def _write_without_gates(source: Checkpoint, shard: Shard, staging: Staging, name: str, progress: Progress) -> None:
-    mark = names_of(source.config).mark
-    kept = [tensor for each, tensor in shard.header.tensors.items() if mark not in f".{each}"]
+    owns = names_of(source.config).owns
+    kept = [tensor for each, tensor in shard.header.tensors.items() if not owns(each)]
     size = len(encode_header(kept, {"format": "pt"})) + sum(tensor.size for tensor in kept)
     if not staging.has(name, size):
         tensors = SafetensorsTensors(source)
@@ -210,13 +224,13 @@ def _check_hashes(work: _Work, folder: Path, progress: Progress) -> None:
 def _put_small_files(work: _Work, folder: Path) -> None:
     """Tokenizer, index and, last, the configuration: the base's own where the manifest has kept it."""
     source, names = work.source, work.names
-    for name in source.extras:
+    for name in work.extras:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy_file(source.folder / name, folder / name)
     texts = work.texts
     if set(names.values()) != {SINGLE} and INDEX not in texts:
-        mark = names_of(source.config).mark
-        weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if mark not in f".{name}"}
+        owns = names_of(source.config).owns
+        weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if not owns(name)}
         size = sum(tensor.size for name, (_, tensor) in source.tensors.items() if name in weight_map)
         document = {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
         texts[INDEX] = encode(document).decode()

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from naming.kinds import MEANT
+from naming.kinds import MEANT, GateNames
 
 from checkpoints.casting import FLOATS
 from checkpoints.configs import names_of, text_config
@@ -53,11 +53,11 @@ def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress
     parts = _parts(ours, theirs, manifest)
     yield from _check_tensors(base, gated, ours, theirs, parts, progress)
     extra = sorted(name for name in ours.known if name not in parts)
-    mark = names_of(gated.config).mark
-    foreign = [name for name in extra if mark not in f".{name}"]
+    names = names_of(gated.config)
+    foreign = [name for name in extra if not names.owns(name)]
     said = f"{len(extra)} besides the base's, all of them gates" if not foreign else f"not gates: {_some(foreign)}"
     yield Check("extra tensors are gates", not foreign and bool(extra), said if extra else "there are no gates")
-    gates = [ours.known[name] for name in extra if mark in f".{name}"]
+    gates = [ours.known[name] for name in extra if names.owns(name)]
     yield _check_gate_count(gated, gates)
     yield _check_gate_values(gated, ours, gates, trained)
 
@@ -184,16 +184,30 @@ def _check_gate_count(gated: Checkpoint, gates: list[Tensor]) -> Check:
     manifest = read_manifest(gated.folder)
     wanted = len(manifest["gates"]["tensors"]) if manifest else layers
     shapes = sorted({tuple(gate.shape) for gate in gates})
-    of_rows = names_of(gated.config) != MEANT  # a row for each head or channel
+    names = names_of(gated.config)
+    if names.bank:
+        return _check_memory(gates, names, len(manifest["gates"]["tensors"]) if manifest else None)
+    of_rows = names != MEANT  # a row for each head or channel
     passed = len(gates) == wanted and all(of_rows or shape == (1, hidden or shape[-1]) for shape in shapes if shape)
     passed &= () not in shapes
     said = f"{len(gates)} of {wanted}, of shape {', '.join(str(list(shape)) for shape in shapes) or 'none'}"
     return Check("a gate in every layer", passed and bool(gates), said)
 
 
+def _check_memory(gates: list[Tensor], names: GateNames, wanted: int | None) -> Check:
+    """Which layers have gates depends on the configuration; there is one bank, of whole numbers."""
+    banks = [gate for gate in gates if gate.name.endswith(names.bank)]
+    passed = len(banks) == 1 and banks[0].dtype == "I64" and len(banks[0].shape) == 2
+    passed &= len(gates) > 1 and len(gates) == (wanted or len(gates))
+    shape = list(banks[0].shape) if banks else "none"
+    return Check("gates and their bank", passed, f"{len(gates)} of {wanted or len(gates)}, a bank of {shape}")
+
+
 def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor], trained: bool) -> Check:
     """Mean and deviation against those of the configuration, within what chance does to that many numbers."""
     name = "gates are as they were drawn"
+    text, names = text_config(gated.config), names_of(gated.config)
+    gates = [gate for gate in gates if not (names.bank and gate.name.endswith(names.bank))]
     if not gates:
         return Check(name, False, "there are no gates")
     if other := sorted({gate.dtype for gate in gates} - set(FLOATS)):
@@ -205,7 +219,10 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     said = f"mean {mean:.6f}, deviation {std:.6f}, from {values.min():.4f} to {values.max():.4f}"
     if trained:
         return Check(name, None, f"{said}: trained since")
-    text, names = text_config(gated.config), names_of(gated.config)
+    if names.zeros:
+        silent = [gate for gate in gates if any(part in f".{gate.name}" for part in names.zeros)]
+        passed = bool(silent) and not gate_values(tensors, silent).any()
+        return Check(name, passed, f"{said}; {len(silent)} that write are{'' if passed else ' not'} zeros")
     if names != MEANT:
         start = text.get(names.field("init"))
         return Check(name, None if start != names.start else not values.any(), f"{said}; configured {start}")

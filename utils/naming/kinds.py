@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 _OF_PACKAGE = re.compile(r"([a-z]+)_gate_(?=\w)")
 _STARTS = {"select": "open"}  # what a kind calls the start that changes nothing, where not "identity"
-_FLOAT32 = ("quality", "select")  # kinds whose gates keep that type whatever the model's is
+_FLOAT32 = ("quality", "select", "memory")  # kinds whose gates keep that type whatever the model's is
+# What names of weights contain, beside the gate itself, where a kind has more than that.
+_MARKS = {"memory": (".memory_norm.", ".gated_memory_fusion.", ".memory.memory_bank")}
+_BANKS = {"memory": "memory.memory_bank"}  # rows that are read, and never trained
+# Where a model starts as its base because these are zeros, and the rest is drawn: parts of the names of weights.
+_ZEROS = {
+    "memory": tuple(f".gated_memory_fusion.{name}" for name in ("gain", "down_proj.weight", "down_proj.1.weight"))
+}
 _OF_CLASS = re.compile(r"[A-Z][a-z]+Gate(?=[A-Z])")
 
 
@@ -37,6 +44,20 @@ class GateNames:
     def mark(self) -> str:
         """What the names of a gate's weights contain, and no other's: ".quality_gate."."""
         return f".{self.attribute}."
+
+    @property
+    def bank(self) -> str:
+        """What the name of a kind's bank of rows ends with: "memory.memory_bank"; "" where there is none."""
+        return _BANKS.get(self.kind, "")
+
+    @property
+    def zeros(self) -> tuple[str, ...]:
+        """Parts of the names of weights that are zeros at the start, of a kind whose others are drawn by the model."""
+        return _ZEROS.get(self.kind, ())
+
+    def owns(self, name: str) -> bool:
+        """Whether a weight of this name is of the gates, and not of the base: "model.layers.0.quality_gate.gate.weight"."""
+        return any(mark in f".{name}" for mark in (self.mark, *_MARKS.get(self.kind, ())))
 
     @property
     def weight(self) -> str:
