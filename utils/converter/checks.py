@@ -12,7 +12,7 @@ from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.imports import absolute_module, import_items
 from converter.index import ModuleIndex
 from converter.kinds import kind_of_module, model_of_module
-from converter.names import Casing
+from converter.names import Casing, Spelling, spelled_by
 from converter.parents import FollowedImport, Parent, followed_imports
 from converter.values import Loader
 
@@ -110,6 +110,22 @@ def _check_prefixes(index: ModuleIndex, parents: Mapping[str, Parent]) -> Iterat
             first = next(each for each in followed_imports(index) if each.module == parent.module)
             fix = "name the classes so that they agree on one prefix"
             yield place_of(index, first.statement.node, "doubtful-prefix", parent.doubt, fix, Level.WARNING)
+
+
+def check_capitals(index: ModuleIndex, model: Spelling) -> Iterator[Finding]:
+    """Classes of a model that no table lists, whose capitals are others than those of its other classes.
+
+    What the delta does not write is called after one spelling, and would be looked for under it.
+    """
+    named = [(name, each.node) for each in index.of_kind("class") for name in each.names if spelled_by(model, name)]
+    usual = next((name for name, _ in named if name.startswith(model.camel)), "")
+    for name, node in named:
+        if usual and not name.startswith(model.camel):
+            message = (
+                f"`{name}` and `{usual}` spell the model's name with different capitals, and it is to have one name"
+            )
+            fix = f"`{model.camel}{name[len(model.camel) :]}`, or spell all others as this one"
+            yield place_of(index, node, "mixed-capitals", message, fix, Level.SILENT)
 
 
 def _unknown_module(index: ModuleIndex, each: FollowedImport, casing: Casing) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from converter.aliases import check_aliases, render_aliases
 from converter.banner import render_banner
-from converter.checks import by_place, check_delta, exported_names, settle
+from converter.checks import by_place, check_capitals, check_delta, exported_names, settle
 from converter.class_checks import check_outputs
 from converter.compiling import check_compiles, too_deep
 from converter.dropped import check_guards
@@ -37,7 +37,10 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
     if target.layout is Layout.PACKAGE:  # inside a tree the reference goes by its table alone
         model = as_classes_spell(model, [name for each in index.of_kind("class") for name in each.names])
     parents = find_parents(index, model, load, table)
-    warnings = settle(by_place(check_delta(index, parents, table, load)), target.strict)
+    problems = list(check_delta(index, parents, table, load))
+    if target.layout is Layout.PACKAGE and not table.lists(target.model):
+        problems += check_capitals(index, model)
+    warnings = settle(by_place(problems), target.strict)
     scope = Scope(index, parents, model, table)
     # Inside a tree, files are what the reference makes of them, unless nothing doubtful is to pass.
     in_tree = target.layout is Layout.TREE

@@ -47,11 +47,16 @@ def as_classes_spell(model: Spelling, classes: Sequence[str]) -> Spelling:
 
     `ExplicitLMQwen3Config` says of explicit_lm_qwen3 what no table knows.
     """
-    bare = model.snake.replace("_", "")
-    heads = [name[: len(bare)] for name in classes if name.lower().startswith(bare)]
+    heads = [head for name in classes if (head := spelled_by(model, name))]
     if not heads or model.camel in heads:
         return model
     return Spelling(model.snake, max(dict.fromkeys(heads), key=heads.count))
+
+
+def spelled_by(model: Spelling, name: str) -> str:
+    """A model's name in CamelCase as a class that begins with it spells it; "" of another class."""
+    bare = model.snake.replace("_", "")
+    return name[: len(bare)] if name.lower().startswith(bare) else ""
 
 
 class Casing:
@@ -70,6 +75,11 @@ class Casing:
             base = self._listed_under_its_folder(snake[family.end() :])
             camel = base and f"{family[1].title()}Gate{base}"
         return Spelling(snake, camel or "".join(part.title() for part in snake.split("_")))
+
+    def lists(self, snake: str) -> bool:
+        """Whether the release's table says which letters of a model are capitals, by its own name or its base's."""
+        family = _FAMILY.match(snake)
+        return bool(self._listed(snake) or family and self._listed_under_its_folder(snake[family.end() :]))
 
     def of_prefix(self, camel: str) -> Spelling:
         """The spelling of a class prefix given as `CamelCase`."""

@@ -1,0 +1,2 @@
+class ToyConfig:
+    model_type = "toy"
