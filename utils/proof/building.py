@@ -67,7 +67,7 @@ def build_converted(
     own = {pair.base_name(name): name for name in converted.state_dict()}
     weights = {own.get(name, name): weight for name, weight in base.state_dict().items()}
     missing, unexpected = converted.load_state_dict(weights, strict=False)
-    gates = _gate_weights(converted, facts.gate)
+    gates = _gate_weights(converted, facts)
     extra = sorted(set(missing) - gates)
     if extra or unexpected or not gates:
         raise OtherWeights(_told(extra, unexpected))
@@ -96,9 +96,10 @@ def _seeded(model_class: Any, config: Any) -> Any:
     return model_class(config).eval()
 
 
-def _gate_weights(model: Any, gate: str) -> set[str]:
-    gates = [name for name, each in model.named_modules(remove_duplicate=False) if type(each).__name__ == gate]
-    return {name for name in model.state_dict() if any(name.startswith(f"{each}.") for each in gates)}
+def _gate_weights(model: Any, facts: ModelFacts) -> set[str]:
+    modules = model.named_modules(remove_duplicate=False)
+    gates = [f"{name}." for name, each in modules if type(each).__name__ == facts.gate]
+    return {name for name in model.state_dict() if name.startswith(tuple(gates)) or facts.names.owns(name)}
 
 
 def _told(extra: list[str], unexpected: list[str]) -> str:
