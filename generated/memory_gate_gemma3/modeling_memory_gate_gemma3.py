@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
-# Seal: sha256 e5c7dc3ab348c1f0c6eadb62dbd63e891ba988404d6a4d5b45089408e238557b
+# Seal: sha256 a4e47154a8c935e1a5749d9bbc03de2bafaaf803e100390a7e22660830b00529
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -130,9 +130,14 @@ class MemorySums(DynamicLayer):
 
 def sums_in(cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The sums up to the last token that a cache holds."""
-    layers = getattr(cache, "layers", ())
-    layer = next((each for each in layers if isinstance(each, MemorySums) and each.get_seq_length() > 0), None)
+    sums = (each for each in layers_of(cache) if isinstance(each, MemorySums) and each.get_seq_length() > 0)
+    layer = next(sums, None)
     return None if layer is None else (layer.keys, layer.values)
+
+
+def layers_of(cache: Cache | None) -> list:
+    """The layers of a cache; of one for decoders that read an encoder, those of the decoder's own tokens."""
+    return getattr(getattr(cache, "self_attention_cache", cache), "layers", [])
 
 
 class MemoryReading:
@@ -196,10 +201,11 @@ class MemoryReading:
         """Put what later tokens need into the cache that the model returns."""
         if cache is None or self.sums is None:
             return
-        layer = next((each for each in cache.layers if isinstance(each, MemorySums)), None)
+        layers = layers_of(cache)
+        layer = next((each for each in layers if isinstance(each, MemorySums)), None)
         if layer is None:
             layer = MemorySums()
-            cache.layers.append(layer)
+            layers.append(layer)
         layer.update(*self.sums)
 
 
@@ -1400,7 +1406,8 @@ def reads_memory(forward: Callable) -> Callable:
 
 def cache_of(values: Mapping[str, Any]) -> Cache | None:
     """The cache among arguments or outputs; releases name it one way or the other."""
-    return values["cache"] if "cache" in values else values.get("past_key_values")
+    named = set(values.keys())  # `in` knows old names, and warns of them
+    return next((values[name] for name in ("cache", "past_key_values") if name in named), None)
 
 
 class MemoryCall:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gpt_oss`.
-# Seal: sha256 977148bf1b2b6955d99c19658320e933acf78f7aa7e6b491040dfb1db585d9f9
+# Seal: sha256 392ac52ee28cc1124cf95f5cc7573e4957bb65e213d75713d8457d57da5bf7d2
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -139,9 +139,14 @@ class MemorySums(DynamicLayer):
 
 def sums_in(cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The sums up to the last token that a cache holds."""
-    layers = getattr(cache, "layers", ())
-    layer = next((each for each in layers if isinstance(each, MemorySums) and each.get_seq_length() > 0), None)
+    sums = (each for each in layers_of(cache) if isinstance(each, MemorySums) and each.get_seq_length() > 0)
+    layer = next(sums, None)
     return None if layer is None else (layer.keys, layer.values)
+
+
+def layers_of(cache: Cache | None) -> list:
+    """The layers of a cache; of one for decoders that read an encoder, those of the decoder's own tokens."""
+    return getattr(getattr(cache, "self_attention_cache", cache), "layers", [])
 
 
 class MemoryReading:
@@ -205,10 +210,11 @@ class MemoryReading:
         """Put what later tokens need into the cache that the model returns."""
         if cache is None or self.sums is None:
             return
-        layer = next((each for each in cache.layers if isinstance(each, MemorySums)), None)
+        layers = layers_of(cache)
+        layer = next((each for each in layers if isinstance(each, MemorySums)), None)
         if layer is None:
             layer = MemorySums()
-            cache.layers.append(layer)
+            layers.append(layer)
         layer.update(*self.sums)
 
 
@@ -1371,7 +1377,8 @@ def reads_memory(forward: Callable) -> Callable:
 
 def cache_of(values: Mapping[str, Any]) -> Cache | None:
     """The cache among arguments or outputs; releases name it one way or the other."""
-    return values["cache"] if "cache" in values else values.get("past_key_values")
+    named = set(values.keys())  # `in` knows old names, and warns of them
+    return next((values[name] for name in ("cache", "past_key_values") if name in named), None)
 
 
 class MemoryCall:

@@ -125,7 +125,8 @@ def reads_memory(forward: Callable) -> Callable:
 
 def cache_of(values: Mapping[str, Any]) -> Cache | None:
     """The cache among arguments or outputs; releases name it one way or the other."""
-    return values["cache"] if "cache" in values else values.get("past_key_values")
+    named = set(values.keys())  # `in` knows old names, and warns of them
+    return next((values[name] for name in ("cache", "past_key_values") if name in named), None)
 
 
 def add_memory(

@@ -87,15 +87,21 @@ class MemoryReading:
         """Put what later tokens need into the cache that the model returns."""
         if cache is None or self.sums is None:
             return
-        layer = next((each for each in cache.layers if isinstance(each, MemorySums)), None)
+        layers = layers_of(cache)
+        layer = next((each for each in layers if isinstance(each, MemorySums)), None)
         if layer is None:
             layer = MemorySums()
-            cache.layers.append(layer)
+            layers.append(layer)
         layer.update(*self.sums)
 
 
 def sums_in(cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The sums up to the last token that a cache holds."""
-    layers = getattr(cache, "layers", ())
-    layer = next((each for each in layers if isinstance(each, MemorySums) and each.get_seq_length() > 0), None)
+    sums = (each for each in layers_of(cache) if isinstance(each, MemorySums) and each.get_seq_length() > 0)
+    layer = next(sums, None)
     return None if layer is None else (layer.keys, layer.values)
+
+
+def layers_of(cache: Cache | None) -> list:
+    """The layers of a cache; of one for decoders that read an encoder, those of the decoder's own tokens."""
+    return getattr(getattr(cache, "self_attention_cache", cache), "layers", [])
