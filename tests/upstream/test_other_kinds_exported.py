@@ -16,6 +16,7 @@ from upstream.verify import verify
 
 
 MODELS = ("attention_gate_llama", "select_gate_olmoe")
+MEMORY = "memory_gate_qwen3"  # whose tests and pages have no field for how gates start
 SAID = {  # by the model: what its page says, and how its examples start
     "attention_gate_llama": ("an *attention gate* in every layer that attends", 'attention_gate_init="identity"'),
     "select_gate_olmoe": ("a *select gate* on every mixture of experts", 'select_gate_init="open"'),
@@ -63,3 +64,29 @@ def test_what_is_of_this_project_stays_here(model: str) -> None:
     written = texts[modular_path(model)] + texts[modeling_path(model)]
     for name in ("register_checkpoint_conversion_mapping", "_model_mapping.register", "rename_select_moe", "print("):
         assert name not in written
+
+
+def test_nothing_is_found_in_a_model_with_memory_gates_and_the_home_of_these() -> None:
+    found = exported(MEMORY)
+    assert found.names == ["memory_gate_llama", MEMORY] and not any(each.warnings for each in found.exports)
+    assert not list(verify(found.names, installed_tree().with_changes(found.texts), setting()))
+
+
+def test_pages_bodies_and_tests_are_about_the_memory() -> None:
+    found = exported(MEMORY)
+    page, text = found.texts[page_path(MEMORY)], found.texts[path_of_tests(MEMORY)]
+    assert "with a *memory gate*" in page and "model.write_memory(" in page and "quality" not in page
+    body = render_body(found.exports, installed_tree().with_changes(found.texts), Evidence(), ())
+    assert "a bank of token sequences" in body and "quality gate" not in body
+    compile(text, path_of_tests(MEMORY), "exec")
+    assert "self.knowledge_num = 64" in text and "def test_the_nearest_rows_are_found(self):" in text
+    assert "quality" not in text
+
+
+def test_a_pull_request_with_memory_gates_has_one_design_and_classes_named_after_the_model() -> None:
+    written = exported(MEMORY).texts[modeling_path(MEMORY)]
+    for name in ("memory_design", "ProductKey", "SwiGLU", "load_explicit_lm", "freeze_ratio", "register_buffer"):
+        assert name not in written
+    classes = [line.split()[1] for line in written.splitlines() if line.startswith("class ")]
+    assert all(name.startswith("MemoryGateQwen3") for name in classes)
+    assert any(name.startswith("MemoryGateQwen3MemoryBank") for name in classes)

@@ -12,7 +12,7 @@ from typing import Any
 
 from facts.entries import problem
 from facts.peculiar import Peculiarities, peculiarities
-from facts.tiny import TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.tiny import TINY_GATES, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 from naming.kinds import MEANT, GateNames
 from rendering.render import render
@@ -265,4 +265,4 @@ def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     }
     if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
-    return sizes | peculiar.upstream_tiny
+    return sizes | TINY_GATES.get(facts.names.kind, {}) | peculiar.upstream_tiny

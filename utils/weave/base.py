@@ -43,6 +43,10 @@ class Base:
         """How the converter renames what it takes from this base."""
         return Rename(self.casing.of_model(self.name), self.casing.of_model(self.gated_name))
 
+    def prefix(self, causal: str) -> str:
+        """What the names of gated classes begin with, by the base's causal language model: "QualityGateMistral"."""
+        return self.gated(causal).removesuffix(CAUSAL)
+
     def gated(self, name: str) -> str:
         """The name of the gated class that stands for one of the base's."""
         if name.endswith(OLDER):

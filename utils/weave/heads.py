@@ -63,7 +63,7 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
     callees = {ast.unparse(call.func) for call in stack.layer_calls}
     if stack.container is not None:
         callees = {f"self.{stack.container_name}"}
-    text = handing_on(base, forward, callees)
+    text = handing_on(base, stack, forward, callees)
     if not any("capture_outputs" in each for each in decorators):
         decorators = ("capture_outputs", *decorators)
         text = text or dedent_function(module, forward)
@@ -127,16 +127,16 @@ def container_text(base: Base, stack: Stack) -> str:
     if stack.container is None:
         return ""
     forward = _forward(base.modeling, stack.container)
-    text = handing_on(base, forward, {ast.unparse(call.func) for call in stack.layer_calls})
+    text = handing_on(base, stack, forward, {ast.unparse(call.func) for call in stack.layer_calls})
     return indent_function(text) if text else ""
 
 
-def handing_on(base: Base, forward: Function, callees: set[str]) -> str:
+def handing_on(base: Base, stack: Stack, forward: Function, callees: set[str]) -> str:
     """A forward with the question of the gates handed on to what it calls; empty where it hands on `**kwargs`."""
     calls = [call for callee in callees for call in calls_of(forward, callee)]
     if forward.args.kwarg and all(has_rest(call) for call in calls):
         return ""
-    asked = base.kind.gate.asks
+    asked = base.kind.asked(base.prefix(stack.causal.name))
     text = asks(dedent_function(base.modeling, forward), asked, is_documented(forward))
     for each in asked:
         text = add_argument(text, callees, f"{each.name}={each.name}")

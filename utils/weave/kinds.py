@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -124,6 +124,10 @@ class Kind:
         own = re.compile(rf"\b{self.gate.prefix}Output\b")
         return [own.sub(output, ast.unparse(each)) for each in forward.decorator_list] if forward else []
 
+    def asked(self, prefix: str) -> tuple[Argument, ...]:
+        """What the gates are asked, with types as a model has them whose classes begin with `prefix`."""
+        return tuple(replace(each, type=self.named(each.type, prefix, f"{prefix}Gate")) for each in self.gate.asks)
+
     def reached(self, names: Iterable[str]) -> list[str]:
         """Some definitions and all that they name, transitively."""
         found = dict.fromkeys(name for name in names if name in self.definitions)
@@ -164,7 +168,8 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
     sources = [_source(name, each, source, load) for each in gate.modules]
     if form is Form.UPSTREAM:
         own = _source(name, gate.upstream.module, source, load) if gate.upstream.module else None
-        sources = _upstream(sources, own, gate.upstream.without)
+        sources, asks = _prefixed(_upstream(sources, own, gate.upstream.without), gate)
+        gate = replace(gate, asks=asks)
     modules = tuple(map(read_module, sources))
     found = Kind(name, gate, declaration, modules, _words(declaration), form)
     _check_complete(found, value)
@@ -189,6 +194,21 @@ def _upstream(sources: Iterable[Source], own: Source | None, names: tuple[str, .
             message = f"`{min(left)}` is of the home form alone, and what is left here still asks for it"
             raise each.refuse(1, 1, "bad-gate", message, "write this definition in the module for upstream")
     return found
+
+
+def _prefixed(sources: Sequence[Source], gate: Gate) -> tuple[list[Source], tuple[Argument, ...]]:
+    """The modules, and the arguments of layers, with classes all of which begin with the gate's prefix, as those of models do."""
+    named = "|".join(
+        name
+        for source in sources
+        for name in read_module(source).classes
+        if not name.lstrip("_").startswith(gate.prefix)
+    )
+    if not named:
+        return list(sources), gate.asks
+    word = re.compile(rf"\b(?=(?:{named})\b)")
+    asks = tuple(replace(each, type=word.sub(gate.prefix, each.type)) for each in gate.asks)
+    return [replace(each, text=word.sub(gate.prefix, each.text)) for each in sources], asks
 
 
 def _check_complete(kind: Kind, value: ast.stmt) -> None:

@@ -70,7 +70,7 @@ class _Weaver:
             own, lines, members = self._forward(node, text, declared.place)
         except Misfit as problem:
             raise self._misfit(declared, node, forward, problem) from None
-        asked = asks(own, self.kind.gate.asks, is_documented(forward))
+        asked = asks(own, self.kind.asked(self.base.prefix(self.stack.causal.name)), is_documented(forward))
         places = tuple(f"{self.module.source.path}:{forward.lineno + line - 1}" for line in lines)
         layer = self._constructed(declared, node)
         return replace(layer, forward=self._member(asked), places=places, members=members)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from weave.base import CAUSAL, Base
+from weave.base import Base
 from weave.stack import Stack
 
 
@@ -19,7 +19,7 @@ class Names:
 
 def names_of(base: Base, stack: Stack) -> Names:
     """The names, other than usual where the base has classes that are called so."""
-    prefix, classes = base.gated(stack.causal.name).removesuffix(CAUSAL), base.modeling.classes
+    prefix, classes = base.prefix(stack.causal.name), base.modeling.classes
     module = "ScoreGate" if f"{stack.prefix}Gate" in classes else "Gate"
     output = "GateOutput" if f"{stack.prefix}Output" in classes else "Output"
     return Names(prefix, f"{prefix}{module}", f"{prefix}{output}")

@@ -86,10 +86,21 @@ class Roles:
         alone = [name for name in self.kind.definitions if name in used and name not in held]
         heads = [self._definition(name) for name in alone if name not in written]
         if not self.is_home:
+            heads = self._classes_of_home(held - set(written), [text, *heads]) + heads
             return [self._definition(name) for name in self._inputs() if name in used], [], heads
         ordered = [name for name in self.kind.definitions if name in held and name not in written]
         early = [name for name in ordered if name in self.kind.of_configurations or self._is_constant(name)]
         return self._grouped(early), self._grouped([name for name in ordered if name not in early]), heads
+
+    def _classes_of_home(self, held: set[str], texts: Iterable[str]) -> list[str]:
+        """Classes that the home holds and these texts name as this model's own: each made from the one there."""
+        wanted = set().union(*(names_in(ast.parse(text)) for text in texts))
+        own = (
+            name
+            for name, (_, node) in self.kind.definitions.items()
+            if isinstance(node, ast.ClassDef) and name in held
+        )
+        return [self._class(name, new) for name in own if (new := self.named(name)) != name and new in wanted]
 
     def _inputs(self) -> list[str]:
         return [self.kind.gate.upstream.inputs] if self.is_upstream and self.kind.gate.upstream.inputs else []

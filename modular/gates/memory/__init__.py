@@ -39,7 +39,35 @@ GATE = Gate(
     ),
     splices=(Splice(Site.LAYER, set_up), Splice(Site.LAYER_OUTPUT, remember)),
     upstream=Upstream(
-        without=("save_memory_gates", "load_memory_gates", "load_explicit_lm", "__aliases__"),
+        without=(
+            "save_memory_gates",  # there: `save_pretrained`, and a script for other formats
+            "load_memory_gates",
+            "load_explicit_lm",
+            "take_original_fields",
+            "__aliases__",
+            "adopt_keys",  # a user's program that keeps keys
+            "freeze_ratio",  # for what updates a bank while a model runs
+            "memory_design",  # one design: that of the original project learns nothing
+            "MEMORY_GATE_CHOICES",
+            "ProductKeyMemoryGate",
+            "SwiGLUMemoryFusion",
+            "linear_of",
+            "chosen",
+            "similarity_loss",
+            "diversity_loss",
+            "gumbel_temperature",
+            "similarity_scale",
+            "gate_score_weight",
+            "memory_alpha",
+            "memory_rank",
+            "memory_dropout",
+            "similarity_loss_coef",
+            "diversity_loss_coef",
+            "diversity_mode",
+            "start_memory",  # there `_init_weights` sees the modules themselves
+            "starts_at_zero",
+        ),
+        module="upstream",
         inputs="MEMORY_GATE_INPUTS",
         loss="with the losses of the memory gates",
     ),
