@@ -1,6 +1,4 @@
-"""What the tests of memory share: a model with a memory, its tokenizer, a bank. A generated model may take the stand-in's
-place: everything else asks for these fixtures.
-"""
+"""What the tests of memory share: a small model with memory gates, its tokenizer, a bank."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from memory_models import FACTS, Tokenizer, byte_tokenizer, stand_in, write_records
+from memory_models import FACTS, Tokenizer, byte_tokenizer, small_model, write_records
 
 
 if importlib.util.find_spec("pyarrow") is None:  # the extra `data`, which `make test` installs
@@ -37,7 +35,7 @@ def other_tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model() -> object:
     """A model with an empty memory: 16 rows of 32 tokens, the first three of them frozen."""
-    return stand_in()
+    return small_model()
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
-"""A tiny model that keeps the contract of models with memory gates, and a tokenizer with a token for every byte."""
+"""A small Llama with memory gates, and a tokenizer with a token for every byte."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from tokenizers import Tokenizer as Tokens
 from tokenizers import decoders, pre_tokenizers
 from tokenizers.models import BPE
 
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from generated.memory_gate_llama import MemoryGateLlamaConfig, MemoryGateLlamaForCausalLM
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
 Tokenizer = PreTrainedTokenizerBase
@@ -39,61 +38,26 @@ def byte_tokenizer(backwards: bool = False) -> Tokenizer:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<pad>")
 
 
-@dataclass
-class RememberingOutput(CausalLMOutputWithPast):
-    memory_rows: torch.LongTensor | None = None
-    memory_alphas: torch.FloatTensor | None = None
+class Remembering(MemoryGateLlamaForCausalLM):
+    """A Llama with memory gates that keeps a list of what is written. Untrained, it finds what was said word for word."""
 
-
-class Remembering(LlamaForCausalLM):
-    """A Llama beside a memory that it looks into and is not changed by: rows are found by the bytes that they share."""
-
-    def __init__(self, config: LlamaConfig) -> None:
+    def __init__(self, config: MemoryGateLlamaConfig) -> None:
         super().__init__(config)
-        size = (config.knowledge_num, config.knowledge_length)
-        self.model.register_buffer("memory_bank", torch.full(size, config.memory_pad_token_id))
         self.written: list[list[int]] = []
 
-    @property
-    def memory_bank(self) -> torch.Tensor:
-        return self.model.memory_bank
-
-    def write_memory(self, rows: torch.Tensor, ids: torch.Tensor) -> None:
-        assert rows.dtype == ids.dtype == torch.int64 and ids.shape == (len(rows), self.config.knowledge_length)
-        assert len(rows.unique()) == len(rows)
-        self.memory_bank[rows] = ids
+    def write_memory(self, rows: torch.Tensor, token_ids: torch.Tensor) -> None:
+        assert rows.dtype == token_ids.dtype == torch.int64 and len(rows.unique()) == len(rows)
+        super().write_memory(rows, token_ids)
         self.written.append(rows.tolist())
 
-    def memory_keys(self, ids: torch.Tensor) -> torch.Tensor:
-        """Which bytes there are, how often."""
-        counts = torch.zeros(len(ids), self.config.vocab_size).scatter_add_(1, ids, torch.ones(ids.shape))
-        counts[:, self.config.memory_pad_token_id] = 0
-        return torch.nn.functional.normalize(counts, dim=-1)
 
-    def forward(self, input_ids: Any = None, output_memory: bool = False, **given: Any) -> CausalLMOutputWithPast:
-        outputs = super().forward(input_ids, **given)
-        if not output_memory:
-            return outputs
-        keys = self.memory_keys(self.memory_bank)
-        found = []
-        for prefix in range(1, input_ids.shape[1] + 1):
-            found.append((self.memory_keys(input_ids[:, :prefix]) @ keys.T).max(-1))
-        alphas = torch.stack([torch.sigmoid(20 * (each.values - 0.75)) for each in found], 1)
-        rows = torch.stack([each.indices for each in found], 1)[..., None]
-        return RememberingOutput(**outputs, memory_rows=rows, memory_alphas=alphas)
-
-
-def stand_in(num: int = N, length: int = K, freeze_ratio: float = 0.2) -> Remembering:
+def small_model(num: int = N, length: int = K, freeze_ratio: float = 0.2) -> Remembering:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    memory = {
-        "knowledge_num": num,
-        "knowledge_length": length,
-        "freeze_ratio": freeze_ratio,
-        "memory_pad_token_id": 0,
-    }
-    marks = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None}
-    return Remembering(LlamaConfig(vocab_size=258, max_position_embeddings=512, **sizes, **memory, **marks)).eval()
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    memory = {"knowledge_num": num, "knowledge_length": length, "knowledge_dim": 16, "num_candidates": 2}
+    marks = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None, "freeze_ratio": freeze_ratio}
+    config = MemoryGateLlamaConfig(vocab_size=258, max_position_embeddings=512, **sizes, **memory, **marks)
+    return Remembering(config).eval()
 
 
 def fill(model: Any, tokenizer: Tokenizer, sentences: Iterable[str], first: int = 0) -> None:

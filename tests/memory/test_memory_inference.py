@@ -13,7 +13,7 @@ from memory.extractors import SentenceFactExtractor
 from memory.prompts import left_padded, padding_of
 from memory.updater import MemoryBankUpdater
 from memory.values import Extraction
-from memory_models import Tokenizer, in_memory, stand_in
+from memory_models import Tokenizer, in_memory, small_model
 
 from transformers import TextStreamer
 
@@ -47,7 +47,7 @@ def test_an_answer_comes_first_and_the_fact_helps_the_next(model: Any, tokenizer
     assert found["fact_extraction"]["facts"] == ("Melk is big.",) and found["memory_update"]["update_indices"] == (3,)
     assert in_memory(model, tokenizer) == {3: "Melk is big."}
     read = model(ids_of(tokenizer, "Melk is big."), output_memory=True)
-    assert read.memory_rows[0, -1].tolist() == [3] and read.memory_alphas[0, -1] > 0.9
+    assert read.memory_rows[-1][0, -1].tolist() == [3] and read.memory_alphas[-1][0, -1] > 0.9
 
 
 def test_facts_are_those_of_the_input_and_found_once(model: Any, tokenizer: Tokenizer) -> None:
@@ -200,7 +200,7 @@ def test_the_models_output_is_handed_on(model: Any, tokenizer: Tokenizer) -> Non
 
 
 def test_an_updater_of_ones_own_is_used(tokenizer: Tokenizer) -> None:
-    model = stand_in()
+    model = small_model()
     updater = MemoryBankUpdater(model, tokenizer, update_strategy="random", seed=3)
     paths = DualPathInference(model, tokenizer, None, updater)
     paths.generate(input_text="Melk is big.", **HOW)

@@ -172,7 +172,7 @@ def test_a_row_that_is_not_what_the_log_says_is_not_taken_back(checkpoint: Path)
 
     open_bank(checkpoint).edit({9: "New."})
     weights = load_file(checkpoint / "model.safetensors")
-    weights["model.memory_bank"][9] = 7  # as a model does that is saved again
+    weights["model.memory.memory_bank"][9] = 7  # as a model does that is saved again
     save_file(weights, checkpoint / "model.safetensors", {"format": "pt"})
     with pytest.raises(BankError, match="row 9 is not what change 1 of the log made of it"):
         open_bank(checkpoint).undo()

@@ -14,7 +14,7 @@ from memory.log import ChangeLog
 from memory.strategies import Space, Usage, choose, least
 from memory.updater import MemoryBankUpdater
 from memory.values import STRATEGIES
-from memory_models import K, N, Tokenizer, encode, fill, in_memory, stand_in
+from memory_models import K, N, Tokenizer, encode, fill, in_memory, small_model
 
 
 FROZEN = 3
@@ -204,7 +204,7 @@ def test_a_fact_is_in_the_memory_as_the_builder_would_have_it(model: object, tok
 
 def test_the_memory_is_the_models_after_it_moved(model: object, tokenizer: Tokenizer) -> None:
     updater = MemoryBankUpdater(model, tokenizer)
-    model.model.memory_bank = model.model.memory_bank.clone()  # as `.to(device)` does
+    model.model.memory.memory_bank = model.memory_bank.clone()  # as `.to(device)` does
     updater.update_with_facts(["Melk is big."])
     assert in_memory(model, tokenizer) == {3: "Melk is big."}
 
@@ -228,7 +228,7 @@ def test_nothing_to_write_is_said(facts: object, model: object, tokenizer: Token
 
 
 def test_a_memory_that_is_frozen_whole_stays(tokenizer: Tokenizer) -> None:
-    model = stand_in(freeze_ratio=1.0)
+    model = small_model(freeze_ratio=1.0)
     update = MemoryBankUpdater(model, tokenizer).update_with_facts(["A a."])
     assert update["updated_count"] == 0 and "all are frozen" in update["message"]
 
@@ -380,7 +380,7 @@ def test_an_updater_goes_on_where_another_stopped(
 
 def test_a_state_of_another_bank_is_refused(full: object, tokenizer: Tokenizer) -> None:
     updater = MemoryBankUpdater(full, tokenizer)
-    state = MemoryBankUpdater(stand_in(25), tokenizer).state_dict()
+    state = MemoryBankUpdater(small_model(25), tokenizer).state_dict()
     for wrong, what in (
         (state, "is of .25. rows, and the bank has 16"),
         ({}, "is none of an updater"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from checkpoints.commands import STATUS, guarded
 from checkpoints.errors import CheckpointError
+from telling.answers import Answer
+from telling.grammar import Parser
 
 from memory.errors import BankError
 from memory.values import STRATEGIES
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(_chat, args, args.model, resumes=False)
 
 
-def _chat(args: argparse.Namespace) -> None:
+def _chat(args: argparse.Namespace) -> Answer:
     for name in ("max_new_tokens", "frequency"):
         if getattr(args, name) < 1:
             raise BankError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
@@ -48,8 +49,7 @@ def _chat(args: argparse.Namespace) -> None:
             from memory.chat import usage_file
 
             conversation.paths.memory_bank_updater.save_state(usage_file(conversation.saved))
-    if args.json:
-        print(json.dumps({"model": args.model, "turns": turns}, indent=2, ensure_ascii=False))
+    return Answer(document={"model": args.model, "turns": turns})
 
 
 def _conversation(args: argparse.Namespace) -> Conversation:
@@ -94,7 +94,7 @@ def _conversation(args: argparse.Namespace) -> Conversation:
 
 
 def _begin(args: argparse.Namespace, conversation: Conversation) -> None:
-    if sys.stdin.isatty() and not args.json:
+    if sys.stdin.isatty() and not args.json and not args.quiet:
         kept = "changes are kept in the bank" if args.save else "changes end with the conversation (--save keeps them)"
         print(f"{args.model}: {kept}; /help lists the commands, /quit ends")
 
@@ -145,9 +145,9 @@ def _say(text: str, silent: bool, end: str = "\n") -> None:
         print(text.encode("utf-8", "backslashreplace").decode(), end=end, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     words = "Talk with a model that remembers facts, in rows that people read. Lines come from a terminal or a pipe."
-    parser = argparse.ArgumentParser(prog="chat_with_memory.py", description=words, epilog=STATUS)
+    parser = Parser(prog="chat_with_memory.py", description=words, epilog=STATUS)
     add = parser.add_argument
     add("model", metavar="CHECKPOINT", help="a gated checkpoint with a memory: a folder, or a name on the Hub")
     add("--bank", type=Path, metavar="BANK", help="a bank in the place of the checkpoint's own")
@@ -165,6 +165,4 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of sampling and of the strategy random (%(default)s)")
     add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="of the model (%(default)s)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 (%(default)s)")
-    add("--json", action="store_true", help="print one JSON document at the end")
-    add("--verbose", action="store_true", help="print the traceback of a fault of this project")
     return parser

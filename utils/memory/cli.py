@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkpoints.commands import STATUS, guarded
+from telling.answers import Answer
+from telling.grammar import Parser
 
 from memory.errors import BankError
 from memory.exporting import FORMATS, JSONL, export
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(args.command, args, args.output if args.command is _build else args.bank, resumes=False)
 
 
-def _build(args: argparse.Namespace) -> None:
+def _build(args: argparse.Namespace) -> Answer:
     # late: what reads Parquet and tokenizers takes a second, which the help does without
     from memory.building import build_bank
     from memory.encoding import check_tokenizer, digest_of, load_tokenizer, name_of
@@ -59,7 +61,8 @@ def _build(args: argparse.Namespace) -> None:
             f"{args.data[0]}: has more records than the bank has rows; the rest is left out; fix: {fix}",
             file=sys.stderr,
         )
-    _say(args, {"bank": str(args.output), "written": built.written, "counts": counts, **asdict(shape)}, [said])
+    document = {"bank": str(args.output), "written": built.written, "counts": counts, **asdict(shape)}
+    return Answer(words=said, document=document)
 
 
 def _shape(args: argparse.Namespace, tokenizer: Any, name: str, digest: str, cache: Path | None) -> Shape:
@@ -88,13 +91,12 @@ def _shape(args: argparse.Namespace, tokenizer: Any, name: str, digest: str, cac
     return Shape(num, length, pad, found.vocab_size, frozen, args.special_tokens, name, digest)
 
 
-def _show(args: argparse.Namespace) -> None:
+def _show(args: argparse.Namespace) -> Answer:
     bank = open_bank(args.bank)
     if args.rows is None:
-        _say(args, *_overview(bank))
-        return
-    wanted = _rows(args.rows, bank)
-    _say_rows(args, bank.rows(wanted), bank)
+        return _told(*_overview(bank))
+    rows = list(bank.rows(_rows(args.rows, bank)))
+    return _told([_record(row, bank) for row in rows], [_line(row, bank) for row in rows])
 
 
 def _overview(bank: DiskBank) -> tuple[dict[str, Any], list[str]]:
@@ -111,7 +113,7 @@ def _overview(bank: DiskBank) -> tuple[dict[str, Any], list[str]]:
     return {"bank": str(bank.folder), "filled_rows": filled, "changes": changes, **asdict(shape)}, lines
 
 
-def _edit(args: argparse.Namespace) -> None:
+def _edit(args: argparse.Namespace) -> Answer:
     bank = open_bank(args.bank)
     if args.file:
         if args.row is not None:
@@ -123,7 +125,7 @@ def _edit(args: argparse.Namespace) -> None:
         sentences = {args.row: args.sentence or ""}
         if not args.empty and not args.sentence.strip():
             raise BankError(f"row {args.row}", "the sentence is empty", "give --empty to take the row away")
-    _say_changes(args, bank.edit(sentences, args.by, frozen=args.frozen))
+    return _changes(bank.edit(sentences, args.by, frozen=args.frozen))
 
 
 def _edits(path: Path) -> dict[int, str]:
@@ -144,7 +146,7 @@ def _edits(path: Path) -> dict[int, str]:
     return found
 
 
-def _search(args: argparse.Namespace) -> None:
+def _search(args: argparse.Namespace) -> Answer:
     bank = open_bank(args.bank)
     query = " ".join(args.words)
     if not query.strip():
@@ -158,28 +160,30 @@ def _search(args: argparse.Namespace) -> None:
     else:
         found = rank(bank.rows(), query, args.limit)
     records = [{"score": round(score, 4), **_record(row, bank)} for score, row in found]
-    _say(args, records, [f"{score:.2f}  {_line(row, bank)}" for score, row in found] or ["no row has any of that"])
+    return _told(records, [f"{score:.2f}  {_line(row, bank)}" for score, row in found] or ["no row has any of that"])
 
 
-def _export(args: argparse.Namespace) -> None:
+def _export(args: argparse.Namespace) -> Answer:
     count = export(open_bank(args.bank), args.output, args.format)
-    _say(args, {"output": str(args.output), "rows": count}, [f"{args.output}: {count} rows"])
+    said = f"{args.output}: {count} rows"
+    return Answer(words=said, document={"output": str(args.output), "rows": count})
 
 
-def _log(args: argparse.Namespace) -> None:
+def _log(args: argparse.Namespace) -> Answer:
     bank = open_bank(args.bank)
     changes = [change for _, change in bank.log.read()]
     changes = changes[-args.last :] if args.last else changes
     lines = [f"{each.number}  {each.time}  {_changed(each)}  ({each.strategy}, {each.by})" for each in changes]
-    _say(args, [as_record(each) for each in changes], lines or ["nothing was changed"])
+    return _told([as_record(each) for each in changes], lines or ["nothing was changed"])
 
 
-def _undo(args: argparse.Namespace) -> None:
-    _say_changes(args, open_bank(args.bank).undo(args.count, args.by))
+def _undo(args: argparse.Namespace) -> Answer:
+    return _changes(open_bank(args.bank).undo(args.count, args.by))
 
 
-def _say_changes(args: argparse.Namespace, changes: Sequence[Any]) -> None:
-    _say(args, [as_record(each) for each in changes], [_changed(each) for each in changes] or ["nothing to take back"])
+def _changes(changes: Sequence[Any]) -> Answer:
+    said = [_changed(each) for each in changes] or ["nothing to take back"]
+    return Answer(words=_printable(said), document=[as_record(each) for each in changes])
 
 
 def _changed(change: Any) -> str:
@@ -216,22 +220,18 @@ def _line(row: Row, bank: DiskBank) -> str:
     return f"{row.row:>7}  {row.sentence or '(empty)'}" + (f"  [{', '.join(marks)}]" if marks else "")
 
 
-def _say_rows(args: argparse.Namespace, rows: Iterable[Row], bank: DiskBank) -> None:
-    rows = list(rows)
-    _say(args, [_record(row, bank) for row in rows], [_line(row, bank) for row in rows])
+def _told(document: Any, lines: Iterable[str]) -> Answer:
+    """What was asked for."""
+    return Answer(result=_printable(lines), document=document)
 
 
-def _say(args: argparse.Namespace, document: Any, lines: Iterable[str]) -> None:
-    if args.json:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
-        return
-    for line in lines:
-        print(line.encode("utf-8", "backslashreplace").decode())
+def _printable(lines: Iterable[str]) -> str:
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     words = "A table of knowledge that people read and edit: in a file of its own, or among the weights of a model."
-    parser = argparse.ArgumentParser(prog="memory_bank.py", description=words, epilog=STATUS)
+    parser = Parser(prog="memory_bank.py", description=words, epilog=STATUS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _build_arguments(_command(commands, "build", _build, "records -> a bank", bank=False))
     add = _command(commands, "show", _show, "what a bank is, or some of its rows").add_argument
@@ -259,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _build_arguments(parser: argparse.ArgumentParser) -> None:
+def _build_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--data", nargs="+", required=True, metavar="DATA", help=".jsonl, .json, .parquet, a folder, or a cache.pt")
     add("--output", required=True, type=Path, metavar="DIR", help="the bank's folder; comes into being whole")
@@ -275,12 +275,13 @@ def _build_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _command(
-    commands: Any, name: str, command: Callable[[argparse.Namespace], None], words: str, bank: bool = True
-) -> argparse.ArgumentParser:
+    commands: Any, name: str, command: Callable[[argparse.Namespace], Answer], words: str, bank: bool = True
+) -> Parser:
     parser = commands.add_parser(name, help=words, description=words, epilog=STATUS)
     if bank:
         parser.add_argument("bank", type=Path, metavar="BANK", help="a bank's folder, or a gated checkpoint with one")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--verbose", action="store_true", help="print the traceback of a fault of this project")
+    for action in parser._actions:
+        if action.dest in ("json", "quiet", "verbose"):
+            action.default = argparse.SUPPRESS  # else it would undo what stands before the command's name
     parser.set_defaults(command=command)
     return parser

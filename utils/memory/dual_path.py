@@ -250,9 +250,12 @@ class DualPathInference:
         whole[:, : mask.shape[1]] = mask.repeat_interleave(rows, 0)
         with torch.no_grad():
             found = self.model(out, attention_mask=whole, output_memory=True)
-        if self.memory_bank_updater is not None and found.memory_rows is not None:
-            self.memory_bank_updater.note_reads(found.memory_rows, found.memory_alphas, whole)
-        return found.memory_rows, found.memory_alphas
+        if not found.memory_rows:  # no layer reads
+            return None, None
+        rows, alphas = found.memory_rows[-1], found.memory_alphas[-1]  # of the last gate
+        if self.memory_bank_updater is not None:
+            self.memory_bank_updater.note_reads(rows, alphas, whole)
+        return rows, alphas
 
 
 def _extractor(path: str | Path | None, rate: float | None) -> FactExtractor:
