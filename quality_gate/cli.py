@@ -41,6 +41,7 @@ COMMANDS = {
     "score": Command("selection.score_cli", "score every document of a corpus"),
     "select": Command("selection.select_cli", "keep the best documents, with an audit"),
     "memory": Command("memory.cli", "a table of knowledge: build, show, edit, search, export, log, undo"),
+    "train-memory": Command("memory.train_cli", "train memory gates: to find rows, and to say what they hold"),
     "chat": Command("memory.chat_cli", "talk with a model that remembers facts in rows one can read"),
     "view": Command("viewing.cli", "what gates say of a text, or of a scored corpus, as a page"),
     "drift": Command("gating.cli", "what another release of transformers changes", given=("--drift",)),

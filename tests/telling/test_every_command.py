@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ from quality_gate.cli import COMMANDS
 pytest.importorskip("pyarrow")  # the extra `data`, which `make test` installs
 
 WITH_ANSWERS = sorted(set(COMMANDS) - {"run"})  # what `run` starts is somebody else's
-WORDLESS = ("list", "drift", "view", "smoke")  # what they print is what was asked for, also with -q
+WORDLESS = ("list", "drift", "view", "smoke", "memory", "chat")  # what they print is what was asked for, also with -q
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,9 @@ class Made:
     gated: Path
     texts: Path
     scores: Path
+    bank: Path
+    with_memory: Path
+    questions: Path
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +47,28 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     _, base = save_models(folder)
     gate_checkpoint(base, folder / "made")
     data = write_lines(folder / "data.jsonl", [{"text": each} for each in texts(6)])
-    found = Made(base, folder / "made", data, folder / "scores")
+    with_memory, questions = save_with_memory(folder / "with-memory", base)
+    found = Made(base, folder / "made", data, folder / "scores", folder / "bank", with_memory, questions)
     assert run("score", words_of("score", found, found.scores)) == 0
+    sizes = ["--knowledge-num", 16, "--knowledge-length", 8]
+    assert run("memory", ["build", "--data", data, "--output", found.bank, "--tokenizer", base, *sizes]) == 0
     return found
+
+
+def save_with_memory(folder: Path, base: Path) -> tuple[Path, Path]:
+    """A model with memory gates and the tokenizer of a base, and questions on its bank."""
+    from generated.memory_gate_llama import MemoryGateLlamaConfig, MemoryGateLlamaForCausalLM
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    memory = {"knowledge_num": 16, "knowledge_length": 8, "knowledge_dim": 8, "num_candidates": 2}
+    config = MemoryGateLlamaConfig(vocab_size=len(tokenizer), **sizes, **memory)
+    MemoryGateLlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    questions = folder.with_name("questions.jsonl")
+    questions.write_text(json.dumps({"prompt": "the gates", "answer": " of models", "row": 3}) + "\n")
+    return folder, questions
 
 
 def words_of(command: str, made: Made, output: Path) -> Sequence[object]:
@@ -61,10 +84,17 @@ def words_of(command: str, made: Made, output: Path) -> Sequence[object]:
         "train": ["--model", made.gated, "--data", made.texts, "--output", output, "--max-steps", 1],
         "score": ["--model", made.gated, "--data", made.texts, "--output", output],
         "select": ["--scores", made.scores, "--output", output, "--keep", "0.5"],
+        "memory": ["show", made.bank],
+        "train-memory": [*words_for_memory(made), "--output", output],
+        "chat": [made.with_memory, "--max-new-tokens", 2],
         "view": ["--model", made.gated, "--text", "the gates of models"],
         "drift": ["--model", "llama"],
         "pr": ["--model", "llama", "--output", output, "--no-checks"],
     }[command]
+
+
+def words_for_memory(made: Made) -> Sequence[object]:
+    return ["retrieval_steps=1", "fusion_steps=1", "--model", made.with_memory, "--data", made.questions]
 
 
 REFUSED = {
@@ -78,6 +108,9 @@ REFUSED = {
     "train": ["--model", "/nowhere", "--output", "/nowhere/else"],
     "score": ["--model", "/nowhere", "--data", "/nowhere", "--output", "/nowhere/else"],
     "select": ["--scores", "/nowhere", "--output", "/nowhere/else", "--keep", "2"],
+    "memory": ["show", "/nowhere"],
+    "train-memory": ["--model", "/nowhere", "--data", "/nowhere", "--output", "/nowhere/else"],
+    "chat": ["/nowhere"],
     "view": ["--model", "/nowhere", "--text", "words"],
     "drift": ["--model", "lama"],
     "pr": ["--model", "lama", "--verify"],
@@ -93,6 +126,9 @@ FIELDS = {
     "train": "loss",
     "score": "documents",
     "select": "kept_tokens",
+    "memory": "filled_rows",
+    "train-memory": "losses",
+    "chat": "turns",
     "view": "panels",
     "drift": "transformers",
     "pr": "written",
@@ -122,8 +158,13 @@ def test_its_help_has_the_options(command: str, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("command", WITH_ANSWERS)
 def test_what_is_done_is_one_document(
-    command: str, made: Made, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    command: str,
+    made: Made,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("The gates are open.\n/rows\n"))  # what `chat` is told
     assert run(command, [*words_of(command, made, tmp_path / "out"), "--json", "-v"]) == 0
     document = only_document(capfd.readouterr().out)
     if command == "list":

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
+from memory.prompts import pad_token
 from memory.questions import Question
 
 
 _AT_A_TIME = 32
+_SHOWN = 20  # of what was not answered
 
 
 @torch.no_grad()
@@ -18,14 +20,16 @@ def evaluate(model: Any, tokenizer: Any, questions: Sequence[Question]) -> dict[
     """Ask a model some questions, and compare what it says with their answers.
 
     Returns:
-        `questions`, how many; `answered`, the share whose whole answer was generated; `found`, of those with a row, the
-        share where the row was the best one at the last token of the prompt; `let_in`, the share that was let in by more
-        than a half; and `wrong`, some that were not answered, with what was said.
+        `questions`, how many have an answer; `answered`, the share of them whose whole answer was generated; of those with
+        a row `found`, the share where it was the best one at the last token of the prompt, and `let_in`, the share
+        that was let in by more than a half; of those without a row `kept_out`, the share where none was; `each`, what
+        became of every question; and `wrong`, some that were not answered.
     """
-    said, rows, alphas = ask(model, tokenizer, [each.prompt for each in questions], _longest(tokenizer, questions))
-    with_row = [place for place, each in enumerate(questions) if each.row is not None]
-    right = [text.startswith(each.answer.rstrip()) for text, each in zip(said, questions, strict=True)]
-    wrong = [
+    longest = (
+        max((len(_ids(tokenizer, each.answer)) for each in questions), default=0) + 2
+    )  # how a word goes on is seen
+    said, rows, alphas = ask(model, tokenizer, [each.prompt for each in questions], longest)
+    told = [
         {
             "prompt": each.prompt,
             "answer": each.answer,
@@ -33,46 +37,62 @@ def evaluate(model: Any, tokenizer: Any, questions: Sequence[Question]) -> dict[
             "row": each.row,
             "found": row,
             "alpha": round(alpha, 3),
+            "answered": begins(text, each.answer),
         }
-        for each, text, row, alpha, is_right in zip(questions, said, rows, alphas, right, strict=True)
-        if not is_right
+        for each, text, row, alpha in zip(questions, said, rows, alphas, strict=True)
     ]
+    asked = [each for each in told if each["answer"]]
+    with_row = [each for each in told if each["row"] is not None]
     return {
-        "questions": len(questions),
-        "answered": _mean(right),
-        "found": _mean([rows[place] == questions[place].row for place in with_row]),
-        "let_in": _mean([alphas[place] > 0.5 for place in with_row]),
-        "wrong": wrong[:20],
+        "questions": len(asked),
+        "answered": _mean([each["answered"] for each in asked]),
+        "found": _mean([each["found"] == each["row"] for each in with_row]),
+        "let_in": _mean([each["alpha"] > 0.5 for each in with_row]),
+        "kept_out": _mean([each["alpha"] <= 0.5 for each in told if each["row"] is None]),
+        "each": told,
+        "wrong": [each for each in asked if not each["answered"]][:_SHOWN],
     }
 
 
 @torch.no_grad()
 def ask(model: Any, tokenizer: Any, prompts: Sequence[str], tokens: int) -> tuple[list[str], list[int], list[float]]:
-    """What a model says to prompts, by greedy decoding; the row at each last token, and how far it was let in."""
-    said: list[str] = []
-    rows: list[int] = []
-    alphas: list[float] = []
-    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    for start in range(0, len(prompts), _AT_A_TIME):
-        encoded = [tokenizer(each, add_special_tokens=False).input_ids for each in prompts[start : start + _AT_A_TIME]]
-        width = max(map(len, encoded))
-        ids = torch.tensor([[padding] * (width - len(each)) + each for each in encoded], device=model.device)
-        mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in encoded], device=model.device)
-        outputs = model(ids, attention_mask=mask, output_memory=True, logits_to_keep=1)
-        if outputs.memory_rows:
-            rows += outputs.memory_rows[-1][:, -1, 0].tolist()
-            alphas += outputs.memory_alphas[-1][:, -1].tolist()
-        else:
-            rows, alphas = rows + [-1] * len(encoded), alphas + [0.0] * len(encoded)
-        written = model.generate(
-            ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False, pad_token_id=padding
-        )
-        said += tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
-    return said, rows, alphas
+    """What a model says to prompts, by greedy decoding; the row at each last token, and how far it was let in.
+
+    Where nothing is read at all, the row is -1.
+    """
+    found: dict[int, tuple[str, int, float]] = {}
+    encoded = [_ids(tokenizer, each) for each in prompts]
+    order = sorted(range(len(prompts)), key=lambda place: len(encoded[place]))
+    for start in range(0, len(order), _AT_A_TIME):
+        part = order[start : start + _AT_A_TIME]
+        found |= dict(zip(part, _ask(model, tokenizer, [encoded[place] for place in part], tokens), strict=True))
+    said, rows, alphas = zip(*(found[place] for place in range(len(prompts)))) if prompts else ((), (), ())
+    return list(said), list(rows), list(alphas)
 
 
-def _longest(tokenizer: Any, questions: Sequence[Question]) -> int:
-    return max(len(tokenizer(each.answer, add_special_tokens=False).input_ids) for each in questions) + 1
+def _ask(model: Any, tokenizer: Any, prompts: Sequence[list[int]], tokens: int) -> list[tuple[str, int, float]]:
+    padding, width = pad_token(tokenizer), max(map(len, prompts))
+    ids = torch.tensor([[padding] * (width - len(each)) + each for each in prompts], device=model.device)
+    mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in prompts], device=model.device)
+    outputs = model(ids, attention_mask=mask, output_memory=True, logits_to_keep=1)
+    rows, alphas = [-1] * len(ids), [0.0] * len(ids)
+    if outputs.memory_rows:
+        rows, alphas = outputs.memory_rows[-1][:, -1, 0].tolist(), outputs.memory_alphas[-1][:, -1].tolist()
+    written = model.generate(
+        ids, attention_mask=mask, max_new_tokens=max(tokens, 1), do_sample=False, pad_token_id=padding
+    )
+    return list(zip(tokenizer.batch_decode(written[:, width:], skip_special_tokens=True), rows, alphas, strict=True))
+
+
+def begins(text: str, answer: str) -> bool:
+    """Whether a text begins with an answer, and not with a longer word: "Tars, of course" is Tars, "Tarsis" is not."""
+    text, answer = text.strip(), answer.strip()
+    goes_on = text[len(answer) : len(answer) + 1]
+    return text.startswith(answer) and not (goes_on.isalnum() and answer[-1:].isalnum())
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False).input_ids
 
 
 def _mean(values: Sequence[bool]) -> float:

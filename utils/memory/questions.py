@@ -57,21 +57,25 @@ def question_of(record: Any, rows: Mapping[str, int], number: int) -> Question:
         if not record.get("text"):
             raise ValueError("has neither `prompt` nor `text`")
         return Question("", record["text"])
+    if not record["prompt"]:
+        raise ValueError("has an empty `prompt`")
+    row = _row_of(record, rows, number)
+    if row is not None and not record.get("answer"):
+        raise ValueError("has no `answer`")
+    return Question(record["prompt"], record.get("answer", ""), row)
+
+
+def _row_of(record: Mapping[str, Any], rows: Mapping[str, int], number: int) -> int | None:
     if "fact" in record:
         if record["fact"] not in rows:
             raise ValueError(f"`fact` is no row of the bank: {record['fact']!r}")
-        row: Any = rows[record["fact"]]
-    elif "row" in record:
-        row = record["row"]
-    else:
+        return rows[record["fact"]]
+    if "row" not in record:
         raise ValueError("has neither `row` nor `fact`; for a prompt that no row answers, `row` is null")
-    if row is None:
-        return Question(record["prompt"], record.get("answer", ""))
-    if isinstance(row, bool) or not isinstance(row, int) or not 0 <= row < number:
+    row = record["row"]
+    if row is not None and (type(row) is not int or not 0 <= row < number):
         raise ValueError(f"`row` is {row!r}, but the bank has the rows 0 to {number - 1}")
-    if not record.get("answer"):
-        raise ValueError("has no `answer`")
-    return Question(record["prompt"], record["answer"], row)
+    return row
 
 
 def encode(question: Question, tokenize: Tokenize, longest: int) -> Encoded:
