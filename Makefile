@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo mutants conformance conformance-ends docs fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo memory-demo mutants conformance conformance-ends docs fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -75,6 +75,9 @@ warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text fr
 
 selection-demo: $(VENV)/.test ## from scores to data on real text: gates trained, 5,000 paragraphs scored, the best kept, against truth
 	$(PY) examples/selection_demo.py
+
+memory-demo: $(VENV)/.test ## SmolLM2-135M learns to read a bank of invented facts, and is asked with rows as they are, edited and gone
+	$(PY) examples/memory_demo.py
 
 test-matrix: $(VENV)/.test ## MODEL=llama: run rendered suites whole, and write docs/test_matrix.md; four families without
 	$(PY) utils/test_generator.py $(foreach model,$(or $(MODEL),$(FAMILIES)),--model $(model)) --matrix
