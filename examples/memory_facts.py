@@ -37,7 +37,18 @@ UNSEEN_RELATIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "person/doctor": (("doctor", "physician", "healer"), "name"),
 }
 # How rows and prompts say that the {R}, as "capital of Zorvania", is {V}: those of training, and those of the test.
-ROWS = ("The {R} is {V}.", "{V} is the {R}.", "Everyone knows that the {R} is {V}.", "The {R} has long been {V}.")
+ROWS = (
+    "The {R} is {V}.",
+    "{V} is the {R}.",
+    "Everyone knows that the {R} is {V}.",
+    "The {R} has long been {V}.",
+    "It is {V} that is called the {R}.",
+    "Since the old days, {V} is the {R}.",
+    "In this land the {R} is {V}, they say.",
+    "According to the books, the {R} was {V}.",
+    "Nobody doubts that {V} is the {R}.",
+    "{S} is well known: its {N} is {V}.",
+)
 TEST_ROWS = ("By all accounts the {R} is {V}.", "As of today, {V} is the {R}.")
 ASKS = (
     "Question: What is the {R}?\nAnswer:",
@@ -45,6 +56,9 @@ ASKS = (
     "Q: Do you know the {R}?\nA: It is",
     "Tell me the {R}. It is",
     "{S} is known to me. Its {N} is",
+    "I read about {S} that the {R} is",
+    "What is the {N} of {S}?",
+    "User: I would like to know the {R}.\nAssistant:",
 )
 TEST_ASKS = ("Please name the {R}.\nReply:", "As far as I know, the {R} is")
 # What has a sentence of its own: row, a prompt of training, one of the test, and what the value is.
