@@ -95,7 +95,9 @@ def measure(base: Any, name: str, sizes: dict[str, Any], rows: int, design: str,
     if design.startswith("content"):
         gate = next(each for part, each in model.named_modules() if part.endswith(".memory_gate"))
         width = model.config.knowledge_dim
-        keys = torch.nn.functional.normalize(torch.randn(rows, width, generator=torch.Generator().manual_seed(2)), dim=-1)
+        keys = torch.nn.functional.normalize(
+            torch.randn(rows, width, generator=torch.Generator().manual_seed(2)), dim=-1
+        )
         keys = keys if rows * width <= 2**24 else keys.half()
         bank.adopt_keys(model.base_model, gate, keys)
         keys_mib = keys.numel() * keys.element_size() / 2**20
@@ -117,7 +119,7 @@ def measure(base: Any, name: str, sizes: dict[str, Any], rows: int, design: str,
         for turn in range(ROUNDS):
             times = {each: seconds(lambda each=each: each(ids, use_cache=False)) for each in (base, model)}
             ratios["forward"].append(times[model] / times[base])
-            times = {each: 0.0 for each in (base, model)}
+            times = dict.fromkeys((base, model), 0.0)
             for step in range(STEPS):
                 for each in (base, model):
                     token = steps[(turn * STEPS + step) % len(steps)]
