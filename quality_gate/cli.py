@@ -34,7 +34,7 @@ COMMANDS = {
     "convert": Command("gating.cli", "a small delta, or the name of a base -> a gated model"),
     "test": Command("testgen.cli", "a test suite for a gated model"),
     "smoke": Command("showcase.cli", "run gated models once at a tiny size", "smoke"),
-    "gate": Command("gate_checkpoint", "a base checkpoint -> a gated one"),
+    "gate": Command("memory.gate_cli", "a base checkpoint -> a gated one"),
     "compare": Command("checkpoints.cli", "a gated checkpoint against its base: weights, logits, text", "compare"),
     "ungate": Command("checkpoints.cli", "a gated checkpoint -> its base", "ungate"),
     "train": Command("selection.train_cli", "train the gates of a model on any corpus"),

@@ -1,55 +1,7 @@
 """A base checkpoint becomes a gated one: `python utils/gate_checkpoint.py`."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
 from command import run
 
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    import numpy as np
-    from checkpoints.layout import Checkpoint
-
-    from transformers import PreTrainedTokenizerBase
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The tool, told how banks are read: what gates checkpoints knows nothing of what is in one. Its exit status."""
-    from checkpoints.cli import gate
-
-    return gate(argv, rows=rows_of_bank)
-
-
-def rows_of_bank(place: str, config: Mapping[str, Any], base: Checkpoint) -> Iterator[np.ndarray]:
-    """The rows of a bank for a model of this configuration, checked against it and against the base's tokenizer."""
-    from checkpoints.layout import CONFIG
-    from memory.encoding import name_of
-    from memory.opening import blocks_for, shape_of_config
-
-    wanted = shape_of_config(base.folder / CONFIG, config)
-    return blocks_for(place, wanted, _tokenizer_of(base), name_of(base.folder))
-
-
-def _tokenizer_of(base: Checkpoint) -> PreTrainedTokenizerBase | None:
-    """The tokenizer that comes with a base; None where none does, so that there is nothing to compare with."""
-    from checkpoints.errors import CheckpointError
-    from checkpoints.layout import GGUF
-
-    from transformers import AutoTokenizer
-
-    named = {"gguf_file": base.shards[0].name} if base.kind == GGUF else {}
-    if not named and not any("token" in name or "vocab" in name for name in base.extras):
-        return None
-    try:
-        return AutoTokenizer.from_pretrained(base.folder, **named)
-    except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build
-        message = "holds a tokenizer that cannot be read, so that nobody can tell whether the bank is for it"
-        raise CheckpointError(base.folder, message, "fetch the tokenizer's files again") from error
-
-
 if __name__ == "__main__":
-    run("gate_checkpoint")
+    run("memory.gate_cli")

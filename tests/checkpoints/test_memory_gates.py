@@ -17,9 +17,9 @@ from checkpoints.gating import gate_checkpoint
 from checkpoints.plan import Options
 from checkpoints.ungating import ungate_checkpoint
 from facts.project import facts_of
-from gate_checkpoint import main as gate
 from memory.building import build_bank
 from memory.encoding import digest_of
+from memory.gate_cli import main as gate
 from memory.opening import open_bank
 from memory.values import Shape
 from naming.kinds import GateNames
