@@ -44,7 +44,7 @@ def _tokenizer_of(base: Checkpoint) -> PreTrainedTokenizerBase | None:
     if not named and not any("token" in name or "vocab" in name for name in base.extras):
         return None
     try:
-        return AutoTokenizer.from_pretrained(base.folder, **named)
+        return AutoTokenizer.from_pretrained(base.folder, trust_remote_code=False, **named)
     except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build
         message = "holds a tokenizer that cannot be read, so that nobody can tell whether the bank is for it"
         raise CheckpointError(base.folder, message, "fetch the tokenizer's files again") from error
