@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -67,6 +68,9 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
             print_document(refusal([problem("not-installed", message, fix)]))
         status = REFUSED
     if status == INTERRUPTED:
+        if raises:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        gc.collect()  # generators put away what they hold, though a cycle with the traceback keeps them
         _leave()
     raise SystemExit(status)
 

@@ -135,7 +135,7 @@ def test_heads_hand_on_the_rest() -> None:
     assert "self.model(input_ids, **kwargs)" in head_part(older, stack, stack.heads[0], "ToyOut", "Example:").text
     forward = older.modeling.method(older.modeling.classes["ToyMLP"], "forward")
     assert "def forward(self, x, output_quality_logits: bool = False, **kwargs)" in handing_on(
-        older, forward, {"self.up_proj"}
+        older, stack, forward, {"self.up_proj"}
     )
 
 
