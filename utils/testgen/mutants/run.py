@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -66,9 +66,11 @@ def _none_left(running: Mapping[int, object]) -> Iterator[None]:
         yield
     finally:
         for child in running:
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it had ended when the interrupt came, and was waited for
+                os.kill(child, signal.SIGKILL)
         for child in running:
-            os.waitpid(child, 0)
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
 
 
 def _start(folder: Path, tests: str, files: Mapping[str, str], package: str, suite: Path) -> int:
