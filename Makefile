@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo memory-demo mutants conformance conformance-ends docs fuzz bench bench-gates checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo memory-demo mutants conformance conformance-ends docs fuzz bench bench-gates bench-memory checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -113,6 +113,9 @@ bench: $(VENV)/.convert ## how long conversions take
 
 bench-gates: $(VENV)/.torch ## MODEL=llama: what gates cost in forward passes, training steps and generation; Qwen3 without MODEL
 	$(PY) benchmarks/gates.py $(MODEL:%=--model %)
+
+bench-memory: $(VENV)/.torch ## what a memory costs by the number of its rows, up to 2^20, at the widths of Qwen3-0.6B
+	$(PY) benchmarks/memory_gate.py
 
 checkpoint-faults: $(VENV)/.test ## kill a thousand runs of gate_checkpoint.py, and fill disks up; the suite kills a hundred
 	CHECKPOINT_FAULT_RUNS=1000 $(PY) -m pytest -s tests/checkpoints/test_faults.py

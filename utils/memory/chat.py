@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from converter.diagnostics import nearest
 from memory.encoding import row_of
 from memory.errors import BankError
 from memory.values import Change, Row
@@ -77,8 +77,8 @@ class Conversation:
         """Do what a line that begins with a slash says; what is to be told. Raises BankError where it cannot be done."""
         name, _, rest = line[1:].partition(" ")
         if name not in COMMANDS:
-            close = get_close_matches(name, COMMANDS, 1)
-            fix = f"did you mean /{close[0]}?" if close else "/help lists them"
+            close = nearest(name, COMMANDS)
+            fix = f"did you mean /{close}?" if close else "/help lists them"
             raise BankError(f"/{name}", "is no command", fix)
         return COMMANDS[name][0](self, rest.strip())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
+from converter.diagnostics import nearest
 from memory.errors import BankError
 
 
@@ -53,8 +53,8 @@ def pairs(words: Sequence[str]) -> dict[str, str]:
 
 def _value(name: str, value: Any) -> Any:
     if name not in DEFAULTS:
-        close = get_close_matches(str(name), DEFAULTS, 1)
-        fix = f"did you mean `{close[0]}`?" if close else "docs/memory.md lists the settings"
+        close = nearest(str(name), DEFAULTS)
+        fix = f"did you mean `{close}`?" if close else "docs/memory.md lists the settings"
         raise BankError("settings", f"there is no `{name}`", fix)
     kind, said = type(DEFAULTS[name]), f"`{name}` is {value!r}"
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import numpy as np
 
+from converter.diagnostics import nearest
 from memory.errors import BankError
 from memory.values import STRATEGIES
 
@@ -75,9 +75,9 @@ def check_strategy(name: str) -> str:
     """The strategy of this name. Raises BankError where there is none."""
     if name in STRATEGIES:
         return name
-    close = get_close_matches(str(name).lower(), STRATEGIES, 1)
-    fix = f"did you mean {close[0]!r}? The others: " if close else "give one of: "
-    others = ", ".join(each for each in STRATEGIES if each not in close)
+    close = nearest(str(name).lower(), STRATEGIES)
+    fix = f"did you mean {close!r}? The others: " if close else "give one of: "
+    others = ", ".join(each for each in STRATEGIES if each != close)
     raise BankError("update_strategy", f"is {name!r}, which is no strategy", f"{fix}{others}")
 
 
