@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_llama`.
-# Seal: sha256 d2d421101f8d42ee6b37e1dcd4a9c6d45a54e0583da4bdaa40d64bc06b6b45ea
+# Seal: sha256 a145744d80cb1a53d75367f9e8a6204fac69936b04f69fd863c7fda9c43ce3bd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -391,6 +391,8 @@ class MemoryBank(nn.Module):
         for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
             tokens = self.memory_bank[part]
             self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
+        if self.cells is not None and self.stale.any():
+            self.cells.place(self.stale.nonzero()[:, 0], self.keys, self.filled)
         self.stale.fill_(False)
 
     def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
@@ -428,7 +430,6 @@ class MemoryBank(nn.Module):
     def _changed(self, rows: torch.Tensor) -> None:
         self.stale[rows] = True
         self.filled[rows] = self.lengths(self.memory_bank[rows]) > 0
-        self.cells = None
         for row in rows.tolist():
             self.states.pop(row, None)
 
@@ -486,9 +487,17 @@ class MemoryCells:
         some = rows[:: max(len(rows) // FITTED_KEYS, 1)]
         halves = keys[some].float().chunk(2, dim=-1)
         self.centres = torch.stack([centres_of(half, root) for half in halves])  # [2, root, knowledge_dim / 2]
-        cells = torch.cat([self._cells(keys[part].float()) for part in rows.split(65536)]) if len(rows) else rows
+        self.cells = torch.zeros(len(keys), dtype=torch.int32, device=keys.device)  # of each row
+        self.place(rows, keys, filled)
+
+    def place(self, rows: torch.Tensor, keys: torch.Tensor, filled: torch.Tensor) -> None:
+        """Put rows whose keys are new into their cells; the centres stay."""
+        for part in rows.split(65536) if len(rows) else ():
+            self.cells[part] = self._cells(keys[part].float()).int()
+        rows = filled.nonzero()[:, 0]
+        cells = self.cells[rows]
         self.order = rows[cells.argsort(stable=True)].int()
-        counts = torch.bincount(cells, minlength=root * root)
+        counts = torch.bincount(cells, minlength=self.centres.shape[1] ** 2)
         self.starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
 
     def _cells(self, keys: torch.Tensor) -> torch.Tensor:

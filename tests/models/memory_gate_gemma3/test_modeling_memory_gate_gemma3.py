@@ -1,6 +1,6 @@
 # Generated from templates/tests/memory/suite.j2 and generated/memory_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model memory_gate_gemma3`.
-# Seal: sha256 94e3846c40be74ea6d758aca8e71b880f389d253df1c9b40862e1fb08ae37f29
+# Seal: sha256 3a10cc1b2e99fbf08dd1e542af224c8a90c72394c7210d85decd6a61d9c68b70
 """Gemma3 with a memory, at a tiny size: what any language model has to do, and what its gates read of a bank."""
 
 from __future__ import annotations
@@ -429,6 +429,21 @@ class TestContent:
         ].all()
         assert (similarities[:, 0] >= exact.values - 1e-6).float().mean() > 0.6
         assert sorted(bank.cells.order.tolist()) == list(range(1600))  # each row is in one cell
+
+    def test_a_row_that_is_written_moves_to_its_cell_and_the_centres_stay(self) -> None:
+        model = gated(knowledge_num=5041, num_candidates=71)
+        model.memory_bank[:1600] = rows_of(1600)
+        bank, base, gate = model.base_model.memory, model.base_model, gates(model)[0]
+        bank.refresh(base, gate)
+        bank.find(bank.keys[:1], 71, 1)
+        centres, new = bank.cells.centres.clone(), rows_of(2, seed=9)
+        model.write_memory(torch.tensor([3, 4000, 7]), torch.cat([new, torch.zeros_like(new[:1])]))
+        bank.refresh(base, gate)
+        similarities, found = bank.find(bank.keys[[3, 4000]], 71, 1)
+        assert found[:, 0].tolist() == [3, 4000]
+        assert_equal_but_for_rounding(similarities[:, 0], torch.ones(2), HIDDEN)
+        assert torch.equal(bank.cells.centres, centres)
+        assert sorted(bank.cells.order.tolist()) == sorted({*range(1600), 4000} - {7})
 
     def test_several_rows_are_read_together(self) -> None:
         one, two = (gated(is_open=True, num_selected=number) for number in (1, 2))
