@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from facts.project import GENERATED
 from facts.read import package_files
 from naming.kinds import GateNames
+from places import PROJECT
 from testgen.mutants import cli
 from testgen.mutants.apply import mutated
 from testgen.mutants.table import MODEL, model_of, mutants
@@ -89,3 +94,30 @@ def test_verdicts_decide_the_exit_status(
 def test_an_unknown_mutant_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sigmoid-thrice"]) == 2
     assert "unknown-mutant: there is no mutant `sigmoid-thrice`" in capsys.readouterr().out
+
+
+RUN = """
+from pathlib import Path
+from testgen.mutants.run import run_all
+files = {"__init__.py": "", "modeling_thing.py": ""}
+verdicts = run_all([("one", "test_it", files)], "thing", Path(%r), jobs=1)
+print(next(verdicts).test)
+"""
+SUITE_OF_A_THING = """
+import os, signal, tempfile
+from generated.thing import modeling_thing
+def test_it(tmp_path):
+    tempfile.mkdtemp()
+    os.kill(os.getpid(), signal.%s)
+"""
+
+
+@pytest.mark.parametrize("ends", ["SIGKILL", "SIGCONT"])
+def test_a_run_leaves_no_files_however_it_ends(ends: str, tmp_path: Path) -> None:
+    (suite := tmp_path / "test_thing.py").write_text(SUITE_OF_A_THING % ends)
+    (scratch := tmp_path / "scratch").mkdir()
+    paths = os.pathsep.join(map(str, (PROJECT / "utils", PROJECT)))
+    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(scratch)}
+    done = subprocess.run([sys.executable, "-c", RUN % str(suite)], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+    assert not list(scratch.iterdir())

@@ -7,11 +7,11 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from testgen.mutants.values import Verdict
 
@@ -45,7 +45,7 @@ def run_all(
 ) -> Iterator[Verdict]:
     """A verdict for each of `runs`, (name, tests as `-k` takes them, the package's files), as they come in."""
     waiting, running = list(runs), {}
-    with TemporaryDirectory(prefix="mutants-") as scratch, _none_left(running):
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, _none_left(running):
         while waiting or running:
             while waiting and len(running) < jobs:
                 name, tests, files = waiting.pop(0)
@@ -96,6 +96,9 @@ def _run_tests(folder: Path, tests: str, package: str, suite: Path) -> int:
 
     import generated
 
+    os.environ["TMPDIR"] = tempfile.tempdir = str(
+        folder
+    )  # what tests write goes with the run, even one that is killed
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
