@@ -45,7 +45,7 @@ COMMANDS = {
     "chat": Command("memory.chat_cli", "talk with a model that remembers facts in rows one can read"),
     "view": Command("viewing.cli", "what gates say of a text, or of a scored corpus, as a page"),
     "drift": Command("gating.cli", "what another release of transformers changes", given=("--drift",)),
-    "pr": Command("upstream.cli", "everything a pull request to transformers consists of"),
+    "pr": Command("pull_request.cli", "everything a pull request to transformers consists of"),
     "run": Command("generated.run", "register gated models, then run any tool: lm_eval, trl, transformers serve"),
 }
 COMPLETION = """\

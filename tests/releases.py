@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from converter.workspace import find_transformers
+from building.workspace import find_transformers
 
 
 ROOT = Path(__file__).resolve().parents[1]

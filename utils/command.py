@@ -39,7 +39,7 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
     a tool has to put away when it is interrupted, its own `finally` blocks have done by then.
 
     Args:
-        module: where the tool's function is: "upstream.cli".
+        module: where the tool's function is: "pull_request.cli".
         function: its name; it takes the command line from sys.argv.
         given: further arguments of it.
     """

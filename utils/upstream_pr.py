@@ -4,4 +4,4 @@ from command import run
 
 
 if __name__ == "__main__":
-    run("upstream.cli")
+    run("pull_request.cli")

@@ -4,4 +4,4 @@ from command import run
 
 
 if __name__ == "__main__":
-    run("upstream_suite.cli")
+    run("common_tests.cli")

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from bases import make_base
+from building.cache import OVERRIDE, default_folder
 from checkpoints import CheckpointError, Options, gate_checkpoint
 from checkpoints.released import code_for
 from elsewhere import load_elsewhere
 from facts.project import GENERATED
 from releases import VERSION, make_release
 from tiny_bases import FACTS, model_of, tiny_base
-
-from converter.cache import OVERRIDE, default_folder
 
 
 OLDER = "5.19.0"  # that a tool pins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converter.library import installed
+from building.library import installed
 
 
 def sample_modules(step: int = 90) -> list[Path]:

@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from converter.casing import read_casing
+from building.casing import read_casing
+from building.expand import Expander
+from building.jobs import Job, Outcome, Task
+from building.library import Library
+from building.tools import SHIPPED_CONFIG
+from building.workspace import find_transformers
+
 from converter.convert import convert
-from converter.expand import Expander
-from converter.jobs import Job, Outcome, Task
-from converter.library import Library
-from converter.tools import SHIPPED_CONFIG
 from converter.values import Layout, Target
-from converter.workspace import find_transformers
 
 
 COUNT = 700

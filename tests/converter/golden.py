@@ -19,13 +19,14 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from building.expand import Expander
+from building.jobs import Job, Outcome, Task
+from building.library import Library, View
+from building.tools import SHIPPED_CONFIG
+from syntax.source import Source
+
 from converter.convert import convert
 from converter.diagnostics import ConversionError
-from converter.expand import Expander
-from converter.jobs import Job, Outcome, Task
-from converter.library import Library, View
-from converter.source import Source
-from converter.tools import SHIPPED_CONFIG
 from converter.values import Layout, Target
 
 

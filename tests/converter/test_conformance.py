@@ -11,8 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-from converter.workspace import read_release
+from building.workspace import read_release
 
 
 SCRIPT = Path(__file__).resolve().parents[2] / "utils" / "modular_converter.py"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from building.jobs import Outcome
 from fuzz import Mutant, expand, import_error, judge, mutate, run, vanished
-
-from converter.jobs import Outcome
 
 
 DELTA = """\

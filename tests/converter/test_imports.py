@@ -6,6 +6,8 @@ import ast
 from dataclasses import replace
 
 import pytest
+from syntax.scan import mentions
+from syntax.source import Source
 
 from converter.imports import (
     Guard,
@@ -19,8 +21,6 @@ from converter.imports import (
     read_imports,
 )
 from converter.index import index_module
-from converter.scan import mentions
-from converter.source import Source
 
 
 def read(text: str) -> list[ImportLine | Guard]:

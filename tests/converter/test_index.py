@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from corpus import sample_modules
+from syntax.source import Source
 
 from converter.diagnostics import ConversionError
 from converter.index import ClassParts, ModuleIndex, index_module, take_apart
-from converter.source import Source
 
 
 def index(text: str) -> ModuleIndex:

@@ -10,10 +10,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "utils" / "converter"
-# What may be imported inside a function: slow, and mostly not needed (issue of speed, docs/performance.md).
-LATE = {("batch", "converter.convert"), ("batch", "converter.expand"), ("batch", "converter.workers")}
-LATE |= {("cli", "converter.drift"), ("cli", "converter.releases")}
-LATE |= {("batch", "tempfile"), ("report", "rich.console"), ("report", "rich.progress")}
 
 
 def layers() -> list[set[str]]:
@@ -69,18 +65,14 @@ def test_converting_imports_no_model_code() -> None:
         assert not roots & {"transformers", "torch", "generated", "modular"}, room
 
 
-def test_imports_stand_at_the_top() -> None:
-    late = set()
-    for room, paths in rooms().items():
-        for path in paths:
-            functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
-            late |= {(room, name) for function in functions for name in imports(path, function)}
-    assert late == LATE
-
-
-def test_only_the_report_prints() -> None:
-    for room, paths in rooms().items():
-        for path in paths:
-            calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
-            printing = any(isinstance(func, ast.Name) and func.id == "print" for func in calls)
-            assert not printing or room in ("cli", "report"), path
+def test_the_expansion_is_pure() -> None:
+    """It imports nothing late, prints nothing, and knows neither a disk nor other processes."""
+    for path in chain.from_iterable(rooms().values()):
+        tree = ast.parse(path.read_text())
+        functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+        assert not set(chain.from_iterable(imports(path, function) for function in functions)), path
+        assert not imports(path, tree) & {"os", "pathlib", "shutil", "subprocess", "tempfile"}, path
+        calls = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not calls & {"print", "open"}, path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from matrix.workshop import architectures
+from matrix.workspace import architectures
 
 
 ROOT = Path(__file__).resolve().parents[2]

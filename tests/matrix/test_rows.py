@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from matrix.lines import _spread, judged, untested
 from matrix.page import render_page
+from matrix.pipeline import _spread, judged, untested
 from matrix.results import Results
 from matrix.values import Common, Made, Row, State, Subset, Tally
-from matrix.workshop import architectures
+from matrix.workspace import architectures
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from proof.needs import install, unmet
+from building.workspace import find_transformers
+from proof.requirements import install, unmet
 
 from converter.diagnostics import ConversionError
-from converter.workspace import find_transformers
 
 
 def release(folder: Path, table: dict[str, str], checked: list[str]) -> Path:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "utils" / "proof"
 # models, and the one that asks for them.
 LAYERS = (
     {"values", "pair"},
-    {"judge", "methods", "watch", "needs"},
+    {"judge", "methods", "watch", "requirements"},
     {"report", "calls", "locate"},
     {"images"},
     {"building"},

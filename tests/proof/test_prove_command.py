@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from building.jobs import Outcome
+from building.releases import find_release
 from gating.cli import main
 from proof.command import SAMPLE, prove_models
 from proof.judge import judge
@@ -23,8 +25,6 @@ from proof.values import Finding, Kind, Trial, Verdict
 from releases import ROOT, VERSION, make_project, make_release
 
 from converter.diagnostics import ConversionError
-from converter.jobs import Outcome
-from converter.releases import find_release
 
 
 SCRIPT = ROOT / "utils" / "modular_converter.py"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from building.cache import Cache
 from proof.judge import judge
 from proof.running import Release, Setting, try_all
 from proof.values import BASE, PROCESS, Kind, Proof, Verdict
 from toys import OLD_KEYWORD, TOYS, make_toy_release, toy_texts
 
-from converter.cache import Cache
 from converter.diagnostics import ConversionError
 
 

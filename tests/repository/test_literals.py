@@ -13,7 +13,7 @@ UTILS = ROOT / "utils"
 _NAMED = re.compile(r"quality_gate|QualityGate")
 # Rooms that may name it, each with the reason.
 MAY = {
-    "converter/arguments.py": "examples in its help",
+    "building/arguments.py": "examples in its help",
     "scaffold/cli.py": "examples in its help",
     "testgen/arguments.py": "examples in its help",
     "selection/models.py": "what registers the models, and what loads gates, are called so",

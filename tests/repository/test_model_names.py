@@ -15,7 +15,7 @@ UTILS = Path(__file__).parents[2] / "utils"
 # What names models all the same, and why: it is about these models, or about something else that is called so.
 ALLOWED = {
     "checkpoints/ggufs.py": ({"llama", "qwen2", "qwen3", "gemma3"}, "GGUF's own names of what it can be read for"),
-    "matrix/workshop.py": ({"llama"}, "the model whose delta those of all others inherit from"),
+    "matrix/workspace.py": ({"llama"}, "the model whose delta those of all others inherit from"),
     "portability/cli.py": ({"gemma3", "gpt_oss", "llama", "qwen3"}, "the card families, whose suites are run"),
     "proof/command.py": (
         {"bamba", "bart", "bert", "gemma3", "gpt_oss", "llama"},
@@ -23,8 +23,8 @@ ALLOWED = {
     ),
     "testgen/mutants/table.py": ({"llama"}, "the mutants are changes of this model's text"),
     "testgen/mutants/apply.py": ({"llama"}, "a remedy names the file with those mutants"),
-    "upstream/edits/toctree.py": ({"llama"}, "its page shows where transformers' documentation has text models"),
-    "upstream/folder.py": ({"qwen2"}, "its page comes next to all gated ones in transformers' documentation"),
+    "pull_request/edits/toctree.py": ({"llama"}, "its page shows where transformers' documentation has text models"),
+    "pull_request/folder.py": ({"qwen2"}, "its page comes next to all gated ones in transformers' documentation"),
 }
 EXAMPLES = ("_EXAMPLES", "EPILOG")  # variables that show how a command is called
 

@@ -9,12 +9,12 @@ from scaffold.feedforward import feed_forward_names
 from scaffold.short import short_delta
 from scaffold.sites.experts_output import find_experts_output
 from scaffold.sites.values import Found, NoPlace
+from syntax.modules import read_module
+from syntax.source import Source
 from test_places_of_bases import BY_BASE, module_of
 from toy_layers import said
-from weave.modules import read_module
 
 from converter.diagnostics import ConversionError
-from converter.source import Source
 
 
 LAYER = """\

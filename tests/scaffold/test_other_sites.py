@@ -9,10 +9,9 @@ from textwrap import indent
 import pytest
 from scaffold.sites.table import ATTENTION_OUTPUT, FEED_FORWARD, LAYER_OUTPUT
 from scaffold.sites.values import Found, NoPlace
+from syntax.modules import Module, read_module
+from syntax.source import Source
 from toy_layers import FIRST, find, said, toy
-from weave.modules import Module, read_module
-
-from converter.source import Source
 
 
 KINDS = """\

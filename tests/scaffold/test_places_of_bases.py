@@ -14,19 +14,19 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from building.library import Library
+from building.workspace import find_transformers
 from scaffold.feedforward import feed_forward_names
 from scaffold.places import find_place
 from scaffold.sites.fit import fit
 from scaffold.sites.syntax import exclusive
 from scaffold.sites.table import ATTENTION_OUTPUT, LAYER_OUTPUT
 from scaffold.sites.values import NoPlace
+from syntax.modules import Module, read_module
 from weave.anchors import fits, path_to
-from weave.modules import Module, read_module
 from weave.place import Place
 
 from converter.diagnostics import ConversionError
-from converter.library import Library
-from converter.workspace import find_transformers
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from building.workspace import find_transformers
 from scaffold.find import find_base
 from scaffold.places import find_places
 from scaffold.short import render_short, short_delta
@@ -19,7 +20,6 @@ from weave.base import Base
 from weave.stack import read_stack
 
 from converter.diagnostics import ConversionError
-from converter.workspace import find_transformers
 
 
 CASES = Path(__file__).parent / "cases"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from scaffold.sites.fit import fit
 from scaffold.sites.values import NoPlace
+from syntax.modules import read_module
+from syntax.source import Source
 from toy_layers import FIRST, find, said, toy
-from weave.modules import read_module
-
-from converter.source import Source
 
 
 PLACES = {

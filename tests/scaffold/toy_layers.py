@@ -7,9 +7,8 @@ from textwrap import indent
 from scaffold.feedforward import feed_forward_names
 from scaffold.sites.table import FEED_FORWARD
 from scaffold.sites.values import Found
-from weave.modules import Module, read_module
-
-from converter.source import Source
+from syntax.modules import Module, read_module
+from syntax.source import Source
 
 
 TOY = """\

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 from functools import cache
 
-from upstream.compose import Export
-from upstream.exports import Bundle, bundle
-from upstream.places import installed_tree, setting_for
-from upstream.project import find_models
-from upstream.values import Setting, Tree
+from pull_request.base_source import installed_tree, setting_for
+from pull_request.compose import Export
+from pull_request.exports import Bundle, bundle
+from pull_request.project import find_models
+from pull_request.values import Setting, Tree
 
 
 TODAY = date(2026, 3, 14)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from converter.library import installed
+from building.library import installed
 
 
 TOCTREE = """\

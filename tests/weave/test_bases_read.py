@@ -6,21 +6,21 @@ import ast
 from dataclasses import replace
 
 import pytest
+from syntax.modules import assigned_calls, is_super_call, names_in, read_module
+from syntax.source import Source
 from toy_deltas import base, module, view
 from weave.base import Base
 from weave.classes import annotated_config, returned
-from weave.closure import circular, other_configs, reached
 from weave.configs import read_config
+from weave.dependencies import circular, other_configs, reached
 from weave.heads import handing_on, head_part, model_part
 from weave.limits import check_imports, left_out
 from weave.mappings import gate_restored, mapped_names
-from weave.modules import assigned_calls, is_super_call, names_in, read_module
 from weave.names import names_of
 from weave.outputs import needs_mixin, output_classes
 from weave.stack import is_head, read_stack, with_heads
 
 from converter.diagnostics import ConversionError
-from converter.source import Source
 
 
 def changed(*edits: tuple[str, str], configuration: tuple[str, str] = ("", "")) -> Base:

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from building.library import decode
 from toy_deltas import PLACE, PLAIN, converted, problems
-
-from converter.library import decode
 
 
 LAYER = "class QualityGateToyDecoderLayer(base.ToyDecoderLayer):\n"

@@ -6,14 +6,13 @@ import ast
 from pathlib import Path
 
 import pytest
+from building.library import Library
 from weave.checkpoints import checkpoint_of, complete, named_checkpoint
 from weave.documented import base_fields, described, documented, entries, intro
 from weave.form import Form
 from weave.imports import exported, relative_module
 from weave.kinds import Kind, read_kind
 from weave.notes import noted
-
-from converter.library import Library
 
 
 ROOT = Path(__file__).resolve().parents[2]

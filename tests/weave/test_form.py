@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from syntax.source import Source
 from weave.form import Form, home, in_form, upstream
-from weave.without import instead, left_over, without
-
-from converter.source import Source
+from weave.form_filter import instead, left_over, without
 
 
 DELTA = """\

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from building.workspace import PROJECT
 from toy_deltas import kind, view
 from weave.gate import Argument, Gate, Site, Splice
 from weave.kinds import read_kind
 
 from converter.diagnostics import ConversionError
-from converter.workspace import PROJECT
 
 
 FOLDER = PROJECT / "modular" / "gates" / "quality"

@@ -6,16 +6,16 @@ from functools import lru_cache
 from textwrap import dedent
 
 import pytest
+from building.casing import read_casing
+from building.workspace import find_transformers
+from syntax.source import Source
 from toy_deltas import forward, library
 from weave.kinds import Kind, read_kind
 from weave.place import Place
 from weave.splice import splice
 from weave.woven import Woven, weave
 
-from converter.casing import read_casing
 from converter.diagnostics import ConversionError
-from converter.source import Source
-from converter.workspace import find_transformers
 
 
 SCORE = "_, good_ratio, trash = self.select_gate({source})\n"

@@ -11,18 +11,17 @@ from copy import deepcopy
 from functools import cache
 
 import pytest
+from building.workspace import PROJECT
+from syntax.modules import Module, read_module
+from syntax.source import Source
 from toy_deltas import library
 from weave.anchors import Misfit, fits, path_to
+from weave.chunked import hand, scale_handed
 from weave.declaration import read_declaration
-from weave.handed import hand, scale_handed
+from weave.forwarding import dedent_function
 from weave.kinds import Kind, read_kind
-from weave.modules import Module, read_module
 from weave.place import Place, Scaled
-from weave.plumbing import dedent_function
 from weave.splice import splice
-
-from converter.source import Source
-from converter.workspace import PROJECT
 
 
 DELTAS = sorted((PROJECT / "modular").glob("modular_quality_gate_*.py"))

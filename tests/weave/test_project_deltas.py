@@ -6,13 +6,12 @@ import statistics
 from pathlib import Path
 
 import pytest
+from building.casing import read_casing
+from building.library import Library
+from building.releases import find_release
+from syntax.source import Source
 from weave.stage import gates_of
 from weave.woven import weave
-
-from converter.casing import read_casing
-from converter.library import Library
-from converter.releases import find_release
-from converter.source import Source
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from building.workspace import PROJECT
 from gating.cli import main
+from syntax.source import Source
 from toy_deltas import CASING, PLAIN, delta, library, view, written
 from weave.stage import convert, gates_of, located, styled, weaving
 
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.source import Source
 from converter.values import Layout, Target
-from converter.workspace import PROJECT
 
 
 MISTRAL = PROJECT / "modular" / "modular_quality_gate_mistral.py"

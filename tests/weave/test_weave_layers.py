@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "utils" / "weave"
 # What may be imported inside a function: short deltas alone need it, and most runs convert none.
-LATE = {"converter.convert", "converter.style", "weave.declaration", "weave.woven"}
+LATE = {"converter.convert", "building.style", "weave.declaration", "weave.woven"}
 
 
 def layers() -> list[set[str]]:

@@ -8,18 +8,18 @@ from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
+from building.library import Library, View, decode
+from building.workspace import PROJECT, find_transformers
+from syntax.modules import Module, read_module
+from syntax.source import Source
 from weave.base import Base, load_base
 from weave.kinds import Kind, read_kind
-from weave.modules import Module, read_module
 from weave.stage import convert, gates_of, styled
 from weave.woven import Woven, weave
 
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.library import Library, View, decode
 from converter.names import Casing
-from converter.source import Source
 from converter.values import Layout, Target
-from converter.workspace import PROJECT, find_transformers
 
 
 TOY = Path(__file__).parent / "toy"

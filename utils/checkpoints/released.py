@@ -25,7 +25,8 @@ def code_for(wanted: str, package: str) -> tuple[Path, ...]:
     Raises:
         CheckpointError: the release cannot be had, or the model cannot be made from it.
     """
-    from converter.cache import OVERRIDE, default_folder
+    from building.cache import OVERRIDE, default_folder
+
     from converter.diagnostics import ConversionError
 
     folder = default_folder()
@@ -47,17 +48,17 @@ def code_for(wanted: str, package: str) -> tuple[Path, ...]:
 
 def _converted(wanted: str, package: str) -> dict[str, str]:
     """The files of a model by their names, as the converter makes them from a release. Raises ConversionError."""
+    from building.batch import Setting, convert_family
+    from building.cache import Cache, default_folder
+    from building.casing import read_casing
+    from building.library import Library
+    from building.order import gather
+    from building.releases import find_release
+    from building.tools import SHIPPED_CONFIG, fingerprint
+    from building.workspace import PROJECT, find_transformers, project_jobs, read_release, select
     from weave.stage import weaving
 
-    from converter.batch import Setting, convert_family
-    from converter.cache import Cache, default_folder
-    from converter.casing import read_casing
     from converter.diagnostics import ConversionError
-    from converter.library import Library
-    from converter.order import gather
-    from converter.releases import find_release
-    from converter.tools import SHIPPED_CONFIG, fingerprint
-    from converter.workspace import PROJECT, find_transformers, project_jobs, read_release, select
 
     release, stage = find_release(wanted), weaving(PROJECT)
     known = project_jobs(read_release(release), strict=True)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
+from syntax.scan import map_prose
+
 from converter.checks import Finding, Level, exported_names, place_of
 from converter.diagnostics import nearest
 from converter.dropped import check_dropped, check_overwritten
@@ -14,7 +16,6 @@ from converter.index import ClassParts, ModuleIndex
 from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
-from converter.scan import map_prose
 from converter.scope import Scope
 from converter.super_checks import check_deletions, check_repeats, check_supers, methods_of
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from syntax.compiling import check_compiles, too_deep
+from syntax.source import Source
+
 from converter.aliases import check_aliases, render_aliases
 from converter.banner import render_banner
 from converter.checks import by_place, check_capitals, check_delta, exported_names, settle
 from converter.class_checks import check_outputs
-from converter.compiling import check_compiles, too_deep
 from converter.dropped import check_guards
 from converter.emit import emit_file
 from converter.index import index_module
@@ -17,7 +19,6 @@ from converter.parents import find_parents
 from converter.plan import plan_files
 from converter.provenance import trace
 from converter.scope import Scope
-from converter.source import Source
 from converter.text_checks import check_texts
 from converter.values import Conversion, Layout, Loader, Provenance, Target
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from syntax.scan import mentions_with_annotations
+
 from converter.banner import render_banner
 from converter.imports import (
     Guard,
@@ -19,7 +21,6 @@ from converter.imports import (
 from converter.kinds import OPTIONAL_TORCH
 from converter.parents import followed_imports
 from converter.plan import Draft
-from converter.scan import mentions_with_annotations
 from converter.scope import Scope
 from converter.values import Layout, Target
 

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
+from syntax.scan import mentions
+
 from converter.index import ModuleIndex, Statement
-from converter.scan import mentions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from converter.compiling import parse
-from converter.scan import closing_colon, mentions
-from converter.source import Source
-from converter.tidy import tidy
+from syntax.compiling import parse
+from syntax.scan import closing_colon, mentions
+from syntax.source import Source
+from syntax.tidy import tidy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from converter.scan import map_prose, map_tokens
+from syntax.scan import map_prose, map_tokens
 
 
 # Names of other people's packages that only look like a model's: never renamed.

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from syntax.scan import drop_comments
+
 from converter.imports import (
     Guard,
     ImportItem,
@@ -21,7 +23,6 @@ from converter.imports import (
 from converter.index import ClassParts, ModuleIndex, Statement, index_module, take_apart
 from converter.kinds import model_of_module
 from converter.names import Casing, Rename, Spelling, common_suffix
-from converter.scan import drop_comments
 from converter.values import Loader
 
 

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from converter.import_time import sort_for_import
+from syntax.import_time import sort_for_import
+from syntax.scan import is_definition, local_functions, mentions
+
 from converter.merge import deprecations_of
 from converter.parents import Parent
-from converter.scan import is_definition, local_functions, mentions
 from converter.scope import Scope, closure, in_order
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 
+from syntax.scan import drop_comments, mentions_with_annotations
+
 from converter.imports import read_imports
 from converter.index import ModuleIndex, Statement, take_apart
 from converter.kinds import model_of_module
@@ -13,7 +15,6 @@ from converter.merge.bodies import place_of_super
 from converter.merge.classes import method_key, removes_method
 from converter.parents import COPIED_FROM, Parent
 from converter.plan import Draft
-from converter.scan import drop_comments, mentions_with_annotations
 from converter.scope import Scope
 from converter.values import Provenance
 

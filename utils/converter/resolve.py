@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from syntax.source import Source
+
 from converter.imports import ImportItem, absolute_module, import_items
-from converter.source import Source
 from converter.values import Layout, Loader, Target
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from syntax.source import Source
+
 from converter.diagnostics import Diagnostic
-from converter.source import Source
 
 
 class Layout(Enum):

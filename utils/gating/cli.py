@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from building.cli import Prove
+from building.cli import main as run
+from building.workspace import PROJECT
 from scaffold.missing import write_missing
 from weave.stage import weaving
-
-from converter.cli import Prove
-from converter.cli import main as run
-from converter.workspace import PROJECT
 
 
 def prove(*args: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gating.cli import main as convert
 from testgen.cli import main as render_tests
 
-from matrix.workshop import Workshop
+from matrix.workspace import Workshop
 
 
 def adopt(workshop: Workshop, names: Sequence[str]) -> None:

@@ -8,25 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from building.cache import default_folder
+from building.library import digest
+from building.workspace import FAMILY, PROJECT
+from common_tests.problems import SuiteError
 from naming.kinds import MEANT, GateNames
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from upstream_suite.problems import SuiteError
 from weave.stage import kinds_in
 
-from converter.cache import default_folder
 from converter.diagnostics import nearest
-from converter.library import digest
-from converter.workspace import FAMILY, PROJECT
 from matrix.adopt import adopt
-from matrix.common import run_common
+from matrix.common_tests import run_common
 from matrix.kinds import count as count_of_kind
 from matrix.kinds import survey, write_page
-from matrix.lines import Settings, make_all, test_all
 from matrix.page import count, render_page
+from matrix.pipeline import Settings, make_all, test_all
 from matrix.results import Results
 from matrix.values import Common, Made, Row, State, Subset
-from matrix.workshop import BusyError, Workshop, architectures
+from matrix.workspace import BusyError, Workshop, architectures
 
 
 PAGE = "docs/architectures.md"

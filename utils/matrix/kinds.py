@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from building.library import shown
+from building.tools import version
 from naming.kinds import GateNames
 from proof.command import prove_models
 from proof.values import Proof, Verdict
@@ -16,8 +18,6 @@ from rendering.render import render
 from scaffold.short import short_delta
 
 from converter.diagnostics import ConversionError
-from converter.library import shown
-from converter.tools import version
 
 
 TEMPLATE = "kind_matrix.md.j2"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from building.tools import version
 from rendering.render import render
 
-from converter.tools import version
 from matrix.values import Common, Row, State
 
 

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from building.batch import Setting as Conversion
+from building.batch import convert_family
+from building.cache import Cache, default_folder
+from building.casing import read_casing
+from building.jobs import Outcome
+from building.library import Library
+from building.order import gather
+from building.package_files import entrance
+from building.tools import SHIPPED_CONFIG, fingerprint
+from building.workspace import PROJECT, Folders, find_transformers, project_jobs, read_release, select
 from naming.kinds import kind_of
 from weave.gate import Gate
 from weave.kinds import read_kind
 from weave.stage import weaving
 
-from converter.batch import Setting as Conversion
-from converter.batch import convert_family
-from converter.cache import Cache, default_folder
-from converter.casing import read_casing
-from converter.entrance import entrance
-from converter.jobs import Outcome
-from converter.library import Library
-from converter.order import gather
-from converter.tools import SHIPPED_CONFIG, fingerprint
 from converter.values import Loader
-from converter.workspace import PROJECT, Folders, find_transformers, project_jobs, read_release, select
 from proof.judge import judge, judge_unconverted
 from proof.report import Proven
 from proof.running import Release, Setting, try_all
@@ -84,7 +84,7 @@ def prove_models(
 
     Args:
         models: their names, as for `--model`; what they are built on is converted, and proven, along with them.
-        against: the folder of a transformers (`converter.releases.find_release` gives that of a version); the installed one
+        against: the folder of a transformers (`building.releases.find_release` gives that of a version); the installed one
             where it is None.
         processes: at most so many at a time.
         project: what holds modular/.

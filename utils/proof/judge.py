@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from building.jobs import Outcome
+from building.lock import listed
 from facts.values import base_name
 
-from converter.jobs import Outcome
-from converter.lock import listed
 from proof.values import BASE, CONVERSION, IMPORT, PROCESS, Finding, Kind, Lack, Proof, Trial, Verdict
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from building.drift import aligned
+from building.lock import listed
 from naming.kinds import GateNames, kind_of
 
-from converter.drift import aligned
-from converter.lock import listed
 from proof.judge import status_of
 from proof.values import Finding, Kind, Proof, Verdict
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from building.cache import Cache, default_folder
+from building.library import digest
+from building.tools import version
 from places import UTILS
 from processes.served import EndedEarly, quiet_environment, served
 
-from converter.cache import Cache, default_folder
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.library import digest
-from converter.tools import version
-from proof.needs import install, unmet
+from proof.requirements import install, unmet
 from proof.values import PROCESS, Finding, Kind, Trial
 
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from building.workspace import GATE, PROJECT, find_transformers
 from naming.kinds import GateNames
 from weave.stage import gates_of, kinds_in
 
 from converter.diagnostics import ConversionError
-from converter.workspace import GATE, PROJECT, find_transformers
 from scaffold.find import base_names
 from scaffold.missing import delta_path
 from scaffold.short import short_delta

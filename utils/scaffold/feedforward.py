@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from weave.modules import Module, assigned_calls
+from syntax.modules import Module, assigned_calls
 
 
 _FEED_FORWARD = re.compile(r"(?:^|_)(?:mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc)\d*(?:_|$)", re.IGNORECASE)

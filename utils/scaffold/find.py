@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from building.casing import read_casing
+from building.library import Library, shown
+from building.workspace import GATE, PROJECT
 from weave.base import CAUSAL, OLDER, Base, load_base
 from weave.kinds import read_kind
 from weave.stage import gates_of
 
-from converter.casing import read_casing
 from converter.diagnostics import ConversionError, Diagnostic, nearest
-from converter.library import Library, shown
 from converter.names import Casing
-from converter.workspace import GATE, PROJECT
 
 
 _CAUSAL = re.compile(rf"^class \w+({CAUSAL}|{OLDER})\(", re.MULTILINE)

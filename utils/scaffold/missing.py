@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from building.workspace import GATE, find_transformers
 from naming.kinds import GateNames
-
-from converter.workspace import GATE, find_transformers
 
 
 def delta_path(name: str, modular: Path, gate: str = GATE) -> Path:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 
+from syntax.modules import Module
 from weave.base import Base
 from weave.gate import Site as Places
 from weave.kinds import Kind
-from weave.modules import Module
 from weave.place import Scaled
-from weave.placing import made_by_parent
+from weave.place_checks import made_by_parent
 from weave.stack import Stack
 
 from scaffold.feedforward import feed_forward_names

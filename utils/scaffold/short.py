@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from building.casing import read_casing
+from building.library import Library
+from building.style import style
+from building.workspace import GATE, find_transformers
 from places import PROJECT, STYLE
+from syntax.modules import names_in
+from syntax.source import Source
 from weave.base import Base
 from weave.gate import Gate
 from weave.limits import left_out
-from weave.modules import names_in
 from weave.place import Scaled, Where
 from weave.stack import Stack, read_stack
 from weave.stage import gates_of
 from weave.woven import weave
 
-from converter.casing import read_casing
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.library import Library
-from converter.source import Source
-from converter.style import style
-from converter.workspace import GATE, find_transformers
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import find_base
 from scaffold.places import find_places, site_of

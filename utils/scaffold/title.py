@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+from syntax.modules import Module
 from weave.base import Base
-from weave.modules import Module
 from weave.stack import Stack
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from converter.workspace import GATE
+from building.workspace import GATE
+
 from scaffold.missing import delta_path
 from scaffold.short import ShortDelta, short_delta
 

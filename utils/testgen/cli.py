@@ -7,20 +7,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from building.jobs import Outcome
+from building.library import shown
+from building.outputs import write_all
+from building.report import DIFFERENT, FRESH, Mode, Report, count_identical, texts, unified_diff
+from building.tools import check_ruff
 from facts.project import package_of
 from facts.read import PREFIX
 from telling.answers import Answer, answer
 
 from converter.diagnostics import ConversionError
-from converter.jobs import Outcome
-from converter.library import shown
-from converter.outputs import write_all
-from converter.report import DIFFERENT, FRESH, Mode, Report, count_identical, texts, unified_diff
-from converter.tools import check_ruff
 from testgen.arguments import ALL, PROJECT, parse
+from testgen.collection import collect, run
 from testgen.manifest import NAME, manifests, stale, write
 from testgen.matrix import matrix
-from testgen.stock import collect, run
 from testgen.suites import suites, wanted_models
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from testgen.stock import Row
+from testgen.collection import Row
 
 
 NAME = "expected_tests.txt"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from naming.kinds import MEANT
 
+from testgen.collection import Row
 from testgen.local import GROUPS
-from testgen.stock import Row
 
 
 HEAD = """\

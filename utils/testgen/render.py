@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+from building.style import Styled, style
 from facts.peculiar import peculiarities
 from facts.values import ModelFacts
 from jinja2 import TemplateNotFound, UndefinedError
@@ -14,10 +15,9 @@ from rendering.render import render
 
 from converter.banner import seal
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.style import Styled, style
 from testgen.local import local_values, template_of
+from testgen.pull_request import upstream_test
 from testgen.skips import mark_skips
-from testgen.upstream import upstream_test
 
 
 class Flavour(Enum):

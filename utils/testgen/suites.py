@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from building.jobs import Job, Outcome, refused
+from building.library import digest, shown
+from building.outputs import survey
 from facts.project import generated_models, package_of, packages_of_others
 from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
@@ -13,9 +16,6 @@ from naming.kinds import kind_of
 from rendering.render import TEMPLATES
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
-from converter.jobs import Job, Outcome, refused
-from converter.library import digest, shown
-from converter.outputs import survey
 from converter.values import Layout, Target
 from testgen.fewer import fewer_tests
 from testgen.local import template_of

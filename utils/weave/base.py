@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from syntax.modules import Module, read_module
+
 from converter.diagnostics import ConversionError, Diagnostic
 from converter.names import Casing, Rename
 from converter.values import Loader
 from weave.form import Form
 from weave.kinds import Kind
-from weave.modules import Module, read_module
 
 
 # How the names of causal language models end; of older ones (GPT-2) with the second

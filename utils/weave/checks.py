@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 
+from syntax.modules import Module
+
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from weave.base import Base
 from weave.declaration import Declaration, mentions
 from weave.declared import Declared
 from weave.fields import check_fields
-from weave.modules import Module
 
 
 _CLOSE = 0.85  # how alike two names are of which one is taken for a slip of the other

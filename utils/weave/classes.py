@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from weave.modules import Module, names_in
+from syntax.modules import Module, names_in
 
 
 def returned(module: Module, owner: ast.ClassDef) -> str:

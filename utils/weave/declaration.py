@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from syntax.modules import Module, is_super_call, read_module
+from syntax.source import Source
+
 from converter.diagnostics import ConversionError, nearest
-from converter.source import Source
 from weave.declared import Declared, is_of, read_class
 from weave.kinds import PACKAGE, Kind
-from weave.modules import Module, is_super_call, read_module
 
 
 _MAYBE_SHORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+gates\b", re.MULTILINE)

@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
+from syntax.modules import Module
+
 from converter.diagnostics import nearest
 from weave.anchors import Misfit, parse
-from weave.modules import Module
 from weave.place import Feeds, Place, Returns, Scaled, Where
 
 

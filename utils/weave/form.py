@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
 
-from converter.source import Source
+from syntax.source import Source
 
 
 MODULE = "weave.form"

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from syntax.modules import Function, Module
+
 from weave.base import Base
 from weave.documented import documented
 from weave.form import Form
-from weave.gate import Argument
-from weave.modules import Function, Module
-from weave.plumbing import (
+from weave.forwarding import (
     add_argument,
     add_rest,
     asks,
@@ -23,7 +23,8 @@ from weave.plumbing import (
     split_example,
     with_docstring,
 )
-from weave.spelled import header, inputs_of, returned_of, spelled_out, with_inputs
+from weave.gate import Argument
+from weave.signatures import header, inputs_of, returned_of, spelled_out, with_inputs
 from weave.stack import Head, Stack
 
 

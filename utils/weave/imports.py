@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
+from syntax.modules import names_in
+
 from weave.base import Base
 from weave.form import Form
-from weave.modules import names_in
 
 
 # What woven deltas use of transformers besides what their base and their gate import. None: the module itself.

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from syntax.modules import Module, names_in, read_module
+from syntax.source import Source
+
 from converter.diagnostics import nearest
-from converter.source import Source
 from converter.values import Loader
 from weave.form import Form
+from weave.form_filter import instead, left_over, without
 from weave.gate import Argument, Gate, Site, Splice, Upstream
-from weave.modules import Module, names_in, read_module
-from weave.without import instead, left_over, without
 
 
 PACKAGE = "gates"

@@ -8,21 +8,22 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
+from syntax.modules import Function
+
 from converter.diagnostics import ConversionError, nearest
 from weave.anchors import Misfit
+from weave.attention_output import constructed, feed
 from weave.base import Base
+from weave.chunked import hand, scale_handed
 from weave.declaration import Declaration, Declared
-from weave.feeding import constructed, feed
+from weave.forwarding import asks, dedent_function, indent_function, rename
 from weave.gate import Site
-from weave.handed import hand, scale_handed
 from weave.heads import is_documented
 from weave.kinds import Spliced
-from weave.modules import Function
+from weave.layer_output import at_the_end, numbered
 from weave.names import names_of
 from weave.place import Feeds, Place, Returns, Scaled, Where
-from weave.placing import check_places, check_words, made_by_parent
-from weave.plumbing import asks, dedent_function, indent_function, rename
-from weave.returning import at_the_end, numbered
+from weave.place_checks import check_places, check_words, made_by_parent
 from weave.splice import splice
 from weave.stack import Stack
 

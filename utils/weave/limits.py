@@ -6,8 +6,9 @@ import ast
 import re
 from collections.abc import Iterable
 
+from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+
 from converter.diagnostics import ConversionError
-from weave.modules import Function, Module, assigned_calls, is_self, names_in
 from weave.repeats import run_again
 
 

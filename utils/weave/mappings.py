@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from weave.modules import Module
+from syntax.modules import Module
 
 
 @lru_cache(maxsize=4)

@@ -7,17 +7,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from syntax.source import Source
+
 from converter.checks import by_place, exported_names, settle
 from converter.class_checks import check_pair
 from converter.diagnostics import nearest
 from converter.index import ClassParts, ModuleIndex, Statement, index_module, take_apart
 from converter.merge import ClassPair, merge_class
-from converter.source import Source
 from weave.base import Base
 from weave.declaration import Declaration
 from weave.docstrings import merge_entries
 from weave.names import Names
-from weave.plain import plain
+from weave.short_names import plain
 
 
 _LICENCE = """\

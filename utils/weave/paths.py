@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from syntax.modules import Module, assigned_calls, names_in
+
 from weave.base import Base
 from weave.declaration import Declaration
-from weave.modules import Module, assigned_calls, names_in
 from weave.place import Feeds
 from weave.stack import Stack
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from weave.modules import Function, is_self, names_in
+from syntax.modules import Function, is_self, names_in
 
 
 Round = ast.For | ast.While | ast.comprehension

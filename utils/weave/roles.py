@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from syntax.modules import Module, is_super_call, names_in
+
 from weave.base import Base
 from weave.configs import Config
 from weave.documented import intro
 from weave.form import Form
-from weave.modules import Module, is_super_call, names_in
 from weave.names import Names
 
 

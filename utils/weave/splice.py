@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from syntax.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
+
 from weave.anchors import (
     Found,
     Misfit,
@@ -18,7 +20,6 @@ from weave.anchors import (
     path_to,
     target_of,
 )
-from weave.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
 from weave.gate import Site
 from weave.kinds import Spliced
 from weave.place import Place

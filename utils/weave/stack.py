@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+
 from weave.base import CAUSAL, OLDER, Base
 from weave.classes import annotated_config, config_of, returned
 from weave.limits import check_makes_models, check_runs, left_out
-from weave.modules import Function, Module, assigned_calls, is_self, names_in
 
 
 _GENERIC = {

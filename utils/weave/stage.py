@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from building.jobs import Job
+from building.library import Library, decode, shown
+from building.stage import Stage
 from places import GATES, PROJECT, STYLE, TEMPLATES
+from syntax.source import Source
 
 from converter.diagnostics import ConversionError, Diagnostic
-from converter.jobs import Job
-from converter.library import Library, decode, shown
-from converter.source import Source
-from converter.stage import Stage
 from converter.values import Conversion, Loader, Provenance, Target
 
 
@@ -129,7 +129,7 @@ def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[
 
 def styled(text: str) -> str:
     """A text as ruff formats it; as it is, where it is no Python."""
-    from converter.style import style
+    from building.style import style
 
     path = "modular/modular_woven.py"
     return style({path: text}, STYLE).texts.get(path, text)

@@ -8,23 +8,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rendering.render import render
+from syntax.modules import Module, names_in
 
 from weave.base import Base
 from weave.checkpoints import checkpoint_of, checkpoints, complete, named_checkpoint
-from weave.closure import circular, other_configs, reached
 from weave.configs import read_config
 from weave.declaration import Declaration
+from weave.dependencies import circular, other_configs, reached
 from weave.form import Form
+from weave.forwarding import rename_members
 from weave.heads import Part, container_text, head_part, model_part
 from weave.imports import exported
 from weave.layers import Layer
 from weave.limits import check_imports
 from weave.mappings import gate_restored, mapped_names
-from weave.modules import Module, names_in
 from weave.names import names_of
 from weave.outputs import needs_mixin, output_classes
 from weave.paths import gate_plan, gate_weights
-from weave.plumbing import rename_members
 from weave.roles import Pretrained, Roles
 from weave.stack import Stack
 

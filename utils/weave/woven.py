@@ -7,24 +7,25 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from syntax.modules import names_in
+from syntax.source import Source
+
 from converter.diagnostics import ConversionError, nearest
 from converter.names import Casing
-from converter.source import Source
 from converter.values import Loader
 from weave.base import Base, load_base
 from weave.checks import check_declaration
 from weave.declaration import Declaration, gate_of, read_declaration, read_delta
 from weave.form import Form, in_form
+from weave.form_filter import without
 from weave.imports import import_block
 from weave.kinds import Kind, read_kind
 from weave.layers import Layer, gated_layers
-from weave.modules import names_in
 from weave.names import names_of
 from weave.notes import noted
 from weave.overrides import Overrides
 from weave.stack import Stack, is_head, read_stack, with_heads
 from weave.values import Values
-from weave.without import without
 
 
 _COPYRIGHT = re.compile(r"\A# Copyright \d{4} [^\n]*")

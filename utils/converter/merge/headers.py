@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import libcst as cst
-
-from converter.scan import closing_colon
+from syntax.scan import closing_colon
 
 
 _BODY = ": ..."

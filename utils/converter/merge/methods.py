@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from syntax.scan import closing_colon
+
 from converter.index import Statement, first_line_of, split_lines, split_statements
 from converter.merge.bodies import Carried, unroll_super
 from converter.merge.decorators import merge_decorators
 from converter.merge.headers import merge_headers
 from converter.merge.supers import call_super, explicit_calls
-from converter.scan import closing_colon
 
 
 _WRAPPER = "class _:\n"

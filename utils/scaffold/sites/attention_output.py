@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
+from syntax.modules import Function, Module, assigned_calls, is_self, names_in
 from weave.anchors import fits
-from weave.modules import Function, Module, assigned_calls, is_self, names_in
 from weave.place import Feeds
 
 from scaffold.sites.syntax import exclusive, given

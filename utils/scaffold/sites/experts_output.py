@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from syntax.modules import Module, assigned_calls, is_self, names_in
 from weave.anchors import parse
-from weave.modules import Module, assigned_calls, is_self, names_in
 from weave.place import Place
 
 from scaffold.sites.branch import find_branch

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from syntax.modules import Module
 from weave.anchors import Misfit
-from weave.modules import Module
+from weave.layer_output import returned
 from weave.place import NUMBER, Returns
-from weave.returning import returned
 
 from scaffold.sites.values import Found, NoPlace
 

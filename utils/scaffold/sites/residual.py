@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from syntax.modules import Module
 from weave.anchors import blocks
-from weave.modules import Module
 
 from scaffold.sites.fit import Spot, position
 from scaffold.sites.flat import flattened

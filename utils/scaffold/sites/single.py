@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from weave.modules import Module
+from syntax.modules import Module
 from weave.place import Place
 
 from scaffold.sites.fit import fit

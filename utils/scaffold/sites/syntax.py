@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from syntax.modules import is_self
 from weave.anchors import blocks, path_to
-from weave.modules import is_self
 
 
 Block = list[ast.stmt]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from weave.modules import Module
+from syntax.modules import Module
 
 from scaffold.sites.attention_output import find_attention_output
 from scaffold.sites.branch import find_branch

@@ -1,0 +1,86 @@
+"""Fields that a configuration inherits and that only heads without gates read: text to text."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+
+from weave.documented import without_entries
+
+from pull_request.edits.config_fields import declared, unchecked, unread
+from pull_request.spans import Span, insert_above, substitute
+from pull_request.values import PACKAGE
+
+
+# What asks any configuration for fields.
+SHARED = tuple(
+    f"{PACKAGE}/{name}.py" for name in ("modeling_utils", "masking_utils", "cache_utils", "generation/utils")
+)
+GENERIC = "GenericFor", f"{PACKAGE}/modeling_layers.py"  # heads that all models share, where a model has one
+
+
+def inherited_unused(configuration: str, modeling: str, of_base: str) -> list[str]:
+    """The fields of a configuration file that the model's modeling file leaves unread, unlike the base's, in order.
+
+    Args:
+        configuration: the text of the gated model's; `modeling` is that of its modeling file.
+        of_base: the text of the base's modeling file.
+    """
+    fields = [name for name in dict.fromkeys(declared(configuration)) if not unchecked(name)]
+    lost = unread(fields, modeling)
+    return [name for name in lost if name not in unread(lost, of_base)]
+
+
+def shared_texts(read: Callable[[str], str | None], modeling: str) -> list[str]:
+    """The texts of files that may ask any configuration for fields; `modeling` is a model's, `read` gives a tree's files."""
+    paths = (*SHARED, *(GENERIC[1:] if GENERIC[0] in modeling else ()))
+    return [text for path in paths if (text := read(path)) is not None]
+
+
+def removable(configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> list[str]:
+    """Those of the inherited unused fields that nothing else asks for: no other file, and not the configuration itself.
+
+    Of a model out of several parts there are none: its configurations are made to fit each other.
+    """
+    classes = [node for node in ast.parse(configuration).body if _is_config(node)]
+    if len(classes) != 1:
+        return []
+    asked = set(_said(classes[0])) | {name for text in shared for name in _said(ast.parse(text))}
+    return [name for name in inherited_unused(configuration, modeling, of_base) if name not in asked]
+
+
+def without_unused(modular: str, configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> str:
+    """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`)."""
+    here = [node for node in ast.parse(modular).body if _is_config(node)]
+    gone = removable(configuration, modeling, of_base, shared)
+    if not gone or len(here) != 1:
+        return modular
+    own = [each for each in here[0].body if isinstance(each, ast.AnnAssign)]
+    gone = [name for name in gone if name not in [ast.unparse(each.target) for each in own]]
+    if not gone or not own:
+        return modular
+    modular = insert_above(modular, own[0].lineno, "".join(f"    {name} = AttributeError()\n" for name in gone))
+    return _undescribed(modular, here[0], gone)
+
+
+def _undescribed(modular: str, node: ast.ClassDef, names: list[str]) -> str:
+    said, first = ast.get_docstring(node), node.body[0]
+    if said is None:
+        return modular
+    inside = textwrap.indent(without_entries(said, names), "    ")
+    end = '"""\n' if inside.endswith("```") else '\n    """\n'
+    return substitute(modular, Span(first.lineno, first.end_lineno or first.lineno), f'    r"""\n{inside}{end}')
+
+
+def _is_config(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name.endswith("Config")
+
+
+def _said(node: ast.AST) -> Iterator[str]:
+    """The attributes, and the texts of one word, that some code names: `self.x`, `{"y": "x"}`."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Attribute):
+            yield each.attr
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value

@@ -1,0 +1,144 @@
+"""Whether the places that a delta declares are in layers of its base, and their words are things that these have."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Collection, Iterable, Iterator
+
+from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+
+from weave.anchors import Misfit, parse
+from weave.base import Base
+from weave.declaration import Declaration
+from weave.declared import Declared
+from weave.dependencies import reached
+from weave.place import NUMBER, Feeds, Place, Returns, Scaled, Where
+from weave.stack import Stack
+
+
+def check_places(base: Base, stack: Stack, declaration: Declaration) -> None:
+    """Raises ConversionError (`no-place`) for a place in a class that no gate of this kind goes into, and for no place."""
+    if not declaration.places:
+        raise _without_place(base, stack, declaration)
+    for declared in declaration.places.values():
+        if declared.parent not in base.modeling.classes:
+            message = f"{declared.parent} is no class of {declaration.base}, and computes nothing"
+            raise _refuse(declaration, declared, message, _layers(stack))
+        if isinstance(declared.place, Scaled):
+            _check_scaled(base, declaration, declared)
+        elif isinstance(declared.place, Feeds):
+            _check_attention(base, stack, declaration, declared)
+        else:
+            _check_layer(base, stack, declaration, declared)
+
+
+def _without_place(base: Base, stack: Stack, declaration: Declaration) -> Exception:
+    layer, gate = stack.layers[0].name if stack.layers else "<Layer>", base.kind.gate
+    fix = f"write `class {base.gated(layer)}({declaration.alias}.{layer}):`, with `{gate.attribute} = ...` in it"
+    return declaration.refuse(declaration.gates[0], "no-place", "this delta says nowhere where its gate goes", fix)
+
+
+def _check_layer(base: Base, stack: Stack, declaration: Declaration, declared: Declared) -> None:
+    """The class is in the list of layers that the base model goes through, and what it hands on to is told to scale."""
+    if declared.parent not in {each.name for each in stack.layers}:
+        message = f"{declared.parent} is no layer that {stack.model.name} goes through"
+        raise _refuse(declaration, declared, message, _layers(stack))
+    if isinstance(declared.place, Returns):
+        return
+    assert isinstance(declared.place, Place)
+    hands = declared.place.hands
+    if hands is None:
+        return
+    made = _made(base.modeling, declared).get(hands)
+    if made is None or made not in declaration.places:
+        fix = f"declare `Scaled(...)` in a class made from {declaration.alias}.{made or '<the class that scales>'}"
+        raise _refuse(declaration, declared, f"`{hands}` is handed the ratio, and no class takes it", fix)
+
+
+def _check_attention(base: Base, stack: Stack, declaration: Declaration, declared: Declared) -> None:
+    """The class is in a layer that the base model goes through."""
+    if declared.parent not in reached(base.modeling, [each.name for each in stack.layers]):
+        message = f"no layer that {stack.model.name} goes through has a {declared.parent}"
+        raise _refuse(declaration, declared, message, _layers(stack))
+
+
+def made_by_parent(module: Module, owner: ast.ClassDef, declared: Collection[str]) -> bool:
+    """Whether a class leaves its constructor to one above it, which is declared as well and makes the gate."""
+    init = module.own_method(owner, "__init__")
+    hands_on = init is None or (init.args.vararg is not None and init.args.kwarg is not None)
+    return hands_on and any(each.name in declared for each in module.lineage(owner)[1:])
+
+
+def _check_scaled(base: Base, declaration: Declaration, declared: Declared) -> None:
+    """Some layer hands the class its ratio."""
+    for other in declaration.places.values():
+        if isinstance(other.place, Place) and other.place.hands:
+            if _made(base.modeling, other).get(other.place.hands) == declared.parent:
+                return
+    fix = 'say in the layer which call it is: `hands="self.output"`'
+    raise _refuse(declaration, declared, f"no layer of this delta hands {declared.parent} a ratio to scale by", fix)
+
+
+def _made(module: Module, declared: Declared) -> dict[str, str]:
+    """The attributes of a class that hold instances of others: "self.output" -> "BertOutput"."""
+    owner = module.classes.get(declared.parent or "")
+    constructors = [module.own_method(each, "__init__") for each in module.lineage(owner)] if owner else []
+    found = (each for init in constructors for each in assigned_calls(init))
+    return {f"self.{name}": call.func.id for name, call, _ in found if isinstance(call.func, ast.Name)}
+
+
+def _layers(stack: Stack) -> str:
+    names = ", ".join(each.name for each in stack.layers)
+    return f"its layers are {names}" if names else "gate another base: no class of this one is a layer"
+
+
+def _refuse(declaration: Declaration, declared: Declared, message: str, fix: str) -> Exception:
+    return declaration.refuse(declared.anchor or declared.node, "no-place", message, fix)
+
+
+def check_words(module: Module, owner: ast.ClassDef, place: Where) -> None:
+    """What a place names besides calls of the forward is there: modules, a shape, what a condition asks for.
+
+    Raises Misfit.
+    """
+    attributes = set(_attributes(module, owner))
+    if isinstance(place, Feeds):
+        _check_attributes(owner, attributes, (place.feeds, place.heads, place.width))
+        return
+    init = module.method(owner, "__init__")
+    if isinstance(place, Returns):
+        _check_attributes(owner, attributes, (place.number,))
+        _check_constructor(owner, init, place.number or NUMBER)
+        return
+    assert isinstance(place, Place)
+    _check_attributes(owner, attributes, (place.normed, place.when))
+    forward = module.method(owner, "forward")
+    if place.when and init:
+        _check_constructor(owner, init, place.when)
+    if place.tokens and forward and place.tokens not in _assigned(forward):
+        raise Misfit(f"`{place.tokens}` is no name that it assigns")
+
+
+def _check_constructor(owner: ast.ClassDef, init: Function | None, anchor: str) -> None:
+    """What an anchor names besides attributes is a parameter of the constructor."""
+    known = {*(each.arg for each in (*init.args.args, *init.args.kwonlyargs)), *dir(builtins)} if init else set()
+    for name in sorted(names_in(parse(anchor)) - known):
+        raise Misfit(f"`{anchor}`: the constructor of {owner.name} has no `{name}`")
+
+
+def _check_attributes(owner: ast.ClassDef, known: set[str], anchors: Iterable[str | None]) -> None:
+    for anchor in filter(None, anchors):
+        for node in ast.walk(parse(anchor)):
+            if is_self(node) and node.attr not in known:
+                raise Misfit(f"`{anchor}`: {owner.name} has no `{node.attr}`")
+
+
+def _attributes(module: Module, owner: ast.ClassDef) -> Iterator[str]:
+    for each in module.lineage(owner):
+        yield from (node.attr for node in ast.walk(each) if is_self(node) and isinstance(node.ctx, ast.Store))
+        yield from (name.id for node in each.body for name in ast.walk(node) if isinstance(name, ast.Name))
+
+
+def _assigned(function: ast.FunctionDef) -> set[str]:
+    return {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}

@@ -1,0 +1,76 @@
+"""Forwards of models and heads as their callers see them: the inputs that a gate adds, by name, and what is returned."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+import libcst as cst
+from syntax.modules import Function
+
+from weave.documented import described, described_names, input_entries, without_entries
+from weave.form import Form
+from weave.kinds import Kind
+
+
+def inputs_of(kind: Kind, role: str, forward: Function) -> tuple[str, ...]:
+    """What a kind has callers of a class in this role give besides the base's arguments: "name: type = default" each.
+
+    As keyword-only parameters of the forward that its role decorates. What the base's own forward names is none of them.
+    """
+    module, node = kind.role(role)
+    own = module.own_method(node, "forward")
+    given = zip(own.args.kwonlyargs, own.args.kw_defaults) if own else ()
+    taken = {each.arg for each in (*forward.args.args, *forward.args.kwonlyargs)}
+    return tuple(_parameter(each, default) for each, default in given if each.arg not in taken)
+
+
+def returned_of(kind: Kind, output: str) -> str:
+    """What forwards are annotated to return instead of their base's output; upstream that is documented, and has to be."""
+    return output if kind.form is Form.UPSTREAM and kind.output_fields else ""
+
+
+def spelled_out(text: str, inputs: tuple[str, ...], returned: str) -> str:
+    """A forward, at the left margin, that names some inputs after all others, and the class of what it returns."""
+    parameters = cst.parse_statement(f"def f(*, {', '.join(inputs)}): pass").params.kwonly_params if inputs else ()
+    returns = cst.Annotation(cst.parse_expression(returned)) if returned else None
+    return cst.parse_module(text).visit(_Header(parameters, returns)).code
+
+
+def with_inputs(said: str, kind: Kind, inputs: tuple[str, ...]) -> str:
+    """A documentation at the left margin with entries for inputs, as the kind's constant describes them."""
+    names = {each.partition(":")[0] for each in inputs} - set(described_names(said))
+    added = without_entries(input_entries(kind), set(described_names(input_entries(kind))) - names)
+    return described(said, added) if added else said
+
+
+def header(inputs: tuple[str, ...], returned: str) -> Mapping[str, str]:
+    """The parts of the header of a forward that takes its base's parameters by `**super_kwargs`."""
+    return {"inputs": "".join(f", {each}" for each in ("*", *inputs)) if inputs else "", "returns": returned}
+
+
+def _parameter(each: ast.arg, default: ast.expr | None) -> str:
+    annotation = f": {ast.unparse(each.annotation)}" if each.annotation else ""
+    return each.arg + annotation + (f" = {ast.unparse(default)}" if default else "")
+
+
+class _Header(cst.CSTTransformer):
+    """Adds keyword-only parameters to the outermost function, and replaces its return annotation."""
+
+    def __init__(self, added: tuple[cst.Param, ...], returns: cst.Annotation | None) -> None:
+        super().__init__()
+        self.added, self.returns, self.depth = added, returns, 0
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.depth += 1
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
+        self.depth -= 1
+        if self.depth:
+            return updated_node
+        own = updated_node.params
+        star = own.star_arg
+        if self.added and not isinstance(star, cst.Param | cst.ParamStar):
+            star = cst.ParamStar()
+        params = own.with_changes(kwonly_params=[*own.kwonly_params, *self.added], star_arg=star)
+        return updated_node.with_changes(params=params, returns=self.returns or updated_node.returns)
