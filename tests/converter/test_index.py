@@ -29,7 +29,7 @@ def test_nothing_of_a_real_module_is_lost(path: Path) -> None:
     whole = found.header + "".join(each.whole for each in found.statements)
     assert text.startswith(whole)
     assert all(line.strip() == "" or line.startswith("#") for line in text[len(whole) :].splitlines())
-    for each in found.of_kind("class"):
+    for each in found.of_kind(Kind.CLASS):
         assert each.text.endswith(rebuilt(take_apart(each)).lstrip())  # a class on one line gets one more
 
 

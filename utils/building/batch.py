@@ -231,9 +231,10 @@ def _convert_rest(run: Run, setting: Setting) -> None:
 
     from building.expand import Expander
 
-    convert = setting.convert
-    if convert is None:
-        from converter.convert import convert
+    if (convert := setting.convert) is None:
+        from converter.convert import convert as convert_text
+
+        convert = convert_text
 
     with TemporaryDirectory(prefix="converter-", ignore_cleanup_errors=True) as scratch, _fewer_collections():
         expander = Expander(convert, setting.library, setting.casing, setting.ruff_config, scratch)

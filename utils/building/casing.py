@@ -42,4 +42,4 @@ def _fill(table: Mapping[str, str], statement: str) -> dict[str, str]:
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return (pair.groups() for pair in _PAIR.finditer("\n".join(lines)))
+    return ((pair[1], pair[2]) for pair in _PAIR.finditer("\n".join(lines)))

@@ -17,7 +17,7 @@ from typing import Any
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from naming.kinds import GateNames
-from places import HOME
+from places import HOME, PROJECT
 from telling.answers import INTERRUPTED, Answer, answer
 
 from building.arguments import parse
@@ -36,7 +36,6 @@ from building.stage import Stage
 from building.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
 from building.workspace import (
     GATE,
-    PROJECT,
     Folders,
     find_transformers,
     find_tree,

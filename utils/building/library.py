@@ -105,9 +105,11 @@ class Library:
         """The source of a module; None where there is none. Raises ConversionError where it cannot be read."""
         if name not in self._sources:
             path = self.path(name)
-            content = None if path is None else read_bytes(path)
-            self._digests[name] = ABSENT if content is None else digest(content)
-            self._sources[name] = None if content is None else Source(shown(path), name, decode(content, path))
+            if path is None or (content := read_bytes(path)) is None:
+                self._digests[name], self._sources[name] = ABSENT, None
+            else:
+                self._digests[name] = digest(content)
+                self._sources[name] = Source(shown(path), name, decode(content, path))
         return self._sources[name]
 
     def digest(self, name: str) -> str:

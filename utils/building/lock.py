@@ -20,7 +20,7 @@ from building.outputs import before, replace_files
 try:
     import fcntl
 except ImportError:  # elsewhere than on Unix two runs at once may lose an entry, which --check then tells
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 
 FILE = "lock.json"
@@ -51,10 +51,12 @@ class Lock:
             name: Entry(one.job.target.release, digest(deltas[name]), one.made_from) for name, one in made.items()
         }
         with _alone(self.folder) if write else suppress():
+            recorded: dict[str, Entry] = {}
+            problems: tuple[Diagnostic, ...] = ()
             try:
-                recorded, problems = read_lock(self.folder), ()
+                recorded = read_lock(self.folder)
             except ConversionError as error:
-                recorded, problems = {}, () if write and self.known is not None else error.diagnostics
+                problems = () if write and self.known is not None else error.diagnostics
             entries = {name: one for name, one in recorded.items() if self.known is None or name in self.known}
             own = self._outcome(recorded, dict(sorted((entries | found).items())), problems)
             if write and not own.fresh and not own.failed:

@@ -21,7 +21,7 @@ from building.library import digest, shown
 try:
     import fcntl
 except ImportError:  # Windows, where an open file cannot be removed anyway
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 _HEAD = 2048  # a banner ends well before this byte
 

@@ -14,7 +14,7 @@ from typing import Any
 
 
 # Forked workers share what is already imported and read; elsewhere than on Linux, forking is not safe.
-_CONTEXT = get_context("fork" if sys.platform == "linux" else "spawn")
+_CONTEXT = get_context("fork") if sys.platform == "linux" else get_context("spawn")
 
 
 class Workers:

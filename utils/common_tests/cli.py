@@ -106,8 +106,7 @@ def find_models(names: Sequence[str], generated: Path) -> list[tuple[Path, Model
         near = [found for name in missing if (found := nearest(name, there))]
         fix = f"convert it first{f', or did you mean {chr(44).join(near)}?' if near else ''}"
         raise SuiteError(f"{generated} has no gated model of {', '.join(missing)}", fix)
-    found = [facts_of(name, generated) for name in names]
-    return [(generated / facts.package, facts) for facts in found]
+    return [(generated / facts.package, facts) for facts in (facts_of(name, generated) for name in names)]
 
 
 def compare(models: Mapping[str, Sequence[Outcome]], release: str) -> dict[str, list[str]]:

@@ -94,9 +94,11 @@ def unpack_tests(archive: Path, target: Path) -> list[str]:
         for member in opened:
             _, _, inner = member.name.partition("/")
             path = inner.removeprefix("tests/")
-            if member.isfile() and path != inner and path.endswith(".py") and not {"", ".."} & set(path.split("/")):
+            if path == inner or not path.endswith(".py") or {"", ".."} & set(path.split("/")):
+                continue
+            if member.isfile() and (content := opened.extractfile(member)) is not None:
                 (target / path).parent.mkdir(parents=True, exist_ok=True)
-                (target / path).write_bytes(opened.extractfile(member).read())
+                (target / path).write_bytes(content.read())
                 paths.append(path)
     if not paths:
         raise SuiteError(f"{archive}: holds no tests", "install a release of transformers whose sdist has them")

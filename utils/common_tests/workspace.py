@@ -171,7 +171,8 @@ def add_test_of_base(root: Path, facts: ModelFacts) -> str:
 
 def _of_base(text: str, facts: ModelFacts) -> str:
     text = text.replace(f"from transformers.models.{facts.package}", f"from transformers.models.{facts.name}")
-    for name in sorted((each.name for each in (*facts.models, *facts.configs.values())), key=len, reverse=True):
+    names = [*(each.name for each in facts.models), *(each.name for each in facts.configs.values())]
+    for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, base_name(name))
     text = text.replace(facts.names.prefix, "")
     internal = re.search(rf"from transformers\.models\.{facts.name}\.modeling_\w+ import (\([^)]*\)|.*)", text)

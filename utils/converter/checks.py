@@ -10,7 +10,7 @@ from enum import Enum
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.imports import absolute_module, import_items
-from converter.index import ModuleIndex
+from converter.index import Kind, ModuleIndex
 from converter.kinds import kind_of_module, model_of_module
 from converter.names import Casing, Spelling, spelled_by
 from converter.parents import FollowedImport, Parent, followed_imports
@@ -64,8 +64,8 @@ def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: st
 
 
 def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Finding]:
-    for statement in index.of_kind("import"):
-        for item, alias in zip(import_items(statement.node), statement.node.names, strict=True):
+    for statement in index.of_kind(Kind.IMPORT):
+        for item, alias in zip(import_items(statement.node), statement.imported.names, strict=True):
             if item.level and absolute_module(item, index.source.module).partition(".")[0] != "transformers":
                 message = (
                     f"`{'.' * item.level}{item.module}` lies outside of transformers, as seen from one of its models"
@@ -82,7 +82,7 @@ def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Findi
 def _check_followed(
     index: ModuleIndex, each: FollowedImport, parents: Mapping[str, Parent], casing: Casing
 ) -> Iterator[Finding]:
-    alias = next(alias for alias in each.statement.node.names if alias.name == each.item.name)
+    alias = next(alias for alias in each.statement.imported.names if alias.name == each.item.name)
     parent = parents.get(each.module)
     if parent is None:
         yield _unknown_module(index, each, casing)
@@ -117,7 +117,7 @@ def check_capitals(index: ModuleIndex, model: Spelling) -> Iterator[Finding]:
 
     What the delta does not write is called after one spelling, and would be looked for under it.
     """
-    named = [(name, each.node) for each in index.of_kind("class") for name in each.names if spelled_by(model, name)]
+    named = [(name, each.node) for each in index.of_kind(Kind.CLASS) for name in each.names if spelled_by(model, name)]
     usual = next((name for name, _ in named if name.startswith(model.camel)), "")
     for name, node in named:
         if usual and not name.startswith(model.camel):
@@ -141,20 +141,20 @@ def _unknown_module(index: ModuleIndex, each: FollowedImport, casing: Casing) ->
 
 
 def _imported_names(index: ModuleIndex) -> set[str]:
-    return {name for each in index.of_kind("import") for name in each.names}
+    return {name for each in index.of_kind(Kind.IMPORT) for name in each.names}
 
 
 def _check_bases(index: ModuleIndex, followed: Mapping[str, str]) -> Iterator[Finding]:
     bound = set(index.definitions) | _imported_names(index) | _guarded_names(index)
     bound |= {name.partition(".")[0] for name in bound}
-    for statement in index.of_kind("class"):
-        models = [base for base in statement.node.bases if isinstance(base, ast.Name) and base.id in followed]
+    for statement in index.of_kind(Kind.CLASS):
+        models = [base for base in statement.owner.bases if isinstance(base, ast.Name) and base.id in followed]
         if len(models) > 1:
             names = " and ".join(f"`{base.id}`" for base in models)
             message = f"`{statement.names[0]}` has more than one parent to merge with: {names}"
             fix = "inherit from one of them and restate what the other adds"
             yield place_of(index, models[1], "two-parents", message, fix, Level.ERROR)
-        for base in statement.node.bases:
+        for base in statement.owner.bases:
             root = next((node.id for node in ast.walk(base) if isinstance(node, ast.Name)), None)
             if root and root not in bound and not hasattr(builtins, root):
                 guess = nearest(root, bound)
@@ -164,7 +164,7 @@ def _check_bases(index: ModuleIndex, followed: Mapping[str, str]) -> Iterator[Fi
 
 
 def _guarded_names(index: ModuleIndex) -> set[str]:
-    guards = (node for each in index.of_kind("guard") for node in ast.walk(each.node))
+    guards = (node for each in index.of_kind(Kind.GUARD) for node in ast.walk(each.node))
     return {item.binds for node in guards if isinstance(node, ast.stmt) for item in import_items(node)}
 
 
@@ -186,8 +186,7 @@ def exported_names(index: ModuleIndex) -> list[str] | None:
         return []
     value = getattr(statement.node, "value", None)
     elements = value.elts if isinstance(value, ast.List | ast.Tuple) else None
-    if elements is None or not all(
-        isinstance(each, ast.Constant) and isinstance(each.value, str) for each in elements
-    ):
+    if elements is None:
         return None
-    return [each.value for each in elements]
+    said = [each.value for each in elements if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return said if len(said) == len(elements) else None

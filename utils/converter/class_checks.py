@@ -12,8 +12,8 @@ from syntax.scan import map_prose
 from converter.checks import Finding, Level, exported_names, place_of
 from converter.diagnostics import nearest
 from converter.dropped import check_dropped, check_overwritten
-from converter.index import ClassParts, ModuleIndex
-from converter.merge.bodies import assigned, deleted, place_of_super
+from converter.index import ClassParts, Kind, ModuleIndex
+from converter.merge.bodies import assigned, call_of_super, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
 from converter.scope import Scope
@@ -63,9 +63,14 @@ def check_pair(merging: Merging, delta: ClassParts, parent: ClassParts, base: st
 
 
 def _check_stubs(scope: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    inherited = {method_key(each) for each in parent.members if each.kind == "function"}
+    inherited = {method_key(each) for each in parent.members if each.kind is Kind.FUNCTION}
     for each in delta.members:
-        if each.kind != "function" or method_key(each) not in inherited or not is_stub(each) or removes_method(each):
+        if (
+            each.kind is not Kind.FUNCTION
+            or method_key(each) not in inherited
+            or not is_stub(each)
+            or removes_method(each)
+        ):
             continue
         name = each.names[0]
         message = f"the stub of `{name}` does not remove `{base}.{name}`: it is decorated, or the class opens with it"
@@ -76,7 +81,7 @@ def _check_stubs(scope: Merging, delta: ClassParts, parent: ClassParts, base: st
 def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     """Merging knows docstrings, attributes and methods."""
     for each in delta.members:
-        if each.kind in ("docstring", "assignment", "function") or isinstance(each.node, ast.Pass):
+        if each.kind in (Kind.DOCSTRING, Kind.ASSIGNMENT, Kind.FUNCTION) or isinstance(each.node, ast.Pass):
             continue
         if isinstance(each.node, ast.Expr) and isinstance(each.node.value, ast.Constant):
             continue
@@ -84,7 +89,7 @@ def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: st
         fix = "move it into a method, or out of the class"
         yield place_of(scope.delta, each.node, "dropped-statement", message, fix, Level.SILENT)
     for each in parent.members:
-        if each.kind in ("class", "guard", "update"):
+        if each.kind in (Kind.CLASS, Kind.GUARD, Kind.UPDATE):
             what = ast.unparse(each.node).partition("\n")[0]
             message = f"`{what}` in the body of `{base}` is not inherited: merging drops it"
             fix = f"restate in `{delta.name}` what it is needed for"
@@ -100,7 +105,8 @@ def _check_unrolled(scope: Merging, delta: ClassParts, parent: ClassParts, base:
         place = place_of_super(name, method.body)
         if place is None or name not in theirs:
             continue
-        call = method.body[place].value
+        call = call_of_super(method.body[place])
+        assert call is not None  # `place` is that of one
         wrong = _changed_argument(call, theirs[name].args)
         if wrong:
             message = f"`{base}.{name}` is pasted in here, so `{wrong}` does not reach it: it uses its own names"
@@ -160,7 +166,9 @@ def _check_leaks(scope: Merging, delta: ClassParts, parent: ClassParts) -> Itera
         if own is None or place is None:
             continue
         later = {target: each for each in own.body[place + 1 :] if (target := assigned(each))}
-        for target in sorted({assigned(each) for each in method.body} & seen.keys() - later.keys()):
+        for target in sorted(
+            {target for each in method.body if (target := assigned(each))} & seen.keys() - later.keys()
+        ):
             origin, statement = seen[target]
             message = f"`{target} = ...` of `{origin}` would also replace the assignment in the parent's `{name}`"
             fix = f"assign `{target}` in `{name}` too, or use another name in `{origin}`"
@@ -186,7 +194,7 @@ def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
     for name in sorted(scope.defined - {"logger", "__all__", "__getattr__"}):
         statement = scope.delta.definitions[name]
         for parent in scope.parents.values():
-            if statement.kind != "assignment" or name not in parent.names or scope.is_replaced(name, parent):
+            if statement.kind is not Kind.ASSIGNMENT or name not in parent.names or scope.is_replaced(name, parent):
                 continue
             if (
                 parent.text(name).strip() != statement.whole.strip()
@@ -199,7 +207,8 @@ def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
 
 def _check_exports(scope: Scope, defined: Collection[str]) -> Iterator[Finding]:
     names = exported_names(scope.delta) or []
-    elements = scope.delta.definitions["__all__"].node.value.elts if names else []
+    value = getattr(scope.delta.definitions["__all__"].node, "value", None) if names else None
+    elements = value.elts if isinstance(value, ast.List | ast.Tuple) else []
     for element, name in zip(elements, names, strict=True):
         if name not in defined:
             guess = nearest(name, defined)

@@ -47,7 +47,8 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
     plain += siblings
     if kind in OPTIONAL_TORCH:
         plain, guards = put_behind_guards(plain, guards)
-    lines = [localize(each, target) for each in (*plain, *guards)]
+    needed: list[ImportLine | Guard] = [*plain, *guards]
+    lines = [localize(each, target) for each in needed]
     imports = "".join(each.render() for each in lines)
     if target.layout is Layout.PACKAGE:
         body = _INSIDE.sub(lambda found: found[1] + _absolute(len(found[2]), found[3]), body)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from syntax.scan import mentions
 
-from converter.index import ModuleIndex, Statement
+from converter.index import Kind, ModuleIndex, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +106,27 @@ def import_items(node: ast.stmt) -> Iterator[ImportItem]:
 
 def read_imports(index: ModuleIndex) -> Iterator[ImportLine | Guard]:
     """A module's imports: the plain statements first, then the guarded ones."""
-    for statement in index.of_kind("import"):
+    for statement in index.of_kind(Kind.IMPORT):
         yield ImportLine(statement.lead, tuple(import_items(statement.node)))
-    for statement in index.of_kind("guard"):
+    for statement in index.of_kind(Kind.GUARD):
         yield _read_guard(statement)
 
 
 def _read_guard(statement: Statement) -> Guard:
     lines = statement.text.splitlines(keepends=True)
-    above, node = 0, statement.node
+    above = 0
+    node: ast.If | None = statement.guard
     branches: list[Branch] = []
     tests: set[str] = set()
-    while isinstance(node, ast.If):
+    while node is not None:
         tests |= mentions(ast.unparse(node.test))
         branch, above = _read_branch(lines, node.body, statement.node.lineno, above)
         branches.append(branch)
-        is_elif = len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If)
-        if node.orelse and not is_elif:
+        below = node.orelse[0] if len(node.orelse) == 1 else None
+        following = below if isinstance(below, ast.If) else None  # an `elif`
+        if node.orelse and following is None:
             branches.append(_read_branch(lines, node.orelse, statement.node.lineno, above)[0])
-        node = node.orelse[0] if is_elif else None
+        node = following
     return Guard(statement.lead, tuple(branches), frozenset(tests))
 
 
@@ -161,7 +163,7 @@ def choose_imports(
     The conditions of all guards count as used: the reference keeps their imports, and ruff removes them.
     """
     read = [list(source) for source in sources]
-    used = used.union(*(each.tests for source in read for each in source if isinstance(each, Guard)))
+    used = used | {name for source in read for each in source if isinstance(each, Guard) for name in each.tests}
     taken = set(provided)
     plain: list[ImportLine] = []
     guarded: list[Guard] = []
@@ -223,15 +225,15 @@ def put_behind_guards(plain: Sequence[ImportLine], guarded: Sequence[Guard]) -> 
         rest = tuple(item for item in line.items if item not in heavy)
         if rest:
             kept_plain.append(replace(line, items=rest))
-    kept_guards = []
+    kept_guards: list[Guard] = []
     for guard in guarded:
         for branch in guard.branches:
             for text, items in branch.lines:
                 if items and _package(items[0]) in collected:
                     collected[_package(items[0])].append(text)
-        rest = guard.keep(lambda items: not items or _package(items[0]) not in collected)
-        if rest.branches:
-            kept_guards.append(rest)
+        others = guard.keep(lambda items: not items or _package(items[0]) not in collected)
+        if others.branches:
+            kept_guards.append(others)
     for package, lines in collected.items():
         if lines:
             test = f"is_{package}_available"

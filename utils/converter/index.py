@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property, lru_cache
 
 from syntax.compiling import parse
@@ -17,14 +18,28 @@ from syntax.source import Source
 from syntax.tidy import tidy
 
 
+Import = ast.Import | ast.ImportFrom
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Kind(Enum):
+    """What a statement is to the converter."""
+
+    IMPORT = "import"
+    GUARD = "guard"  # an `if`, around imports mostly
+    CLASS = "class"
+    FUNCTION = "function"
+    ASSIGNMENT = "assignment"
+    UPDATE = "update"  # of a variable: `TABLE["key"] = value`
+    DOCSTRING = "docstring"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a module, of a class or of a function's body, with the lines above it that belong to it.
+    """One statement of a module, of a class or of a function's body, with the lines above it that belong to it."""
 
-    `kind` is "import", "guard", "class", "function", "assignment", "update" (of a variable), "docstring" or "other".
-    """
-
-    kind: str
+    kind: Kind
     names: tuple[str, ...]  # the names it binds or updates
     order: int  # position among its neighbours
     line: int  # of its first decorator or itself, from 1
@@ -36,6 +51,30 @@ class Statement:
     def whole(self) -> str:
         """The statement below its comments and blank lines."""
         return self.lead + self.text
+
+    @property
+    def imported(self) -> Import:
+        """The node of one of the kind IMPORT."""
+        assert isinstance(self.node, ast.Import | ast.ImportFrom)
+        return self.node
+
+    @property
+    def guard(self) -> ast.If:
+        """The node of one of the kind GUARD."""
+        assert isinstance(self.node, ast.If)
+        return self.node
+
+    @property
+    def owner(self) -> ast.ClassDef:
+        """The node of one of the kind CLASS."""
+        assert isinstance(self.node, ast.ClassDef)
+        return self.node
+
+    @property
+    def function(self) -> Function:
+        """The node of one of the kind FUNCTION."""
+        assert isinstance(self.node, ast.FunctionDef | ast.AsyncFunctionDef)
+        return self.node
 
 
 @dataclass(frozen=True)
@@ -54,9 +93,9 @@ class ModuleIndex:
         """
         found: dict[str, Statement] = {}
         for each in self.statements:
-            if each.kind in ("class", "function", "assignment"):
+            if each.kind in _DEFINING:
                 found.update(dict.fromkeys(each.names, each))
-            elif each.kind == "update" and each.names[0] in found:
+            elif each.kind is Kind.UPDATE and each.names[0] in found:
                 variable = found[each.names[0]]
                 found[each.names[0]] = replace(variable, text=variable.text + each.whole)
         return found
@@ -66,9 +105,12 @@ class ModuleIndex:
         """Definition -> every word in it that can be a name."""
         return _Mentions(self.definitions)
 
-    def of_kind(self, *kinds: str) -> Iterator[Statement]:
+    def of_kind(self, *kinds: Kind) -> Iterator[Statement]:
         """The statements of the given kinds, in order."""
         return (each for each in self.statements if each.kind in kinds)
+
+
+_DEFINING = (Kind.CLASS, Kind.FUNCTION, Kind.ASSIGNMENT)
 
 
 class _Mentions(dict[str, frozenset[str]]):
@@ -138,7 +180,9 @@ def _spans(body: Sequence[ast.stmt], first_line: int) -> Iterator[tuple[ast.stmt
 
 def first_line_of(node: ast.stmt) -> int:
     """The line of a statement's first decorator, or its own."""
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
+        return min(node.lineno, node.decorator_list[0].lineno)
+    return node.lineno
 
 
 def _deeper_comments(lines: Sequence[str], indent: int) -> int:
@@ -154,27 +198,27 @@ def _deeper_comments(lines: Sequence[str], indent: int) -> int:
     return count
 
 
-def _kind_and_names(node: ast.stmt) -> tuple[str, tuple[str, ...]]:
+def _kind_and_names(node: ast.stmt) -> tuple[Kind, tuple[str, ...]]:
     match node:
         case ast.Import() | ast.ImportFrom():
-            return "import", tuple(alias.asname or alias.name for alias in node.names)
+            return Kind.IMPORT, tuple(alias.asname or alias.name for alias in node.names)
         case ast.ClassDef():
-            return "class", (node.name,)
+            return Kind.CLASS, (node.name,)
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return "function", (node.name,)
+            return Kind.FUNCTION, (node.name,)
         case ast.Assign(targets=[ast.Subscript() | ast.Attribute() as target]) if name := _root(target):
-            return "update", (name,)
+            return Kind.UPDATE, (name,)
         case ast.AugAssign(target=target) if name := _root(target):
-            return "update", (name,)
+            return Kind.UPDATE, (name,)
         case ast.Assign(targets=targets):
-            return "assignment", tuple(_target_names(targets))
+            return Kind.ASSIGNMENT, tuple(_target_names(targets))
         case ast.AnnAssign(target=ast.Name(id=name)):
-            return "assignment", (name,)
+            return Kind.ASSIGNMENT, (name,)
         case ast.If():
-            return "guard", ()
+            return Kind.GUARD, ()
         case ast.Expr(value=ast.Constant(value=str())):
-            return "docstring", ()
-    return "other", ()
+            return Kind.DOCSTRING, ()
+    return Kind.OTHER, ()
 
 
 def _root(target: ast.expr) -> str | None:
@@ -192,6 +236,15 @@ def _target_names(targets: Sequence[ast.expr]) -> Iterator[str]:
             yield from _target_names(target.elts)
         elif isinstance(target, ast.Starred):
             yield from _target_names([target.value])
+
+
+def method_node(text: str) -> Function:
+    """The node of a method that is indented as in its class; its lines count from 2."""
+    owner = ast.parse("class _:\n" + text).body[0]
+    assert isinstance(owner, ast.ClassDef)
+    method = owner.body[0]
+    assert isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+    return method
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +266,7 @@ def _unchanged(text: str) -> str:
 
 def take_apart(statement: Statement, change: Callable[[str], str] = _unchanged) -> ClassParts:
     """Take apart a class; `change` is applied to all of its text, and may neither add nor drop lines."""
-    node = statement.node
-    assert isinstance(node, ast.ClassDef)
+    node = statement.owner
     text = change(statement.text)
     header = node.lineno - statement.line
     lines = split_lines(text)

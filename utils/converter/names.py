@@ -65,8 +65,8 @@ class Casing:
     def __init__(self, table: Mapping[str, str]) -> None:
         self._camel = dict(table)
         self.models = frozenset(table)
-        self._bare = {_PUNCTUATION.sub("", snake): camel for snake, camel in reversed(table.items())}
-        self._snake = {camel: snake.replace("-", "_") for snake, camel in reversed(table.items())}
+        self._bare = {_PUNCTUATION.sub("", snake): camel for snake, camel in reversed(list(table.items()))}
+        self._snake = {camel: snake.replace("-", "_") for snake, camel in reversed(list(table.items()))}
 
     def of_model(self, snake: str) -> Spelling:
         """The spelling of a model given as `snake_case`."""

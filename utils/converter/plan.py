@@ -6,10 +6,12 @@ import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from syntax.import_time import sort_for_import
 from syntax.scan import is_definition, local_functions, mentions
 
+from converter.index import Kind
 from converter.merge import deprecations_of
 from converter.parents import Parent
 from converter.scope import Scope, closure, in_order
@@ -32,7 +34,7 @@ class Draft:
 def plan_files(scope: Scope, as_reference: bool = False) -> Mapping[str, Draft]:
     """All output files of a delta, by kind; `as_reference` leaves out what the reference loses."""
     drafts: dict[str, Draft] = {}
-    for name in dict.fromkeys(name for each in scope.delta.of_kind("class") for name in each.names):
+    for name in dict.fromkeys(name for each in scope.delta.of_kind(Kind.CLASS) for name in each.names):
         kind = scope.kind(name)
         draft = drafts.setdefault(kind, Draft(kind))
         text = scope.class_text(name)
@@ -100,21 +102,24 @@ def _note_conflicts(scope: Scope, draft: Draft, parent: Parent | None, class_nam
     """Where two parents give one name to different definitions, the file has room for one: the first."""
     for name in sorted(closure(scope, parent, needed, draft.kind)):
         first = draft.origins.get(name, scope.origin(name, parent))
-        meant = [scope.origin(name, parent), *scope.brought.get(name, ())] if first else []
-        for second in meant:
-            if second and first is not second and first.text(name).strip() != second.text(name).strip():
+        for second in (scope.origin(name, parent), *scope.brought.get(name, ())):
+            if first and second and first is not second and first.text(name).strip() != second.text(name).strip():
                 draft.conflicts.setdefault(name, (class_name, second))
 
 
 def _split_deprecations(scope: Scope, drafts: Mapping[str, Draft]) -> None:
     """`__getattr__ = deprecate_attr(...)` goes to the files of the classes it names, below everything else."""
     statement = scope.delta.definitions.get("__getattr__")
-    if statement is None or statement.kind != "assignment":
+    if statement is None or statement.kind is not Kind.ASSIGNMENT:
         return
     for kind, draft in drafts.items():
-        text = deprecations_of(statement, lambda name, kind=kind: scope.kind(name) == kind)
+        text = deprecations_of(statement, partial(_is_of_kind, scope, kind))
         if text:
             draft.body["__getattr__"] = text
+
+
+def _is_of_kind(scope: Scope, kind: str, name: str) -> bool:
+    return scope.kind(name) == kind
 
 
 def copy_definitions(source: Draft, draft: Draft) -> None:

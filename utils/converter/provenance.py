@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from syntax.scan import drop_comments, mentions_with_annotations
 
 from converter.imports import read_imports
-from converter.index import ModuleIndex, Statement, take_apart
+from converter.index import Kind, ModuleIndex, Statement, take_apart
 from converter.kinds import model_of_module
 from converter.merge import ClassPair
 from converter.merge.bodies import place_of_super
@@ -72,7 +72,7 @@ def find_definition(index: ModuleIndex, name: str) -> Statement | None:
     statement = index.definitions.get(top)
     if statement is None or not member:
         return statement
-    return _members(statement).get(member) if statement.kind == "class" else None
+    return _members(statement).get(member) if statement.kind is Kind.CLASS else None
 
 
 def _is_home(module: str) -> bool:
@@ -120,17 +120,17 @@ def _stood_in_for(
 
 
 def _replaced(pair: ClassPair) -> set[str]:
-    methods = {method_key(each): each for each in pair.delta.members if each.kind == "function"}
+    methods = {method_key(each): each for each in pair.delta.members if each.kind is Kind.FUNCTION}
     return {
         key
         for key, each in methods.items()
-        if not removes_method(each) and place_of_super(each.names[0], each.node.body) is None
+        if not removes_method(each) and place_of_super(each.names[0], each.function.body) is None
     }
 
 
 def _members(statement: Statement) -> dict[str, Statement]:
     """The methods of a class; of several with one key, as a function and its overloads, the last."""
-    return {method_key(each): each for each in take_apart(statement).members if each.kind == "function"}
+    return {method_key(each): each for each in take_apart(statement).members if each.kind is Kind.FUNCTION}
 
 
 def _lent_imports(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[tuple[str, str]]:
@@ -141,10 +141,10 @@ def _lent_imports(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[tuple[s
     taken = {item.key for each in read_imports(scope.delta) for item in each.items}
     for module, parent in scope.parents.items():
         items = {item for each in parent.imports for item in each.items if item.is_used(used, body)}
-        lent = {item for item in items if item.key not in taken}
-        taken |= {item.key for item in lent}
-        if lent:
-            yield module, _digest("\n".join(sorted(map(repr, lent))))
+        new = {item for item in items if item.key not in taken}
+        taken |= {item.key for item in new}
+        if new:
+            yield module, _digest("\n".join(sorted(map(repr, new))))
 
 
 def _digest(text: str) -> str:

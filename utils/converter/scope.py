@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from converter.index import ModuleIndex, take_apart
+from converter.index import Kind, ModuleIndex, take_apart
 from converter.kinds import kind_of
 from converter.merge import ClassPair, merge_class
 from converter.names import Casing, Spelling
@@ -46,7 +46,9 @@ class Scope:
         found = ((self.parents[module], name) for name, module in self.imported.items())
         renamed = ((parent, parent.rename.word(name)) for parent, name in found)
         return frozenset(
-            name for parent, name in renamed if name in parent.names and parent.definition(name).kind == "assignment"
+            name
+            for parent, name in renamed
+            if name in parent.names and parent.definition(name).kind is Kind.ASSIGNMENT
         )
 
     @cached_property
@@ -80,7 +82,7 @@ class Scope:
     @cached_property
     def classes(self) -> frozenset[str]:
         """The classes that the delta defines."""
-        return frozenset(name for each in self.delta.of_kind("class") for name in each.names)
+        return frozenset(name for each in self.delta.of_kind(Kind.CLASS) for name in each.names)
 
     @cached_property
     def defined(self) -> frozenset[str]:
@@ -89,7 +91,7 @@ class Scope:
 
     def parent_of(self, class_name: str) -> tuple[Parent, str] | None:
         """The parent that a class of the delta is merged with: its file, and its name as the delta has it."""
-        for base in base_names(self.delta.definitions[class_name].node):
+        for base in base_names(self.delta.definitions[class_name].owner):
             if base in self.imported:
                 parent = self.parents[self.imported[base]]
                 return (parent, base) if parent.is_class(parent.rename.word(base)) else None
@@ -126,14 +128,14 @@ class Scope:
         if name in self.defined and self.is_replaced(name, parent):
             return None
         imported = self.imported_functions.get(name)
-        if imported and parent and name in parent.names and parent.definition(name).kind != "function":
+        if imported and parent and name in parent.names and parent.definition(name).kind is not Kind.FUNCTION:
             return parent
         return imported or parent
 
     def is_replaced(self, name: str, parent: Parent | None) -> bool:
         """Whether the delta's definition of a name stands instead of the parent's."""
         statement = self.delta.definitions[name]
-        if parent is None or name not in parent.names or statement.kind == "function":
+        if parent is None or name not in parent.names or statement.kind is Kind.FUNCTION:
             return True
         if any(mark in name for mark in _REPLACEABLE):
             return True
@@ -183,7 +185,7 @@ class Scope:
     def _has_base(self, class_name: str, wanted: str) -> bool:
         """Whether a class of the delta or of a parent derives from `wanted`, at any depth."""
         if class_name in self.classes:
-            bases = base_names(self.delta.definitions[class_name].node)
+            bases = base_names(self.delta.definitions[class_name].owner)
             parents = [self.parents[self.imported[base]].index for base in bases if base in self.imported]
             inherited = (derives(index, base, wanted) for index in parents for base in bases)
             own = (derives(self.delta, base, wanted) for base in bases if base != class_name)
@@ -195,9 +197,9 @@ class Scope:
 def derives(index: ModuleIndex, class_name: str, wanted: str) -> bool:
     """Whether a class of a module derives from `wanted` through classes of that module."""
     statement = index.definitions.get(class_name)
-    if statement is None or statement.kind != "class":
+    if statement is None or statement.kind is not Kind.CLASS:
         return False
-    bases = base_names(statement.node)
+    bases = base_names(statement.owner)
     return wanted in bases or any(derives(index, base, wanted) for base in bases if base != class_name)
 
 

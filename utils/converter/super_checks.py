@@ -6,16 +6,16 @@ import ast
 from collections.abc import Iterator
 
 from converter.checks import Finding, Level, place_of
-from converter.index import ClassParts, ModuleIndex
-from converter.merge.bodies import assigned, deleted, place_of_super
+from converter.index import ClassParts, Function, Kind, ModuleIndex
+from converter.merge.bodies import assigned, call_of_super, deleted, place_of_super
 
 
 _FIX = "make `super().{0}(...)` its own statement in `{0}`, or write out what it should do"
 
 
-def methods_of(parts: ClassParts) -> Iterator[tuple[str, ast.FunctionDef]]:
+def methods_of(parts: ClassParts) -> Iterator[tuple[str, Function]]:
     """The methods of a class, by name."""
-    return ((each.names[0], each.node) for each in parts.members if each.kind == "function")
+    return ((each.names[0], each.function) for each in parts.members if each.kind is Kind.FUNCTION)
 
 
 def check_supers(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
@@ -23,9 +23,10 @@ def check_supers(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base
     inherited = {name for name, _ in methods_of(parent)}
     for name, method in methods_of(delta):
         place = place_of_super(name, method.body)
-        unrolled = method.body[place] if place is not None else None
-        pasted = _receiver(unrolled.value.func) if unrolled is not None and name in inherited else None
-        plain = {id(each): attribute for attribute in ast.walk(method) if (each := _receiver(attribute)) is not None}
+        unrolled = call_of_super(method.body[place]) if place is not None else None
+        pasted = _receiver(unrolled.func) if unrolled is not None and name in inherited else None
+        attributes = (node for node in ast.walk(method) if isinstance(node, ast.Attribute))
+        plain = {id(each): attribute for attribute in attributes if (each := _receiver(attribute)) is not None}
         for node in ast.walk(method):
             if isinstance(node, ast.Name) and node.id == "__class__":
                 yield _reaches(index, node, "`__class__`", base, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from building.cli import Prove
 from building.cli import main as run
-from building.workspace import PROJECT
+from places import PROJECT
 from scaffold.missing import write_missing
 from weave.stage import weaving
 

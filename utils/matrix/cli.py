@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
 from building.cache import default_folder
 from building.library import digest
-from building.workspace import FAMILY, PROJECT
+from building.workspace import FAMILY
 from common_tests.problems import SuiteError
 from naming.kinds import MEANT, GateNames
+from places import PROJECT
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from weave.stage import kinds_in
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     names = GateNames(args.gate)
     if names != MEANT:
         return _of_kind(names, args, known, project, console)
-    folder = args.work or default_folder() / f"matrix-{digest(str(project).encode())[:8]}"
+    folder = args.work or _own_folder(project)
     workshop = Workshop(project, folder / "project")
     try:
         workshop.open()
@@ -79,6 +81,11 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     return int(failing or any(tests.failures for tests in found.common.values()))
 
 
+def _own_folder(project: Path) -> Path:
+    """Where a project's matrix is kept; where there is no home to keep it in, among what is temporary."""
+    return (default_folder() or Path(gettempdir())) / f"matrix-{digest(str(project).encode())[:8]}"
+
+
 def _of_kind(names: GateNames, args: argparse.Namespace, known: Sequence[str], project: Path, console: Console) -> int:
     """The matrix of another kind of gate; the exit status."""
     kinds = kinds_in(project / "modular" / "gates")
@@ -87,7 +94,7 @@ def _of_kind(names: GateNames, args: argparse.Namespace, known: Sequence[str], p
         told = f"did you mean {close}?" if close else f"there are {', '.join(kinds)}"
         console.print(f"--gate: there is no kind of gate called {names.kind!r}; {told}", markup=False)
         return 2
-    folder = args.work or default_folder() / f"matrix-{digest(str(project).encode())[:8]}"
+    folder = args.work or _own_folder(project)
     rows = survey(names, args.model or known, project, folder / f"{names.kind}-project", args.jobs)
     for row in rows:
         console.print(" ".join(filter(None, (f"{row.verdict:<8}", row.name, row.where, row.why))), markup=False)

@@ -83,7 +83,7 @@ def _leads(child: int) -> bool:
 
 
 def _until(out: int, deadline: float) -> str:
-    pieces = []
+    pieces: list[bytes] = []
     while (left := deadline - time.monotonic()) > 0 and select.select([out], [], [], left)[0]:
         piece = os.read(out, 65536)
         if not piece:

@@ -57,6 +57,7 @@ def served(
             encoding="utf-8",
         ) as server,
     ):
+        assert server.stdin is not None and server.stdout is not None  # both are pipes
         try:
             server.stdin.write(json.dumps(asked))
             server.stdin.close()

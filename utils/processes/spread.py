@@ -16,15 +16,16 @@ _FORK = get_context("fork")
 
 def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[str]:
     """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children."""
-    waiting, running = list(reversed(names)), {}
+    waiting = list(reversed(names))
+    running: dict[int, tuple[str, BaseProcess, float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                process = _FORK.Process(target=_alone, args=(work, waiting[-1]))
-                process.start()
-                running[process.sentinel] = (waiting.pop(), process, time.monotonic() + limit)
+                started = _FORK.Process(target=_alone, args=(work, waiting[-1]))
+                started.start()
+                running[started.sentinel] = (waiting.pop(), started, time.monotonic() + limit)
             left = min(deadline for *_, deadline in running.values()) - time.monotonic()
-            ended = wait(list(running), max(left, 0))
+            ended = [one for one in wait(list(running), max(left, 0)) if isinstance(one, int)]
             for sentinel in ended or [one for one, (*_, end) in running.items() if end <= time.monotonic()]:
                 name, process, _ = running.pop(sentinel)
                 _end(process)
@@ -41,6 +42,7 @@ def _alone(work: Callable[[str], None], name: str) -> None:
 
 
 def _end(process: BaseProcess) -> None:
+    assert process.pid is not None  # it was started
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:  # it ended and left nothing, or has not come to lead a group

@@ -32,16 +32,17 @@ class Modules:
 
 def import_base(facts: ModelFacts) -> tuple[ModuleType, ModuleType]:
     """The base's configuration and modeling modules."""
-    folder = f"transformers.models.{facts.name}"
-    return tuple(importlib.import_module(f"{folder}.{kind}_{facts.name}") for kind in ("configuration", "modeling"))
+    return _import_both(f"transformers.models.{facts.name}", facts.name)
 
 
 def import_converted(facts: ModelFacts) -> tuple[ModuleType, ModuleType]:
     """The converted configuration and modeling modules."""
-    package = f"generated.{facts.package}"
-    return tuple(
-        importlib.import_module(f"{package}.{kind}_{facts.package}") for kind in ("configuration", "modeling")
-    )
+    return _import_both(f"generated.{facts.package}", facts.package)
+
+
+def _import_both(package: str, model: str) -> tuple[ModuleType, ModuleType]:
+    configuration, modeling = (f"{package}.{kind}_{model}" for kind in ("configuration", "modeling"))
+    return importlib.import_module(configuration), importlib.import_module(modeling)
 
 
 def build_base(facts: ModelFacts, modules: Modules, model: ModelClass) -> Any:

@@ -15,8 +15,9 @@ from building.library import Library
 from building.order import gather
 from building.package_files import entrance
 from building.tools import SHIPPED_CONFIG, fingerprint
-from building.workspace import PROJECT, Folders, find_transformers, project_jobs, read_release, select
+from building.workspace import Folders, find_transformers, project_jobs, read_release, select
 from naming.kinds import kind_of
+from places import PROJECT
 from weave.gate import Gate
 from weave.kinds import read_kind
 from weave.stage import weaving

@@ -52,9 +52,9 @@ def _renames(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
             given = dict(zip(("old_name", "version", "new_name"), call.args)) | {
                 word.arg: word.value for word in call.keywords
             }
-            names = [given.get(name) for name in ("old_name", "new_name")]
-            if all(isinstance(name, ast.Constant) and isinstance(name.value, str) for name in names):
-                yield names[0].value, names[1].value
+            match given.get("old_name"), given.get("new_name"):
+                case ast.Constant(value=str() as old), ast.Constant(value=str() as new):
+                    yield old, new
 
 
 def lacks(converted: ModuleType, base: ModuleType) -> tuple[Lack, ...]:

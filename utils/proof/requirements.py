@@ -6,10 +6,11 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from building.library import digest, shown
 from packaging.requirements import InvalidRequirement, Requirement
@@ -24,15 +25,15 @@ _MINUTES = 10
 
 def unmet(package: Path) -> tuple[str, ...]:
     """The requirements of a transformers package, of those it checks when it is imported, that this Python does not meet."""
-    known = _literal(package / _TABLE, "deps") or {}
-    wanted = _literal(package / _CHECK, "pkgs_to_check_at_runtime") or ()
+    known: Mapping[str, str] = _literal(package / _TABLE, "deps") or {}
+    wanted: Sequence[str] = _literal(package / _CHECK, "pkgs_to_check_at_runtime") or ()
     # What is not there at all, transformers does without, or says so by itself.
     return tuple(
         sorted(known[name] for name in wanted if name in known and name not in _OTHERS and _is_older(known[name]))
     )
 
 
-def _literal(path: Path, name: str) -> object:
+def _literal(path: Path, name: str) -> Any:
     """The value that a file gives to a name, where that is plain; None where it is not."""
     try:
         body = ast.parse(path.read_text(encoding="utf-8")).body

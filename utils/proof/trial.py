@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from facts.values import ModelClass, ModelFacts, base_name
@@ -24,6 +25,7 @@ from proof.watch import Call as Watched
 from proof.watch import Said, watched
 
 
+T = TypeVar("T")
 RIGHT = "right"
 _LACKING = f"{Lacking.__name__}: "
 _FAILS = "left out, the base fails: "
@@ -49,16 +51,16 @@ class _Run:
         self.checks[check] = kind.value
         self.findings.append(Finding(check, kind, where, what))
 
-    def build(self, check: str, work: Callable[[], Any], where: str = "") -> Any:
+    def build(self, check: str, work: Callable[[], T], where: str = "") -> T | None:
         """What `work` gives, None where it fails, which is a finding."""
         done = self.watch(work)
         if done.error:
             self.note(check, Kind.RAISES, where or done.where, done.error)
-        return done.given
+        return cast("T | None", done.given)
 
     def compare(self, check: Check, pair: Pair) -> bool:
         """Make a call of both models; whether the base can answer it."""
-        theirs, ours = (self.watch(lambda model=model: check.call(model)) for model in (pair.base, pair.converted))
+        theirs, ours = (self.watch(partial(check.call, model)) for model in (pair.base, pair.converted))
         if theirs.error:
             self.checks[check.name] = f"{_FAILS}{theirs.error}".replace(f"{_FAILS}{_LACKING}", "left out, ")
             return False
@@ -165,10 +167,11 @@ def _try_images(run: _Run, modules: Modules, model: ModelClass) -> None:
 
 def _differences(theirs: Given, ours: Given) -> Iterator[str]:
     for name, expected in theirs.items():
-        actual = ours.get(name)
         if name not in ours:
             yield f"there is no {name}"
-        elif isinstance(expected, torch.Tensor) and not equal(actual, expected):
+            continue
+        actual = ours[name]
+        if isinstance(expected, torch.Tensor) and not equal(actual, expected):
             yield f"{name} {_distance(actual, expected)}"
 
 

@@ -14,10 +14,11 @@ from building.report import DIFFERENT, FRESH, Mode, Report, count_identical, tex
 from building.tools import check_ruff
 from facts.project import package_of
 from facts.read import PREFIX
+from places import PROJECT
 from telling.answers import Answer, answer
 
 from converter.diagnostics import ConversionError
-from testgen.arguments import ALL, PROJECT, parse
+from testgen.arguments import ALL, parse
 from testgen.collection import collect, run
 from testgen.manifest import NAME, manifests, stale, write
 from testgen.matrix import matrix

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from typing import Any
 
 from facts.peculiar import Peculiarities, peculiarities
 from facts.values import ModelFacts
-from rendering.render import TEMPLATES
+from places import TEMPLATES
 
 from converter.diagnostics import Diagnostic
 from testgen.manifest import running
@@ -154,7 +155,7 @@ def _in_templates(test: str) -> bool:
 @cache
 def _written() -> Mapping[str, Sequence[re.Pattern[str]]]:
     """Class of tests -> what its tests are called: `def test_{{ task }}(self)` is called anything."""
-    found = {}
+    found: dict[str, list[re.Pattern[str]]] = {}
     for path in GROUPS.rglob("*.j2"):
         text = path.read_text(encoding="utf-8")
         names = [r"\w+".join(re.split(r"\{\{.*?\}\}", each)) for each in _DEFINED.findall(text)]
@@ -186,11 +187,13 @@ def _opposites(facts: ModelFacts) -> Iterator[tuple[str, ModelFacts]]:
     config = facts.text_config
     for plan in ("tp_plan", "ep_plan", "pp_plan"):
         if not getattr(config, plan):
-            yield f"{plan} is empty", replace(facts, text_config=replace(config, **{plan: ("*",)}))
+            changed: Mapping[str, Any] = {plan: ("*",)}
+            yield f"{plan} is empty", replace(facts, text_config=replace(config, **changed))
     if model := facts.causal_lm:
         arguments = (*model.arguments, "logits_to_keep")
         yield "its forward takes no logits_to_keep", replace(facts, causal_lm=replace(model, arguments=arguments))
     for part in ("gated_norm", "feed_forward"):
         if not all(getattr(each, part) for each in facts.layers if each.has_gate):
-            layers = tuple(replace(each, **{part: "one"}) for each in facts.layers)
+            named: Mapping[str, Any] = {part: "one"}
+            layers = tuple(replace(each, **named) for each in facts.layers)
             yield f"a layer has no {part}", replace(facts, layers=layers)

@@ -117,11 +117,11 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
     peculiar.check("pull_request.tiny", peculiar.upstream_tiny, _known_sizes(facts), "size of the tester")
     configuration = files[f"configuration_{facts.package}.py"]
     text, image = _text_part(facts, configuration, peculiar), _image_part(facts, configuration, peculiar)
-    part = image or text
-    imported = _imported(facts, [part for part in (text, image) if part])
+    parts = [part for part in (image, text) if part]
+    imported = _imported(facts, parts[::-1])
     peculiar.check("pull_request.exported", peculiar.exported, imported, "class that the tests of it import")
     internal = [name for name in imported if _is_internal(name, facts, peculiar)]
-    base, gated = next(pair for pair in part.pairs if pair[1] == part.generative)
+    base, gated = next(pair for pair in parts[0].pairs if pair[1] == parts[0].generative)
     raw = render(
         TEMPLATE,
         facts=facts,
@@ -264,4 +264,4 @@ def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     }
     if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
-    return sizes | TINY_GATES.get(facts.names.kind, {}) | peculiar.upstream_tiny
+    return {**sizes, **TINY_GATES.get(facts.names.kind, {}), **peculiar.upstream_tiny}

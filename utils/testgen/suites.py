@@ -13,7 +13,7 @@ from facts.project import generated_models, package_of, packages_of_others
 from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
 from naming.kinds import kind_of
-from rendering.render import TEMPLATES
+from places import TEMPLATES
 
 from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.values import Layout, Target

@@ -41,12 +41,19 @@ def place_of_super(name: str, body: Sequence[ast.stmt]) -> int | None:
 
 def called_super(node: ast.stmt) -> str | None:
     """The method `m` of a whole statement `super().m(...)` or `return super().m(...)`."""
-    match node:
-        case (
-            ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
-            | ast.Return(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
-        ):
+    match call_of_super(node):
+        case ast.Call(func=ast.Attribute(attr=name)):
             return name
+    return None
+
+
+def call_of_super(node: ast.stmt) -> ast.Call | None:
+    """The call of a whole statement `super().m(...)` or `return super().m(...)`."""
+    match node:
+        case ast.Expr(value=ast.Call() as call) | ast.Return(value=ast.Call() as call):
+            match call.func:
+                case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+                    return call
     return None
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from converter.index import ClassParts, Statement
+from converter.index import ClassParts, Kind, Statement
 from converter.merge.bodies import Carried
 from converter.merge.methods import clean_method, merge_method
 from converter.names import Casing, Rename, common_suffix
@@ -55,7 +55,7 @@ def _named_after_child(pair: ClassPair) -> ClassPair:
 
 
 def _docstring(parts: ClassParts) -> Statement | None:
-    return next((each for each in parts.members if each.kind == "docstring"), None)
+    return next((each for each in parts.members if each.kind is Kind.DOCSTRING), None)
 
 
 def _decorators(pair: ClassPair) -> str:
@@ -86,8 +86,8 @@ def merge_bases(pair: ClassPair) -> list[str]:
 
 def merged_attributes(pair: ClassPair) -> Iterator[Statement]:
     """The parent's attributes in order, the delta's in their places or below; `x = AttributeError()` removes one."""
-    mine = {each.names: each for each in pair.delta.members if each.kind == "assignment"}
-    inherited = {each.names: each for each in pair.parent.members if each.kind == "assignment"}
+    mine = {each.names: each for each in pair.delta.members if each.kind is Kind.ASSIGNMENT}
+    inherited = {each.names: each for each in pair.parent.members if each.kind is Kind.ASSIGNMENT}
     chosen = {**inherited, **mine}
     return (each for each in chosen.values() if not _is_removed_attribute(each))
 
@@ -101,12 +101,12 @@ def _is_removed_attribute(member: Statement) -> bool:
 
 def merged_methods(pair: ClassPair, bases: Sequence[str]) -> Iterator[str]:
     """The parent's methods in order, the delta's in their places or below; a stub that only raises removes one."""
-    mine = {method_key(each): each for each in pair.delta.members if each.kind == "function"}
-    hidden = {name for each in pair.delta.members if each.kind == "assignment" for name in each.names}
+    mine = {method_key(each): each for each in pair.delta.members if each.kind is Kind.FUNCTION}
+    hidden = {name for each in pair.delta.members if each.kind is Kind.ASSIGNMENT for name in each.names}
     carried: Carried = {}
-    last = {method_key(each): each for each in pair.parent.members if each.kind == "function"}
+    last = {method_key(each): each for each in pair.parent.members if each.kind is Kind.FUNCTION}
     for each in pair.parent.members:
-        if each.kind != "function" or each.names[0] in hidden:
+        if each.kind is not Kind.FUNCTION or each.names[0] in hidden:
             continue
         key = method_key(each)
         own = mine.pop(key, None) if last[key] is each else None  # above it stand its overloads
@@ -137,7 +137,7 @@ def is_stub(member: Statement) -> bool:
 
 def removes_method(member: Statement) -> bool:
     """Whether the reference takes a stub for a deletion: it looks for a blank line above an undecorated `def`."""
-    return is_stub(member) and bool(member.lead) and not member.node.decorator_list
+    return is_stub(member) and bool(member.lead) and not member.function.decorator_list
 
 
 def _is_string(node: ast.stmt) -> bool:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from converter.index import split_lines
+from converter.index import method_node, split_lines
 
 
 _NONE = "@no_inherit_decorator"  # alone: no decorators at all
 _REPEATED = "deprecate_kwarg"  # a delta that says nothing but these again keeps what else the parent has
-_WRAPPER = "class _:\n"
 
 
 def merge_decorators(parent: str, delta: str) -> str:
@@ -40,7 +39,7 @@ def _split(decorators: str) -> Iterator[tuple[str, str, ast.expr]]:
         return
     lines = split_lines(decorators)
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
-    method = ast.parse(f"{_WRAPPER}{decorators}{indent}def _(): ...\n").body[0].body[0]
+    method = method_node(f"{decorators}{indent}def _(): ...\n")
     above = 0
     for node in method.decorator_list:
         end = (node.end_lineno or node.lineno) - 1  # the wrapper's line

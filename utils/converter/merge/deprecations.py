@@ -15,12 +15,13 @@ def deprecations_of(statement: Statement, belongs: Callable[[str], bool]) -> str
     __getattr__ = deprecate_attr(__name__, rename={"FooProcessorKwargs": (ProcessingKwargs, "5.29.0")})
     """
     module = cst.parse_module(statement.text)
-    assignment = module.body[0].body[0]
-    call = assignment.value
+    line = cst.ensure_type(module.body[0], cst.SimpleStatementLine)
+    assignment = cst.ensure_type(line.body[0], cst.Assign)
+    call = cst.ensure_type(assignment.value, cst.Call)
     arguments, names = [], 0
     for argument in call.args:
         if isinstance(argument.value, cst.Dict):
-            kept = [each for each in argument.value.elements if belongs(each.key.evaluated_value)]
+            kept = [each for each in argument.value.elements if _names(each, belongs)]
             names += len(kept)
             if not kept:
                 continue
@@ -29,5 +30,11 @@ def deprecations_of(statement: Statement, belongs: Callable[[str], bool]) -> str
     if not names:
         return ""
     arguments[-1] = arguments[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-    line = module.body[0].with_changes(body=[assignment.with_changes(value=call.with_changes(args=arguments))])
+    line = line.with_changes(body=[assignment.with_changes(value=call.with_changes(args=arguments))])
     return statement.lead + module.with_changes(body=[line]).code
+
+
+def _names(entry: cst.BaseDictElement, belongs: Callable[[str], bool]) -> bool:
+    """Whether an entry of the table is of a name that belongs."""
+    key = entry.key if isinstance(entry, cst.DictElement) else None
+    return isinstance(key, cst.SimpleString) and belongs(str(key.evaluated_value))

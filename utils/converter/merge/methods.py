@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from syntax.scan import closing_colon
 
-from converter.index import Statement, first_line_of, split_lines, split_statements
+from converter.index import Kind, Statement, first_line_of, method_node, split_lines, split_statements
 from converter.merge.bodies import Carried, unroll_super
 from converter.merge.decorators import merge_decorators
 from converter.merge.headers import merge_headers
 from converter.merge.supers import call_super, explicit_calls
 
 
-_WRAPPER = "class _:\n"
 _INDENT = 8  # of a method's body
 _TRIPLE = re.compile(r"""\s*[rRuU]?(?:\"\"\"|''')""")
 
@@ -76,8 +74,7 @@ def _with_super_call(statement: Statement, calls: re.Pattern[str]) -> Statement:
 
 def take_method_apart(text: str) -> MethodParts:
     """Take apart a method that is indented as in its class."""
-    node = ast.parse(_WRAPPER + text).body[0].body[0]
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    node = method_node(text)
     lines = split_lines(text)
     first = first_line_of(node)
     header = node.lineno - first
@@ -89,7 +86,7 @@ def take_method_apart(text: str) -> MethodParts:
     statements = tuple(split_statements(lines, node.body, body_start, len(lines), _INDENT, first))
     end = body_start + sum(each.whole.count("\n") for each in statements)
     # In plain quotes it is a statement like any other to the reference.
-    has_docstring = statements[0].kind == "docstring" and bool(_TRIPLE.match(statements[0].text))
+    has_docstring = statements[0].kind is Kind.DOCSTRING and bool(_TRIPLE.match(statements[0].text))
     return MethodParts(
         name=node.name,
         decorators="".join(lines[:header]),

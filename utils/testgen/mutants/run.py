@@ -44,7 +44,8 @@ def run_all(
     runs: Sequence[tuple[str, str, Mapping[str, str]]], package: str, suite: Path, jobs: int
 ) -> Iterator[Verdict]:
     """A verdict for each of `runs`, (name, tests as `-k` takes them, the package's files), as they come in."""
-    waiting, running = list(runs), {}
+    waiting = list(runs)
+    running: dict[int, tuple[str, Path, float]] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, _none_left(running):
         while waiting or running:
             while waiting and len(running) < jobs:
