@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo memory-demo mutants conformance conformance-ends docs fuzz bench bench-gates bench-memory checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo memory-demo mutants mutants-tools conformance conformance-ends docs fuzz bench bench-gates bench-memory checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -94,6 +94,9 @@ matrix: $(VENV)/.test ## gate and test every architecture of transformers, and w
 
 mutants: $(VENV)/.test ## break the gated Llama in many ways: its test suite has to notice each
 	$(PY) utils/mutants.py $(GATE:%=--gate %) $(MUTANT)
+
+mutants-tools: $(VENV)/.test ## break the tools in small ways, a sample of all packages: their tests have to notice each; MUTANT="--package facts --size 40"
+	OMP_NUM_THREADS=1 $(PY) utils/tool_mutants.py $(MUTANT)
 
 conformance: $(VENV)/.convert ## convert every modular file of the supported releases of transformers, and compare
 	@for release in $(RELEASES); do echo "transformers $$release"; \

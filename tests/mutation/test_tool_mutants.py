@@ -1,0 +1,314 @@
+"""Mutation testing of the tools tells what a test notices, what none does, what is explained and what hangs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mutation.candidates import candidates, is_python
+from mutation.cli import main
+from mutation.explained import read_table, stale
+from mutation.operators import OPERATORS, changed
+from mutation.pytest_runs import IMPORTED_BEFORE
+from mutation.reach import TELLER, Reach, probed, read_reach
+from mutation.sampling import LEAST, quotas, ranked, sample
+from mutation.values import Mutant, Outcome, Verdict
+from mutation.workspace import copied, utils_of
+from places import HOME
+
+from converter.diagnostics import ConversionError
+
+
+def made(source: str) -> set[tuple[str, str]]:
+    """Operator and text of each mutant that is Python."""
+    return {
+        (each.operator, changed(source.encode(), each.edit).decode())
+        for each in candidates("thing/room.py", source)
+        if is_python(source, each)
+    }
+
+
+@pytest.mark.parametrize(
+    ("operator", "before", "after"),
+    [
+        ("comparison", "x = a == b", "x = a != b"),
+        ("comparison", "x = a is  not b", "x = a is b"),
+        ("comparison", "x = a not in b", "x = a in b"),
+        ("comparison", "x = a < b <= c", "x = a < b > c"),
+        ("boundary", "x = (a) < (b)", "x = (a) <= (b)"),
+        ("boundary", "x = a >= b", "x = a > b"),
+        ("connective", "x = a and (b or c)", "x = a or (b or c)"),
+        ("connective", "x = a and (b or c)", "x = a and (b and c)"),
+        ("negation", "x = not (a)", "x = (a)"),
+        ("condition", "x = a if b else c", "x = a if not (b) else c"),
+        ("condition", "x = [a for a in b if a]", "x = [a for a in b if (True or a)]"),
+        ("condition", "while a:\n    b()", "while not (a):\n    b()"),
+        ("arithmetic", "x = a + b", "x = a - b"),
+        ("arithmetic", "x = a | b", "x = a & b"),
+        ("constant", "x = 3", "x = 4"),
+        ("constant", "x = 0.0", "x = 1.0"),
+        ("constant", "def f(a=True):\n    g()", "def f(a=False):\n    g()"),
+        ("word", "x = a == 'b'", "x = a == 'b?'"),
+        ("word", "x = a['ä'] + 'c'", "x = a['ä?'] + 'c'"),
+        ("word", "x = a.split(':')", "x = a.split(':?')"),
+        ("default", "def f(a='b', *, c=None):\n    g()", "def f(a='b?', *, c=None):\n    g()"),
+        ("called", "x = sorted(a)", "x = list(a)"),
+        ("called", "x = any(b(a).startswith(c))", "x = any(b(a).endswith(c))"),
+        ("statement", "def f(a):\n    a.append(1)\n    return a", "def f(a):\n    pass\n    return a"),
+        ("statement", "a[b] = c", "pass"),
+        ("leaving", "def f(a):\n    if a:\n        return 1", "def f(a):\n    if a:\n        pass"),
+        ("leaving", "if a:\n    raise b", "if a:\n    pass"),
+        ("element", "x = ('a', 'b', 'c')", "x = ('b', 'c')"),
+    ],
+)
+def test_each_operator_makes_its_change(operator: str, before: str, after: str) -> None:
+    assert (operator, after) in made(before)
+
+
+def test_every_operator_has_a_case() -> None:
+    (cases,) = (mark for mark in test_each_operator_makes_its_change.pytestmark if mark.name == "parametrize")
+    assert {operator for operator, *_ in cases.args[1]} == set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""More than 3 of 4."""',
+        "from a import b",
+        "def f(x: 'a' = None) -> 3:\n    g()",
+        "raise Problem(a == 3)",
+        "assert a == 3",
+        "print(a < 3)",
+        "x = f'{a + 3}'",
+        "if __name__ == '__main__':\n    f(3)",
+        "x = sorted(a, key=b)",
+        "x = a  # not 3",
+        "x = (a  # is it == b\n     == b)",
+    ],
+)
+def test_what_nobody_would_test_is_left_alone(source: str) -> None:
+    assert made(source) == set()
+
+
+def test_a_mutant_says_where_it_is_and_what_it_does() -> None:
+    source = "class A:\n    def f(self):\n        x = 'ä' if self < 3 else None\n"
+    (mutant,) = (each for each in candidates("thing/room.py", source) if each.operator == "boundary")
+    assert str(mutant) == "thing/room.py:3:26: boundary: `<` -> `<=`"
+    assert (mutant.scope, mutant.text, mutant.package) == ("A.f", "x = 'ä' if self < 3 else None", "thing")
+
+
+def all_of(source: str, file: str = "thing/room.py") -> list[Mutant]:
+    return candidates(file, source)
+
+
+FUNCTIONS = "\n".join(f"def f{number}(a):\n    return a < {number}\n" for number in range(9))
+
+
+def test_samples_are_repeatable_and_other_seeds_give_others() -> None:
+    first, again, other = (sample(all_of(FUNCTIONS), {"thing": 4}, seed, lambda mutant: True) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len({mutant.scope for mutant in first}) == len(first) == 4
+
+
+def test_a_sample_stays_when_code_around_it_changes_or_moves() -> None:
+    moved = [each.text for each in ranked(all_of(f"import os\n\n{FUNCTIONS}", "other/place.py"), 1)]
+    assert moved == [each.text for each in ranked(all_of(FUNCTIONS), 1)]
+
+
+def test_what_is_no_python_is_in_no_sample() -> None:
+    assert sample(all_of(FUNCTIONS), {"thing": 4}, 1, lambda mutant: mutant.operator == "constant")
+    assert not sample(all_of(FUNCTIONS), {"thing": 4}, 1, lambda mutant: False)
+
+
+def test_small_packages_have_their_share() -> None:
+    assert quotas({"large": 10_000, "middle": 2_500, "tiny": 1}, 30) == {"large": 20, "middle": 10, "tiny": LEAST}
+
+
+@pytest.mark.parametrize(
+    ("source", "at", "found"),
+    [
+        ('"""What."""\nimport os\nx = 3\n', "3", '"""What."""\nCALL\nimport os\nx = 3\n'),
+        ("from __future__ import annotations\nx = 3\n", "3", "from __future__ import annotations\nCALL\nx = 3\n"),
+        ("def f():\n    '''Doc.'''\n    return 3\n", "3", "def f():\n    '''Doc.'''\n    CALL\n    return 3\n"),
+        (
+            "def f(a=3):\n    @b\n    def g():\n        c()\n",
+            "3",
+            "def f(a=3):\n    CALL\n    @b\n    def g():\n        c()\n",
+        ),
+        (
+            "def f():\n    def g():\n        return 3\n",
+            "3",
+            "def f():\n    def g():\n        CALL\n        return 3\n",
+        ),
+    ],
+)
+def test_a_function_tells_when_it_begins(source: str, at: str, found: str) -> None:
+    assert probed(source, {7: source.index(at)}).replace(f'__import__("{TELLER}").tell(7)', "CALL") == found
+
+
+def test_tests_that_reach_a_mutant_are_chosen_own_ones_first_and_no_failing_ones() -> None:
+    a, b, c, d = "tests/a/t.py::x", "tests/b/t.py::y", "tests/b/t.py::z", "tests/a/t.py::fails"
+    outcomes = [("tests/a/t.py", [f"passed\t3\t{a}", f"failed\t0\t{d}"], f"1\t{a} (call)\n1\t{d} (call)\n")]
+    outcomes.append(
+        ("tests/b/t.py", [f"passed\t1\t{b}", f"passed\t1\t{b}", f"passed\t1\t{c}"], f"1\t{b} (call)\n2\t{c} (setup)\n")
+    )
+    reach = read_reach(outcomes, at_import=())
+    assert reach.seconds == {a: 3.0, b: 2.0, c: 1.0, d: 0.0} and reach.failed == {d}
+    assert reach.chosen(1, "tests/a/", limit=5) == (a, b) and reach.chosen(1, "tests/b/", limit=9) == (b, a)
+    assert reach.chosen(1, "tests/a/", limit=4.9) == (a,) and reach.chosen(3, "tests/a/", limit=9) == ()
+    assert reach.chosen(2, "tests/b/", limit=9) == (c, b)  # reached in a fixture: any test of the file may need it
+    assert read_reach(outcomes, at_import=[1]).by_number[1] == {a, b, c, d}
+    assert reach.expected([a, c]) == 4.0 and Reach().chosen(0, "", 1) == ()
+
+
+ROOM = """
+import time
+
+def largest(numbers):
+    found = 0
+    for number in numbers:
+        if number > found:
+            found = number
+    return found
+
+def below(limit):
+    number = 0
+    while number < limit:
+        number += 1
+    return number
+
+def unused(number):
+    return number + 1
+"""
+TESTS = """
+import time
+from toy.room import below, largest
+
+def test_largest():
+    assert largest([2, 3, 1]) == 3
+
+def test_below():
+    assert below(3) == 3
+
+def test_that_fails_anyway():
+    assert largest([1]) == 2
+"""
+SAME = '[[mutant]]\nfile = "toy/room.py"\ntext = "if number > found:"\nold = ">"\nnew = ">="\nwhy = "%s"\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of one package and its tests."""
+    root = tmp_path / "project"
+    for name, text in {
+        "utils/toy/__init__.py": "",
+        "utils/toy/room.py": ROOM,
+        "tests/toy/test_room.py": TESTS,
+        "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["utils"]\n',
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def run(project: Path, *arguments: str, table: str = "") -> tuple[int, str]:
+    """Exit status and what was printed, in a process of its own, which imports no torch."""
+    (project.parent / "table.toml").write_text(table)
+    code = (
+        "import sys; from pathlib import Path; from mutation import cli; cli.preload = lambda: None; import mutation.trial;"
+        "mutation.trial.EASE = 1.0; sys.exit(cli.main(sys.argv[3:], Path(sys.argv[1]), Path(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", code, str(project), str(project.parent / "table.toml"), *arguments]
+    done = subprocess.run(command, cwd=HOME / "utils", capture_output=True, text=True)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def test_a_mutant_is_noticed_or_survives_or_is_reached_by_no_test(project: Path) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    status, said = run(project, "--at", "toy/room.py:7", "--at", "toy/room.py:18")
+    assert status == 1
+    assert re.search(
+        r"^noticed .*room.py:7:19: comparison: `>` -> `<=`  tests/toy/test_room.py::test_largest$", said, re.M
+    )
+    assert re.search(r"^survived .*room.py:7:19: boundary: `>` -> `>=`  1 tests pass$", said, re.M)
+    assert re.search(r"^unreached .*room.py:18:19: arithmetic", said, re.M)
+    assert "test_that_fails_anyway fails without any mutant, and is left out" in said
+    assert (
+        "the tests of toy have a hole: toy/room.py:7:19: boundary: `>` -> `>=` in largest: if number > found:" in said
+    )
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+
+
+def test_a_mutant_whose_tests_hang_is_noticed(project: Path) -> None:
+    status, said = run(project, "--at", "toy/room.py:14")
+    assert re.search(r"^hung .*room.py:14:9: statement: `number \+= 1` -> `pass`", said, re.M), said
+    assert status == 0
+
+
+def test_an_explained_mutant_is_no_hole(project: Path) -> None:
+    reason = "the same number once more"
+    status, said = run(project, "--at", "toy/room.py:7", table=SAME % reason)
+    assert status == 0 and f"explained: {reason}" in said and "1 of them explained, 0 holes" in said
+
+
+def test_an_explanation_of_what_is_no_longer_there_is_refused(project: Path) -> None:
+    room = project / "utils" / "toy" / "room.py"
+    room.write_text(room.read_text().replace("number > found", "found < number"))
+    status, said = run(project, "--list", table=SAME % "the same number once more")
+    assert status == 2 and "stale-explanation: toy/room.py has no `if number > found:`" in said
+
+
+@pytest.mark.parametrize("table", [SAME % "so", SAME.replace("why", "because") % "the same number once more", "[["])
+def test_a_table_without_reasons_is_refused(table: str, project: Path) -> None:
+    status, said = run(project, "--list", table=table)
+    assert status == 2 and "bad-explanation" in said
+
+
+@pytest.mark.parametrize(
+    "named", [["--package", "toi"], ["--file", "toy/rooms.py"], ["--at", "toy/room.py:1"], ["--at", "x"]]
+)
+def test_what_cannot_be_broken_is_refused(named: list[str], project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(named, project) == 2
+    assert f"unknown-mutant: there is nothing to break in `{named[1]}`" in capsys.readouterr().out
+
+
+def test_a_copy_has_no_caches_and_no_links(project: Path, tmp_path: Path) -> None:
+    (project / ".git").mkdir()
+    (project / "link").symlink_to(tmp_path)
+    assert sorted(path.name for path in copied(project, tmp_path / "copy").iterdir()) == [
+        "pyproject.toml",
+        "tests",
+        "utils",
+    ]
+
+
+def test_the_sample_has_mutants_of_every_package_with_code_and_the_table_fits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    modules = utils_of(HOME)
+    assert stale(read_table(), modules) == []
+    assert main(["--list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    with_code = {file.partition("/")[0] for file, source in modules.items() if candidates(file, source)}
+    assert {place.partition("/")[0] for place in listed} == with_code and len(listed) >= 60
+
+
+def test_no_row_of_the_table_is_without_a_reason(tmp_path: Path) -> None:
+    (table := tmp_path / "table.toml").write_text(SAME % "")
+    with pytest.raises(ConversionError, match="has no reason"):
+        read_table(table)
+
+
+def test_nothing_of_the_tools_is_imported_before() -> None:
+    tools = {path.stem for path in (HOME / "utils").iterdir()}
+    assert not tools & {name.partition(".")[0] for name in IMPORTED_BEFORE}
+
+
+def test_a_verdict_is_a_hole_unless_it_is_explained() -> None:
+    (mutant,) = (each for each in candidates("a/b.py", "x = 1 < y") if each.operator == "boundary")
+    assert Verdict(mutant, Outcome.UNREACHED, 0, 0.0).is_hole and not Verdict(mutant, Outcome.HUNG, 1, 1.0).is_hole
+    assert not Verdict(mutant, Outcome.SURVIVED, 1, 1.0, why="nobody sees it").is_hole

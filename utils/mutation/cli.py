@@ -1,0 +1,172 @@
+"""Break the tools of utils/ in small ways, one at a time, and let their tests notice."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from places import HOME
+
+from converter.diagnostics import ConversionError, Diagnostic
+from mutation.candidates import candidates, is_python
+from mutation.explained import Explained, read_table, stale, why
+from mutation.pytest_runs import preload
+from mutation.sampling import quotas, sample
+from mutation.trial import Trial, judged, prepare, reached, test_files
+from mutation.values import Mutant, Outcome, Verdict
+from mutation.workspace import utils_of
+
+
+SIZE, SEED = 80, 25
+
+
+def main(argv: Sequence[str] | None = None, project: Path = HOME, table: Path | None = None) -> int:
+    """Exit status: 0 each mutant is noticed or explained, 1 one is not, 2 something could not be made or run."""
+    try:
+        args = parse(argv)
+    except SystemExit as end:  # argparse has said what is wrong, or printed the help that was asked for
+        return end.code if isinstance(end.code, int) else 0
+    modules = utils_of(project)
+    try:
+        rows = read_table(table) if table else read_table()
+        chosen = chosen_mutants(args, modules)
+        if problems := stale(rows, modules):
+            raise ConversionError(*problems)
+    except ConversionError as error:
+        print(error)
+        return 2
+    if args.list:
+        print(*chosen, sep="\n")
+        return 0
+    return trial(args, project, modules, chosen, rows)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tool_mutants.py", description=__doc__)
+    parser.add_argument(
+        "--package", action="append", default=[], metavar="NAME", help="of utils/; repeatable; all without"
+    )
+    parser.add_argument("--file", action="append", default=[], metavar="PATH", help="below utils/; all without")
+    parser.add_argument(
+        "--at", action="append", default=[], metavar="FILE:LINE", help="each mutant of this line, in no sample"
+    )
+    parser.add_argument("--size", type=int, default=SIZE, metavar="N", help=f"mutants in the sample ({SIZE})")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, metavar="N", help=f"another number is another sample ({SEED})"
+    )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        metavar="S",
+        help="tests for each mutant, by the time that they take (20)",
+    )
+    parser.add_argument("--list", action="store_true", help="print the sample and run nothing")
+    return parser.parse_args(argv)
+
+
+def chosen_mutants(args: argparse.Namespace, modules: dict[str, str]) -> list[Mutant]:
+    """The sample, or all mutants of the lines that are asked for.
+
+    Raises:
+        ConversionError (`unknown-mutant`): there is no such package, file or line, or it has no mutant.
+    """
+    packages = sorted({file.partition("/")[0] for file in modules})
+    for given, known in ((args.package, packages), (args.file, modules)):
+        for name in given:
+            if name not in known:
+                raise ConversionError(_unknown(name))
+    if args.at:
+        return [mutant for place in args.at for mutant in _at(place, modules)]
+    files = {
+        file: source
+        for file, source in modules.items()
+        if (not args.package or file.partition("/")[0] in args.package) and (not args.file or file in args.file)
+    }
+    lines: Counter[str] = Counter()
+    for file, source in files.items():
+        lines[file.partition("/")[0]] += len(source.splitlines())
+    found = (mutant for file, source in files.items() for mutant in candidates(file, source))
+    wanted = quotas(lines, args.size)
+    return sample(found, wanted, args.seed, lambda mutant: is_python(modules[mutant.file], mutant))
+
+
+def trial(
+    args: argparse.Namespace,
+    project: Path,
+    modules: dict[str, str],
+    chosen: Sequence[Mutant],
+    rows: Sequence[Explained],
+) -> int:
+    """Run the tests against each mutant; tell, and return the exit status."""
+    began, verdicts = time.monotonic(), []
+    with tempfile.TemporaryDirectory(prefix="tool-mutants-") as scratch:
+        here = Trial(
+            project, Path(scratch), args.jobs, args.seconds, tests=_tests(args, project, modules, chosen), tell=print
+        )
+        preload()
+        prepare(here)
+        reach = reached(here, chosen)
+        for test in sorted(reach.failed):
+            print(f"{test} fails without any mutant, and is left out")
+        print(f"{len(reach.seconds)} tests, {time.monotonic() - began:.0f} s without mutants", flush=True)
+        for verdict in judged(here, chosen, reach):
+            verdict = replace(verdict, why=why(rows, verdict.mutant))
+            verdicts.append(verdict)
+            print(line(verdict), flush=True)
+    return report(verdicts, time.monotonic() - began)
+
+
+def report(verdicts: Sequence[Verdict], seconds: float) -> int:
+    """Sum up, and return the exit status."""
+    count = Counter(each.outcome for each in verdicts)
+    explained = [each for each in verdicts if each.why and each.outcome in (Outcome.SURVIVED, Outcome.UNREACHED)]
+    holes = [each for each in verdicts if each.is_hole]
+    said = ", ".join(f"{count[outcome]} {outcome.value}" for outcome in Outcome if count[outcome])
+    print(
+        f"{len(verdicts)} mutants in {seconds:.0f} s: {said or 'none'}; {len(explained)} of them explained, {len(holes)} holes"
+    )
+    for each in holes:
+        print(
+            f"the tests of {each.mutant.package} have a hole: {each.mutant} in {each.mutant.scope or 'the module'}: {each.mutant.text}"
+        )
+    return 2 if count[Outcome.BROKEN] or not verdicts else 1 if holes else 0
+
+
+def line(verdict: Verdict) -> str:
+    """What became of one mutant."""
+    after = verdict.test or (f"explained: {verdict.why}" if verdict.why else f"{verdict.tests} tests pass")
+    return f"{verdict.outcome.value:9} {verdict.seconds:5.0f} s  {verdict.mutant}  {after}"
+
+
+def _tests(
+    args: argparse.Namespace, project: Path, modules: dict[str, str], chosen: Iterable[Mutant]
+) -> tuple[str, ...]:
+    """The files of tests that are run: of all packages, or of those that are asked for."""
+    packages = sorted({mutant.package for mutant in chosen})
+    own = test_files(project, packages)
+    whole = any(not test_files(project, [package]) for package in packages)
+    return test_files(project, sorted({file.partition("/")[0] for file in modules})) if whole else own
+
+
+def _at(place: str, modules: dict[str, str]) -> list[Mutant]:
+    file, _, number = place.partition(":")
+    found = [
+        mutant
+        for mutant in (candidates(file, modules[file]) if file in modules else ())
+        if str(mutant.line) == number and is_python(modules[file], mutant)
+    ]
+    if not found:
+        raise ConversionError(_unknown(place))
+    return found
+
+
+def _unknown(name: str) -> Diagnostic:
+    fix = "name a package of utils/, a file below it, or a line of one with something to change"
+    return Diagnostic("unknown-mutant", name, 1, 1, f"there is nothing to break in `{name}`", fix)
