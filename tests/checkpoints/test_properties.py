@@ -10,7 +10,8 @@ from checkpoints import CheckpointError, Options, compare_models, gate_checkpoin
 from checkpoints.casting import target_dtype
 from checkpoints.headers import BITS, Tensor, encode_header, read_header
 from checkpoints.layout import open_checkpoint
-from checkpoints.tensors import cast_chunks, open_tensors
+from checkpoints.opening import open_tensors
+from checkpoints.tensors import cast_chunks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open

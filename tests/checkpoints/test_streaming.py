@@ -14,8 +14,8 @@ from bases import CONFIG, GATES, HIDDEN, LAYERS, llama_tensors, make_base, make_
 from checkpoints import CheckpointError, Options, compare_models, gate_checkpoint, ungate_checkpoint
 from checkpoints.casting import cast
 from checkpoints.layout import open_checkpoint
+from checkpoints.opening import open_tensors
 from checkpoints.plan import make_plan
-from checkpoints.tensors import open_tensors
 from safetensors.torch import load_file, save_file
 
 from transformers import LlamaConfig, LlamaForCausalLM

@@ -24,8 +24,9 @@ from checkpoints.gates import gate_tensors
 from checkpoints.headers import Tensor
 from checkpoints.homes import OURS, Homes
 from checkpoints.layout import CONFIG, SAFETENSORS, SINGLE, Checkpoint, Shard
+from checkpoints.opening import open_tensors
 from checkpoints.released import OPTION, code_for
-from checkpoints.tensors import Tensors, open_tensors
+from checkpoints.tensors import Tensors
 from checkpoints.writing import COPY, HARD, SYMLINK, existing
 from converter.diagnostics import nearest
 

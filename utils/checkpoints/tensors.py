@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Protocol
 
 from checkpoints.casting import cast
 from checkpoints.headers import BITS, Tensor
-from checkpoints.layout import GGUF, PICKLES, Checkpoint
+from checkpoints.layout import Checkpoint
 
 
 CHUNK = 8 << 20  # bytes held at a time; a multiple of every type's size
@@ -45,15 +44,6 @@ class SafetensorsTensors:
                     raise OSError(5, "the file ended early", str(shard.path))
                 left -= len(data)
                 yield data
-
-
-def open_tensors(checkpoint: Checkpoint) -> Tensors:
-    """The tensors of a checkpoint of any kind. Only pickles and GGUF files need torch, which is imported for them."""
-    if checkpoint.kind == PICKLES:
-        return import_module("checkpoints.pickles").PickledTensors(checkpoint)
-    if checkpoint.kind == GGUF:
-        return import_module("checkpoints.ggufs").GgufTensors(checkpoint)
-    return SafetensorsTensors(checkpoint)
 
 
 def span(tensor: Tensor, start: int, stop: int | None) -> tuple[int, int]:

@@ -21,8 +21,9 @@ from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG, Checkpoint
 from checkpoints.manifest import changed_files, listed_file, read_manifest
+from checkpoints.opening import open_tensors
 from checkpoints.progress import Progress
-from checkpoints.tensors import Tensors, cast_chunks, open_tensors
+from checkpoints.tensors import Tensors, cast_chunks
 
 
 SIGMAS = 5  # a sound set of gates fails once in two million

@@ -13,7 +13,7 @@ from weave.stage import gates_of, kinds_in
 
 from converter.diagnostics import ConversionError
 from scaffold.find import base_names
-from scaffold.missing import delta_path
+from scaffold.kept import delta_path
 from scaffold.short import short_delta
 from scaffold.write import told, write_delta
 

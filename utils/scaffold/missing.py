@@ -7,10 +7,7 @@ from pathlib import Path
 from building.workspace import GATE, find_transformers
 from naming.kinds import GateNames
 
-
-def delta_path(name: str, modular: Path, gate: str = GATE) -> Path:
-    """The file that the delta of a base is kept in, for a kind of gate."""
-    return modular / f"modular_{GateNames(gate).family}{name}.py"
+from scaffold.kept import delta_path
 
 
 def write_missing(model: str, modular: Path, gate: str = GATE) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from building.workspace import GATE
 
-from scaffold.missing import delta_path
+from scaffold.kept import delta_path
 from scaffold.short import ShortDelta, short_delta
 
 
