@@ -11,9 +11,10 @@ import pytest
 from mutation.candidates import candidates, is_python
 from mutation.cli import main
 from mutation.explained import read_table, stale
+from mutation.nearest import Nearness
 from mutation.operators import OPERATORS, changed
-from mutation.pytest_runs import IMPORTED_BEFORE
-from mutation.reach import TELLER, Reach, probed, read_reach
+from mutation.probe import CALL, probed
+from mutation.pytest_runs import IMPORTED_BEFORE, surroundings
 from mutation.sampling import LEAST, quotas, ranked, sample
 from mutation.values import Mutant, Outcome, Verdict
 from mutation.workspace import copied, utils_of
@@ -128,40 +129,44 @@ def test_small_packages_have_their_share() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "at", "found"),
+    ("source", "found"),
     [
-        ('"""What."""\nimport os\nx = 3\n', "3", '"""What."""\nCALL\nimport os\nx = 3\n'),
-        ("from __future__ import annotations\nx = 3\n", "3", "from __future__ import annotations\nCALL\nx = 3\n"),
-        ("def f():\n    '''Doc.'''\n    return 3\n", "3", "def f():\n    '''Doc.'''\n    CALL\n    return 3\n"),
+        ('"""What."""\nimport os\nx = 3\n', '"""What."""\nCALL\nimport os\nx = 3\n'),
+        ("from __future__ import annotations\nx = 3\n", "from __future__ import annotations\nCALL\nx = 3\n"),
+        ("def f():\n    '''Doc.'''\n    return 3\n", "def f():\n    '''Doc.'''\n    CALL\n    return 3\n"),
         (
             "def f(a=3):\n    @b\n    def g():\n        c()\n",
-            "3",
             "def f(a=3):\n    CALL\n    @b\n    def g():\n        c()\n",
         ),
-        (
-            "def f():\n    def g():\n        return 3\n",
-            "3",
-            "def f():\n    def g():\n        CALL\n        return 3\n",
-        ),
+        ("def f():\n    def g():\n        return 3\n", "def f():\n    def g():\n        CALL\n        return 3\n"),
     ],
 )
-def test_a_function_tells_when_it_begins(source: str, at: str, found: str) -> None:
-    assert probed(source, {7: source.index(at)}).replace(f'__import__("{TELLER}").tell(7)', "CALL") == found
+def test_a_function_tells_when_it_begins(source: str, found: str) -> None:
+    assert probed(source, source.index("3")).replace(CALL, "CALL") == found
 
 
-def test_tests_that_reach_a_mutant_are_chosen_own_ones_first_and_no_failing_ones() -> None:
-    a, b, c, d = "tests/a/t.py::x", "tests/b/t.py::y", "tests/b/t.py::z", "tests/a/t.py::fails"
-    outcomes = [("tests/a/t.py", [f"passed\t3\t{a}", f"failed\t0\t{d}"], f"1\t{a} (call)\n1\t{d} (call)\n")]
-    outcomes.append(
-        ("tests/b/t.py", [f"passed\t1\t{b}", f"passed\t1\t{b}", f"passed\t1\t{c}"], f"1\t{b} (call)\n2\t{c} (setup)\n")
-    )
-    reach = read_reach(outcomes, at_import=())
-    assert reach.seconds == {a: 3.0, b: 2.0, c: 1.0, d: 0.0} and reach.failed == {d}
-    assert reach.chosen(1, "tests/a/", limit=5) == (a, b) and reach.chosen(1, "tests/b/", limit=9) == (b, a)
-    assert reach.chosen(1, "tests/a/", limit=4.9) == (a,) and reach.chosen(3, "tests/a/", limit=9) == ()
-    assert reach.chosen(2, "tests/b/", limit=9) == (c, b)  # reached in a fixture: any test of the file may need it
-    assert read_reach(outcomes, at_import=[1]).by_number[1] == {a, b, c, d}
-    assert reach.expected([a, c]) == 4.0 and Reach().chosen(0, "", 1) == ()
+def test_tests_are_chosen_by_imports_own_ones_first(tmp_path: Path) -> None:
+    for name, text in {
+        "utils/a/low.py": "",
+        "utils/a/high.py": "from a import low",
+        "utils/tool.py": "from command import run\nrun('a.high')",
+        "utils/a/alone.py": "",
+        "tests/helper.py": "import a.low",
+        "tests/a/test_far.py": "from a.high import thing",
+        "tests/a/test_near.py": "def f():\n    from a.low import thing",
+        "tests/a/test_patched.py": "monkeypatch.setattr('a.low.thing', 3)  # longer than the one above, by this",
+        "tests/b/test_helped.py": "from helper import thing",
+        "tests/b/test_script.py": "SCRIPT = 'utils/tool.py'",
+        "tests/b/test_other.py": "import b",
+        "tests/models/m/test_m.py": "import a.low",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    nearness = Nearness(tmp_path)
+    own = ["tests/a/test_near.py", "tests/a/test_patched.py", "tests/a/test_far.py"]
+    assert nearness.tests_of("a/low.py") == [*own, "tests/b/test_helped.py", "tests/b/test_script.py"]
+    assert nearness.tests_of("a/alone.py") == [own[2], own[0], own[1]]  # by size, where nothing imports it
+    assert nearness.tests_of("b/alone.py")[0].startswith("tests/b/")
 
 
 ROOM = """
@@ -218,10 +223,11 @@ def run(project: Path, *arguments: str, table: str = "") -> tuple[int, str]:
     """Exit status and what was printed, in a process of its own, which imports no torch."""
     (project.parent / "table.toml").write_text(table)
     code = (
-        "import sys; from pathlib import Path; from mutation import cli; cli.preload = lambda: None; import mutation.trial;"
-        "mutation.trial.EASE = 1.0; sys.exit(cli.main(sys.argv[3:], Path(sys.argv[1]), Path(sys.argv[2])))"
+        "import sys; from pathlib import Path; from mutation import cli; cli.preload = lambda: None;"
+        "sys.exit(cli.main(sys.argv[3:], Path(sys.argv[1]), Path(sys.argv[2])))"
     )
-    command = [sys.executable, "-c", code, str(project), str(project.parent / "table.toml"), *arguments]
+    table_file = str(project.parent / "table.toml")
+    command = [sys.executable, "-c", code, str(project), table_file, "--seconds", "9", *arguments]
     done = subprocess.run(command, cwd=HOME / "utils", capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout
@@ -234,9 +240,8 @@ def test_a_mutant_is_noticed_or_survives_or_is_reached_by_no_test(project: Path)
     assert re.search(
         r"^noticed .*room.py:7:19: comparison: `>` -> `<=`  tests/toy/test_room.py::test_largest$", said, re.M
     )
-    assert re.search(r"^survived .*room.py:7:19: boundary: `>` -> `>=`  1 tests pass$", said, re.M)
+    assert re.search(r"^survived .*room.py:7:19: boundary: `>` -> `>=`  2 tests pass$", said, re.M)
     assert re.search(r"^unreached .*room.py:18:19: arithmetic", said, re.M)
-    assert "test_that_fails_anyway fails without any mutant, and is left out" in said
     assert (
         "the tests of toy have a hole: toy/room.py:7:19: boundary: `>` -> `>=` in largest: if number > found:" in said
     )
@@ -247,6 +252,65 @@ def test_a_mutant_whose_tests_hang_is_noticed(project: Path) -> None:
     status, said = run(project, "--at", "toy/room.py:14")
     assert re.search(r"^hung .*room.py:14:9: statement: `number \+= 1` -> `pass`", said, re.M), said
     assert status == 0
+
+
+def test_a_mutant_whose_tests_wait_is_noticed(project: Path) -> None:
+    """No processor's time runs then."""
+    (project / "utils" / "toy" / "room.py").write_text(
+        "import time\n\ndef wait(long):\n    time.sleep(0 if long < 1 else 900)\n"
+    )
+    (project / "tests" / "toy" / "test_room.py").write_text(
+        "from toy.room import wait\n\ndef test_wait():\n    wait(0)\n"
+    )
+    status, said = run(project, "--at", "toy/room.py:4", "--seconds", "1")
+    assert status == 1 and re.search(
+        r"^hung .*room.py:4:26: comparison: `<` -> `>=`  tests/toy/test_room.py::test_wait", said, re.M
+    ), said
+
+
+def test_a_mutant_that_cannot_be_imported_is_noticed(project: Path) -> None:
+    (project / "utils" / "toy" / "room.py").write_text(
+        "NAMES = ('a', 'b', 'c')\nassert len(NAMES) == 3\nlargest = below = max\n"
+    )
+    status, said = run(project, "--at", "toy/room.py:1")
+    assert status == 0 and re.search(r"^noticed .*room.py:1:10: element: .*  tests/toy/test_room.py$", said, re.M), (
+        said
+    )
+
+
+REACHING_OUT = """
+import os, subprocess
+from pathlib import Path
+
+def write(number):
+    assert not subprocess.run(["git", "config", "alias.broken", str(number)]).returncode is None
+    git = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True)
+    Path.home().joinpath("written").write_text("")
+    subprocess.run(["git", "config", "--global", "alias.broken", str(number)])
+    assert git.returncode, git.stdout
+    return number + 1
+"""
+
+
+def test_a_broken_tool_finds_no_repository_and_no_home(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home := project.parent / "home").mkdir()
+    for name, value in {"HOME": home, "GIT_DIR": project / ".git", "GIT_CONFIG_GLOBAL": home / "gitconfig"}.items():
+        monkeypatch.setenv(name, str(value))
+    subprocess.run(["git", "init", "--quiet", str(project)], check=True)
+    before = (project / ".git" / "config").read_bytes()
+    (project / "utils" / "toy" / "room.py").write_text(REACHING_OUT)
+    (project / "tests" / "toy" / "test_room.py").write_text(
+        "from toy.room import write\n\ndef test_write():\n    assert write(1) == 2\n"
+    )
+    status, said = run(project, "--at", "toy/room.py:11")
+    assert (status, said.count("noticed  ")) == (0, 2), said
+    assert (project / ".git" / "config").read_bytes() == before and list(home.iterdir()) == []
+
+
+def test_all_that_a_run_writes_goes_to_its_folder(tmp_path: Path) -> None:
+    given = surroundings(tmp_path / "copy", tmp_path / "run")
+    assert {given[name] for name in ("HOME", "TMPDIR")} == {str(tmp_path / "run")}
+    assert all(given[name].startswith(given["HOME"]) for name in ("XDG_CACHE_HOME", "QUALITY_GATE_CACHE_DIR"))
 
 
 def test_an_explained_mutant_is_no_hole(project: Path) -> None:

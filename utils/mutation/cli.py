@@ -6,7 +6,7 @@ import argparse
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from places import HOME
 from converter.diagnostics import ConversionError, Diagnostic
 from mutation.candidates import candidates, is_python
 from mutation.explained import Explained, read_table, stale, why
-from mutation.pytest_runs import preload
+from mutation.pytest_runs import Limits, preload
 from mutation.sampling import quotas, sample
-from mutation.trial import Trial, judged, prepare, reached, test_files
+from mutation.trial import Trial, judged
 from mutation.values import Mutant, Outcome, Verdict
 from mutation.workspace import utils_of
 
 
 SIZE, SEED = 80, 25
+FILES, SECONDS = 5, 36.0
 
 
 def main(argv: Sequence[str] | None = None, project: Path = HOME, table: Path | None = None) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None, project: Path = HOME, table: Path | 
     if args.list:
         print(*chosen, sep="\n")
         return 0
-    return trial(args, project, modules, chosen, rows)
+    return trial(args, project, chosen, rows)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -61,11 +62,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     parser.add_argument(
+        "--files", type=int, default=FILES, metavar="N", help=f"of tests for each mutant, nearest first ({FILES})"
+    )
+    parser.add_argument(
         "--seconds",
         type=float,
-        default=20.0,
+        default=SECONDS,
         metavar="S",
-        help="tests for each mutant, by the time that they take (20)",
+        help=f"of a processor for each mutant's tests ({SECONDS:.0f})",
     )
     parser.add_argument("--list", action="store_true", help="print the sample and run nothing")
     return parser.parse_args(argv)
@@ -97,26 +101,13 @@ def chosen_mutants(args: argparse.Namespace, modules: dict[str, str]) -> list[Mu
     return sample(found, wanted, args.seed, lambda mutant: is_python(modules[mutant.file], mutant))
 
 
-def trial(
-    args: argparse.Namespace,
-    project: Path,
-    modules: dict[str, str],
-    chosen: Sequence[Mutant],
-    rows: Sequence[Explained],
-) -> int:
+def trial(args: argparse.Namespace, project: Path, chosen: Sequence[Mutant], rows: Sequence[Explained]) -> int:
     """Run the tests against each mutant; tell, and return the exit status."""
     began, verdicts = time.monotonic(), []
+    limits = Limits(test=args.seconds / 6, run=args.seconds)
     with tempfile.TemporaryDirectory(prefix="tool-mutants-") as scratch:
-        here = Trial(
-            project, Path(scratch), args.jobs, args.seconds, tests=_tests(args, project, modules, chosen), tell=print
-        )
         preload()
-        prepare(here)
-        reach = reached(here, chosen)
-        for test in sorted(reach.failed):
-            print(f"{test} fails without any mutant, and is left out")
-        print(f"{len(reach.seconds)} tests, {time.monotonic() - began:.0f} s without mutants", flush=True)
-        for verdict in judged(here, chosen, reach):
+        for verdict in judged(Trial(project, Path(scratch), args.jobs, args.files, limits), chosen):
             verdict = replace(verdict, why=why(rows, verdict.mutant))
             verdicts.append(verdict)
             print(line(verdict), flush=True)
@@ -143,16 +134,6 @@ def line(verdict: Verdict) -> str:
     """What became of one mutant."""
     after = verdict.test or (f"explained: {verdict.why}" if verdict.why else f"{verdict.tests} tests pass")
     return f"{verdict.outcome.value:9} {verdict.seconds:5.0f} s  {verdict.mutant}  {after}"
-
-
-def _tests(
-    args: argparse.Namespace, project: Path, modules: dict[str, str], chosen: Iterable[Mutant]
-) -> tuple[str, ...]:
-    """The files of tests that are run: of all packages, or of those that are asked for."""
-    packages = sorted({mutant.package for mutant in chosen})
-    own = test_files(project, packages)
-    whole = any(not test_files(project, [package]) for package in packages)
-    return test_files(project, sorted({file.partition("/")[0] for file in modules})) if whole else own
 
 
 def _at(place: str, modules: dict[str, str]) -> list[Mutant]:

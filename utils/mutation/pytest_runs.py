@@ -11,9 +11,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
-from mutation.reach import LOG
+from mutation.probe import LOG
 
 
 IMPORTED_BEFORE = (
@@ -28,26 +30,62 @@ IMPORTED_BEFORE = (
         "hypothesis",
     ),
 )
-BEGAN, ENDED, TESTS, TOLD = "began", "ended.json", "tests.tsv", "told.tsv"
+BEGAN, ENDED, RUNNING, REACHED = "began", "ended.json", "running", "reached"
 
 
-class Record:
-    """A pytest plugin that writes each test down when it ends: outcome, seconds, name."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a run may take, in seconds of a processor."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.first_failure = ""
+    test: float = 6.0  # one test: it is then passed over
+    run: float = 45.0  # all of them: what comes later is not run
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run saw."""
+
+    began: bool
+    failed: str = ""  # the first test that failed, or the file that could not be collected
+    slow: str = ""  # the first test that took too long and was passed over
+    running: str = ""  # the test that ran when the process was ended
+    passed: int = 0
+    reached: bool = False
+
+
+class _Watch:
+    """A pytest plugin: which test runs, which one fails first, and none takes longer than it may."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder, self.limits = folder, limits
+        self.failed = self.slow = ""
+        self.passed = 0
+        signal.signal(signal.SIGPROF, self._too_slow)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        (self.folder / RUNNING).write_text(nodeid, encoding="utf-8")
 
     def pytest_runtest_logreport(self, report: object) -> None:
-        name, outcome, seconds = (getattr(report, each) for each in ("nodeid", "outcome", "duration"))
+        outcome, nodeid = getattr(report, "outcome"), getattr(report, "nodeid")
         if outcome == "failed":
-            self.first_failure = self.first_failure or name
-        with self.file.open("a", encoding="utf-8") as log:
-            log.write(f"{outcome}\t{seconds:.4f}\t{name}\n")
+            self.failed = self.failed or nodeid
+        self.passed += outcome == "passed" and getattr(report, "when") == "call"
 
     def pytest_collectreport(self, report: object) -> None:
-        if getattr(report, "failed", False):
-            self.first_failure = self.first_failure or f"{getattr(report, 'nodeid')} (cannot be collected)"
+        if getattr(report, "failed"):
+            self.failed = self.failed or getattr(report, "nodeid")
+
+    def pytest_runtest_protocol(self) -> None:
+        signal.setitimer(signal.ITIMER_PROF, self.limits.test)
+
+    def pytest_runtest_logfinish(self) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _too_slow(self, number: int, frame: FrameType | None) -> None:
+        import pytest
+
+        self.slow = self.slow or (self.folder / RUNNING).read_text(encoding="utf-8")
+        pytest.skip("takes too long")
 
 
 def preload(names: Sequence[str] = IMPORTED_BEFORE) -> None:
@@ -58,34 +96,69 @@ def preload(names: Sequence[str] = IMPORTED_BEFORE) -> None:
             importlib.import_module(name)
 
 
-def run(project: Path, tests: Sequence[str], folder: Path, seconds: float, stops: bool) -> None:
-    """Run tests of a copy of the project; for a process that ends afterwards. What it saw stands in `folder`.
+def run(
+    project: Path, tests: Sequence[str], folder: Path, limits: Limits, without: Sequence[str], collecting: bool
+) -> None:
+    """Run tests of a copy of the project until one fails; for a process that ends afterwards. `seen` reads what it saw.
 
     Args:
         project: the copy.
         tests: files or single tests, as pytest takes them, below the copy.
-        folder: an empty one, for `began`, `tests.tsv`, `told.tsv`, `ended.json` and what tests write.
-        seconds: of a processor, after which the system ends the process; of a clock, four times as many.
-        stops: whether it ends with the first failure.
+        folder: an empty one outside of the copy, for what is seen, and for what tests write.
+        limits: the system ends the process after those of a run, or after four times as long by the clock (SIGALRM).
+        without: tests that are left out.
+        collecting: whether tests are only found, and not run.
     """
     _forget(project)
     os.chdir(project)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-    os.environ[LOG] = str(folder / TOLD)
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (project, project / "utils")))
+    os.environ.update(surroundings(project, folder))
+    for name in [name for name in os.environ if name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")]:
+        del os.environ[name]
+    tempfile.tempdir = str(folder)
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
     import pytest
 
-    record = Record(folder / TESTS)
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short", f"--rootdir={project}"]
+    watch = _Watch(folder, limits)
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short", f"--rootdir={project}"]
     (folder / BEGAN).touch()
-    resource.setrlimit(resource.RLIMIT_CPU, (limit := int(seconds) + 1, limit))
-    signal.alarm(4 * limit)
-    status = pytest.main([*options, *(["-x"] if stops else []), *tests], plugins=[record])
-    said = json.dumps({"status": int(status), "test": record.first_failure})
-    (folder / ENDED).write_text(said, encoding="utf-8")
+    resource.setrlimit(resource.RLIMIT_CPU, (limit := int(_spent() + limits.run) + 1, limit))
+    signal.alarm(4 * int(limits.run) + 1)
+    options += ["--collect-only"] if collecting else []
+    pytest.main([*options, *(f"--deselect={test}" for test in without), *tests], plugins=[watch])
+    said = {"failed": watch.failed, "slow": watch.slow, "passed": watch.passed}
+    (folder / ENDED).write_text(json.dumps(said), encoding="utf-8")
+
+
+def surroundings(project: Path, folder: Path) -> dict[str, str]:
+    """Environment variables with which a broken tool finds nobody's files, settings and repositories but the copy's."""
+    return {
+        LOG: str(folder / REACHED),
+        "PYTHONPATH": os.pathsep.join(map(str, (project, project / "utils"))),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "QUALITY_GATE_CACHE_DIR": str(folder / "cache" / "quality-gate"),
+        "GIT_CEILING_DIRECTORIES": str(folder.parent),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+    }
+
+
+def seen(folder: Path) -> Seen:
+    """What the run of a folder saw, when its process has ended."""
+    reached, running, said = (folder / REACHED).exists(), "", {}
+    if (folder / ENDED).exists():
+        said = json.loads((folder / ENDED).read_text(encoding="utf-8"))
+    elif (folder / RUNNING).exists():
+        running = (folder / RUNNING).read_text(encoding="utf-8")
+    return Seen((folder / BEGAN).exists(), running=running, reached=reached, **said)
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _forget(project: Path) -> None:
@@ -98,3 +171,9 @@ def _forget(project: Path) -> None:
     own = {str(home), str(home / "utils"), str(home / "modular")}
     sys.path[:] = [str(project), *(path for path in sys.path if path not in own)]
     importlib.invalidate_caches()
+
+
+def last_line(folder: Path) -> str:
+    """The last line that a run printed."""
+    log = folder / "log"
+    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1] if log.exists() else ""

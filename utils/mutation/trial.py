@@ -1,131 +1,110 @@
-"""A sample of mutants against the tests: one run that shows what tests reach, then each mutant in a copy of its own."""
+"""Mutants against the tests: each in a copy of the project, in processes of its own, and what fails once more without it."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from processes.spread import spread
 
+from mutation.nearest import Nearness
 from mutation.operators import changed
-from mutation.pytest_runs import BEGAN, ENDED, TESTS, TOLD, run
-from mutation.reach import TELLER, TELLER_TEXT, Reach, is_in_function, probed, read_reach
+from mutation.probe import probed
+from mutation.pytest_runs import Limits, Seen, last_line, run, seen
 from mutation.values import Mutant, Outcome, Verdict
 from mutation.workspace import copied
 
 
-SLOWEST_FILE = 20.0  # seconds of a processor for one file of tests in the first run: what comes later is left out
-EASE = 30.0  # seconds that a mutant's tests may take beyond three times what they take without it
-_CLOCK = 6  # seconds of a clock for one of a processor: after them all that a run started is ended
+ROUNDS = 4  # as often may a test fail without the mutant as well: it is then left out
+_CLOCK = 4  # seconds of a clock for one of a processor, in each of a mutant's runs
+_VERDICT = "verdict.json"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trial needs to know: where it may write, what it tests and how long."""
+    """What a trial needs to know: where it may write, what is tested and how long."""
 
-    project: Path  # what is copied, and never written to
-    scratch: Path  # an empty folder
+    project: Path  # what is copied once, and never written to
+    scratch: Path  # an empty folder, in no repository
     jobs: int = 2
-    seconds: float = 20.0  # of tests for each mutant, as long as they take without it
-    tests: Sequence[str] = ()  # files of tests, below the project
-    tell: Callable[[str], None] = field(default=lambda line: None)
+    files: int = 5  # of tests, for each mutant
+    limits: Limits = Limits()
 
     @property
     def intact(self) -> Path:
         return self.scratch / "intact"
 
 
-def test_files(project: Path, packages: Sequence[str]) -> tuple[str, ...]:
-    """The files of tests of packages, "tests/facts/test_tiny.py"."""
-    folders = (project / "tests" / package for package in packages)
-    return tuple(path.relative_to(project).as_posix() for each in folders for path in sorted(each.rglob("test_*.py")))
-
-
-def judged(trial: Trial, mutants: Sequence[Mutant], reach: Reach) -> Iterator[Verdict]:
+def judged(trial: Trial, mutants: Sequence[Mutant]) -> Iterator[Verdict]:
     """A verdict on each mutant, as they come in."""
-    chosen = [reach.chosen(number, f"tests/{each.package}/", trial.seconds) for number, each in enumerate(mutants)]
-    limits = [3 * reach.expected(tests) + EASE for tests in chosen]
-    began = {}
-
-    def work(name: str) -> None:
-        folder = trial.scratch / f"mutant-{name}"
-        folder.mkdir()
-        project = copied(trial.intact, folder / "project")
-        module = project / "utils" / mutants[int(name)].file
-        module.write_bytes(changed(module.read_bytes(), mutants[int(name)].edit))
-        run(project, chosen[int(name)], folder, limits[int(name)], stops=True)
-
-    for number, mutant in enumerate(mutants):
-        if not chosen[number]:
-            yield Verdict(mutant, Outcome.UNREACHED, 0, 0.0)
-    for number in sorted((number for number in range(len(mutants)) if chosen[number]), key=limits.__getitem__):
-        began[str(number)] = 0.0
-    longest = max((limits[int(name)] for name in began), default=0.0)
-    started = time.monotonic()
-    for name in spread(work, list(began), trial.jobs, _CLOCK * longest):
-        folder, number = trial.scratch / f"mutant-{name}", int(name)
-        outcome, test = _outcome(folder)
-        yield Verdict(mutants[number], outcome, len(chosen[number]), time.monotonic() - started, test)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def prepare(trial: Trial) -> None:
-    """Copy the project once: what mutants are made of stays as it is now, whatever happens to the project meanwhile."""
     copied(trial.project, trial.intact)
-
-
-def reached(trial: Trial, mutants: Sequence[Mutant]) -> Reach:
-    """Run the tests once, without any mutant: which of them run the functions that hold mutants."""
-    project = copied(trial.intact, trial.scratch / "probed")
-    utils = project / "utils"
-    (utils / TELLER).mkdir()
-    (utils / TELLER / "__init__.py").write_text(TELLER_TEXT, encoding="utf-8")
-    places: dict[str, dict[int, int]] = {}
-    for number, mutant in enumerate(mutants):
-        places.setdefault(mutant.file, {})[number] = mutant.edit.start
-    at_import = set()
-    for file, bytes_of in places.items():
-        source = (utils / file).read_text(encoding="utf-8")
-        (utils / file).write_text(probed(source, bytes_of), encoding="utf-8")
-        at_import |= {number for number, offset in bytes_of.items() if not is_in_function(source, offset)}
+    nearness = Nearness(trial.intact)
 
     def work(name: str) -> None:
-        folder = trial.scratch / f"tests-{name}"
+        mutant, folder = mutants[int(name)], trial.scratch / name
         folder.mkdir()
-        run(project, [trial.tests[int(name)]], folder, SLOWEST_FILE, stops=False)
+        began = time.monotonic()
+        outcome, test, passed = _judge(trial, mutant, nearness.tests_of(mutant.file)[: trial.files], folder)
+        said = {"outcome": outcome.value, "test": test, "tests": passed, "seconds": time.monotonic() - began}
+        (folder / _VERDICT).write_text(json.dumps(said), encoding="utf-8")
 
-    logs = []
-    for name in spread(work, [str(number) for number in range(len(trial.tests))], trial.jobs, _CLOCK * SLOWEST_FILE):
-        folder, path = trial.scratch / f"tests-{name}", trial.tests[int(name)]
-        logs.append((path, _read(folder / TESTS).splitlines(), _read(folder / TOLD)))
-        if not (folder / ENDED).exists():
-            began = (folder / BEGAN).exists()
-            trial.tell(f"{path} {'takes too long: its last tests are left out' if began else _last_line(folder)}")
-        shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(project)
-    return read_reach(logs, at_import)
+    names = [str(number) for number in range(len(mutants))]
+    for name in spread(work, names, trial.jobs, 3 * ROUNDS * _CLOCK * (trial.limits.run + 1)):
+        yield _read(trial.scratch / name / _VERDICT, mutants[int(name)])
+        shutil.rmtree(trial.scratch / name, ignore_errors=True)
 
 
-def _outcome(folder: Path) -> tuple[Outcome, str]:
-    """What a run left: its outcome, and the test that failed first."""
-    if not (folder / BEGAN).exists():
-        return Outcome.BROKEN, _last_line(folder)
-    if not (folder / ENDED).exists():
-        return Outcome.HUNG, ""
-    ended = json.loads(_read(folder / ENDED))
-    if ended["status"] == os.EX_OK:
-        return Outcome.SURVIVED, ""
-    return Outcome.NOTICED, ended["test"] or "the tests can no longer be collected"
+def _read(file: Path, mutant: Mutant) -> Verdict:
+    if not file.exists():
+        return Verdict(mutant, Outcome.BROKEN, 0, 0.0)
+    said = json.loads(file.read_text(encoding="utf-8"))
+    return Verdict(mutant, Outcome(said.pop("outcome")), **said)
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> tuple[Outcome, str, int]:
+    """What becomes of one mutant, the test that says so, and how many pass."""
+    if not tests:
+        return Outcome.UNREACHED, "", 0
+    project = copied(trial.intact, folder / "project")
+    module = project / "utils" / mutant.file
+    broken = changed(module.read_bytes(), mutant.edit).decode()
+    module.write_text(probed(broken, mutant.edit.start), encoding="utf-8")
+    without: list[str] = []
+    for number in range(ROUNDS):
+        found, ended_by = _apart(project, tests, folder / f"run{number}", trial.limits, without)
+        if not found.began:
+            return Outcome.BROKEN, last_line(folder / f"run{number}"), 0
+        hung = found.running if ended_by == signal.SIGALRM else ""  # by SIGXCPU the time for all of them is over
+        suspect = found.failed or found.slow or hung
+        if not suspect:
+            return (Outcome.SURVIVED if found.reached else Outcome.UNREACHED), "", found.passed
+        if _is_fine(trial, suspect, folder / f"control{number}"):
+            return (Outcome.NOTICED if found.failed else Outcome.HUNG), suspect, found.passed
+        without.append(suspect)
+    return Outcome.BROKEN, f"tests fail without it as well: {', '.join(without)}", 0
 
 
-def _last_line(folder: Path) -> str:
-    return (_read(folder / "log").strip().splitlines() or [""])[-1]
+def _is_fine(trial: Trial, test: str, folder: Path) -> bool:
+    """Whether a test passes in the project as it is, in time; of a file, whether it can be collected."""
+    found, ended_by = _apart(trial.intact, [test], folder, trial.limits, (), collecting="::" not in test)
+    return found.began and not (ended_by or found.failed or found.slow)
+
+
+def _apart(
+    project: Path, tests: Sequence[str], folder: Path, limits: Limits, without: Sequence[str], collecting: bool = False
+) -> tuple[Seen, int]:
+    """A run in a fork: what it saw, and the signal that ended it, 0 for none."""
+    folder.mkdir()
+    if child := os.fork():
+        _, status = os.waitpid(child, 0)
+        return seen(folder), os.WTERMSIG(status)
+    try:
+        run(project, tests, folder, limits, without, collecting)
+    finally:
+        os._exit(0)
