@@ -45,7 +45,9 @@ class Nearness:
         found = found or [
             name for name in self._tests if name.startswith(folder)
         ]  # what is copied, and never imported here
-        return sorted(found, key=lambda name: (not name.startswith(folder), distance.get(name, 0), self._size(name), name))
+        return sorted(
+            found, key=lambda name: (not name.startswith(folder), distance.get(name, 0), self._size(name), name)
+        )
 
     def _size(self, name: str) -> int:
         return self._tests[name].stat().st_size

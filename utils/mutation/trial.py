@@ -1,4 +1,4 @@
-"""Mutants against the tests: each in a copy of the project, in processes of its own, and what fails once more without it."""
+"""Mutants against the tests: each in a copy of the project, in processes of its own; what fails then, with it and without."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mutation.values import Mutant, Outcome, Verdict
 from mutation.workspace import copied
 
 
-ROUNDS = 4  # as often may a test fail without the mutant as well: it is then left out
+ROUNDS = 4  # as often may a test fail that by itself does not, or without the mutant as well: it is then left out
 _CLOCK = 4  # seconds of a clock for one of a processor, in each of a mutant's runs
 _VERDICT = "verdict.json"
 
@@ -84,15 +84,19 @@ def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> 
         suspect = found.failed or found.slow or hung
         if not suspect:
             return (Outcome.SURVIVED if found.reached else Outcome.UNREACHED), "", found.passed
-        if _is_fine(trial, suspect, folder / f"control{number}"):
+        again = folder / f"again{number}"
+        again.mkdir()
+        if _is_fine(trial, trial.intact, suspect, again / "without") and not _is_fine(
+            trial, project, suspect, again / "with"
+        ):
             return (Outcome.NOTICED if found.failed else Outcome.HUNG), suspect, found.passed
         without.append(suspect)
     return Outcome.BROKEN, f"tests fail without it as well: {', '.join(without)}", 0
 
 
-def _is_fine(trial: Trial, test: str, folder: Path) -> bool:
-    """Whether a test passes in the project as it is, in time; of a file, whether it can be collected."""
-    found, ended_by = _apart(trial.intact, [test], folder, trial.limits, (), collecting="::" not in test)
+def _is_fine(trial: Trial, project: Path, test: str, folder: Path) -> bool:
+    """Whether a test by itself passes in a copy of the project, in time; of a file, whether it can be collected."""
+    found, ended_by = _apart(project, [test], folder, trial.limits, (), collecting="::" not in test)
     return found.began and not (ended_by or found.failed or found.slow)
 
 
