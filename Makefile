@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint format fresh drift upgrade demo warmup selection-demo memory-demo mutants mutants-tools conformance conformance-ends docs fuzz bench bench-gates bench-memory checkpoint-faults checkpoint-architectures clean
+.PHONY: help convert smoke test test-matrix test-portability upstream-tests test-all matrix lint types format fresh drift upgrade demo warmup selection-demo memory-demo mutants mutants-tools conformance conformance-ends docs fuzz bench bench-gates bench-memory checkpoint-faults checkpoint-architectures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -41,9 +41,13 @@ test: $(VENV)/.test ## the whole test suite
 upstream-tests: $(VENV)/.test ## MODEL=llama TESTERS=dir TREE=dir TREE_PYTHON=exe: the tests that transformers has for all of its models, on the generated ones
 	$(PY) utils/upstream_tests.py $(MODEL:%=--model %) $(if $(DISTRIBUTED),--distributed) $(TESTERS:%=--testers %) $(TREE:%=--tree %) $(TREE_PYTHON:%=--python %)
 
-lint: $(VENV)/.convert ## style and common mistakes
+lint: $(VENV)/.convert ## style, common mistakes, and what annotations say
 	$(RUFF) check .
 	$(RUFF) format --check .
+	@$(MAKE) --no-print-directory types
+
+types: $(VENV)/.test ## what annotations of utils/ say, checked by mypy: a minute the first time, then seconds
+	$(PY) -m mypy
 
 format: $(VENV)/.convert ## put the style right
 	$(RUFF) check --fix .
@@ -127,7 +131,7 @@ checkpoint-architectures: $(VENV)/.test ## a checkpoint of every generated archi
 	CHECKPOINT_ARCHITECTURES=all $(PY) -m pytest --numprocesses auto tests/checkpoints/test_families.py
 
 clean: ## remove caches and build leftovers; .venv stays
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # A stamp in .venv says that this set of extras is installed as pyproject.toml and constraints.txt are now. It is set
