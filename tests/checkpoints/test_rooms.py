@@ -26,7 +26,7 @@ LAYERS = (  # lowest first
     ("layout", "experts"),
     ("architectures", "tensors"),
     ("banks", "configs", "modules", "writing", "pickles", "ggufs"),
-    ("fields", "gates", "hashing", "released", "staging"),
+    ("fields", "gates", "hashing", "opening", "released", "staging"),
     ("plan",),
     ("manifest",),
     ("gating", "ungating", "weights"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -50,7 +50,7 @@ class PlannedBank:
 
 
 def plan_bank(
-    tensors: tuple[Tensor, ...], ends: str, config: Mapping[str, Any], pad: int, given: Bank | None, base: Checkpoint
+    tensors: Sequence[Tensor], ends: str, config: Mapping[str, Any], pad: int, given: Bank | None, base: Checkpoint
 ) -> PlannedBank | None:
     """The bank among the tensors of new gates, which is the one whose name ends so; None where there is none.
 

@@ -94,10 +94,10 @@ def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def auto_map(architecture: Architecture) -> dict[str, str]:
     """Auto classes -> where in the exported code they find the gated classes."""
-    package, files = architecture.facts.package, {}
-    files["AutoConfig"] = f"configuration_{package}.{architecture.config.name}"
+    package = architecture.facts.package
+    files = {"AutoConfig": f"configuration_{package}.{architecture.config.name}"}
     for gated in architecture.heads.values():
-        ending = next((each for each in AUTO_CLASSES if gated.endswith(each)), None)
+        ending = next((each for each in AUTO_CLASSES if gated.endswith(each)), "")
         for auto in AUTO_CLASSES.get(ending, ()):
             files.setdefault(auto, f"modeling_{package}.{gated}")
     return files

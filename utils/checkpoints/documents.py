@@ -7,6 +7,7 @@ before it is parsed: no model's documents come near the limit, which keeps a pro
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """ValueError where a key is there twice, which json alone lets pass."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"`{twice}` is there twice")
     return found

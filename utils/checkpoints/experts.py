@@ -103,7 +103,7 @@ def _separate(folder: Path, tensors: Planned, model_type: str) -> dict[str, tupl
 def _split(prefix: str, tensor: Tensor, names: tuple[str, ...]) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
     experts, rows, width = tensor.shape
     height = rows // len(names)
-    parts = {}
+    parts: dict[str, tuple[Tensor, tuple[Part, ...]]] = {}
     for number in range(experts):
         for place, name in enumerate(names):
             full, start = f"{prefix}.{number}.{name}.weight", (number * rows + place * height) * width

@@ -71,7 +71,7 @@ def settle_fields(config: dict[str, Any], is_given: bool, architecture: Architec
     if not is_given and not names.bank:
         return {}
     made = configured(SET if is_given else CONFIG, config, architecture).get_text_config()
-    text = config.get("text_config") if architecture.config.is_composite else config
+    text: dict[str, Any] = config["text_config"] if architecture.config.is_composite else config
     found = {name: getattr(made, name) for name in architecture.gate_defaults if hasattr(made, name)}
     text |= {name: value for name, value in found.items() if names.bank and text.get(name) is None}
     return found

@@ -111,7 +111,7 @@ def _wrong(entry: Any, forms: Mapping[str, tuple[Form, bool]], place: str) -> It
 
 
 def _each(found: Mapping[str, Any], field: str, form: Form) -> Iterator[Any]:
-    value = found.get(field)
+    value: Any = found.get(field)
     return iter(value) if form(value) else iter(())
 
 

@@ -121,7 +121,7 @@ def _find_stack(
         if found := _LAYER.match(name):
             parts[found[1]][int(found[2])].add(found[3])
     likeness = {
-        stack: len(wanted & set.union(*layers.values()))
+        stack: len(wanted & {name for layer in layers.values() for name in layer})
         for stack, layers in parts.items()
         if _are_all_there(layers, len(layers) if count is None else count)
     }
@@ -131,8 +131,8 @@ def _find_stack(
     if len(best) != 1:
         number = "" if count is None else f"{count} "
         some = ", ".join(sorted(best)[:9])
-        found = f"{len(best):,} lists of {number}layers ({some})" if best else f"no {number}layers"
-        message = f"holds {found} like those of the gated {architecture.facts.name}, which {CONFIG} promises"
+        lists = f"{len(best):,} lists of {number}layers ({some})" if best else f"no {number}layers"
+        message = f"holds {lists} like those of the gated {architecture.facts.name}, which {CONFIG} promises"
         raise CheckpointError(folder, message, "fetch configuration and weights of one model")
     return best[0], set(parts[best[0]])
 
@@ -160,8 +160,8 @@ def _norm(architecture: Architecture) -> str:
 def _size(text: Mapping[str, Any], names: tuple[str, ...], architecture: Architecture) -> int | None:
     """A size of the text model: from the checkpoint, else from the defaults of the architecture's configuration."""
     for name in names:
-        if isinstance(text.get(name), int):
-            return text[name]
+        if isinstance(size := text.get(name), int):
+            return size
     fields = architecture.facts.text_config.fields
     defaults = (fields[name].default for name in names if name in fields)
     return next((int(default) for default in defaults if default.isdecimal()), None)

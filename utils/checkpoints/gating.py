@@ -212,8 +212,8 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates, plan.gates_file))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
     with TemporaryDirectory() as made:  # by a tokenizer, in files that it names itself
-        if hasattr(plan.tensors, "write_extras"):
-            copied |= {name: Path(made, name) for name in plan.tensors.write_extras(Path(made))}
+        if extras := plan.tensors.write_extras(Path(made)):
+            copied |= {name: Path(made, name) for name in extras}
             staging.claim(copied)
         for name, source in copied.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,8 @@ class _Walk:
     def number(self, form: str) -> int:
         layout = struct.Struct(self.order + form)
         self.skip(layout.size)
-        return layout.unpack_from(self.data, self.at - layout.size)[0]
+        (found,) = layout.unpack_from(self.data, self.at - layout.size)
+        return int(found)
 
     def text(self) -> bytes:
         length = self.number("Q")

@@ -18,8 +18,8 @@ from checkpoints.errors import CheckpointError
 from checkpoints.forms import check_promises
 from checkpoints.headers import Tensor
 from checkpoints.layout import Checkpoint
-from checkpoints.tensors import CHUNK, span
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from checkpoints.tensors import CHUNK, Tensors, span
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS, TensorProcessor, get_gguf_hf_weights_map
 
 
@@ -29,7 +29,7 @@ _NOT_INHERITED = ("quantization_config", "_name_or_path", "gguf_file", "_model_n
 _FIX = "load it with transformers (gguf_file=...), save it as safetensors, then gate that"
 
 
-class GgufTensors:
+class GgufTensors(Tensors):
     """A GGUF file as a checkpoint in float32.
 
     Raises CheckpointError where the file is no GGUF file, or of an architecture whose tensors do not map one to one.
@@ -47,7 +47,8 @@ class GgufTensors:
         config = _config(self._place)
         check_promises(self._file, config.to_dict(), len(self._reader.tensors))
         self.config = {key: value for key, value in config.to_dict().items() if key not in _NOT_INHERITED}
-        self._processor = TENSOR_PROCESSORS.get(architecture, TensorProcessor)(config=config.to_dict())
+        processor: type[TensorProcessor] = TENSOR_PROCESSORS.get(architecture, TensorProcessor)
+        self._processor = processor(config=config.to_dict())
         names = _names(config, self._processor)
         tensors = {tensor.name: tensor for tensor in self._reader.tensors}
         self._sources = {names[name]: tensor for name, tensor in tensors.items() if name in names}
@@ -85,9 +86,9 @@ def _open(path: Path) -> gguf.GGUFReader:
         raise CheckpointError(path, f"is no GGUF file: {error}", "fetch the file again") from error
 
 
-def _config(place: dict[str, Any]) -> Any:
+def _config(place: dict[str, Any]) -> PreTrainedConfig:
     try:
-        config = AutoConfig.from_pretrained(**place, trust_remote_code=False)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(**place, trust_remote_code=False)
     except Exception as error:  # of a field that is missing or of another kind
         raise CheckpointError(place["gguf_file"], f"cannot be read: {error}", _FIX) from error
     config.architectures = config.architectures or [_causal_lm(config).__name__]
@@ -95,11 +96,14 @@ def _config(place: dict[str, Any]) -> Any:
     return config
 
 
-def _causal_lm(config: Any) -> type:
-    return AutoModelForCausalLM._model_mapping[type(config)]
+def _causal_lm(config: PreTrainedConfig) -> type[PreTrainedModel]:
+    found = AutoModelForCausalLM._model_mapping[type(config)]
+    if not isinstance(found, type):  # the mapping may hold several classes for a configuration; of _DENSE it does not
+        raise TypeError(f"no one class for {type(config).__name__}")
+    return found
 
 
-def _names(config: Any, processor: TensorProcessor) -> dict[str, str]:
+def _names(config: PreTrainedConfig, processor: TensorProcessor) -> dict[str, str]:
     """The file's names of tensors -> those of the model, which is built without weights to ask it."""
     with torch.device("meta"):
-        return get_gguf_hf_weights_map(_causal_lm(config)(config), processor)
+        return dict(get_gguf_hf_weights_map(_causal_lm(config)(config), processor))

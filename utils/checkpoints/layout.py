@@ -41,6 +41,16 @@ class Shard:
     size: int
     header: Header | None  # of a safetensors file
 
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What the header names, in the order of the bytes; nothing of files of other kinds."""
+        return self.header.tensors if self.header else {}
+
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """Where in the file each of these tensors begins: bytes."""
+        return self.header.starts if self.header else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -58,12 +68,7 @@ class Checkpoint:
     @property
     def tensors(self) -> dict[str, tuple[Shard, Tensor]]:
         """Every tensor of a safetensors checkpoint and the shard that holds it."""
-        return {
-            name: (shard, tensor)
-            for shard in self.shards
-            if shard.header
-            for name, tensor in shard.header.tensors.items()
-        }
+        return {name: (shard, tensor) for shard in self.shards for name, tensor in shard.tensors.items()}
 
     @property
     def size(self) -> int:
@@ -132,7 +137,7 @@ def _shards(folder: Path, names: list[str], kind: str, weight_map: Mapping[str, 
     shards, count = [], 0
     for name in names:
         shards.append(_shard(folder, name, kind))
-        count += len(shards[-1].header.tensors) if shards[-1].header else 0
+        count += len(shards[-1].tensors)
         if weight_map is not None and count > len(weight_map):
             break
     return tuple(shards)
@@ -152,7 +157,7 @@ def _check_tensors(folder: Path, shards: tuple[Shard, ...], weight_map: Mapping[
     """Every tensor is in exactly one shard, and it is the one that the index says."""
     places: dict[str, str] = {}
     for shard in shards:
-        for name in shard.header.tensors if shard.header else ():
+        for name in shard.tensors:
             if name in places:
                 message = f"holds `{name}`, and so does {places[name]}"
                 raise CheckpointError(folder / shard.name, message, "keep the tensor in one of them")
@@ -163,9 +168,9 @@ def _check_tensors(folder: Path, shards: tuple[Shard, ...], weight_map: Mapping[
     if missing := sorted(places.keys() - weight_map.keys()):
         message = f"does not list `{missing[0]}`, which {places[missing[0]]} holds"
         raise CheckpointError(index, message, "fetch index and shards again")
-    name, shard = next((name, shard) for name, shard in sorted(weight_map.items()) if places.get(name) != shard)
+    name, file = next((name, file) for name, file in sorted(weight_map.items()) if places.get(name) != file)
     found = f"it is in {places[name]}" if name in places else "it is in none"
-    raise CheckpointError(index, f"places `{name}` in {shard}, but {found}", "fetch index and shards again")
+    raise CheckpointError(index, f"places `{name}` in {file}, but {found}", "fetch index and shards again")
 
 
 def _other_files(folder: Path, weights: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -106,7 +106,7 @@ def listed_file(folder: Path, name: str) -> Path | None:
 
 def _is_changed(path: Path, entry: Mapping[str, Any]) -> bool:
     state = path.stat()
-    return state.st_size != entry["size"] or state.st_mtime_ns != entry.get("modified", state.st_mtime_ns)
+    return bool(state.st_size != entry["size"] or state.st_mtime_ns != entry.get("modified", state.st_mtime_ns))
 
 
 def _texts(plan: Plan) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from checkpoints.architectures import Architecture
@@ -30,12 +31,13 @@ def configured(place: Path | str, config: Mapping[str, Any], architecture: Archi
     """
     name = architecture.config.name
     try:
-        return getattr(_module(architecture, "configuration"), name)(**config)
+        made: PreTrainedConfig = getattr(_module(architecture, "configuration"), name)(**config)
     except (ImportError, OSError):
         raise
     except Exception as error:  # a checked field raises exceptions of several libraries
         message = f"makes no {name}: {_words(error)}"
         raise CheckpointError(place, message, "correct the field, or the configuration") from error
+    return made
 
 
 def made_gates(
@@ -83,7 +85,7 @@ def started_gates(
         module.to_empty(device="meta")
 
 
-def _gate_modules(model: nn.Module, owns: Any) -> Sequence[nn.Module]:
+def _gate_modules(model: nn.Module, owns: Callable[[str], bool]) -> Sequence[nn.Module]:
     """The outermost modules of gates, in the order of the layers."""
     found: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
@@ -100,13 +102,14 @@ def _model_without_memory(folder: Path, config: Mapping[str, Any], architecture:
     try:
         made = configured(folder / CONFIG, config, architecture)
         with torch.device("meta"):
-            return getattr(_module(architecture, "modeling"), name)(made.get_text_config())
+            model: PreTrainedModel = getattr(_module(architecture, "modeling"), name)(made.get_text_config())
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         message = f"makes no {name}: {_words(error)}"
         raise CheckpointError(folder / CONFIG, message, "correct the configuration, or fetch it again") from error
+    return model
 
 
-def _module(architecture: Architecture, kind: str) -> Any:
+def _module(architecture: Architecture, kind: str) -> ModuleType:
     return import_module(f"{import_package(architecture.folder).__name__}.{kind}_{architecture.facts.package}")
 
 

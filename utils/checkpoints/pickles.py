@@ -14,7 +14,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.headers import LONGEST_NAME, Tensor
 from checkpoints.layout import PICKLE_INDEX, Checkpoint, Shard
 from checkpoints.paths import TOO_LARGE
-from checkpoints.tensors import CHUNK, span
+from checkpoints.tensors import CHUNK, Tensors, span
 
 
 _NAMES = {
@@ -35,7 +35,7 @@ _AGAIN = "fetch the file again"
 _MAPPED = 256 << 20  # bytes of a file that are read before it is mapped anew, which costs milliseconds
 
 
-class PickledTensors:
+class PickledTensors(Tensors):
     """One file is mapped at a time; a tensor is read when its bytes are asked for.
 
     Raises CheckpointError where a file holds more than tensors, or is none of torch's.

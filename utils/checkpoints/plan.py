@@ -149,8 +149,8 @@ class Plan:
         code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.code]
         options = {name: getattr(self.options, name) for name in Options.__slots__ if name != "fields"}
         shards = [(shard.name, bool(shard.linked), list(shard.tensors)) for shard in self.shards]
-        known = (base, self.base.config_text, self.base.extras, code, options, shards, dict(self.config))
-        known += (self.bank.digest,) if self.bank else ()
+        known = [base, self.base.config_text, self.base.extras, code, options, shards, dict(self.config)]
+        known += [self.bank.digest] if self.bank else []
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
@@ -165,10 +165,8 @@ def make_plan(
     """Decide what to write. Raises CheckpointError where the base cannot be gated."""
     options.check()
     names = _names_of(options.gate, homes)
-    config_of_base = base.config
     tensors = open_tensors(base)
-    if not config_of_base:
-        config_of_base = tensors.config  # a GGUF file says in its own terms what the model is
+    config_of_base = base.config or tensors.config  # a GGUF file says in its own terms what the model is
     architecture = find_architecture(base.folder, config_of_base, options.model, homes, names)
     fields = fields_of(options.mode, options.fields, options.init_mean, options.init_std, architecture)
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
@@ -180,8 +178,8 @@ def make_plan(
     code: tuple[Path, ...] = ()
     if options.export_code:
         package, release = architecture.facts.package, options.for_transformers
-        names = (f"{kind}_{package}.py" for kind in ("configuration", "modeling"))
-        code = code_for(release, package) if release else tuple(architecture.folder / name for name in names)
+        files = (f"{kind}_{package}.py" for kind in ("configuration", "modeling"))
+        code = code_for(release, package) if release else tuple(architecture.folder / name for name in files)
         config["auto_map"] = auto_map(architecture)
     shards = _plan_shards(base, tensors, options, config_of_base, known_kinds(homes))
     pad = settled.get("memory_pad_token_id", 0)
@@ -210,9 +208,7 @@ def _plan_shards(
     as_they_are = all(tensor.dtype == tensors.known[name].dtype for name, (tensor, _) in wanted.items())
     if base.kind == SAFETENSORS and as_they_are and regrouped == wanted:
         return tuple(
-            PlannedShard(
-                _linked_name(base, shard, kinds), {name: wanted[name] for name in shard.header.tensors}, shard
-            )
+            PlannedShard(_linked_name(base, shard, kinds), {name: wanted[name] for name in shard.tensors}, shard)
             for shard in base.shards
         )
     groups = _groups(regrouped)

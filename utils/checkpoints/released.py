@@ -6,6 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from places import PROJECT
+
 from checkpoints.errors import CheckpointError
 from checkpoints.writing import write_file
 
@@ -55,7 +57,7 @@ def _converted(wanted: str, package: str) -> dict[str, str]:
     from building.order import gather
     from building.releases import find_release
     from building.tools import SHIPPED_CONFIG, fingerprint
-    from building.workspace import PROJECT, find_transformers, project_jobs, read_release, select
+    from building.workspace import find_transformers, project_jobs, read_release, select
     from weave.stage import weaving
 
     from converter.diagnostics import ConversionError

@@ -6,10 +6,11 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from naming.kinds import MEANT, GateNames
+from naming.models import Generates
 from rounding.comparing import rounding_bound
 from rounding.layout import lay_out_anew
 
@@ -87,7 +88,8 @@ def _tokens(gated: Checkpoint, text: str | None, trust_remote_code: bool) -> tor
         _refuse_code(gated, error)
         message = "holds no tokenizer to read the text with"
         raise CheckpointError(gated.folder, message, "add the tokenizer's files, or leave out --text") from error
-    return tokenizer(text, return_tensors="pt").input_ids[:, :_LONGEST]
+    ids: torch.Tensor = tokenizer(text, return_tensors="pt").input_ids
+    return ids[:, :_LONGEST]
 
 
 def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
@@ -126,7 +128,8 @@ def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedM
         scores = _scores(model, tokens, mask, names) if is_gated_type(checkpoint.config.get("model_type")) else ()
         generated = None
         if model.can_generate():
-            generated = model.generate(tokens, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False)
+            how = {"max_new_tokens": NEW_TOKENS, "do_sample": False}
+            generated = cast(Generates, model).generate(tokens, attention_mask=mask, **how)
     width = max(
         (each.shape[-1] for name, each in model.named_parameters() if each.ndim and names.owns(name)), default=0
     )
@@ -135,17 +138,20 @@ def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedM
     return Run(kept, generated, scores, unloaded, width)
 
 
-def _scores(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, names: GateNames) -> tuple[Any, ...]:
+def _scores(
+    model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, names: GateNames
+) -> tuple[torch.Tensor, ...]:
     """What the gates say of the tokens; of another kind than the usual one, what its outputs call after it."""
+    outputs = {f"output_{names.attribute}s": f"{names.attribute}s", "output_router_logits": "quality_logits"}
+    asked = next((name for name in outputs if hasattr(model.config, name)), None)
     if names == MEANT:
-        return model(tokens, attention_mask=mask, output_router_logits=True).quality_logits
-    if names.bank:
-        return model(tokens, attention_mask=mask, output_memory=True).memory_alphas
-    fields = {f"output_{names.attribute}s": f"{names.attribute}s", "output_router_logits": "quality_logits"}
-    for field, output in fields.items():
-        if hasattr(model.config, field):
-            return model(tokens, attention_mask=mask, **{field: True}).get(output) or ()
-    return ()
+        asked = "output_router_logits"
+    elif names.bank:
+        asked, outputs = "output_memory", {"output_memory": "memory_alphas"}
+    if asked is None:
+        return ()
+    scores: tuple[torch.Tensor, ...] | None = model(tokens, attention_mask=mask, **{asked: True}).get(outputs[asked])
+    return scores or ()
 
 
 def _load(

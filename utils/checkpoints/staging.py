@@ -21,7 +21,7 @@ from checkpoints.writing import PART, sync_folder, write_file
 try:
     import fcntl
 except ImportError:  # a system without file locks: whoever runs twice at once is on their own there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # mypy knows the systems that have it
 
 
 PROGRESS = f"{MEANT.attribute}_progress.json"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from checkpoints.casting import cast
 from checkpoints.headers import BITS, Tensor
@@ -13,18 +16,23 @@ from checkpoints.layout import Checkpoint
 CHUNK = 8 << 20  # bytes held at a time; a multiple of every type's size
 
 
-class Tensors(Protocol):
+class Tensors(ABC):
     """The tensors of one checkpoint."""
 
     known: Mapping[str, Tensor]
     left_out: Mapping[str, str]  # names of what is in the files and no tensor of the model -> why
+    config: Mapping[str, Any] = MappingProxyType({})  # of the model, where the files of weights say what it is
 
+    @abstractmethod
     def chunks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes of a tensor's elements from `start` to `stop`, in pieces of at most a few CHUNKs."""
-        ...
+
+    def write_extras(self, folder: Path) -> list[str]:
+        """Write what the files hold besides weights, such as a tokenizer; the names of what was written."""
+        return []
 
 
-class SafetensorsTensors:
+class SafetensorsTensors(Tensors):
     """Read in place, a chunk at a time."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -36,7 +44,7 @@ class SafetensorsTensors:
         shard, tensor = self._places[name]
         first, last = span(tensor, start, stop)
         with open(shard.path, "rb") as file:
-            file.seek(shard.header.starts[name] + first)
+            file.seek(shard.starts[name] + first)
             left = last - first
             while left:
                 data = file.read(min(CHUNK, left))

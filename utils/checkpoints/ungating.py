@@ -100,8 +100,10 @@ class _Work:
     def extras(self) -> list[str]:
         """Tokenizer and the like, which the base had; what is kept beside a bank goes with the bank."""
         of_base = self.manifest["files"] if self.manifest else {}
-        beside = _BESIDE_BANK.fullmatch if self.kind.bank else {}.get
-        return [name for name in self.source.extras if name in of_base or not beside(name)]
+        of_bank = bool(self.kind.bank)
+        return [
+            name for name in self.source.extras if name in of_base or not (of_bank and _BESIDE_BANK.fullmatch(name))
+        ]
 
     @property
     def clean(self) -> list[Shard]:
@@ -111,9 +113,7 @@ class _Work:
     @property
     def mixed(self) -> list[Shard]:
         """The shards that hold gates among other tensors."""
-        return [
-            shard for shard in self.source.shards if 0 < len(_gates_in(shard, self.kind)) < len(shard.header.tensors)
-        ]
+        return [shard for shard in self.source.shards if 0 < len(_gates_in(shard, self.kind)) < len(shard.tensors)]
 
     @property
     def names(self) -> dict[str, str]:
@@ -197,12 +197,12 @@ def _check_names(source: Checkpoint, names: Mapping[str, str]) -> None:
 
 
 def _gates_in(shard: Shard, kind: GateNames) -> list[str]:
-    return [name for name in shard.header.tensors if kind.owns(name)]
+    return [name for name in shard.tensors if kind.owns(name)]
 
 
 def _write_without_gates(source: Checkpoint, shard: Shard, staging: Staging, name: str, progress: Progress) -> None:
     owns = names_of(source.config).owns
-    kept = [tensor for each, tensor in shard.header.tensors.items() if not owns(each)]
+    kept = [tensor for each, tensor in shard.tensors.items() if not owns(each)]
     size = len(encode_header(kept, {"format": "pt"})) + sum(tensor.size for tensor in kept)
     if not staging.has(name, size):
         tensors = SafetensorsTensors(source)

@@ -90,7 +90,7 @@ def _check_files(gated: Checkpoint, manifest: Mapping[str, Any] | None, progress
 
 def _parts(ours: Tensors, theirs: Tensors, manifest: Mapping[str, Any] | None) -> dict[str, tuple[Part, ...]]:
     """The gated checkpoint's tensors that come from the base -> the base's tensors they should consist of."""
-    parts = {name: (Part(name),) for name in ours.known if name in theirs.known}
+    parts: dict[str, tuple[Part, ...]] = {name: (Part(name),) for name in ours.known if name in theirs.known}
     if manifest is not None and manifest.get("experts", KEEP) != KEEP:
         for name, entry in manifest["tensors"].items():
             if name in ours.known and name not in parts and "parts" in entry:
@@ -128,7 +128,7 @@ def _linked(base: Checkpoint, gated: Checkpoint) -> set[str]:
     """Tensors that are the same bytes of the same file on disk under both names."""
     files = {(shard.path.stat().st_dev, shard.path.stat().st_ino) for shard in base.shards}
     shards = [shard for shard in gated.shards if (shard.path.stat().st_dev, shard.path.stat().st_ino) in files]
-    return {name for shard in shards if shard.header for name in shard.header.tensors}
+    return {name for shard in shards for name in shard.tensors}
 
 
 def _difference(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import ForkProcess
 
 
 _FORK = get_context("fork")
@@ -17,16 +17,17 @@ _FORK = get_context("fork")
 def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[str]:
     """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children."""
     waiting = list(reversed(names))
-    running: dict[int, tuple[str, BaseProcess, float]] = {}
+    running: dict[int, tuple[str, ForkProcess, float]] = {}  # by what says that one ended
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                started = _FORK.Process(target=_alone, args=(work, waiting[-1]))
-                started.start()
-                running[started.sentinel] = (waiting.pop(), started, time.monotonic() + limit)
+                process = _FORK.Process(target=_alone, args=(work, waiting[-1]))
+                process.start()
+                running[process.sentinel] = (waiting.pop(), process, time.monotonic() + limit)
             left = min(deadline for *_, deadline in running.values()) - time.monotonic()
-            ended = [one for one in wait(list(running), max(left, 0)) if isinstance(one, int)]
-            for sentinel in ended or [one for one, (*_, end) in running.items() if end <= time.monotonic()]:
+            ended = wait(list(running), max(left, 0))
+            late = [one for one, (*_, end) in running.items() if end <= time.monotonic()]
+            for sentinel in [one for one in running if one in ended] or late:
                 name, process, _ = running.pop(sentinel)
                 _end(process)
                 yield name
@@ -41,9 +42,9 @@ def _alone(work: Callable[[str], None], name: str) -> None:
     work(name)
 
 
-def _end(process: BaseProcess) -> None:
-    assert process.pid is not None  # it was started
+def _end(process: ForkProcess) -> None:
     try:
+        assert process.pid  # it was started
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:  # it ended and left nothing, or has not come to lead a group
         process.kill()

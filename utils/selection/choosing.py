@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from selection.audit import Chosen
 from selection.budgets import ALL_OTHERS, KEPT, REASONS, Budget, choose
 from selection.errors import SelectionError
 from selection.quality import EPSILON, TAU, LayerStatistics, add, layer_scores, no_statistics, quality_scores
-from selection.ranking import at_random, best_first, clusters, farthest, from_clusters
+from selection.ranking import Block, at_random, best_first, clusters, farthest, from_clusters
 from selection.table import MEANS, ROUTER, TOKEN_LOGITS, TOKEN_NLL, WEIGHTED, Scores
 
 
@@ -79,8 +79,10 @@ def select(scores: Scores, options: SelectOptions, alpha_of_scores: float) -> Se
     scripts, script_names = (
         scores.codes("script") if "script" in scores.columns else (np.zeros_like(sources), ["none"])
     )
-    by_quality = best_first(quality, lambda rows: scores.texts("id", rows)) if options.method != PERPLEXITY else None
-    keys, order = _order(scores, options, quality, perplexity, by_quality)
+    if options.method == PERPLEXITY:
+        keys, order = _by_perplexity(scores, perplexity)
+    else:
+        keys, order = quality, _order(scores, options, best_first(quality, lambda rows: scores.texts("id", rows)))
     quotas = _quotas(options.quotas, names)
     budget = options.budget
     if options.method == PERPLEXITY and budget.threshold is not None:
@@ -91,22 +93,23 @@ def select(scores: Scores, options: SelectOptions, alpha_of_scores: float) -> Se
     return Selection(chosen, reasons, statistics, keys)
 
 
-def _order(
-    scores: Scores, options: SelectOptions, quality: np.ndarray, perplexity: np.ndarray, by_quality: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """What documents are ordered by, and their order."""
-    if options.method == PERPLEXITY:
-        if not np.isfinite(perplexity).any():
-            raise SelectionError(scores.folder, "has no perplexities", "score the corpus without --no-perplexity")
-        return -perplexity, best_first(-perplexity, lambda rows: scores.texts("id", rows))
+def _by_perplexity(scores: Scores, perplexity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What documents are ordered by, where that is their perplexity, and their order."""
+    if not np.isfinite(perplexity).any():
+        raise SelectionError(scores.folder, "has no perplexities", "score the corpus without --no-perplexity")
+    return -perplexity, best_first(-perplexity, lambda rows: scores.texts("id", rows))
+
+
+def _order(scores: Scores, options: SelectOptions, by_quality: np.ndarray) -> np.ndarray:
+    """The order of documents, where they are ordered by quality, or regardless of it."""
     if options.method == RANDOM:
-        return quality, at_random(scores.rows, options.seed)
+        return at_random(scores.rows, options.seed)
     if options.method == CLUSTERS:
         groups = clusters(_features(scores, options.features), scores.rows, options.clusters, options.seed)
-        return quality, from_clusters(groups, by_quality)
+        return from_clusters(groups, by_quality)
     if options.method == FARTHEST:
-        return quality, _far_apart(scores, options, by_quality)
-    return quality, by_quality
+        return _far_apart(scores, options, by_quality)
+    return by_quality
 
 
 def _far_apart(scores: Scores, options: SelectOptions, by_quality: np.ndarray) -> np.ndarray:
@@ -141,7 +144,7 @@ def _feature_column(scores: Scores, features: str) -> str:
     return column
 
 
-def _features(scores: Scores, features: str) -> Any:
+def _features(scores: Scores, features: str) -> Block:
     """Features of a range of documents; the whole column is held as float32, half of what selection may take."""
     column = _feature_column(scores, features)
     held: list[np.ndarray] = [block[column] for _, block in scores.blocks([column])]
@@ -177,8 +180,9 @@ def _layer_blocks(scores: Scores, column: str, alpha: float) -> Iterator[tuple[i
         )
 
 
-def _weights(nll: Any) -> np.ndarray:
-    return np.exp(nll.values.to_numpy().astype(np.float64))
+def _weights(nll: pa.ListScalar) -> np.ndarray:
+    values: np.ndarray = nll.values.to_numpy()
+    return np.exp(values.astype(np.float64))
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

@@ -117,7 +117,8 @@ def _lines_by_name(corpus: Corpus, scores: Scores, selection: Selection) -> Iter
             fix = "leave the texts out (--no-texts), and join them by data set and id"
             raise SelectionError(scores.folder, f"two kept documents are called {name!r}", fix)
     for entry in entries(corpus):
-        if isinstance(entry.found, Document) and (row := wanted.pop(entry.found.id, None)) is not None:
+        if isinstance(entry.found, Document) and entry.found.id in wanted:
+            row = wanted.pop(entry.found.id)
             yield row, _line(entry.found, selection, row)
 
 

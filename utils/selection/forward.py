@@ -106,9 +106,9 @@ class Scorer:
         step = max(_LOGITS // max(_words(self.loaded.model), 1), 1)
         hidden = outputs["last_hidden_state"]
         for some in torch.arange(len(rows), device=rows.device).split(step):
-            logits = self._head(hidden[rows[some], places[some]])
-            losses = functional.cross_entropy(logits.float(), tokens[rows[some], places[some] + 1], reduction="none")
-            nll[rows[some], places[some] + 1] = losses.clamp(max=LARGEST_LOSS)
+            logits = self._head(hidden[rows[some], places[some]]).float()
+            loss = functional.cross_entropy(logits, tokens[rows[some], places[some] + 1], reduction="none")
+            nll[rows[some], places[some] + 1] = loss.clamp(max=LARGEST_LOSS)
         return outputs, nll
 
     def _weights(self, nll: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -131,7 +131,7 @@ class Scorer:
 def find_base(model: PreTrainedModel) -> PreTrainedModel | None:
     """The model below the head, where it answers with scores and hidden states by itself."""
     base = model.base_model
-    if base is model:
+    if base is model or not isinstance(base, PreTrainedModel):
         return None
     try:
         with torch.inference_mode():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -23,6 +23,7 @@ from checkpoints.paths import read_small
 from checkpoints.running import class_of
 from checkpoints.writing import write_file
 from naming.kinds import MEANT
+from naming.models import HasGates
 
 from generated import register_quality_gate
 from selection.errors import SelectionError
@@ -89,7 +90,7 @@ def load(
     model = _model(home, dtype, generated)
     if is_run:
         try:
-            model.load_quality_gates(folder)
+            cast(HasGates, model).load_quality_gates(folder)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise SelectionError(
                 folder, f"its gates do not load: {error}", "give the base that they were trained on"
@@ -186,7 +187,7 @@ def loaded_from(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name
     digest = sha256()
     for weight_name, weight in sorted(_gates(model)):
         digest.update(weight_name.encode() + weight.detach().float().cpu().numpy().tobytes())
-    return Loaded(model, tokenizer, name, digest.hexdigest(), tuple(model.quality_layers()))
+    return Loaded(model, tokenizer, name, digest.hexdigest(), tuple(cast(HasGates, model).quality_layers()))
 
 
 def _gates(model: PreTrainedModel) -> list[tuple[str, torch.Tensor]]:

@@ -82,4 +82,5 @@ def quality_scores(
     spread = np.maximum(statistics.high - statistics.low, eps).astype(np.float64)
     level = statistics.mean + tau if tau > 0 else np.maximum(statistics.mean, eps)
     factor = 1.0 / (spread * level * max(scores.shape[1], 1))
-    return ((scores.astype(np.float64) - statistics.low) * factor).sum(1)  # a product of matrices depends on the block
+    shares = (scores.astype(np.float64) - statistics.low) * factor
+    return np.asarray(shares.sum(1))  # a product of matrices depends on the block

@@ -64,18 +64,18 @@ def clusters(features: Block, count: int, wanted: int, seed: int) -> np.ndarray:
     mean, scale = _moments(features, low, high)
 
     def block(start: int, stop: int) -> np.ndarray:
-        return (features(start, stop) - mean) / scale
+        return np.asarray((features(start, stop) - mean) / scale)
 
     first = np.unique(block(0, min(count, _MANY)), axis=0)
     wanted = min(wanted, len(first))
     if count <= _MANY:
         model = KMeans(wanted, n_init=4, random_state=seed).fit(block(0, count))
-        return model.labels_.astype(np.int32)
+        return np.asarray(model.labels_, np.int32)
     many = MiniBatchKMeans(wanted, random_state=seed, batch_size=_BLOCK, n_init=1)
     for start, stop in zip(low, high, strict=True):
         many.partial_fit(block(start, stop))
     found = [many.predict(block(start, stop)) for start, stop in zip(low, high, strict=True)]
-    return np.concatenate(found).astype(np.int32)
+    return np.asarray(np.concatenate(found), np.int32)
 
 
 def farthest(features: np.ndarray, wanted: int) -> np.ndarray:

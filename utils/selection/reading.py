@@ -66,7 +66,7 @@ def find_parts(data: str) -> list[Part]:
 def read(part: Part) -> Iterator[Raw]:
     """The records of a part, in their order. Raises SelectionError where a whole file cannot be read."""
     reached = _Reached()
-    records = _data_set(part, reached) if part.path is None else _file(part, reached)
+    records = _data_set(part, reached) if part.path is None else _file(part, part.path, reached)
     for number, (line, record, reason, detail) in enumerate(records):
         yield Raw(part.source, f"{part.name}:{line}", number, record, reason, detail, reached.share())
 
@@ -84,22 +84,20 @@ class _Reached:
 Found = tuple[int, Any, str, str]  # line or row from 1, record, reason, detail
 
 
-def _file(part: Part, reached: _Reached) -> Iterator[Found]:
+def _file(part: Part, path: Path, reached: _Reached) -> Iterator[Found]:
     try:
         if part.kind in PARQUET:
-            yield from _parquet(part.path, reached)
+            yield from _parquet(path, reached)
             return
-        with _open(part.path)[0] as file:
+        with _open(path)[0] as file:
             is_array = part.kind in ARRAY and _first(file) == b"["
-        file, place = _open(part.path)
+        file, place = _open(path)
         reached.of(place, part.size)
         with file:
             yield from (_array if is_array else _lines)(file)
     except (pa.ArrowException, EOFError) as error:
         message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SelectionError(
-            part.path, f"cannot be read: {message}", "fetch the file again, or leave it out"
-        ) from error
+        raise SelectionError(path, f"cannot be read: {message}", "fetch the file again, or leave it out") from error
 
 
 def _lines(file: IO[bytes]) -> Iterator[Found]:
@@ -216,8 +214,12 @@ def _part(path: Path, name: Path) -> Part:
     source = name.parts[0]
     while len(name.parts) == 1 and Path(source).suffix in (*_PACKED, *LINES, *ARRAY, *PARQUET):
         source = Path(source).stem
-    shown = (os.fsencode(text).decode("utf-8", "backslashreplace") for text in (name.as_posix(), source))
-    return Part(*shown, path, path.stat().st_size)
+    return Part(_shown(name.as_posix()), _shown(source), path, path.stat().st_size)
+
+
+def _shown(name: str) -> str:
+    """A name on disk as text that can be written down: it may be any bytes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _is_data(path: Path) -> bool:

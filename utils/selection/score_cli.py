@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checkpoints.commands import STATUS, guarded
 from checkpoints.homes import add_generated
@@ -73,7 +73,7 @@ def _score(args: argparse.Namespace) -> Answer:
     return _answer(args.output, manifest, heard=manifest is not None if args.json else True)
 
 
-def _answer(output: Path, manifest: dict | None, heard: bool) -> Answer:
+def _answer(output: Path, manifest: dict[str, Any] | None, heard: bool) -> Answer:
     """Of several processes, the one that ends the corpus has the document."""
     totals = {} if manifest is None else {**manifest["totals"], "shards": manifest["shards"]}
     document = {"output": output, "complete": manifest is not None, **totals}
@@ -91,7 +91,7 @@ def _process(device: str) -> tuple[int, int, str]:
     return rank, world, f"cuda:{local}" if torch.cuda.is_available() else "cpu"
 
 
-def _summary(output: Path, manifest: dict | None) -> str:
+def _summary(output: Path, manifest: dict[str, Any] | None) -> str:
     if manifest is None:
         return f"{output}: this process is done, others are not"
     totals = manifest["totals"]

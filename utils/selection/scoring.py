@@ -155,7 +155,8 @@ def _score_shard(
         round(time.perf_counter() - began, 4),
         dict(sorted(Counter(each.reason for each in found_rejects).items())),
     )
-    width = next((len(scored[each].router) for each in good if scored[each].router is not None), 0)
+    routers = (scored[each].router for each in good)
+    width = next((len(router) for router in routers if router is not None), 0)
     columns = schema(len(scorer.loaded.layers), width, options.tokens)
     folder.write(number, [_row(rows[each], scored[each]) for each in good], columns, found_rejects, facts)
 

@@ -131,8 +131,9 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
     _, manifest = read_document(folder / MANIFEST)
     if manifest.get("manifest") != _FORM or not isinstance(manifest.get("shards"), int):
         raise SelectionError(folder / MANIFEST, "is no manifest of this version", "score the corpus again")
-    files = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
-    if [int(_SHARD.fullmatch(path.name)[1]) for path in files] != list(range(manifest["shards"])):
+    found = sorted((path, match) for path in folder.iterdir() if (match := _SHARD.fullmatch(path.name)))
+    files = [path for path, _ in found]
+    if [int(match[1]) for _, match in found] != list(range(manifest["shards"])):
         message = f"holds {len(files)} shards, and its manifest has {manifest['shards']}"
         raise SelectionError(folder, message, "run the same score_corpus.py again")
     return manifest, open_scores(folder, files)

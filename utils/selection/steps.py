@@ -25,7 +25,7 @@ from selection.values import EMPTY, NOT_FINITE, OVER_LONG, Document
 SCORES, PERPLEXITY, TOKENS, REJECTED = "quality_layer_scores", "perplexity", "token_count", "quality_reject"
 
 
-class QualityGateScorer(PipelineStep):
+class QualityGateScorer(PipelineStep):  # type: ignore[misc]  # datatrove says no types
     """Writes the scores of every document into its metadata; none is dropped, what is not scored says why.
 
     Args:
@@ -88,7 +88,7 @@ class QualityGateScorer(PipelineStep):
                 }
 
 
-class QualityGateFilter(BaseFilter):
+class QualityGateFilter(BaseFilter):  # type: ignore[misc]  # datatrove says no types
     """Keeps what a selection would have kept: documents whose quality, by its statistics, is its cut or more.
 
     Args:

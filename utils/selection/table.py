@@ -95,7 +95,7 @@ class Scores:
 
     def array(self, name: str, kind: type) -> np.ndarray:
         """One number of every document."""
-        found = np.empty(self.rows, kind)
+        found: np.ndarray = np.empty(self.rows, kind)
         for row, block in self.blocks([name]):
             found[row : row + len(block[name])] = block[name]
         return found

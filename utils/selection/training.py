@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
 from checkpoints.writing import write_file
 from naming.kinds import MEANT
+from naming.models import HasGates
 
 from selection.chat import IGNORED
 from selection.errors import SelectionError
@@ -76,18 +77,17 @@ def train(
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
         model.config.use_cache = False
-    trained = _with_lora(model, options) if options.mode == LORA else model
-    trainer = Trainer(
-        trained, arguments, _Collator(loaded.tokenizer.pad_token_id or 0, target_argument(model)), samples.samples
-    )
+    adapted = _with_lora(model, options) if options.mode == LORA else None
+    collator = _Collator(loaded.tokenizer.pad_token_id or 0, target_argument(model))
+    trainer = Trainer(model if adapted is None else adapted, arguments, collator, samples.samples)
     metrics = _Metrics(output / METRICS)
     trainer.add_callback(metrics)
     trainer.remove_callback(PrinterCallback)
     result = trainer.train()
     if trainer.is_world_process_zero():
-        if options.mode == LORA:
-            trained.save_pretrained(output / "adapter")
-            model = trained.merge_and_unload()
+        if adapted is not None:
+            adapted.save_pretrained(output / "adapter")
+            model = adapted.merge_and_unload()
         _write_run(
             loaded,
             model,
@@ -147,7 +147,7 @@ def _with_lora(model: PreTrainedModel, options: TrainOptions) -> Any:
 
 def _write_run(loaded: Loaded, model: PreTrainedModel, output: Path, resolved: dict[str, Any]) -> None:
     """The configuration comes last: what has it is a run."""
-    model.save_quality_gates(output)
+    cast(HasGates, model).save_quality_gates(output)
     write_original_gates(model, output / ORIGINAL_GATES)
     loaded.tokenizer.save_pretrained(output)
     text = yaml.safe_dump(resolved, sort_keys=True, allow_unicode=True)

@@ -45,4 +45,6 @@ def demo(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 the gated model agrees with its base, 1 it does not or there is no checkpoint."""
     words = "SmolLM2-135M through its gated model: the same logits, the same text, and the gates' scores beside them."
     argparse.ArgumentParser(description=words).parse_args(argv)
-    return import_module("showcase.demo").show()
+    from showcase.demo import show
+
+    return show()

@@ -43,9 +43,9 @@ def find_checkpoint() -> Path | None:
 
 def load_base(checkpoint: Path) -> tuple[PreTrainedTokenizerBase, LlamaForCausalLM]:
     """Tokenizer and plain Llama in float32, dequantised from the GGUF file."""
-    place = {"pretrained_model_name_or_path": checkpoint.parent, "gguf_file": checkpoint.name}
-    base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(**place, trust_remote_code=False)
+    folder, file = checkpoint.parent, checkpoint.name
+    base = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, trust_remote_code=False)
     return tokenizer, lay_out_anew(base.eval())  # as the gated one will lie
 
 
@@ -85,7 +85,7 @@ def compare(
 
 def continuation(tokenizer: PreTrainedTokenizerBase, model: LlamaForCausalLM, prompt: torch.Tensor) -> str:
     tokens = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False)
-    return tokenizer.decode(tokens[0, prompt.shape[1] :], skip_special_tokens=True)
+    return str(tokenizer.decode(tokens[0, prompt.shape[1] :], skip_special_tokens=True))
 
 
 def sentence_scores(tokenizer: PreTrainedTokenizerBase, gated: QualityGateLlamaForCausalLM, text: str) -> torch.Tensor:

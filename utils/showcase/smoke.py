@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from inspect import signature
+from typing import cast
 
 import torch
 from facts.tiny import tiny_fields
 from naming.kinds import MEANT
+from naming.models import Generates, HasGates
 from rich.console import Console
 
 from showcase.scores import good_ratios, score_table
@@ -47,7 +49,9 @@ def tiny_model(model: str) -> PreTrainedModel:
     config_class = model_class.config_class
     torch.manual_seed(0)
     names = [name for name in dir(config_class) if not isinstance(getattr(config_class, name, None), property)]
-    return model_class(config_class(**tiny_fields(names, model))).eval()
+    made: PreTrainedModel = model_class(config_class(**tiny_fields(names, model)))
+    made.eval()
+    return made
 
 
 def run(model: PreTrainedModel, console: Console) -> None:
@@ -56,14 +60,15 @@ def run(model: PreTrainedModel, console: Console) -> None:
     with torch.inference_mode():
         logits = model(prompt).logits
     scores = good_ratios(model, prompt)
-    expected = (len(model.quality_layers()), *prompt.shape)
+    expected = (len(cast(HasGates, model).quality_layers()), *prompt.shape)
     if tuple(scores.shape) != expected or not scores.isfinite().all():
         raise ArithmeticError(f"expected finite scores of shape {expected}, got {tuple(scores.shape)}: {scores}")
     # a decoder of another model's hidden states writes nothing alone
     writes = "backbone_last_hidden_state" not in signature(model.forward).parameters
     tokens = prompt
     if writes:
-        tokens = model.generate(prompt, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+        how = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "do_sample": False}
+        tokens = cast(Generates, model).generate(prompt, **how)
 
     parameters = sum(weight.numel() for weight in model.parameters())
     console.print(

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         loud.add_argument("-q", "--quiet", action="store_true", help=quiet)
         loud.add_argument("-v", "--verbose", action="store_true", help="say more; of a fault of this project, all")
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse has it."""
         self._words = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)

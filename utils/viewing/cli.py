@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from checkpoints.commands import STATUS, guarded
 from checkpoints.errors import CheckpointError
@@ -19,6 +19,9 @@ from telling.grammar import Parser
 
 from viewing.values import Panel
 
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _NAME_LENGTH = 60  # characters of a text that serve as its name
@@ -99,15 +102,19 @@ def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argpa
     return panels
 
 
-def _load(place: str, dtype: str, generated: Path | None) -> tuple[Any, Any]:
+def _load(place: str, dtype: str, generated: Path | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of a gated checkpoint, or of a run of train_gates.py: its base with the gates of the run."""
     if (Path(place) / RUN).is_file():
-        loaded = import_module("selection.models").load(place, dtype, generated=generated)
+        from selection.models import load
+
+        loaded = load(place, dtype, generated=generated)
         return loaded.model, loaded.tokenizer
-    return import_module("checkpoints.loading").load_gated(place, dtype, generated=generated)
+    from checkpoints.loading import load_gated
+
+    return load_gated(place, dtype, generated=generated)
 
 
-def _cut(text: str, tokenizer: object, most: int | None) -> str:
+def _cut(text: str, tokenizer: PreTrainedTokenizerBase, most: int | None) -> str:
     """The beginning of a text that has so many tokens."""
     if most is None:
         return text
@@ -116,7 +123,7 @@ def _cut(text: str, tokenizer: object, most: int | None) -> str:
         return text
     if tokenizer.is_fast:
         return text[: max(end for _, end in encoded["offset_mapping"][:most])]
-    return tokenizer.decode(encoded["input_ids"][:most], skip_special_tokens=True)
+    return str(tokenizer.decode(encoded["input_ids"][:most], skip_special_tokens=True))
 
 
 def _read(given: str) -> tuple[str, str]:

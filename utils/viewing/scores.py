@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import cast, overload
 
 import torch
+from naming.models import HasGates
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from viewing.notebook import make_snippet
@@ -60,7 +61,9 @@ class Texts(tuple[TextScores, ...]):
 
 
 @overload
-def quality_scores(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: str) -> TextScores: ...
+def quality_scores(  # type: ignore[overload-overlap]  # a text is a sequence of texts, too
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: str
+) -> TextScores: ...
 
 
 @overload
@@ -101,4 +104,6 @@ def _score(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str
     outputs = run(model, encoded, output_router_logits=True)
     scores = torch.stack([each.reshape(-1).float().cpu() for each in outputs.quality_logits])
     numbers = perplexity(model, outputs, encoded.ids)
-    return TextScores(encoded.text, encoded.tokens, tuple(model.quality_layers()), scores, numbers, title)
+    return TextScores(
+        encoded.text, encoded.tokens, tuple(cast(HasGates, model).quality_layers()), scores, numbers, title
+    )

@@ -75,9 +75,9 @@ def _tokens(
 ) -> tuple[Token, ...]:
     spans = [(start, end) for start, end in offsets] if offsets is not None else None
     if spans is None:
-        spans = aligned(text, [tokenizer.decode([each], clean_up_tokenization_spaces=False) for each in ids])
+        spans = aligned(text, [str(tokenizer.decode([each], clean_up_tokenization_spaces=False)) for each in ids])
     shared = _shared(spans)
-    names = [str(name) for name in tokenizer.convert_ids_to_tokens(ids)]
+    names = [str(name) for name in tokenizer.convert_ids_to_tokens(list(ids))]
     return tuple(
         Token(number, readable(name, text[start:end], not is_shared), start, end)
         for number, name, (start, end), is_shared in zip(ids, names, spans, shared, strict=True)
