@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from files.writing import write_file
 from naming.kinds import MEANT
 
 from checkpoints.banks import Bank
@@ -27,7 +28,7 @@ from checkpoints.plan import Options, Plan, PlannedShard, check_output, index_of
 from checkpoints.progress import Progress
 from checkpoints.staging import Staging, forget_progress, partial_folder
 from checkpoints.tensors import cast_chunks
-from checkpoints.writing import COPY, copy_file, free_space, is_same_file, link_file, write_file, write_tensors
+from checkpoints.writing import COPY, copy_file, free_space, is_same_file, link_file, write_tensors
 
 
 NOW, LATER = "now", "later"  # when files are hashed

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+from files.writing import Tell
+
 from checkpoints.errors import CheckpointError
 from checkpoints.paths import read_small
-from checkpoints.writing import Tell
 
 
 _BUFFER = 1 << 20

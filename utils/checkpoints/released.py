@@ -6,10 +6,10 @@ import hashlib
 import os
 from pathlib import Path
 
+from files.writing import write_file
 from places import PROJECT
 
 from checkpoints.errors import CheckpointError
-from checkpoints.writing import write_file
 
 
 OPTION = "--for-transformers"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from files.folders import take_place
+from files.writing import PART, write_file
 from naming.kinds import MEANT
 
 from checkpoints.errors import CheckpointError
 from checkpoints.paths import file_inside, is_there, read_small
-from checkpoints.writing import PART, sync_folder, write_file
 
 
 try:
@@ -86,12 +86,9 @@ class Staging:
 
     def publish(self) -> None:
         """Give the folder its final name."""
-        sync_folder(self.folder)
         try:
-            self.folder.rename(self.output)  # in place of an empty folder as well
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+            take_place(self.folder, self.output)
+        except FileExistsError as error:
             message = "was made by another process meanwhile"
             raise CheckpointError(self.output, message, "look at it, and choose another --output") from error
         forget_progress(self.output)

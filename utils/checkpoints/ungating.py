@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from files.writing import write_file
 from naming.kinds import GateNames
 
 from checkpoints.configs import base_config, names_of
@@ -24,7 +25,7 @@ from checkpoints.plan import OVERLAY, check_output
 from checkpoints.progress import Progress
 from checkpoints.staging import Staging, was_just_published
 from checkpoints.tensors import SafetensorsTensors
-from checkpoints.writing import COPY, HARD, copy_file, free_space, link_file, write_file, write_tensors
+from checkpoints.writing import COPY, HARD, copy_file, free_space, link_file, write_tensors
 
 
 # What `memory_bank.py` keeps beside a bank that is in a checkpoint

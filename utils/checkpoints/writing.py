@@ -1,4 +1,4 @@
-"""Files written whole or not at all, copied and linked."""
+"""Tensors written, files copied and linked: each whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,28 +8,15 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from files.writing import PART, Tell, write_file
+
 from checkpoints.headers import Tensor, encode_header
 from checkpoints.tensors import CHUNK
 
 
 HARD, SYMLINK, COPY = "hard", "symlink", "copy"
-PART = ".part"  # a name that ends so is of a file that is not finished
 # What systems answer when they cannot make this hard link, rather than none at all.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-
-Tell = Callable[[int], None]  # called with the number of bytes that were dealt with
-
-
-def write_file(path: Path, chunks: Iterable[bytes], tell: Tell = lambda _: None) -> None:
-    """Write a file under a temporary name, and give it its own when every byte is on the disk."""
-    part = path.with_name(path.name + PART)
-    with open(part, "wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-            tell(len(chunk))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def write_tensors(
@@ -92,12 +79,3 @@ def free_space(folder: Path) -> int:
 def existing(path: Path) -> Path:
     """The path itself or the nearest folder above it that exists."""
     return next(each for each in (path, *path.absolute().parents) if each.exists())
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,8 @@ from checkpoints.errors import CheckpointError
 from checkpoints.forms import is_count
 from checkpoints.headers import Tensor, read_header
 from checkpoints.paths import file_inside
-from checkpoints.writing import CHUNK, PART, write_file
+from checkpoints.writing import CHUNK
+from files.writing import PART, write_file
 
 from memory.errors import BankError
 from memory.log import LOG
@@ -127,17 +128,8 @@ def write_hashed(path: Path, chunks: Iterable[bytes]) -> str:
             digest.update(chunk)
             yield chunk
 
-    write_replacing(path, hashed())
+    write_file(path, hashed())
     return digest.hexdigest()
-
-
-def write_replacing(path: Path, chunks: Iterator[bytes]) -> None:
-    """As `write_file`; what was half written is taken away."""
-    try:
-        write_file(path, chunks)
-    except BaseException:
-        path.with_name(path.name + PART).unlink(missing_ok=True)
-        raise
 
 
 def _patched(path: Path, patches: Mapping[int, bytes]) -> Iterator[bytes]:

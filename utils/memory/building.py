@@ -17,7 +17,8 @@ from checkpoints.hashing import sha256_of
 from checkpoints.headers import Tensor
 from checkpoints.paths import is_there
 from checkpoints.staging import Staging
-from checkpoints.writing import copy_file, write_file, write_tensors
+from checkpoints.writing import copy_file, write_tensors
+from files.writing import write_file
 from selection.reading import Part, find_parts, read
 from selection.values import Reject
 

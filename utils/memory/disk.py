@@ -16,7 +16,8 @@ import numpy as np
 from checkpoints.manifest import MANIFEST as OF_CHECKPOINT
 from checkpoints.manifest import encode as encode_manifest
 from checkpoints.paths import is_there, regular_file
-from checkpoints.writing import sync_folder
+from files.folders import sync_folder
+from files.writing import write_file
 
 from memory.bank_files import (
     LOCK,
@@ -26,7 +27,6 @@ from memory.bank_files import (
     write_hashed,
     write_manifest,
     write_patched,
-    write_replacing,
 )
 from memory.encoding import check_ids, encode_one, load_tokenizer, padded, row_of, unpadded
 from memory.errors import BankError
@@ -241,7 +241,7 @@ class DiskBank:
         elif entry := self.manifest.get("files", {}).get(self.weights):
             kept = {name: value for name, value in entry.items() if name not in ("modified", "from", "how")}
             files = {**self.manifest["files"], self.weights: kept | found[self.weights]}
-            write_replacing(self.folder / OF_CHECKPOINT, iter([encode_manifest({**self.manifest, "files": files})]))
+            write_file(self.folder / OF_CHECKPOINT, [encode_manifest({**self.manifest, "files": files})])
 
     def _check(self, change: Change) -> None:
         """Raise BankError where a change of the log does not fit the bank."""

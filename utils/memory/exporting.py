@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from memory.bank_files import write_replacing
+from files.writing import write_file
+
 from memory.disk import DiskBank
 from memory.errors import BankError
 from memory.values import CACHES, NAMED, Row
@@ -32,7 +33,7 @@ def export(bank: DiskBank, path: Path, form: str) -> int:
             raise BankError(mapping_of(path), "is there already", "remove it, or choose another --output")
         return write_cache(path, bank.ids(), bank.rows(), bank.shape, str(bank.folder.name))
     count = [0]
-    write_replacing(path, (csv_lines if form == CSV else json_lines)(_counted(bank.rows(), count)))
+    write_file(path, (csv_lines if form == CSV else json_lines)(_counted(bank.rows(), count)))
     return count[0]
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from checkpoints.paths import is_there, regular_file
+from files.writing import write_file
 
-from memory.bank_files import write_replacing
 from memory.errors import BankError
 from memory.rows_file import encode_row
 from memory.values import NAMED, Row, Shape
@@ -74,8 +74,8 @@ def write_cache(path: Path, ids: np.ndarray, rows: Iterable[Row], shape: Shape, 
     packed = BytesIO()
     torch.save(torch.from_numpy(np.asarray(ids).astype(np.int64)), packed)
     count = [0]
-    write_replacing(mapping_of(path), _mapping(rows, shape, source, count))
-    write_replacing(path, iter([packed.getbuffer()]))
+    write_file(mapping_of(path), _mapping(rows, shape, source, count))
+    write_file(path, [packed.getbuffer()])
     return count[0]
 
 

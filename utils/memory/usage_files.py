@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from checkpoints.headers import read_header
+from files.writing import write_file
 from safetensors.torch import load_file, save
 
-from memory.bank_files import write_replacing
 from memory.errors import BankError
 from memory.strategies import Usage
 
@@ -48,7 +48,7 @@ def usage_of(state: Mapping[str, Any], rows: int) -> Usage:
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """A file of a state, whole or not at all."""
     arrays = {name: state[name] for name in _ARRAYS}
-    write_replacing(path, iter([save(arrays, {name: str(state[name]) for name in _TEXTS})]))
+    write_file(path, [save(arrays, {name: str(state[name]) for name in _TEXTS})])
 
 
 def read_state(path: Path) -> dict[str, Any]:

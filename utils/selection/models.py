@@ -21,7 +21,7 @@ from checkpoints.hub import find_folder
 from checkpoints.layout import open_checkpoint
 from checkpoints.paths import read_small
 from checkpoints.running import class_of
-from checkpoints.writing import write_file
+from files.writing import write_file
 from naming.kinds import MEANT
 from naming.models import HasGates
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from checkpoints.commands import STATUS, guarded
 from checkpoints.staging import Staging
-from checkpoints.writing import write_file
+from files.writing import write_file
 from telling.answers import Answer
 from telling.grammar import Parser
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 from checkpoints.documents import read_document
-from checkpoints.writing import PART, write_file
+from files.writing import PART, write_file
 
 from selection.errors import SelectionError
 from selection.table import Scores, encode, open_scores
@@ -113,9 +112,7 @@ class ScoreFolder:
         return manifest
 
     def _put(self, name: str, document: Mapping[str, Any]) -> None:
-        own = self.folder / f"{name}.{self.rank}"
-        write_file(own, [_json(document)])
-        os.replace(own, self.folder / name)
+        write_file(self.folder / name, [_json(document)], part=f".{self.rank}{PART}")
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 import yaml
-from checkpoints.writing import write_file
+from files.writing import write_file
 from naming.kinds import MEANT
 from naming.models import HasGates
 
