@@ -34,7 +34,7 @@ LAYERS = (  # lowest first
     ("loading",),
     ("cli",),
 )
-OTHERS = {"facts", "files", "naming", "telling", "converter"}
+OTHERS = {"diagnostics", "facts", "files", "naming", "telling", "converter"}
 WITH_TORCH = {"modules", "pickles", "ggufs", "running", "loading"}
 
 

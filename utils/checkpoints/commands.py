@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from facts.entries import PeculiarError
-from telling.answers import INTERRUPTED, REFUSED, Answer, answer
-from telling.documents import problem_of
+from diagnostics.errors import LocatedError
+from telling.answers import INTERRUPTED, Answer, answer
+from telling.refusals import refused
 
 from checkpoints.errors import CheckpointError, refused_by_the_system
 
@@ -37,21 +37,16 @@ def _answered(
         return command(args)
     except (ImportError, BrokenPipeError):
         raise  # whoever started the command tells what is not installed, and sees that nobody reads
-    except PeculiarError as error:
-        print(error, file=sys.stderr)
-        return Answer(REFUSED, problems=tuple(map(problem_of, error.diagnostics)))
-    except CheckpointError as error:
-        told = error
+    except LocatedError as error:
+        return refused(error)
     except OSError as error:
-        told = refused_by_the_system(error, str(place))
+        return refused(refused_by_the_system(error, str(place)))
     except Exception as error:
         if args.verbose:
             raise
         fix = "run it again with --verbose, and report what it prints"
-        told = CheckpointError(str(place), f"{type(error).__name__}: {error}", fix, code="internal-error")
+        return refused(CheckpointError(str(place), f"{type(error).__name__}: {error}", fix, code="internal-error"))
     except KeyboardInterrupt:
         if resumes:
             print("interrupted: the same command goes on where it stopped", file=sys.stderr)
         return Answer(INTERRUPTED, heard=False)
-    print(told, file=sys.stderr)
-    return Answer(REFUSED, problems=(problem_of(told),))

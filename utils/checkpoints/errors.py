@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from diagnostics.errors import LocatedError
+from diagnostics.values import Diagnostic
 
-class CheckpointError(Exception):
+
+class CheckpointError(LocatedError):
     """A checkpoint was refused, or could not be written.
 
     `resumable` says that what is left behind is a partial folder, which running again completes; `code`, where there is
@@ -17,7 +20,8 @@ class CheckpointError(Exception):
 
     def __init__(self, path: Path | str, message: str, fix: str, resumable: bool = False, code: str = "") -> None:
         super().__init__(path, message, fix, resumable, code)
-        self.path, self.message, self.fix, self.resumable, self.code = str(path), message, fix, resumable, code
+        self.diagnostics = (Diagnostic(code, str(path), 0, 0, message, fix),)
+        self.resumable = resumable
 
     def __str__(self) -> str:
         code = f"{self.code}: " if self.code else ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from diagnostics.names import nearest
 from naming.kinds import MEANT
 
 from checkpoints.architectures import Architecture
 from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
 from checkpoints.modules import configured
-from converter.diagnostics import nearest
 
 
 SET = "--set"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from diagnostics.names import nearest
 from naming.kinds import MEANT, GateNames
 
 from checkpoints.architectures import Architecture, find_architecture, known_kinds
@@ -28,7 +29,6 @@ from checkpoints.opening import open_tensors
 from checkpoints.released import OPTION, code_for
 from checkpoints.tensors import Tensors
 from checkpoints.writing import COPY, HARD, SYMLINK, existing
-from converter.diagnostics import nearest
 
 
 OVERLAY, STREAM = "overlay", "stream"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from diagnostics.names import nearest
 
-from converter.diagnostics import nearest
 from memory.encoding import row_of
 from memory.errors import BankError
 from memory.values import Change, Row

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from diagnostics.names import nearest
 
-from converter.diagnostics import nearest
 from memory.errors import BankError
 from memory.values import STRATEGIES
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from diagnostics.errors import UnknownName
+from diagnostics.names import nearest
 from facts.project import generated_models, package_of, packages_of_others
-from telling.answers import DIFFERENT, DONE, REFUSED, Answer, answer
-from telling.documents import problem
+from telling.answers import DIFFERENT, DONE, Answer, answer
 from telling.grammar import Parser
-
-from converter.diagnostics import nearest
+from telling.refusals import refused
 
 
 def smoke(argv: Sequence[str] | None = None) -> int:
@@ -31,8 +30,7 @@ def _smoke(args: argparse.Namespace) -> Answer:
     for name in wanted:
         if package_of(name) not in known:
             message, fix = f"there is no gated model {name!r}", _suggestion(nearest(name, models))
-            print(f"{message}; {fix}", file=sys.stderr)
-            return Answer(REFUSED, problems=(problem("unknown-model", message, fix),))
+            return refused(UnknownName("unknown-model", message, fix))
     failed = import_module("showcase.smoke").failing(wanted, args.quiet)
     return Answer(DIFFERENT if failed or not wanted else DONE, document={"models": wanted, "failed": failed})
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diagnostics.errors import UnknownName
+from diagnostics.names import nearest
 from facts.project import generated_models, package_of, packages_of_others
 from naming.kinds import kind_of
 from places import GENERATED, HOME
 from rich.console import Console
 from rich.table import Table
-from telling.answers import REFUSED, Answer, answer
-from telling.documents import problem
+from telling.answers import Answer, answer
 from telling.grammar import Parser
-
-from converter.diagnostics import nearest
+from telling.refusals import refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,7 @@ def _answered(args: argparse.Namespace) -> Answer:
         close = nearest(args.gate, kinds)
         fix = f"did you mean `{close}`?" if close else f"the kinds are {', '.join(kinds)}"
         message = f"there is no kind of gate called {args.gate!r}"
-        print(f"{message}; {fix}", file=sys.stderr)
-        return Answer(REFUSED, problems=(problem("unknown-gate", message, fix),))
+        return refused(UnknownName("unknown-gate", message, fix))
     found = [each for each in every if args.gate in (None, each.kind)]
     return Answer(result="" if args.json else _table(found), document=found)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
+from diagnostics.values import Diagnostic
+
 
 REFUSED = 2
 
@@ -22,10 +24,9 @@ def problem(code: str, message: str, fix: str = "", path: str = "", line: int = 
     return {name: value for name, value in found.items() if value or name in ("code", "message")}
 
 
-def problem_of(error: Any) -> dict[str, Any]:
-    """The same of a diagnostic, or of an error that says path, message and fix."""
-    place = {name: getattr(error, name, 0) for name in ("line", "column")}
-    return problem(error.code, error.message, error.fix, error.path, **place)
+def problem_of(found: Diagnostic) -> dict[str, Any]:
+    """The same of a diagnostic."""
+    return problem(found.code, found.message, found.fix, found.path, found.line, found.column)
 
 
 def refusal(problems: Iterable[Mapping[str, Any]], status: int = REFUSED) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What is refused: where, what is wrong with it, and what to do; the same for every tool."""

@@ -1,0 +1,50 @@
+"""The family of errors that say where something is wrong and what to do; every tool's own are made from these."""
+
+from __future__ import annotations
+
+from diagnostics.values import Diagnostic
+
+
+class LocatedError(Exception):
+    """Something was refused. `str` of it is what a command prints; programs get its diagnostics.
+
+    Carries one or more diagnostics; what it says of itself is said of the first.
+    """
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """Of docs/errors.md; "" where there is none."""
+        return self.diagnostics[0].code
+
+    @property
+    def path(self) -> str:
+        """A file, a folder or an option; "" where a command line as a whole is wrong."""
+        return self.diagnostics[0].path
+
+    @property
+    def line(self) -> int:
+        """From 1; 0 where there are no lines."""
+        return self.diagnostics[0].line
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        return self.diagnostics[0].message
+
+    @property
+    def fix(self) -> str:
+        """What to do."""
+        return self.diagnostics[0].fix
+
+
+class UnknownName(LocatedError):
+    """A name that was given means nothing here."""
+
+    def __init__(self, code: str, message: str, fix: str) -> None:
+        super().__init__(code, message, fix)
+        self.diagnostics = (Diagnostic(code, "", 0, 0, message, fix),)
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.fix}"
