@@ -16,7 +16,6 @@ PACKAGE = ROOT / "utils" / "memory"
 PURE = {"values", "records", "sentences", "searching", "strategies", "questions", "settings"}
 WITH_TORCH = {"originals", "usage_files", "likeness", "loading", "lookup", "updater", "prompts", "dual_path", "chat"}
 WITH_TORCH |= {"tasks", "threshold", "training", "evaluation"}
-WITH_TRANSFORMERS = {"metrics"}  # whose base class is there
 
 
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
@@ -26,7 +25,7 @@ ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__ini
 def test_heavy_things_are_imported_where_they_belong(room: str) -> None:
     heavy = roots(imports_of(PACKAGE / f"{room}.py", everywhere=False))
     assert ("torch" in heavy) <= (room in WITH_TORCH)
-    assert ("transformers" in heavy) <= (room in WITH_TRANSFORMERS) and "llmlingua" not in heavy
+    assert not heavy & {"transformers", "llmlingua"}
     if room in PURE:
         assert not heavy & {"pathlib", "os", "pyarrow", "torch", "transformers", "checkpoints"}
 

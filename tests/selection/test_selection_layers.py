@@ -12,7 +12,7 @@ from layers import imports_of, roots
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "utils" / "selection"
 PURE = {"batching", "writing_systems", "quality", "ranking", "budgets", "chat", "records", "audit", "values", "page"}
-WITH_TORCH = {"forward", "models", "router_data", "training", "scoring", "score_cli"}
+WITH_TORCH = {"forward", "metrics", "models", "router_data", "training", "scoring", "score_cli"}
 
 
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -16,19 +16,18 @@ import yaml
 from checkpoints import Options, gate_checkpoint
 from checkpoints.documents import read_document
 from checkpoints.gating import LATER
-from checkpoints.homes import OURS, find_homes
 from checkpoints.hub import find_folder
-from checkpoints.layout import open_checkpoint
+from checkpoints.loading import load_model, load_tokenizer
 from checkpoints.paths import read_small
-from checkpoints.running import class_of
 from files.writing import write_file
 from naming.kinds import MEANT
 from naming.models import HasGates
+from torch import nn
 
 from generated import register_quality_gate
 from selection.errors import SelectionError
 from selection.values import CONFIG, MODEL
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 
 TARGET_ARGUMENTS = ("quality_targets", "quality_labels")  # of `forward`, the one that is meant first
@@ -83,6 +82,7 @@ def load(
 
     Raises:
         SelectionError: it is none of these, or gates and base do not fit.
+        CheckpointError: there is no such checkpoint, it cannot be loaded, or it has no tokenizer.
     """
     folder = find_folder(name)
     is_run = (folder / CONFIG).is_file()
@@ -95,13 +95,25 @@ def load(
             raise SelectionError(
                 folder, f"its gates do not load: {error}", "give the base that they were trained on"
             ) from error
-    return _loaded(model.eval().to(device), folder if is_run else home, name)
+    cast(nn.Module, model).to(device)  # transformers wraps it, without types
+    return loaded_from(model, load_tokenizer(folder if is_run else home), name)
 
 
 def load_for_training(
     name: str, output: Path, dtype: str = "float32", generated: Path | None = None
 ) -> tuple[Loaded, str]:
-    """A gated checkpoint, or a base, which is gated into `output/model` first; and where the gated checkpoint is."""
+    """A gated checkpoint, or a base, which is gated into `output/model` first; and where the gated checkpoint is.
+
+    Args:
+        name: a folder, or a name on the Hub.
+        output: the folder of the run. Of several processes, the first one gates, and the others wait.
+        dtype: of the weights; gates are float32 always.
+        generated: a folder of a user's generated models, looked into before those that come with the tools.
+
+    Raises:
+        SelectionError: the first process made none.
+        CheckpointError: there is no such checkpoint, it cannot be gated or loaded, or it has no tokenizer.
+    """
     folder = find_folder(name)
     home = folder
     if not _is_gated(folder):
@@ -110,7 +122,7 @@ def load_for_training(
             _wait_for(home)  # the first process makes it
         else:
             gate_checkpoint(folder, home, options=Options(), hashes=LATER, generated=generated)
-    return _loaded(_model(home, dtype, generated), home, name), str(home.resolve())
+    return loaded_from(_model(home, dtype, generated), load_tokenizer(home), name), str(home.resolve())
 
 
 def _wait_for(folder: Path, seconds: float = 3600) -> None:
@@ -158,26 +170,7 @@ def _model(folder: Path, dtype: str, generated: Path | None) -> PreTrainedModel:
         fix = "gate it: python utils/gate_checkpoint.py --base ... --output ..., or train gates: utils/train_gates.py"
         raise SelectionError(folder, "is no gated checkpoint and no run of train_gates.py", fix)
     register_quality_gate()
-    homes = find_homes(generated, folder)
-    known = AutoModelForCausalLM if homes == OURS else class_of(open_checkpoint(folder), homes)
-    try:
-        return known.from_pretrained(folder, dtype=getattr(torch, dtype), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        text = " ".join(str(error).split())[:300]
-        raise SelectionError(
-            folder, f"no causal language model loads: {text}", "give a gated causal language model"
-        ) from error
-
-
-def _loaded(model: PreTrainedModel, folder: Path, name: str) -> Loaded:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise SelectionError(
-            folder, f"has no tokenizer: {text}", "save the model's tokenizer in that folder"
-        ) from error
-    return loaded_from(model, tokenizer, name)
+    return load_model(folder, dtype, generated=generated, auto=AutoModelForCausalLM)
 
 
 def loaded_from(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> Loaded:

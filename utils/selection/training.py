@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from naming.models import HasGates
 
 from selection.chat import IGNORED
 from selection.errors import SelectionError
+from selection.metrics import Metrics
 from selection.models import Loaded, freeze_all_but_gates, target_argument, write_original_gates
 from selection.samples import UNKNOWN, Samples
 from selection.values import CONFIG, FULL_RANK, LORA, METRICS, ORIGINAL_GATES
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 
 _FIELDS = ("quality_loss_weight", "quality_loss_type", "quality_loss_balance", "sample_wise_averaging")
@@ -80,8 +80,7 @@ def train(
     adapted = _with_lora(model, options) if options.mode == LORA else None
     collator = _Collator(loaded.tokenizer.pad_token_id or 0, target_argument(model))
     trainer = Trainer(model if adapted is None else adapted, arguments, collator, samples.samples)
-    metrics = _Metrics(output / METRICS)
-    trainer.add_callback(metrics)
+    trainer.add_callback(Metrics(output / METRICS))
     trainer.remove_callback(PrinterCallback)
     result = trainer.train()
     if trainer.is_world_process_zero():
@@ -172,19 +171,3 @@ class _Collator:
         if any(target != UNKNOWN for target in targets):
             batch[self._target] = torch.tensor(targets)
         return batch
-
-
-class _Metrics(TrainerCallback):
-    """What Trainer logs, a line of JSON each."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self._path.write_text("", encoding="utf-8")
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
