@@ -91,7 +91,7 @@ def own() -> int:
         return 0
     if name == "completion":
         return complete(words)
-    close = import_module("converter.diagnostics").nearest(name, COMMANDS)
+    close = import_module("diagnostics.names").nearest(name, COMMANDS)
     fix = f"did you mean `{close}`?" if close else "`quality-gate --help` lists them"
     print(f"quality-gate: there is no command {name!r}; {fix}", file=sys.stderr)
     return REFUSED

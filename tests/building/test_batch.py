@@ -18,10 +18,10 @@ from building.outputs import write, write_all
 from building.tools import SHIPPED_CONFIG, fingerprint
 from building.workers import Workers
 from building.workspace import path_jobs, tree_jobs
+from diagnostics.errors import ConversionError
 from toy import make_tree, put, snapshot, toy_convert
 
 from converter.banner import is_edited
-from converter.diagnostics import ConversionError
 
 
 CHAIN = {"a": (), "b": ("a",), "c": ("a", "b"), "d": ()}

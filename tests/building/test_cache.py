@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from building.cache import Cache, default_folder
-
-from converter.diagnostics import Diagnostic
+from diagnostics.values import Diagnostic
 
 
 READS = {"transformers.models.llama.modeling_llama": "12ab", "transformers.models.gone": ""}

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from building.style import style
 from building.tools import RUFF_VERSION, SHIPPED_CONFIG, check_ruff, find_ruff_config, fingerprint, version
+from diagnostics.errors import ConversionError
 from toy import put
-
-from converter.diagnostics import ConversionError
 
 
 PATH = "src/transformers/models/toy/modeling_toy.py"

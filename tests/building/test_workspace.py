@@ -10,9 +10,9 @@ import pytest
 from building.casing import read_casing
 from building.library import ABSENT, Library, View, digest, installed
 from building.workspace import find_transformers, find_tree, path_jobs, project_jobs, read_release, select, tree_jobs
+from diagnostics.errors import ConversionError
 from toy import make_tree, put
 
-from converter.diagnostics import ConversionError
 from converter.values import Layout
 
 

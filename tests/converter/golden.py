@@ -23,10 +23,10 @@ from building.expand import Expander
 from building.jobs import Job, Outcome, Task
 from building.library import Library, View
 from building.tools import SHIPPED_CONFIG
+from diagnostics.errors import ConversionError
 from syntax.source import Source
 
 from converter.convert import convert
-from converter.diagnostics import ConversionError
 from converter.values import Layout, Target
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from corpus import sample_modules
+from diagnostics.errors import ConversionError
 from syntax.source import Source
 
-from converter.diagnostics import ConversionError
-from converter.index import ClassParts, ModuleIndex, index_module, take_apart
+from converter.index import ClassParts, Kind, ModuleIndex, index_module, take_apart
 
 
 def index(text: str) -> ModuleIndex:
@@ -58,7 +58,7 @@ class E: ...
 async def f(): ...
 print(A)
 '''
-    assert [(each.kind, each.names) for each in index(text).statements] == [
+    assert [(each.kind.value, each.names) for each in index(text).statements] == [
         ("import", ("os", "system")),
         ("import", ("c",)),
         ("guard", ()),
@@ -136,7 +136,7 @@ class A(
     assert (parts.lead, parts.decorators) == ("# above\n", "@first\n@second(\n    1\n)\n")
     assert (parts.name, parts.bases) == ("A", ("B", "C.D", "metaclass=E"))
     assert (parts.header_comment, parts.footer) == ("  # behind", "    # below\n")
-    assert [(each.kind, each.names, each.lead) for each in parts.members] == [
+    assert [(each.kind.value, each.names, each.lead) for each in parts.members] == [
         ("docstring", (), ""),
         ("assignment", ("x",), "\n    # of x\n"),
         ("function", ("f",), "\n"),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from checkpoints.commands import guarded
 from checkpoints.errors import CheckpointError
-from diagnostics.errors import LocatedError, UnknownName
+from common_tests.problems import SuiteError
+from diagnostics.errors import ConversionError, LocatedError, UnknownName
 from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
 from facts.entries import PeculiarError
@@ -19,9 +20,6 @@ from memory.errors import BankError
 from selection.errors import SelectionError
 from telling.answers import Answer
 from telling.refusals import refused
-from upstream_suite.problems import SuiteError
-
-from converter.diagnostics import ConversionError
 
 
 IN_A_LINE = Diagnostic("bad-thing", "a/b.py", 3, 7, "is wrong", "write it right")

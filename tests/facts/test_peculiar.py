@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from diagnostics.names import nearest
 from facts.entries import SECTIONS, PeculiarError
 from facts.peculiar import (
     FOLDER,
@@ -19,8 +20,6 @@ from facts.peculiar import (
 from facts.project import generated_models
 from facts.tiny import LAYERS, tiny_fields
 from facts.values import base_name
-
-from converter.diagnostics import nearest
 
 
 WHY = 'why = "the base says so"\n'

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from diagnostics.errors import ConversionError
 from mutation.candidates import candidates, is_python
 from mutation.cli import main
 from mutation.explained import read_table, stale
@@ -19,8 +20,6 @@ from mutation.sampling import LEAST, quotas, ranked, sample
 from mutation.values import Mutant, Outcome, Verdict
 from mutation.workspace import copied, utils_of
 from places import HOME
-
-from converter.diagnostics import ConversionError
 
 
 def made(source: str) -> set[tuple[str, str]]:

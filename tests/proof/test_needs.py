@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from building.workspace import find_transformers
+from diagnostics.errors import ConversionError
 from proof.requirements import install, unmet
-
-from converter.diagnostics import ConversionError
 
 
 def release(folder: Path, table: dict[str, str], checked: list[str]) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from building.jobs import Outcome
 from building.releases import find_release
+from diagnostics.errors import ConversionError
 from gating.cli import main
 from proof.command import SAMPLE, prove_models
 from proof.judge import judge
@@ -23,8 +24,6 @@ from proof.report import Proven
 from proof.running import Release
 from proof.values import Finding, Kind, Trial, Verdict
 from releases import ROOT, VERSION, make_project, make_release
-
-from converter.diagnostics import ConversionError
 
 
 SCRIPT = ROOT / "utils" / "modular_converter.py"

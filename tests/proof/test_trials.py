@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from building.cache import Cache
+from diagnostics.errors import ConversionError
 from proof.judge import judge
 from proof.running import Release, Setting, try_all
 from proof.values import BASE, PROCESS, Kind, Proof, Verdict
 from toys import OLD_KEYWORD, TOYS, make_toy_release, toy_texts
-
-from converter.diagnostics import ConversionError
 
 
 CALLS = {"one pass", "pass with scores", "cached step", "cached step with a mask", "padded generate", "backward"}

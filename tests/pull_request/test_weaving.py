@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from diagnostics.errors import ConversionError
 from exported_llama import export, exported_tree, setting
 from pull_request.base_source import installed_tree
 from pull_request.compose import compose
@@ -17,8 +18,6 @@ from pull_request.project import find_models
 from pull_request.values import Model, Tree, base_in, kind_in
 from pull_request.verify import verify
 from pull_request.weaving import changed_parents, woven
-
-from converter.diagnostics import ConversionError
 
 
 ROOT = Path(__file__).parents[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import indent
 
 import pytest
+from diagnostics.errors import ConversionError
 from scaffold.feedforward import feed_forward_names
 from scaffold.short import short_delta
 from scaffold.sites.experts_output import find_experts_output
@@ -13,8 +14,6 @@ from syntax.modules import read_module
 from syntax.source import Source
 from test_places_of_bases import BY_BASE, module_of
 from toy_layers import said
-
-from converter.diagnostics import ConversionError
 
 
 LAYER = """\

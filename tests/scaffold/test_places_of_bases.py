@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from building.library import Library
 from building.workspace import find_transformers
+from diagnostics.errors import ConversionError
 from scaffold.feedforward import feed_forward_names
 from scaffold.places import find_place
 from scaffold.sites.fit import fit
@@ -25,8 +26,6 @@ from scaffold.sites.values import NoPlace
 from syntax.modules import Module, read_module
 from weave.anchors import fits, path_to
 from weave.place import Place
-
-from converter.diagnostics import ConversionError
 
 
 ROOT = Path(__file__).resolve().parents[2]

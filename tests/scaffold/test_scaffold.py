@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from diagnostics.errors import ConversionError
 from gating.cli import main as convert
 from scaffold.cli import main
 from scaffold.short import short_delta
-
-from converter.diagnostics import ConversionError
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,12 +20,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / "utils"))
 
 from building.library import Library  # noqa: E402
+from diagnostics.errors import ConversionError  # noqa: E402
 from scaffold.short import short_delta  # noqa: E402
 from syntax.source import Source  # noqa: E402
 from weave.stage import gates_of, styled  # noqa: E402
 from weave.woven import weave  # noqa: E402
-
-from converter.diagnostics import ConversionError  # noqa: E402
 
 
 def outcome(case: str, folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from building.workspace import find_transformers
+from diagnostics.errors import ConversionError
 from scaffold.find import find_base
 from scaffold.places import find_places
 from scaffold.short import render_short, short_delta
@@ -18,8 +19,6 @@ from scaffold.sites.table import LAYER_OUTPUT
 from scaffold.title import title
 from weave.base import Base
 from weave.stack import read_stack
-
-from converter.diagnostics import ConversionError
 
 
 CASES = Path(__file__).parent / "cases"

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from diagnostics.errors import ConversionError
 from facts.project import GENERATED
 from facts.read import package_files
 from naming.kinds import GateNames
@@ -21,8 +22,6 @@ from testgen.mutants import cli
 from testgen.mutants.apply import mutated
 from testgen.mutants.table import MODEL, model_of, mutants
 from testgen.mutants.values import Mutant, Verdict
-
-from converter.diagnostics import ConversionError
 
 
 KINDS = [GateNames("quality"), GateNames("attention"), GateNames("select")]

@@ -7,6 +7,7 @@ from textwrap import dedent
 import pytest
 from building.casing import read_casing
 from building.workspace import find_transformers
+from diagnostics.errors import ConversionError
 from syntax.source import Source
 from toy_deltas import forward, library
 from weave.anchors import Misfit
@@ -14,8 +15,6 @@ from weave.attention_output import constructed, feed
 from weave.kinds import Kind, read_kind
 from weave.place import Feeds
 from weave.woven import Woven, weave
-
-from converter.diagnostics import ConversionError
 
 
 def attention() -> Kind:

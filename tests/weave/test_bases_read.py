@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 
 import pytest
+from diagnostics.errors import ConversionError
 from syntax.modules import assigned_calls, is_super_call, names_in, read_module
 from syntax.source import Source
 from toy_deltas import base, module, view
@@ -19,8 +20,6 @@ from weave.mappings import gate_restored, mapped_names
 from weave.names import names_of
 from weave.outputs import needs_mixin, output_classes
 from weave.stack import is_head, read_stack, with_heads
-
-from converter.diagnostics import ConversionError
 
 
 def changed(*edits: tuple[str, str], configuration: tuple[str, str] = ("", "")) -> Base:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from building.workspace import PROJECT
+from diagnostics.errors import ConversionError
 from toy_deltas import kind, view
 from weave.gate import Argument, Gate, Site, Splice
 from weave.kinds import read_kind
-
-from converter.diagnostics import ConversionError
 
 
 FOLDER = PROJECT / "modular" / "gates" / "quality"

@@ -8,14 +8,13 @@ from textwrap import dedent
 import pytest
 from building.casing import read_casing
 from building.workspace import find_transformers
+from diagnostics.errors import ConversionError
 from syntax.source import Source
 from toy_deltas import forward, library
 from weave.kinds import Kind, read_kind
 from weave.place import Place
 from weave.splice import splice
 from weave.woven import Woven, weave
-
-from converter.diagnostics import ConversionError
 
 
 SCORE = "_, good_ratio, trash = self.select_gate({source})\n"

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from building.workspace import PROJECT
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from gating.cli import main
 from syntax.source import Source
 from toy_deltas import CASING, PLAIN, delta, library, view, written
 from weave.stage import convert, gates_of, located, styled, weaving
 
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.values import Layout, Target
 
 

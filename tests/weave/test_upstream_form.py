@@ -25,14 +25,13 @@ if __name__ == "__main__":
 from building.casing import read_casing  # noqa: E402
 from building.library import Library  # noqa: E402
 from building.workspace import find_transformers  # noqa: E402
+from diagnostics.errors import ConversionError  # noqa: E402
 from syntax.source import Source  # noqa: E402
 from weave.form import Form  # noqa: E402
 from weave.gate import Upstream  # noqa: E402
 from weave.kinds import read_kind  # noqa: E402
 from weave.stage import styled  # noqa: E402
 from weave.woven import weave  # noqa: E402
-
-from converter.diagnostics import ConversionError  # noqa: E402
 
 
 GATES = ROOT / "modular" / "gates"

@@ -10,6 +10,8 @@ from textwrap import dedent
 
 from building.library import Library, View, decode
 from building.workspace import PROJECT, find_transformers
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from syntax.modules import Module, read_module
 from syntax.source import Source
 from weave.base import Base, load_base
@@ -17,7 +19,6 @@ from weave.kinds import Kind, read_kind
 from weave.stage import convert, gates_of, styled
 from weave.woven import Woven, weave
 
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.names import Casing
 from converter.values import Layout, Target
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from converter.diagnostics import Diagnostic
 from converter.values import Provenance
+from diagnostics.values import Diagnostic
 
 from building.library import digest
 

@@ -15,7 +15,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 from naming.kinds import GateNames
 from places import HOME, PROJECT
 from telling.answers import INTERRUPTED, Answer, answer

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.index import index_module
 from converter.provenance import digest_of, find_definition, whole
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 from building.jobs import Outcome
 from building.library import Library, digest

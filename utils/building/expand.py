@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from converter.banner import seal
-from converter.diagnostics import ConversionError, Diagnostic
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from syntax.source import Source
 
 from building.jobs import Convert, Job, Outcome, Task, crashed, refused

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from converter.diagnostics import Diagnostic
 from converter.values import Conversion, Loader, Provenance, Target
+from diagnostics.values import Diagnostic
 from syntax.source import Source
 
 from building.library import shown

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.values import Layout, Provenance, Target
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 from building.jobs import Job, Outcome, State, refused
 from building.library import digest, shown

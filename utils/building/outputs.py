@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from converter.banner import is_edited, is_sealed, render_banner
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.values import Layout
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 from building.jobs import Job, Outcome, State, refused
 from building.library import digest, shown

@@ -9,7 +9,8 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from converter.diagnostics import ConversionError, Diagnostic
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 from building.cache import OVERRIDE, default_folder
 from building.library import is_release, shown

@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Any
 
 from converter.banner import is_edited
-from converter.diagnostics import Diagnostic
 from converter.kinds import kind_of_module
+from diagnostics.values import Diagnostic
 from telling.answers import Answer
 from telling.documents import problem_of
 

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from converter.diagnostics import ConversionError, Diagnostic
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 from building.library import digest, installed, shown
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.values import Layout, Target
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 from naming.kinds import MEANT
 from places import HOME, PROJECT
 

@@ -28,8 +28,7 @@ def code_for(wanted: str, package: str) -> tuple[Path, ...]:
         CheckpointError: the release cannot be had, or the model cannot be made from it.
     """
     from building.cache import OVERRIDE, default_folder
-
-    from converter.diagnostics import ConversionError
+    from diagnostics.errors import ConversionError
 
     folder = default_folder()
     if folder is None:
@@ -58,9 +57,8 @@ def _converted(wanted: str, package: str) -> dict[str, str]:
     from building.releases import find_release
     from building.tools import SHIPPED_CONFIG, fingerprint
     from building.workspace import find_transformers, project_jobs, read_release, select
+    from diagnostics.errors import ConversionError
     from weave.stage import weaving
-
-    from converter.diagnostics import ConversionError
 
     release, stage = find_release(wanted), weaving(PROJECT)
     known = project_jobs(read_release(release), strict=True)

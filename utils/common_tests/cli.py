@@ -12,6 +12,8 @@ from pathlib import Path
 from building.cache import default_folder
 from building.library import installed
 from building.tools import version
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
 from facts.project import facts_of, generated_models, packages_of_others
 from facts.values import ModelFacts
 from naming.kinds import MEANT
@@ -24,7 +26,6 @@ from common_tests.report import by_package, markdown, succeeded, summary, write_
 from common_tests.runner import mark_inherited, run_tests, test_files
 from common_tests.sdist import find_sdist
 from common_tests.workspace import Workspace, build, build_of_tree
-from converter.diagnostics import ConversionError, nearest
 
 
 EXPECTED = PROJECT / "tests" / "common_tests" / "expected"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
+from diagnostics.names import nearest
+
 from converter.checks import Finding, Level, place_of
-from converter.diagnostics import nearest
 from converter.index import ModuleIndex
 from converter.plan import Draft
 from converter.scope import Scope

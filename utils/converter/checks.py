@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
+
 from converter.imports import absolute_module, import_items
 from converter.index import Kind, ModuleIndex
 from converter.kinds import kind_of_module, model_of_module

@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
+from diagnostics.names import nearest
 from syntax.scan import map_prose
 
 from converter.checks import Finding, Level, exported_names, place_of
-from converter.diagnostics import nearest
 from converter.dropped import check_dropped, check_overwritten
 from converter.index import ClassParts, Kind, ModuleIndex
 from converter.merge.bodies import assigned, call_of_super, deleted, place_of_super

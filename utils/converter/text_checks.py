@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from diagnostics.values import Diagnostic
 from syntax.compiling import compile_problem
 from syntax.source import Source
 
 from converter.checks import Finding, Level
-from converter.diagnostics import Diagnostic
 from converter.resolve import Missing, find_missing
 from converter.values import Loader, Target
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from diagnostics.values import Diagnostic
 from syntax.source import Source
-
-from converter.diagnostics import Diagnostic
 
 
 class Layout(Enum):

@@ -48,3 +48,14 @@ class UnknownName(LocatedError):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.fix}"
+
+
+class ConversionError(LocatedError):
+    """A model was refused. Carries one or more diagnostics, and survives pickling out of a worker process."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__(*diagnostics)
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.diagnostics))

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 
 
 FEATURES = ("flex_attention", "static_cache")  # what a text may declare, and its model lack

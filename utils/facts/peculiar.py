@@ -12,9 +12,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from diagnostics.names import nearest
 from places import PECULIAR
 
-from converter.diagnostics import nearest
 from facts.entries import Entries, PeculiarError, problem, read_entries
 
 

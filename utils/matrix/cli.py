@@ -13,13 +13,13 @@ from building.cache import default_folder
 from building.library import digest
 from building.workspace import FAMILY
 from common_tests.problems import SuiteError
+from diagnostics.names import nearest
 from naming.kinds import MEANT, GateNames
 from places import PROJECT
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from weave.stage import kinds_in
 
-from converter.diagnostics import nearest
 from matrix.adopt import adopt
 from matrix.common_tests import run_common
 from matrix.kinds import count as count_of_kind

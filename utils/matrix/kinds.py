@@ -11,13 +11,12 @@ from pathlib import Path
 
 from building.library import shown
 from building.tools import version
+from diagnostics.errors import ConversionError
 from naming.kinds import GateNames
 from proof.command import prove_models
 from proof.values import Proof, Verdict
 from rendering.render import render
 from scaffold.short import short_delta
-
-from converter.diagnostics import ConversionError
 
 
 TEMPLATE = "kind_matrix.md.j2"

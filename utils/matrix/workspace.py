@@ -14,6 +14,7 @@ from building.library import digest, shown
 from building.outputs import write_all
 from building.tools import version
 from building.workspace import FAMILY, find_transformers
+from diagnostics.errors import ConversionError
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
 from gating.cli import main as convert
@@ -21,7 +22,6 @@ from scaffold.find import base_names
 from scaffold.short import short_delta
 from testgen.suites import suite
 
-from converter.diagnostics import ConversionError
 from matrix.values import Made, State
 
 

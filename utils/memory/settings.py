@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from converter.diagnostics import nearest
+from diagnostics.names import nearest
+
 from memory.errors import BankError
 
 

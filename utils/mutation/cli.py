@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from places import HOME
 
-from converter.diagnostics import ConversionError, Diagnostic
 from mutation.candidates import candidates, is_python
 from mutation.explained import Explained, read_table, stale, why
 from mutation.pytest_runs import Limits, preload

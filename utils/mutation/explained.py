@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from converter.diagnostics import ConversionError, Diagnostic
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
+
 from mutation.candidates import candidates
 from mutation.values import Mutant
 

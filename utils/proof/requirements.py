@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from building.library import digest, shown
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from packaging.requirements import InvalidRequirement, Requirement
-
-from converter.diagnostics import ConversionError, Diagnostic
 
 
 _TABLE, _CHECK = "dependency_versions_table.py", "dependency_versions_check.py"

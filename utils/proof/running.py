@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 from building.cache import Cache, default_folder
 from building.library import digest
 from building.tools import version
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from places import UTILS
 from processes.served import EndedEarly, quiet_environment, served
 
-from converter.diagnostics import ConversionError, Diagnostic
 from proof.requirements import install, unmet
 from proof.values import PROCESS, Finding, Kind, Trial
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from diagnostics.values import Diagnostic
 from facts.values import ModelFacts
 from rendering.render import render
 
-from converter.diagnostics import Diagnostic
 from pull_request.compose import Export
 from pull_request.difference import Change, changes, lines_saved
 from pull_request.gates import template_of

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from building.workspace import PROJECT
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from telling.answers import DIFFERENT, DONE, REFUSED, Answer, answer
 from telling.documents import problem_of
 
-from converter.diagnostics import ConversionError, Diagnostic
 from pull_request.arguments import parse
 from pull_request.base_source import folder_over, installed_tree, setting_for, tree_at
 from pull_request.body import Evidence

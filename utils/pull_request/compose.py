@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diagnostics.values import Diagnostic
 from facts.read import read_facts
 from facts.values import ModelFacts
 from rendering.render import render
 from testgen.pull_request import upstream_test
 
-from converter.diagnostics import Diagnostic
 from pull_request.conversion import formatted
 from pull_request.layout import (
     configuration_path,

@@ -11,9 +11,10 @@ from building.expand import Expander
 from building.jobs import Job, Task
 from building.library import Library
 from building.style import style
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 from converter.convert import convert
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.values import Layout, Target
 from pull_request.layout import modular_path
 from pull_request.values import PACKAGE, Setting, Tree

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from facts.values import base_name
 
-from converter.diagnostics import ConversionError, Diagnostic
 from pull_request.borrowing import borrowed, definitions, homes, loans, with_stubs
 from pull_request.conversion import formatted, generate
 from pull_request.dead_code import settle

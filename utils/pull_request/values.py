@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from building.workspace import PROJECT
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from naming.kinds import MEANT
-
-from converter.diagnostics import ConversionError, Diagnostic
 
 
 PREFIX = MEANT.family  # of the folders that branches are named after

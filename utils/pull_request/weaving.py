@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from building.casing import read_casing
 from building.library import Library
+from diagnostics.values import Diagnostic
 from facts.peculiar import peculiarities
 from syntax.source import Source
 from weave.form import Form
 from weave.stage import gates_of
 from weave.woven import weave
 
-from converter.diagnostics import Diagnostic
 from converter.values import Loader
 from pull_request.layout import MODELS
 from pull_request.values import HOLDERS, PACKAGE, Model, Tree

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from building.workspace import GATE, PROJECT, find_transformers
+from diagnostics.errors import ConversionError
 from naming.kinds import GateNames
 from weave.stage import gates_of, kinds_in
 
-from converter.diagnostics import ConversionError
 from scaffold.find import base_names
 from scaffold.kept import delta_path
 from scaffold.short import short_delta

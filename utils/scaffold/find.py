@@ -8,11 +8,13 @@ from pathlib import Path
 from building.casing import read_casing
 from building.library import Library, shown
 from building.workspace import GATE, PROJECT
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 from weave.base import CAUSAL, OLDER, Base, load_base
 from weave.kinds import read_kind
 from weave.stage import gates_of
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.names import Casing
 
 

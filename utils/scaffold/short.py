@@ -10,6 +10,8 @@ from building.casing import read_casing
 from building.library import Library
 from building.style import style
 from building.workspace import GATE, find_transformers
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from places import PROJECT, STYLE
 from syntax.modules import names_in
 from syntax.source import Source
@@ -21,7 +23,6 @@ from weave.stack import Stack, read_stack
 from weave.stage import gates_of
 from weave.woven import weave
 
-from converter.diagnostics import ConversionError, Diagnostic
 from scaffold.feedforward import feed_forward_names
 from scaffold.find import find_base
 from scaffold.places import find_places, site_of

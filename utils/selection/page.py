@@ -19,9 +19,7 @@ def page(numbers: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
         numbers: what `selection.audit.audit` returns.
         summary: how it was chosen: "method", "keep", "cut".
     """
-    return render(
-        "selection/audit.html.j2", numbers=numbers, method=str(summary["method"]), shown=_shown, most=_MOST
-    )
+    return render("selection/audit.html.j2", numbers=numbers, method=str(summary["method"]), shown=_shown, most=_MOST)
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import warnings
 
-from converter.diagnostics import ConversionError
+from diagnostics.errors import ConversionError
+
 from syntax.source import Source
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from converter.diagnostics import ConversionError
+from diagnostics.errors import ConversionError
+
 from syntax.source import Source
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from converter.diagnostics import ConversionError, Diagnostic
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 
 
 @dataclass(frozen=True, slots=True)

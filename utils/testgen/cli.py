@@ -12,12 +12,12 @@ from building.library import shown
 from building.outputs import write_all
 from building.report import DIFFERENT, FRESH, Mode, Report, count_identical, texts, unified_diff
 from building.tools import check_ruff
+from diagnostics.errors import ConversionError
 from facts.project import package_of
 from facts.read import PREFIX
 from places import PROJECT
 from telling.answers import Answer, answer
 
-from converter.diagnostics import ConversionError
 from testgen.arguments import ALL, parse
 from testgen.collection import collect, run
 from testgen.manifest import NAME, manifests, stale, write

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from places import PROJECT, UTILS
 
-from converter.diagnostics import ConversionError, Diagnostic
 from testgen.recorder import VARIABLE
 
 

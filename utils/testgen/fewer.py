@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
+from diagnostics.values import Diagnostic
 from facts.peculiar import Peculiarities, peculiarities
 from facts.values import ModelFacts
 from places import TEMPLATES
 
-from converter.diagnostics import Diagnostic
 from testgen.manifest import running
 from testgen.render import draft
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from building.style import Styled, style
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from facts.peculiar import peculiarities
 from facts.values import ModelFacts
 from jinja2 import TemplateNotFound, UndefinedError
@@ -14,7 +16,6 @@ from places import STYLE
 from rendering.render import render
 
 from converter.banner import seal
-from converter.diagnostics import ConversionError, Diagnostic
 from testgen.local import local_values, template_of
 from testgen.pull_request import upstream_test
 from testgen.skips import mark_skips

@@ -9,13 +9,15 @@ from pathlib import Path
 from building.jobs import Job, Outcome, refused
 from building.library import digest, shown
 from building.outputs import survey
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 from facts.project import generated_models, package_of, packages_of_others
 from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
 from naming.kinds import kind_of
 from places import TEMPLATES
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
 from converter.values import Layout, Target
 from testgen.fewer import fewer_tests
 from testgen.local import template_of

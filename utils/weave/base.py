@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from syntax.modules import Module, read_module
 
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.names import Casing, Rename
 from converter.values import Loader
 from weave.form import Form

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 from syntax.modules import Module
 
-from converter.diagnostics import ConversionError, Diagnostic, nearest
 from weave.base import Base
 from weave.declaration import Declaration, mentions
 from weave.declared import Declared

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
 from syntax.modules import Module, is_super_call, read_module
 from syntax.source import Source
 
-from converter.diagnostics import ConversionError, nearest
 from weave.declared import Declared, is_of, read_class
 from weave.kinds import PACKAGE, Kind
 

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
+from diagnostics.names import nearest
 from syntax.modules import Module
 
-from converter.diagnostics import nearest
 from weave.anchors import Misfit, parse
 from weave.place import Feeds, Place, Returns, Scaled, Where
 

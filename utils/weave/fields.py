@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from converter.diagnostics import Diagnostic
+from diagnostics.values import Diagnostic
+
 from weave.base import Base
 from weave.declaration import Declaration
 from weave.declared import Declared

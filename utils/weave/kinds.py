@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from diagnostics.names import nearest
 from syntax.modules import Module, names_in, read_module
 from syntax.source import Source
 
-from converter.diagnostics import nearest
 from converter.values import Loader
 from weave.form import Form
 from weave.form_filter import instead, left_over, without

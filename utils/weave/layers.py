@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
 from syntax.modules import Function
 
-from converter.diagnostics import ConversionError, nearest
 from weave.anchors import Misfit
 from weave.attention_output import constructed, feed
 from weave.base import Base

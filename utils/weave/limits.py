@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterable
 
+from diagnostics.errors import ConversionError
 from syntax.modules import Function, Module, assigned_calls, is_self, names_in
 
-from converter.diagnostics import ConversionError
 from weave.repeats import run_again
 
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from diagnostics.names import nearest
 from syntax.source import Source
 
 from converter.checks import by_place, exported_names, settle
 from converter.class_checks import check_pair
-from converter.diagnostics import nearest
 from converter.index import ClassParts, Kind, ModuleIndex, Statement, index_module, take_apart
 from converter.merge import ClassPair, merge_class
 from weave.base import Base

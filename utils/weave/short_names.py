@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from diagnostics.names import nearest
 from syntax.edits import changed
 from syntax.source import Source
 
-from converter.diagnostics import nearest
 from weave.base import Base
 from weave.declaration import Declaration, mentions
 from weave.kinds import PACKAGE, Kind

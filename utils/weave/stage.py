@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from building.jobs import Job
 from building.library import Library, decode, shown
 from building.stage import Stage
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from places import GATES, PROJECT, STYLE, TEMPLATES
 from syntax.source import Source
 
-from converter.diagnostics import ConversionError, Diagnostic
 from converter.values import Conversion, Loader, Provenance, Target
 
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
 from syntax.modules import names_in
 from syntax.source import Source
 
-from converter.diagnostics import ConversionError, nearest
 from converter.names import Casing
 from converter.values import Loader
 from weave.base import Base, load_base

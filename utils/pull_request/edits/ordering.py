@@ -34,6 +34,6 @@ def insert(lines: Sequence[str], entries: Sequence[Entry], end: int, key: str, n
 
     Entries keep the places they have, sorted or not.
     """
-    after = (entry.line for entry in entries if order(entry.key) > order(key))  # type: ignore[operator]
+    after = (entry.line for entry in entries if order(entry.key) > order(key))  # type: ignore[operator]  # of one list, keys are of one type
     place = next(after, end)
     return [*lines[:place], new, *lines[place:]]

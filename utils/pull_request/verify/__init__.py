@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from converter.diagnostics import Diagnostic
+from diagnostics.values import Diagnostic
+
 from pull_request.values import Setting, Tree
 from pull_request.verify import (
     config_checks,

@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from converter.diagnostics import Diagnostic
+from diagnostics.values import Diagnostic
+
 from pull_request.edits.config_fields import allowed, declared, unchecked, unread
 from pull_request.layout import AUTO_DOCSTRING, CONFIG_CHECK
 from pull_request.unused import inherited_unused, removable, shared_texts

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from diagnostics.values import Diagnostic
 from rendering.render import render
 
-from converter.diagnostics import Diagnostic
 from pull_request.layout import configuration_path
 from pull_request.verify.subject import Subject, finding
 

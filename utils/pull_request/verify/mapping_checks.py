@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from diagnostics.values import Diagnostic
 from facts.values import ModelClass, base_name
 
-from converter.diagnostics import Diagnostic
 from pull_request.edits import mappings, models_init, repo_lists
 from pull_request.edits.ordering import Entry, Key, natural, plain
 from pull_request.layout import AUTO_MAPPINGS, CONFIGURATION_AUTO, MODELING_AUTO, MODELS_INIT, REPO_CHECK

@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
+from diagnostics.values import Diagnostic
 from weave.base import described_in
 from weave.documented import described_names, entries
 
-from converter.diagnostics import Diagnostic
 from pull_request.decorators import DOCUMENTED
 from pull_request.gates import decorated
 from pull_request.layout import AUTO_DOCSTRING

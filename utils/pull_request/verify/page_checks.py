@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from converter.diagnostics import Diagnostic
+from diagnostics.values import Diagnostic
+
 from pull_request.edits.toctree import pages, section_of
 from pull_request.layout import TOCTREE
 from pull_request.verify.subject import Subject, finding

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from converter.diagnostics import ConversionError, Diagnostic
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
+
 from pull_request.conversion import generate
 from pull_request.layout import MODELS
 from pull_request.verify.subject import Subject, finding

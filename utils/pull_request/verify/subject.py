@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from building.casing import read_casing
+from diagnostics.values import Diagnostic
 from weave.gate import Gate
 from weave.kinds import Kind
 
-from converter.diagnostics import Diagnostic
 from pull_request.decorators import name_of
 from pull_request.gates import kind_of
 from pull_request.layout import (

@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from converter.diagnostics import Diagnostic
+from diagnostics.values import Diagnostic
+
 from pull_request.edits import repo_lists
 from pull_request.layout import REPO_CHECK
 from pull_request.validation import TESTER, run

@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from ruff.__main__ import find_ruff_bin
 
-from converter.diagnostics import ConversionError, Diagnostic
 from pull_request.conversion import formatted, generate
 from pull_request.layout import MODELS, tests_path
 from pull_request.verify.layout_checks import without_banner

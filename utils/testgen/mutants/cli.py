@@ -6,11 +6,12 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from diagnostics.errors import ConversionError
+from diagnostics.values import Diagnostic
 from facts.read import package_files
 from naming.kinds import MEANT, GateNames
 from places import PROJECT
 
-from converter.diagnostics import ConversionError, Diagnostic
 from testgen.mutants.apply import mutated
 from testgen.mutants.run import preload, run_all
 from testgen.mutants.table import TABLE, model_of, mutants, table_of

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from testgen.mutants.values import Verdict
 
@@ -28,9 +29,9 @@ class FirstFailure:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def pytest_runtest_logreport(self, report: object) -> None:
-        if getattr(report, "failed", False) and not self.file.exists():
-            self.file.write_text(report.nodeid.partition("::")[2], encoding="utf-8")  # type: ignore[attr-defined]
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and not self.file.exists():
+            self.file.write_text(report.nodeid.partition("::")[2], encoding="utf-8")
 
 
 def preload(*modules: str) -> None:
