@@ -12,7 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from telling.bars import settle_bars
+from telling.bars import switch_bars
 from telling.documents import print_document, problem, refusal
 from telling.grammar import asks_for_json
 
@@ -47,7 +47,7 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
     try:
         if raises:
             signal.signal(signal.SIGINT, _leave)
-        settle_bars()
+        switch_bars()
         tool = getattr(import_module(module), function)
         if raises:
             sys.unraisablehook = _come_again

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from building.batch import Here, Run, Setting, convert_family
+from building.batch import Conversions, Here, Setting, convert_family
 from building.cache import Cache
 from building.jobs import Job, Outcome, State
 from building.library import Library
@@ -248,8 +248,8 @@ def test_chunks_shrink_and_the_urgent_go_first(tmp_path: Path) -> None:
     deltas = {f"m{n:02}": "#" * n + "\n" for n in range(30)}
     deltas["child"] = "from ..m05.modeling_m05 import X\n" + "#" * 99 + "\n"
     tree = make_tree(tmp_path, **deltas)
-    run = Run(family_of(tree), setting_of(tree), lambda outcome: None)
-    run.settle()
+    run = Conversions(family_of(tree), setting_of(tree), lambda outcome: None)
+    run.finish_ready()
     chunks = []
     while run.waiting:
         chunks.append([job.name for job in run._take(2)])

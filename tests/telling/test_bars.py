@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from telling.bars import SWITCHES, settle_bars
+from telling.bars import SWITCHES, switch_bars
 
 
 UTILS = Path(__file__).parents[2] / "utils"
@@ -65,10 +65,10 @@ def test_quiet_is_quiet_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for switch in SWITCHES:
         monkeypatch.delenv(switch, raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    settle_bars()
+    switch_bars()
     assert not set(SWITCHES) & set(os.environ)
     monkeypatch.setenv(SWITCHES[0], "0")
-    settle_bars(quiet=True)
+    switch_bars(quiet=True)
     assert [os.environ[switch] for switch in SWITCHES] == ["0", "1", "1"]
 
 

@@ -67,7 +67,7 @@ class Here:
         return [(chunk, self._work(chunk)) for chunk in done]
 
 
-class Run:
+class Conversions:
     """The state of one run; `outcomes` grows until every job of the family has one."""
 
     def __init__(self, family: Family, setting: Setting, advance: Callable[[Outcome], None]) -> None:
@@ -100,7 +100,7 @@ class Run:
         """Whether there are jobs to convert now."""
         return bool(self._queue)
 
-    def settle(self) -> None:
+    def finish_ready(self) -> None:
         """Give an outcome to every job that is ready and needs no conversion; queue the others."""
         while ready := sorted(self._sorter.get_ready()):
             for job in (self._family.jobs[name] for name in ready):
@@ -120,7 +120,7 @@ class Run:
                     self._died(chunk)
                 for outcome in outcomes or ():
                     self._converted(outcome)
-            self.settle()
+            self.finish_ready()
 
     def give_up(self) -> None:
         """Refuse what could never start: the jobs of a cycle, and those behind one."""
@@ -204,8 +204,8 @@ def convert_family(family: Family, setting: Setting, advance: Callable[[Outcome]
 
     `advance` is called with each outcome as it comes.
     """
-    run = Run(family, setting, advance)
-    run.settle()
+    run = Conversions(family, setting, advance)
+    run.finish_ready()
     if run.waiting:
         _convert_rest(run, setting)
     run.give_up()
@@ -225,7 +225,7 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
-def _convert_rest(run: Run, setting: Setting) -> None:
+def _convert_rest(run: Conversions, setting: Setting) -> None:
     # The one place where imports wait: what follows is slow to import, and mostly nothing has to be converted.
     from tempfile import TemporaryDirectory
 

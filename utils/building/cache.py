@@ -42,7 +42,7 @@ def default_folder() -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CachedJob:
     """One conversion. Texts stay packed until they are asked for: where nothing changed, nobody does."""
 
     reads: Mapping[str, str]  # module -> digest of what the conversion read
@@ -67,7 +67,7 @@ class Cache:
 
     folder: Path
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> CachedJob | None:
         """The entry under a key, if there is a whole one. The caller compares `reads` with what is there now."""
         try:
             with open(self._path(key), "rb") as file:
@@ -78,7 +78,7 @@ class Cache:
                 return None
             reads, digests, warnings, made_from = json.loads(header)
             told = tuple(Diagnostic(*one) for one in warnings)
-            return Entry(reads, digests, told, Provenance(**made_from), packed)
+            return CachedJob(reads, digests, told, Provenance(**made_from), packed)
         except (OSError, ValueError, TypeError):
             return None
 

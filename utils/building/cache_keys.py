@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 
-from building.cache import Cache, Entry
+from building.cache import Cache, CachedJob
 from building.jobs import Job, Outcome, State
 from building.library import Library, View, digest, shown
 from building.outputs import survey
@@ -55,7 +55,7 @@ class Memory:
     def _key(self, job: Job, delta: bytes) -> str:
         return digest("\0".join((self.fingerprint, repr(job.target), job.module, digest(delta))).encode())
 
-    def _holds(self, entry: Entry, fresh: Mapping[str, str | None]) -> bool:
+    def _holds(self, entry: CachedJob, fresh: Mapping[str, str | None]) -> bool:
         view = View(self.library, fresh)
         try:
             return all(view.digest(name) == known for name, known in entry.reads.items())

@@ -146,7 +146,7 @@ def _run(args: Namespace, report: Report, stage: Stage, folders: Folders, prove:
         outcomes = write_all(outcomes, family.edges, args.force)
     if not (args.tree or args.paths or args.stdout):
         names = [*(job.name for job in place.known), *family.jobs] if args.all else None
-        outcomes = Lock(folders.generated, names).settle(outcomes, family.deltas, report.mode is Mode.WRITE)
+        outcomes = Lock(folders.generated, names).update(outcomes, family.deltas, report.mode is Mode.WRITE)
     _report(args, report, place, outcomes)
     return report.status
 

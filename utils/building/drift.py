@@ -14,7 +14,7 @@ from diagnostics.values import Diagnostic
 
 from building.jobs import Outcome
 from building.library import Library, digest
-from building.lock import FILE, Entry, compare, listed
+from building.lock import FILE, LockEntry, compare, listed
 from building.outputs import before
 
 
@@ -48,7 +48,7 @@ class Proven(Protocol):
 
 
 def find_drift(
-    outcomes: Iterable[Outcome], deltas: Mapping[str, bytes], recorded: Mapping[str, Entry], library: Library
+    outcomes: Iterable[Outcome], deltas: Mapping[str, bytes], recorded: Mapping[str, LockEntry], library: Library
 ) -> list[ModelDrift]:
     """The drift of each model, given its conversion against the other release, whose modules `library` reads."""
     found = []
@@ -76,7 +76,7 @@ def unlocked(drifts: Iterable[ModelDrift], folder: str) -> list[Diagnostic]:
     return [Diagnostic("not-locked", f"{folder}/{FILE}", 1, 1, message.format(name), fix) for name in names]
 
 
-def _changes(entry: Entry, outcome: Outcome, library: Library) -> Iterator[tuple[str, str]]:
+def _changes(entry: LockEntry, outcome: Outcome, library: Library) -> Iterator[tuple[str, str]]:
     old, new = entry.made_from, outcome.made_from
     for kept, found, note in ((old.definitions, new.definitions, ""), (old.restated, new.restated, _OWN)):
         for key, word in compare(kept, found):

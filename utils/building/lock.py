@@ -30,7 +30,7 @@ _TOLD = 3  # changes that an explanation names; more are counted
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LockEntry:
     """What one model was made from."""
 
     transformers: str  # its release
@@ -45,14 +45,14 @@ class Lock:
     folder: Path  # generated/
     known: Collection[str] | None
 
-    def settle(self, outcomes: Sequence[Outcome], deltas: Mapping[str, bytes], write: bool) -> list[Outcome]:
+    def update(self, outcomes: Sequence[Outcome], deltas: Mapping[str, bytes], write: bool) -> list[Outcome]:
         """The outcomes, the stale ones with an explanation, and the lock's own; with `write` it is brought up to date."""
         made = {one.job.name: one for one in outcomes if one.job.name in deltas and not one.failed}
         found = {
-            name: Entry(one.job.target.release, digest(deltas[name]), one.made_from) for name, one in made.items()
+            name: LockEntry(one.job.target.release, digest(deltas[name]), one.made_from) for name, one in made.items()
         }
         with _alone(self.folder) if write else suppress():
-            recorded: dict[str, Entry] = {}
+            recorded: dict[str, LockEntry] = {}
             problems: tuple[Diagnostic, ...] = ()
             try:
                 recorded = read_lock(self.folder)
@@ -69,7 +69,7 @@ class Lock:
         return [*explained, *([own] if own.states else [])]
 
     def _outcome(
-        self, recorded: Mapping[str, Entry], wanted: Mapping[str, Entry], problems: Sequence[Diagnostic]
+        self, recorded: Mapping[str, LockEntry], wanted: Mapping[str, LockEntry], problems: Sequence[Diagnostic]
     ) -> Outcome:
         path = self.folder / FILE
         job = Job(FILE, path, "generated", "generated", self.folder, Target(FILE, Layout.PACKAGE, FILE, "", True))
@@ -83,7 +83,7 @@ class Lock:
         state = State.DIFFERS if path.exists() else State.MISSING
         return Outcome(job, {FILE: state}, {FILE: render_lock(wanted)}, why=f"the entries of {listed(differ)}")
 
-    def _why(self, recorded: Mapping[str, Entry], found: Mapping[str, Entry], job: Job) -> str:
+    def _why(self, recorded: Mapping[str, LockEntry], found: Mapping[str, LockEntry], job: Job) -> str:
         entry = recorded.get(job.name)
         if entry is None:
             return f"{FILE} has no entry for this model"
@@ -93,7 +93,7 @@ class Lock:
         )
 
 
-def explain(recorded: Entry, found: Entry, delta: str) -> Iterator[str]:
+def explain(recorded: LockEntry, found: LockEntry, delta: str) -> Iterator[str]:
     """What has changed between two entries of one model, in a few words each."""
     if recorded.transformers != found.transformers:
         yield f"transformers {recorded.transformers} -> {found.transformers}"
@@ -116,7 +116,7 @@ def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[st
             yield key, "is new" if key not in old else "is gone" if key not in new else "changed"
 
 
-def read_lock(folder: Path) -> dict[str, Entry]:
+def read_lock(folder: Path) -> dict[str, LockEntry]:
     """The entries by model, none where there is no lock. Raises ConversionError (`broken-lock`)."""
     path = folder / FILE
     if not path.exists():
@@ -127,7 +127,7 @@ def read_lock(folder: Path) -> dict[str, Entry]:
         if read["seal"] != _seal(text):
             raise ValueError
         return {
-            name: Entry(one["transformers"], one["modular"], Provenance(**one["made_from"]))
+            name: LockEntry(one["transformers"], one["modular"], Provenance(**one["made_from"]))
             for name, one in read["models"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -135,7 +135,7 @@ def read_lock(folder: Path) -> dict[str, Entry]:
         raise ConversionError(Diagnostic("broken-lock", shown(path), 1, 1, message, _ANEW)) from None
 
 
-def render_lock(entries: Mapping[str, Entry]) -> str:
+def render_lock(entries: Mapping[str, LockEntry]) -> str:
     """The text of a lock, sealed: the digest on its second line is that of all lines below it."""
     models = {name: asdict(entry) for name, entry in sorted(entries.items())}
     text = json.dumps({"seal": "", "models": models}, indent=1, sort_keys=False) + "\n"

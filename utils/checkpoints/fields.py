@@ -62,7 +62,7 @@ def _given(fields: Mapping[str, Any], architecture: Architecture) -> dict[str, A
     return dict(fields)
 
 
-def settle_fields(config: dict[str, Any], is_given: bool, architecture: Architecture) -> dict[str, Any]:
+def completed_fields(config: dict[str, Any], is_given: bool, architecture: Architecture) -> dict[str, Any]:
     """Have the gated configuration itself check fields that were given, and say of a bank what depends on the base's.
 
     Such fields are put into `config`, where they are None. Returns those of the gates as the configuration has them.

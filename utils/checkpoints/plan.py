@@ -20,7 +20,7 @@ from checkpoints.casting import DTYPES, target_dtype
 from checkpoints.configs import auto_map, gated_config
 from checkpoints.errors import CheckpointError
 from checkpoints.experts import KEEP, Part, regroup
-from checkpoints.fields import fields_of, settle_fields
+from checkpoints.fields import completed_fields, fields_of
 from checkpoints.gates import gate_tensors
 from checkpoints.headers import Tensor
 from checkpoints.homes import OURS, Homes
@@ -170,7 +170,7 @@ def make_plan(
     architecture = find_architecture(base.folder, config_of_base, options.model, homes, names)
     fields = fields_of(options.mode, options.fields, options.init_mean, options.init_std, architecture)
     config = gated_config(base.folder, config_of_base, architecture, options.dtype, **fields)
-    settled = settle_fields(config, bool(options.fields), architecture)
+    settled = completed_fields(config, bool(options.fields), architecture)
     gates = gate_tensors(base.folder, tensors.known, config, architecture)
     if not names.is_float32:  # projections like others
         wanted = DTYPES.get(options.dtype, "keep")

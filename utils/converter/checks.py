@@ -36,7 +36,7 @@ class Finding:
     diagnostic: Diagnostic
 
 
-def settle(findings: Sequence[Finding], strict: bool) -> tuple[Diagnostic, ...]:
+def warnings_of(findings: Sequence[Finding], strict: bool) -> tuple[Diagnostic, ...]:
     """The warnings among the findings. Raises ConversionError with all others, if there are any."""
     refused = [each for each in findings if each.level is Level.ERROR or (strict and each.level is Level.SILENT)]
     if refused:
@@ -91,7 +91,7 @@ def _check_followed(
         yield _unknown_module(index, each, casing)
         return
     if each.item.alias:
-        message = f"`{each.item.name}` is imported as `{each.item.alias}`: its name is what renaming works on"
+        message = f"`{each.item.name}` is imported as `{each.item.alias}`, and renaming goes by its own name"
         fix = f"import `{each.item.name}` under its own name"
         yield place_of(index, alias, "aliased-import", message, fix, Level.ERROR)
     if kind_of_module(each.module) == "modeling" and each.item.name.endswith("Config"):

@@ -9,7 +9,7 @@ from syntax.source import Source
 
 from converter.aliases import check_aliases, render_aliases
 from converter.banner import render_banner
-from converter.checks import by_place, check_capitals, check_delta, exported_names, settle
+from converter.checks import by_place, check_capitals, check_delta, exported_names, warnings_of
 from converter.class_checks import check_outputs
 from converter.dropped import check_guards
 from converter.emit import emit_file
@@ -41,13 +41,13 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
     problems = list(check_delta(index, parents, table, load))
     if target.layout is Layout.PACKAGE and not table.lists(target.model):
         problems += check_capitals(index, model)
-    warnings = settle(by_place(problems), target.strict)
+    warnings = warnings_of(by_place(problems), target.strict)
     scope = Scope(index, parents, model, table)
     # Inside a tree, files are what the reference makes of them, unless nothing doubtful is to pass.
     in_tree = target.layout is Layout.TREE
     drafts = plan_files(scope, as_reference=in_tree and not target.strict)
-    warnings += settle(by_place(check_outputs(scope, drafts, in_tree)), target.strict)
-    warnings += settle(by_place(check_aliases(scope, drafts, in_tree)), target.strict)
+    warnings += warnings_of(by_place(check_outputs(scope, drafts, in_tree)), target.strict)
+    warnings += warnings_of(by_place(check_aliases(scope, drafts, in_tree)), target.strict)
     exported = exported_names(index) or []
     files = {
         f"{kind}_{target.model}.py": emit_file(
@@ -56,7 +56,7 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
         for kind in drafts
     }
     found = [*check_guards(index, files), *check_texts(files, delta, target, load)]
-    warnings += settle(by_place(found), target.strict)
+    warnings += warnings_of(by_place(found), target.strict)
     made_from = Provenance()
     if target.layout is Layout.PACKAGE:
         made_from = trace(scope, drafts)

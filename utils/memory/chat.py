@@ -85,7 +85,7 @@ class Conversation:
     def close(self) -> None:
         """Write what was changed into the bank, where it is kept."""
         if self.saved is not None:
-            self.saved.settle()
+            self.saved.finish_changes()
 
     @property
     def _updater(self) -> Any:

@@ -73,7 +73,7 @@ class DiskBank:
 
     def ids(self) -> np.ndarray:
         """The rows, [N, K], mapped from the file and read only."""
-        self.settle()
+        self.finish_changes()
         return self._mapped()
 
     def rows(self, wanted: Sequence[int] | None = None) -> Iterator[Row]:
@@ -123,7 +123,7 @@ class DiskBank:
         """Take back the last changes, newest first. Raises BankError where a row is not as the log says any more."""
         check_undo(count, self.log.path)
         with locked(self._lock):
-            self.settle()
+            self.finish_changes()
             changes, now = [], {}
             for change in self.log.undoable(count):
                 self.check_row(change.row, frozen=True)
@@ -136,7 +136,7 @@ class DiskBank:
             return self._do(changes)
 
     def note(self, changes: Sequence[Change]) -> None:
-        """Put changes that a running model has made into the log; `settle` writes them into the weights."""
+        """Put changes that a running model has made into the log; `finish_changes` writes them into the weights."""
         with locked(self._lock):
             self.log.append(changes)
 
@@ -149,7 +149,7 @@ class DiskBank:
             message = f"row {row} is frozen: the first {first} rows are"
             raise BankError(self.folder, message, "give --frozen to change it all the same")
 
-    def settle(self) -> int:
+    def finish_changes(self) -> int:
         """Complete what a process has begun that was killed; how many rows that were."""
         with locked(self._lock) if self._pending() else nullcontext():
             if not (pending := self._pending()):
@@ -175,7 +175,7 @@ class DiskBank:
 
     def _do(self, changes: Sequence[Change]) -> list[Change]:
         """Log changes and make them; the lock is held. Where they cannot be made, the log is as it was."""
-        self.settle()
+        self.finish_changes()
         before, log, state = self.log.size, self.log, self._state()
         done = log.append(changes)
         if done:

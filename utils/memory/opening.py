@@ -54,7 +54,7 @@ def open_bank(place: str | Path) -> DiskBank:
         what = "is no folder" if path.exists() else "does not exist"
         raise BankError(path, what, "give a folder of memory_bank.py build, or a gated checkpoint with a bank")
     bank = _of_checkpoint(path) if is_there(path / CONFIG) else _of_folder(path)
-    bank.settle()
+    bank.finish_changes()
     return bank
 
 

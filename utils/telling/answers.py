@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from telling.bars import settle_bars
+from telling.bars import switch_bars
 from telling.documents import print_document, refusal
 
 
@@ -44,7 +44,7 @@ def answer(args: argparse.Namespace, command: Callable[[argparse.Namespace], Ans
         args: of a `telling.grammar.Parser`.
         command: prints nothing that is part of its answer, and raises nothing that it can tell as a problem.
     """
-    settle_bars(args.quiet)
+    switch_bars(args.quiet)
     if not args.json:
         given = command(args)
         said = [given.result, "" if args.quiet else given.words]

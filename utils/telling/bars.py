@@ -16,7 +16,7 @@ _LATER = {
 }
 
 
-def settle_bars(quiet: bool = False) -> None:
+def switch_bars(quiet: bool = False) -> None:
     """Turn bars off where stderr is no terminal, or nobody wants them; processes that are started later show none either.
 
     transformers, huggingface_hub and datasets need not be imported yet. A switch that a user has set stays as it is.

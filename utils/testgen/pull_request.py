@@ -72,7 +72,7 @@ INTERNAL = "Decoder"
 
 
 @dataclass(frozen=True)
-class Part:
+class TestedPart:
     """The text models of a package, or its image-text models: what the templates ask for."""
 
     config: str
@@ -153,7 +153,7 @@ def _find(pattern: str, text: str, what: str) -> str:
     return found[1]
 
 
-def _imported(facts: ModelFacts, parts: list[Part]) -> list[str]:
+def _imported(facts: ModelFacts, parts: list[TestedPart]) -> list[str]:
     names = {name for part in parts for pair in part.pairs for name in pair}
     names |= {name for part in parts for name in (*part.models, *part.classes, *part.roles.values(), part.base_config)}
     return sorted(names | {part.config for part in parts if part.is_image})
@@ -169,7 +169,7 @@ def _known_sizes(facts: ModelFacts) -> set[str]:
     return {*facts.text_config.fields, *TESTER_SIZES}
 
 
-def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> Part | None:
+def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> TestedPart | None:
     if facts.causal_lm is None or facts.causal_lm.config != facts.text_config.name:
         return None
     prefix = facts.text_model.name.removesuffix("Model")
@@ -180,7 +180,7 @@ def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     others = [each for each in facts.text_models if each.role not in {"Model", *ROLES.values()}]
     others = [each for each in others if each.name != facts.text_model.name]
     pretrained = [each for each in others if each.role == PRETRAINING]
-    return Part(
+    return TestedPart(
         config=facts.text_config.name,
         base_config=facts.text_config.base_name,
         generative=facts.causal_lm.name,
@@ -219,7 +219,7 @@ def _states(peculiar: Peculiarities) -> dict[str, str]:
     return {name: ", ".join(map(str, sizes)) for name, sizes in peculiar.upstream_states.items()}
 
 
-def _image_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> Part | None:
+def _image_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> TestedPart | None:
     config = facts.image_config
     generative = next((each.name for each in facts.image_models if each.role == "ForConditionalGeneration"), "")
     if config is None or not generative:
@@ -230,7 +230,7 @@ def _image_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) 
     # Tests that take tokens off the end of the vocabulary must leave those that stand for an image.
     named = [name for name in image_sizes if name.endswith(("_token_index", "_token_id"))]
     image_tokens = {name: SPECIAL_TOKENS + number for number, name in enumerate(named)}
-    return Part(
+    return TestedPart(
         config=config.name,
         base_config=config.base_name,
         generative=generative,

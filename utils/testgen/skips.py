@@ -1,4 +1,4 @@
-"""Tests that a base cannot pass itself: of its gated version they would say nothing."""
+"""Tests that a base cannot pass itself: for its gated version they would prove nothing."""
 
 from __future__ import annotations
 

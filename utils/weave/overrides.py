@@ -10,7 +10,7 @@ from dataclasses import replace
 from diagnostics.names import nearest
 from syntax.source import Source
 
-from converter.checks import by_place, exported_names, settle
+from converter.checks import by_place, exported_names, warnings_of
 from converter.class_checks import check_pair
 from converter.index import ClassParts, Kind, ModuleIndex, Statement, index_module, take_apart
 from converter.merge import ClassPair, merge_class
@@ -119,7 +119,7 @@ class Overrides:
         delta, parent = self._members(name, take_apart(own)), take_apart(woven)
         if not delta.members and delta.bases[1:] == () and not delta.decorators:
             return woven.whole
-        settle(by_place(check_pair(self, delta, parent, name)), True)
+        warnings_of(by_place(check_pair(self, delta, parent, name)), True)
         delta = replace(delta, members=tuple(_with_entries(delta, parent)))
         pair = ClassPair(parent, delta, delta.bases[0] if delta.bases else "", self.base.casing)
         return merge_class(pair)
