@@ -90,6 +90,11 @@ def roots(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def written_here(names: set[str]) -> set[str]:
+    """Those of imported names that are modules of utils/."""
+    return {name for name in names if (UTILS / f"{name.replace('.', '/')}.py").is_file()}
+
+
 def _imported(node: ast.AST, module: str, is_package: bool) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)

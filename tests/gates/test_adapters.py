@@ -53,6 +53,11 @@ def test_lora_on_the_gates_themselves(family: Family, tmp_path: Path) -> None:
     assert_same(peft.PeftModel.from_pretrained(family.gated(), tmp_path), model)
 
 
+def weights_of(model: PreTrainedModel) -> list[torch.Tensor]:
+    """The weights of a model's gates, in the order of its layers."""
+    return [gate.gate.weight for gate in gates(model)]
+
+
 def test_gates_alone_are_saved_and_loaded(family: Family, tmp_path: Path) -> None:
     trained = family.gated()
     disturb(trained.requires_grad_(False))
@@ -68,7 +73,8 @@ def test_gates_alone_are_saved_and_loaded(family: Family, tmp_path: Path) -> Non
     for head in ("Model", *family.heads):
         other = family.gated(head)
         other.load_quality_gates(tmp_path / "gates")
-        assert all(torch.equal(a.gate.weight, b.gate.weight) for a, b in zip(gates(other), gates(trained))), head
+        loaded = weights_of(other)
+        assert len(loaded) == LAYERS and all(map(torch.equal, loaded, weights_of(trained))), head
 
 
 def test_gates_of_an_adapted_model_are_the_trained_ones(family: Family, tmp_path: Path) -> None:
@@ -79,7 +85,10 @@ def test_gates_of_an_adapted_model_are_the_trained_ones(family: Family, tmp_path
         if "quality_gate.modules_to_save" in name:
             parameter.data.fill_(7)
     model.save_quality_gates(tmp_path)
-    assert all((each == 7).all() for each in load_file(tmp_path / "quality_gates.safetensors").values())
+    saved = load_file(tmp_path / "quality_gates.safetensors")
+    assert list(saved) == [f"model.layers.{layer}.quality_gate.gate.weight" for layer in range(LAYERS)]
+    for weight in saved.values():
+        assert torch.equal(weight, torch.full((1, HIDDEN), 7.0))
 
 
 def test_gates_of_another_model_are_refused(family: Family, tmp_path: Path) -> None:
@@ -168,4 +177,5 @@ def test_original_gate_weights_load(original: tuple[Path, PreTrainedModel]) -> N
     }
     torch.save(saved, folder / "full_rank_weights.pt")
     model.load_quality_gates(folder)
-    assert all(map(torch.equal, (gate.gate.weight for gate in gates(model)), weights.values()))
+    assert len(loaded := weights_of(model)) == len(weights) == LAYERS
+    assert all(map(torch.equal, loaded, weights.values()))

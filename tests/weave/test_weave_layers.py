@@ -1,56 +1,25 @@
-"""The rooms of the weave see only the rooms below them (docs/weaving.md)."""
+"""The weave is pure but for its stage, and says what it does."""
 
 from __future__ import annotations
 
 import ast
-import re
-from itertools import chain
-from pathlib import Path
+
+from layers import UTILS, imports, roots, written_here
 
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "utils" / "weave"
+PACKAGE = UTILS / "weave"
 # What may be imported inside a function: short deltas alone need it, and most runs convert none.
 LATE = {"converter.convert", "building.style", "weave.declaration", "weave.woven"}
-
-
-def layers() -> list[set[str]]:
-    """The rooms of each layer, lowest first, as the table of the page has them."""
-    text = (ROOT / "docs" / "weaving.md").read_text(encoding="utf-8")
-    return [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| *\d+ *\|([^|]*)\|", text, re.MULTILINE)]
-
-
-def imports(tree: ast.AST) -> set[str]:
-    return {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-
-
-def seen(room: str) -> set[str]:
-    names = imports(ast.parse((PACKAGE / f"{room}.py").read_text(encoding="utf-8")))
-    return {name.partition(".")[2] for name in names if name.startswith("weave.")}
 
 
 def rooms() -> list[str]:
     return sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 
-def test_every_room_has_one_layer() -> None:
-    assert sorted(chain.from_iterable(layers())) == rooms()
-
-
-def test_rooms_import_only_lower_layers() -> None:
-    table = layers()
-    for height, names in enumerate(table):
-        allowed = set(chain.from_iterable(table[:height]))
-        for room in sorted(names):
-            assert seen(room) <= allowed, f"{room} looks up or sideways at {sorted(seen(room) - allowed)}"
-
-
 def test_weaving_imports_no_model_code_and_opens_no_file() -> None:
     for room in rooms():
         tree = ast.parse((PACKAGE / f"{room}.py").read_text(encoding="utf-8"))
-        assert not {name.split(".")[0] for name in imports(tree)} & {"transformers", "torch", "generated", "gates"}, (
-            room
-        )
+        assert not roots(imports(tree)) & {"transformers", "torch", "generated", "gates"}, room
         reading = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & {
             "read_text",
             "read_bytes",
@@ -61,7 +30,9 @@ def test_weaving_imports_no_model_code_and_opens_no_file() -> None:
 def test_only_the_stage_imports_late() -> None:
     for room in rooms():
         tree = ast.parse((PACKAGE / f"{room}.py").read_text(encoding="utf-8"))
-        late = set().union(*(imports(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)))
+        late = set().union(
+            *(written_here(imports(node)) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+        )
         assert late == (LATE if room == "stage" else set()), room
 
 
