@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from facts.peculiar import described_bases
 from facts.project import facts_of
-from facts.tiny import TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
+from facts.tiny import LAYERS, TINY, TINY_IMAGE_TEXT, TINY_VISION, VOCABULARY, tiny_fields
 
 
 def test_a_configuration_takes_the_fields_it_has() -> None:
@@ -43,6 +43,16 @@ def test_text_models_get_their_sizes(model: str) -> None:
 def test_sizes_agree_with_each_other() -> None:
     assert TINY["hidden_size"] == TINY["num_attention_heads"] * TINY["head_dim"]
     assert TINY["num_attention_heads"] % TINY["num_key_value_heads"] == 0
+    assert 0 < TINY["first_k_dense_replace"] < LAYERS, "one layer has experts, and one has none"
+    assert TINY["num_experts_per_tok"] < TINY["num_experts"] == TINY["n_routed_experts"] == TINY["num_local_experts"]
+    assert TINY["topk_group"] <= TINY["n_group"] and TINY["n_routed_experts"] % TINY["n_group"] == 0
+    assert (
+        TINY["mamba_n_heads"] * TINY["mamba_d_head"]
+        == TINY["mamba_expand"] * TINY["hidden_size"]
+        == TINY["mamba_d_ssm"]
+    )
+    assert TINY["linear_num_value_heads"] % TINY["linear_num_key_heads"] == 0
+    assert TINY["pad_token_id"] < VOCABULARY and len({TINY[f"{name}_token_id"] for name in ("pad", "bos", "eos")}) == 3
     patches = (TINY_VISION["image_size"] // TINY_VISION["patch_size"]) ** 2
     assert patches == TINY_IMAGE_TEXT["mm_tokens_per_image"]
     tokens = [value for name, value in TINY_IMAGE_TEXT.items() if name.endswith("_index")]

@@ -29,6 +29,7 @@ class Text:
         return self._lines[node.lineno - 1] + node.col_offset
 
     def end(self, node: ast.expr | ast.stmt) -> int:
+        assert node.end_lineno is not None and node.end_col_offset is not None  # of what was parsed they are known
         return self._lines[node.end_lineno - 1] + node.end_col_offset
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -188,11 +189,11 @@ def called(text: Text, node: ast.AST) -> Iterator[Edit]:
 
 def statement(text: Text, node: ast.AST) -> Iterator[Edit]:
     """An update of a list, a set or a dictionary is dropped, or a sum is."""
-    update = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    update = update and isinstance(node.value.func, ast.Attribute) and node.value.func.attr in _UPDATES
-    stored = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)
-    if update or stored or isinstance(node, ast.AugAssign | ast.Delete):
-        yield text.replaced(node, "pass")
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr=name))) if name in _UPDATES:
+            yield text.replaced(node, "pass")
+        case ast.Assign(targets=[ast.Subscript(), *_]) | ast.AugAssign() | ast.Delete():
+            yield text.replaced(node, "pass")
 
 
 def leaving(text: Text, node: ast.AST) -> Iterator[Edit]:
