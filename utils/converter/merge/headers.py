@@ -54,9 +54,6 @@ def merge_parameters(parent: cst.Parameters, delta: cst.Parameters) -> cst.Param
     params += [each for name, each in positional.items() if name not in theirs]
     kwonly = [mine.get(each.name.value, each) for each in parent.kwonly_params]
     kwonly += [each for name, each in keyword_only.items() if name not in theirs]
-    star = parent.star_arg
-    if kwonly and not isinstance(star, cst.Param | cst.ParamStar):
-        star = cst.ParamStar()
     # One without a default cannot follow one that has it.
     params.sort(key=lambda each: each.default is not None)
-    return parent.with_changes(params=params, kwonly_params=kwonly, star_arg=star)
+    return parent.with_changes(params=params, kwonly_params=kwonly)  # libcst writes the star
