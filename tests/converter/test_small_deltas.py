@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from diagnostics.errors import ConversionError
 from golden import CASING, expand
 from syntax.source import Source
 
 from converter.banner import is_edited, is_sealed, render_banner, seal
 from converter.convert import convert
-from converter.diagnostics import ConversionError
 from converter.index import index_module
 from converter.merge.supers import call_super, explicit_calls
 from converter.provenance import find_definition, short, whole
