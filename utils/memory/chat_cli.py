@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkpoints.commands import STATUS, guarded
 from checkpoints.errors import CheckpointError
+from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
 
@@ -30,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _chat(args: argparse.Namespace) -> Answer:
-    for name in ("max_new_tokens", "frequency"):
-        if getattr(args, name) < 1:
-            raise BankError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
+    check_counts(args, "max_new_tokens", "frequency", refuse=BankError)
     if not 0 <= args.temperature < float("inf"):
         raise BankError("--temperature", f"is {args.temperature}", "give 0 for the likeliest tokens, or more")
     conversation = _conversation(args)

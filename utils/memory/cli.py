@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkpoints.commands import STATUS, guarded
+from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
 
@@ -151,8 +152,7 @@ def _search(args: argparse.Namespace) -> Answer:
     query = " ".join(args.words)
     if not query.strip():
         raise BankError("search", "is given no word", "give one")
-    if args.limit < 1:
-        raise BankError("--limit", f"is {args.limit}", "give 1 or more")
+    check_counts(args, "limit", refuse=BankError)
     if args.model or args.keys:
         from memory.lookup import by_keys
 

@@ -17,6 +17,7 @@ from telling.grammar import Parser
 
 from selection.corpus import Corpus
 from selection.errors import SelectionError
+from selection.options import check_counts
 from selection.records import FORMS
 from selection.values import DTYPES, LOGIT, PROB, REJECT, STYLES, TRUNCATE
 
@@ -32,11 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(args: argparse.Namespace) -> Answer:
-    for name in ("batch_tokens", "shard_size"):
-        if getattr(args, name) < 1:
-            raise SelectionError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
-    if args.max_length is not None and args.max_length < 1:
-        raise SelectionError("--max-length", f"is {args.max_length}", "give 1 or more")
+    check_counts(args, "batch_tokens", "shard_size", "max_length")
     # late: torch takes seconds, which the help and a wrong option do without
     from selection.conversion import convert_router_data
     from selection.forward import Scorer

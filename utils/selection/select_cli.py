@@ -25,6 +25,7 @@ from selection.choosing import FARTHEST, LAYERS, METHODS, ROUTERS, Selection, Se
 from selection.chosen_files import DROPPED_FILE, KEPT_FILE, TEXTS, summary_of, write_texts, write_verdicts
 from selection.corpus import scored_corpus
 from selection.errors import SelectionError
+from selection.options import check_counts, share_of
 from selection.page import page
 from selection.quality import EPSILON, TAU
 from selection.shards import fingerprint, read_folder
@@ -92,16 +93,10 @@ def _said(args: argparse.Namespace, selection: Selection, summary: Mapping[str, 
 def _budget(args: argparse.Namespace) -> tuple[Budget, str]:
     """What is kept, and that in words."""
     if args.keep is not None:
-        try:
-            ratio = Fraction(args.keep)
-        except (ValueError, ZeroDivisionError):
-            ratio = Fraction(-1)
-        if not 0 <= ratio <= 1:
+        if share_of(args.keep) is None:
             raise SelectionError("--keep", f"is {args.keep!r}", "give a share from 0 to 1, such as 0.3")
         return Budget(ratio=args.keep), f"ratio {args.keep}"
-    for name, value in (("count", args.count), ("token-budget", args.token_budget)):
-        if value is not None and value < 0:
-            raise SelectionError(f"--{name}", f"is {value}", "give 0 or more")
+    check_counts(args, "count", "token_budget", least=0)
     if args.count is not None:
         return Budget(count=args.count), f"count {args.count}"
     if args.token_budget is not None:

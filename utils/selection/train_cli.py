@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 
 from checkpoints.commands import STATUS, guarded
@@ -16,6 +15,7 @@ from telling.answers import Answer
 from telling.grammar import Parser
 
 from selection.errors import SelectionError
+from selection.options import check_counts, share_of
 from selection.records import FORMS
 from selection.values import CONFIG, FULL_RANK, GATES, LORA, METRICS, MODEL, ORIGINAL_GATES
 
@@ -86,15 +86,9 @@ def _train(args: argparse.Namespace) -> Answer:
 def _check(args: argparse.Namespace) -> None:
     if not args.data and not args.target_data:
         raise SelectionError("--data", "is not given", "give --data, --target-data or both")
-    try:
-        share = Fraction(args.subset)
-    except (ValueError, ZeroDivisionError):
-        share = Fraction(-1)
-    if not 0 < share <= 1:
+    if not share_of(args.subset):
         raise SelectionError("--subset", f"is {args.subset!r}", "give a share above 0, and 1 at most")
-    for name in ("batch", "device_batch", "max_length", "lora_rank"):
-        if getattr(args, name) < 1:
-            raise SelectionError(f"--{name.replace('_', '-')}", f"is {getattr(args, name)}", "give 1 or more")
+    check_counts(args, "batch", "device_batch", "max_length", "lora_rank")
     if args.loss_weight is not None and not 0 <= args.loss_weight < float("inf"):
         raise SelectionError("--loss-weight", f"is {args.loss_weight}", "give 0 or more")
     if args.balance is not None and not 0 <= args.balance <= 2:

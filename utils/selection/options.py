@@ -1,0 +1,34 @@
+"""Numbers of command lines, held to what they may be."""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+
+from selection.errors import SelectionError
+
+
+def check_counts(
+    args: argparse.Namespace, *names: str, least: int = 1, refuse: type[SelectionError] = SelectionError
+) -> None:
+    """Raise `refuse` where an option is below what it may be; one that is not given is not looked at.
+
+    Args:
+        args: the command line.
+        names: of the options, as attributes: "batch_tokens" of --batch-tokens.
+        least: what each of them may be.
+        refuse: the error that the command's package has.
+    """
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise refuse(f"--{name.replace('_', '-')}", f"is {value}", f"give {least} or more")
+
+
+def share_of(text: str) -> Fraction | None:
+    """A share as it was written, "0.3" or "1/3", exactly; None for what is no number from 0 to 1."""
+    try:
+        share = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return share if 0 <= share <= 1 else None
