@@ -57,6 +57,14 @@ def plan_bank(
     A bank that is given is read once, so that nothing is written where it does not fit.
 
     Raises CheckpointError for a bank where there is no place for one, and whatever its reader raises.
+
+    Args:
+        tensors: those of the new gates.
+        ends: how the name of a bank ends; "" for gates that have none.
+        config: the gated configuration.
+        pad: the token that empty rows consist of.
+        given: the bank whose rows it gets, if any.
+        base: the checkpoint that is gated.
     """
     tensor = next((each for each in tensors if ends and each.name.endswith(ends)), None)
     if tensor is None:

@@ -44,6 +44,12 @@ def regroup(
 ) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
     """The tensors with the experts fused, separate, or as they are. The others stay, in their order.
 
+    Args:
+        folder: the base checkpoint, for the text of a refusal.
+        tensors: what is to be written, by name, and what each is made of.
+        experts: KEEP, FUSED or SEPARATE.
+        model_type: the base's, which says what its experts are called on disk.
+
     Raises:
         CheckpointError: the experts of a layer are incomplete, differ in shape, or are laid out in another way.
         PeculiarError: the file that says how they are called on disk is refused.

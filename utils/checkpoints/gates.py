@@ -36,6 +36,12 @@ def gate_tensors(
     Their names go on as those of the base's layers begin, whatever a checkpoint puts before "layers": older image-text
     checkpoints, base models and heads differ.
 
+    Args:
+        folder: the base checkpoint, for the text of a refusal.
+        names: the base's tensors by name.
+        config: the gated configuration.
+        architecture: the gated one.
+
     Raises:
         CheckpointError: a gate is there already, or the layers are not where the configuration says they are.
     """
@@ -91,7 +97,13 @@ def _check_width(folder: Path, names: Mapping[str, Tensor], stack: str, norms: l
 
 def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> Iterator[Iterator[bytes]]:
     """The bytes of new gates, one after the other: normal numbers, the same for one seed on every machine and in every
-    numpy, however many are drawn at a time. Each has to be taken before the next."""
+    numpy, however many are drawn at a time. Each has to be taken before the next.
+
+    Args:
+        tensors: the gates.
+        mean, std: of the normal distribution.
+        seed: of all numbers, 0 to 2^32 - 1.
+    """
     random = np.random.RandomState(seed)  # the one generator whose stream numpy promises never to change
     for tensor in tensors:
         yield _draw(random, mean, std, math.prod(tensor.shape))

@@ -68,7 +68,11 @@ class GgufTensors(Tensors):
             yield flat[begin : min(begin + CHUNK, last)].tobytes()
 
     def write_extras(self, folder: Path) -> list[str]:
-        """The tokenizer, which a GGUF file has inside; the names of its files."""
+        """The tokenizer, which a GGUF file has inside; the names of its files.
+
+        Raises:
+            CheckpointError: the tokenizer cannot be read.
+        """
         before = {path.name for path in folder.iterdir()}
         try:
             AutoTokenizer.from_pretrained(**self._place, trust_remote_code=False).save_pretrained(folder)

@@ -49,6 +49,13 @@ def made_gates(
     calls `stack`. A bank of rows, of int64, comes before all. Needs torch, which gates of one row do not.
 
     Raises CheckpointError where the configuration makes no such model, or one without gates.
+
+    Args:
+        folder: the base checkpoint, for the text of a refusal.
+        config: the gated configuration.
+        architecture: the gated one.
+        stack: what the checkpoint calls the list of layers: "model.layers".
+        dtype: the type that the gates get, as safetensors spells it: "F32".
     """
     model, names = _model_without_memory(folder, config, architecture), architecture.facts.names
     found, own = [], ""
@@ -71,6 +78,15 @@ def started_gates(
     """The float32 bytes of new gates as the model's own classes start them, in the order of `made_gates`, banks left out.
 
     One module has memory at a time. The same seed gives the same, wherever it was stopped before.
+
+    Args:
+        folder: the base checkpoint, for the text of a refusal.
+        config: the gated configuration.
+        architecture: the gated one.
+        seed: of every number that is drawn.
+
+    Raises:
+        CheckpointError: the configuration makes no such model.
     """
     import torch
 

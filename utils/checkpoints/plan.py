@@ -162,7 +162,16 @@ def gates_file(kind: str) -> str:
 def make_plan(
     base: Checkpoint, source: str, output: Path, options: Options, homes: Homes = OURS, bank: Bank | None = None
 ) -> Plan:
-    """Decide what to write. Raises CheckpointError where the base cannot be gated."""
+    """Decide what to write. Raises CheckpointError where the base cannot be gated.
+
+    Args:
+        base: the checkpoint to gate.
+        source: how the base was named, which the manifest keeps.
+        output: the folder that will be written.
+        options: what the command line says.
+        homes: the folders of generated models.
+        bank: the rows that a bank begins with, if any.
+    """
     options.check()
     names = _names_of(options.gate, homes)
     tensors = open_tensors(base)

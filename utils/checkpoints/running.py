@@ -59,6 +59,9 @@ def compare_runs(
         text: what they read; random tokens without it.
         trust_remote_code: whether code that comes with the checkpoints may be run; nobody is asked.
         homes: the folders of generated models.
+
+    Raises:
+        CheckpointError: a model cannot be loaded or run, its code would have to be run, or it has no tokenizer for `text`.
     """
     transformers.logging.set_verbosity_error()
     manifest = read_manifest(gated.folder) or {}
@@ -107,7 +110,12 @@ def _run(checkpoint: Checkpoint, tokens: torch.Tensor, homes: Homes, *how: Any) 
 
 @contextmanager
 def refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
-    """A configuration may say anything: what models raise on it is told in a line."""
+    """A configuration may say anything: what models raise on it is told in a line.
+
+    Raises:
+        CheckpointError (`remote-code` where code of the checkpoint would have to be run): whatever a model raises but errors of
+            the system.
+    """
     try:
         yield
     except (CheckpointError, OSError):
@@ -178,7 +186,11 @@ _NOT_LOADED = ("missing_keys", "unexpected_keys", "mismatched_keys")
 
 
 def class_of(checkpoint: Checkpoint, homes: Homes) -> Any:
-    """The class that the configuration names, from transformers or from generated models."""
+    """The class that the configuration names, from transformers or from generated models.
+
+    Raises:
+        CheckpointError: there is no such generated model, or no such class.
+    """
     model_type = str(checkpoint.config.get("model_type", ""))
     module, default = transformers, "AutoModelForCausalLM"
     if is_gated_type(model_type):

@@ -85,7 +85,11 @@ class Staging:
             return False
 
     def publish(self) -> None:
-        """Give the folder its final name."""
+        """Give the folder its final name.
+
+        Raises:
+            CheckpointError: another process has made something of that name meanwhile.
+        """
         try:
             take_place(self.folder, self.output)
         except FileExistsError as error:

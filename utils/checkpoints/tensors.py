@@ -25,7 +25,15 @@ class Tensors(ABC):
 
     @abstractmethod
     def chunks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes of a tensor's elements from `start` to `stop`, in pieces of at most a few CHUNKs."""
+        """The bytes of a tensor's elements from `start` to `stop`, in pieces of at most a few CHUNKs.
+
+        Args:
+            name: of the tensor, one of `known`.
+            start, stop: numbers of elements; to the end without `stop`.
+
+        Raises:
+            OSError: the file cannot be read, or ends early.
+        """
 
     def write_extras(self, folder: Path) -> list[str]:
         """Write what the files hold besides weights, such as a tokenizer; the names of what was written."""
@@ -61,7 +69,14 @@ def span(tensor: Tensor, start: int, stop: int | None) -> tuple[int, int]:
 
 
 def cast_chunks(tensors: Tensors, name: str, dtype: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """The bytes of a tensor's elements, cast to another type where it has to be."""
+    """The bytes of a tensor's elements, cast to another type where it has to be.
+
+    Args:
+        tensors: of a checkpoint.
+        name: of the tensor.
+        dtype: what it becomes, as safetensors spells it: "BF16".
+        start, stop: numbers of elements; to the end without `stop`.
+    """
     source = tensors.known[name].dtype
     if source == dtype:
         yield from tensors.chunks(name, start, stop)

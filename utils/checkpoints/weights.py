@@ -45,6 +45,9 @@ def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress
         base, gated: the checkpoints.
         trained: whether the gates were trained since, so that their statistics say nothing about how they began.
         progress: who is told about bytes that were compared.
+
+    Raises:
+        CheckpointError: files or tensors of one of them cannot be read.
     """
     ours, theirs = open_tensors(gated), open_tensors(base)
     check_promises(base.folder / CONFIG, base.config, len(theirs.known))

@@ -22,7 +22,14 @@ _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP,
 def write_tensors(
     path: Path, tensors: list[Tensor], chunks: Callable[[Tensor], Iterable[bytes]], tell: Tell = lambda _: None
 ) -> None:
-    """Write a safetensors file tensor by tensor; ValueError when a tensor brings another number of bytes than it has."""
+    """Write a safetensors file tensor by tensor; ValueError when a tensor brings another number of bytes than it has.
+
+    Args:
+        path: the file.
+        tensors: in the order of their bytes.
+        chunks: a tensor -> its bytes, in pieces.
+        tell: called with the number of bytes that were written.
+    """
 
     def everything() -> Iterable[bytes]:
         yield encode_header(tensors, {"format": "pt"})

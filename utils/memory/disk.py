@@ -100,6 +100,12 @@ class DiskBank:
         """Give rows other sentences; an empty text takes a row away. The changes, as they are in the log.
 
         Raises BankError where a row is out of range, or frozen and `frozen` is False, or a sentence has no token.
+
+        Args:
+            sentences: row -> text.
+            by: who or what does it, for the log.
+            strategy: how the rows were chosen, for the log.
+            frozen: whether frozen rows may be changed.
         """
         new = {}
         for row, sentence in sentences.items():

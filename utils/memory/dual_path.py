@@ -120,6 +120,9 @@ class DualPathInference:
         """`generate` piece by piece: text as it comes into being; the iterator returns what `generate` does.
 
         One prompt at a time. Whoever stops reading stops the model; then nothing is remembered.
+
+        Raises:
+            BankError: several prompts are given, none, or not one text for each; and whatever `generate` raises.
         """
         from transformers import StoppingCriteriaList, TextIteratorStreamer
 

@@ -49,7 +49,17 @@ def encode(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], shape: 
 def encode_one(
     tokenizer: PreTrainedTokenizerBase, sentence: str, shape: Shape, place: object
 ) -> tuple[np.ndarray, int]:
-    """The row of a sentence and how many tokens it has. Raises BankError where it has none, or they are none of the vocabulary."""
+    """The row of a sentence and how many tokens it has. Raises BankError where it has none, or they are none of the vocabulary.
+
+    Args:
+        tokenizer: of the bank.
+        sentence: the text of the row.
+        shape: what the bank is made for.
+        place: what an error is told of.
+
+    Returns:
+        int64 [K], and the number of tokens before the row was filled up.
+    """
     encoded = encode(tokenizer, [sentence], shape)
     if not encoded.counts[0] or not sentence.strip():
         raise BankError(str(place), "the sentence has no token", "give a text, or take the row away: --empty")
@@ -76,7 +86,14 @@ def padded(ids: Sequence[int], shape: Shape) -> np.ndarray:
 
 
 def check_ids(ids: np.ndarray, shape: Shape, place: object, first: int = 0) -> None:
-    """Raise BankError where a token is none of the vocabulary; rows are counted from `first`."""
+    """Raise BankError where a token is none of the vocabulary.
+
+    Args:
+        ids: [rows, K].
+        shape: what the bank is made for.
+        place: what an error is told of.
+        first: the number of the first of these rows.
+    """
     wrong = np.argwhere((ids < 0) | (ids >= shape.vocab_size))
     if len(wrong):
         row, column = wrong[0]
@@ -85,7 +102,14 @@ def check_ids(ids: np.ndarray, shape: Shape, place: object, first: int = 0) -> N
 
 
 def row_of(row: int, ids: np.ndarray, tokenizer: PreTrainedTokenizerBase, pad: int) -> Row:
-    """A row by its tokens alone."""
+    """A row by its tokens alone.
+
+    Args:
+        row: its number.
+        ids: int64 [K].
+        tokenizer: of the bank.
+        pad: the token that fills a row up.
+    """
     kept = unpadded(ids, pad)
     return Row(row, decode(tokenizer, kept), len(kept), False, {}, kept)
 
@@ -116,7 +140,14 @@ def digest_of(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, shape: Shape, place: object) -> None:
-    """Raise BankError, with both names, where a bank was built with another tokenizer than this one."""
+    """Raise BankError, with both names, where a bank was built with another tokenizer than this one.
+
+    Args:
+        tokenizer: that of the model which reads the bank.
+        name: what it is called.
+        shape: what the bank is made for.
+        place: what an error is told of.
+    """
     if shape.digest and digest_of(tokenizer) != shape.digest:
         message = f"was built with the tokenizer of {shape.tokenizer or 'another model'}, and this is that of {name}"
         fix = f"give the tokenizer of {shape.tokenizer or 'the bank'}, or build the bank again with that of {name}"

@@ -23,7 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def rows_of_bank(place: str, config: Mapping[str, Any], base: Checkpoint) -> Iterator[np.ndarray]:
-    """The rows of a bank for a model of this configuration, checked against it and against the base's tokenizer."""
+    """The rows of a bank for a model of this configuration, checked against it and against the base's tokenizer.
+
+    Raises:
+        BankError: it does not fit.
+        CheckpointError: the base's tokenizer cannot be read.
+    """
     from checkpoints.layout import CONFIG
 
     from memory.encoding import name_of

@@ -29,7 +29,8 @@ class Likeness:
         """The rows from `start` up to `stop` that are most like some facts, most alike first; empty rows are like none.
 
         Args:
-            ids: [R, K].
+            ids: the facts, [R, K].
+            start, stop: numbers of rows.
             limit: how many, M; as many as there are facts without, which is enough to give each one of its own.
 
         Returns:

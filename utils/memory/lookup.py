@@ -18,6 +18,12 @@ def by_keys(bank: DiskBank, place: str | Path, query: str, limit: int) -> list[t
     """The rows that are most like a text for the model of a checkpoint, best first, each with its cosine.
 
     Raises BankError where bank and model do not fit.
+
+    Args:
+        bank: a bank of files.
+        place: the folder of the model's checkpoint.
+        query: the text.
+        limit: how many rows at most.
     """
     model, tokenizer = load_model(place)
     if Path(place).resolve() != bank.folder.resolve():

@@ -70,7 +70,15 @@ def read_mapping(path: Path) -> dict[int, Row]:
 
 
 def write_cache(path: Path, ids: np.ndarray, rows: Iterable[Row], shape: Shape, source: str) -> int:
-    """Write a bank as a cache with its readable side, each whole or not at all; how many sentences that are."""
+    """Write a bank as a cache with its readable side, each whole or not at all; how many sentences that are.
+
+    Args:
+        path: of `knowledge_cache.pt`; its readable side lies beside it.
+        ids: [N, K].
+        rows: those that hold something, in their order.
+        shape: what the bank is made for.
+        source: where it comes from, for the readable side.
+    """
     packed = BytesIO()
     torch.save(torch.from_numpy(np.asarray(ids).astype(np.int64)), packed)
     count = [0]

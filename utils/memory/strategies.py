@@ -85,6 +85,12 @@ def choose(strategy: str, usage: Usage, space: Space, count: int) -> np.ndarray:
     """The next `count` rows to overwrite, or all that there are: int64, distinct, in the order of their use.
 
     Rows of "similarity" are chosen by the facts (`nearest`), and by this where a fact is like no row.
+
+    Args:
+        strategy: one of STRATEGIES.
+        usage: how rows were used.
+        space: which rows there are to choose from.
+        count: how many are wanted.
     """
     count = min(count, space.free)
     if count <= 0:

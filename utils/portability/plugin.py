@@ -35,7 +35,11 @@ def linear_by_address(linear: Callable[..., torch.Tensor]) -> Callable[..., torc
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run on other kernels than those that were asked for."""
+    """Refuse to run on other kernels than those that were asked for.
+
+    Raises:
+        pytest.UsageError: torch runs with others.
+    """
     asked, found = os.environ.get(CAPABILITY, ""), torch.backends.cpu.get_cpu_capability()
     if asked and found != asked:
         raise pytest.UsageError(f"torch runs with {found} kernels, not with {asked}")

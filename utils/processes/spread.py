@@ -15,7 +15,14 @@ _FORK = get_context("fork")
 
 
 def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[str]:
-    """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children."""
+    """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children.
+
+    Args:
+        work: called with a name in a process of its own.
+        names: in the order in which they are begun.
+        processes: how many run at a time.
+        limit: seconds that a name may take.
+    """
     waiting = list(reversed(names))
     running: dict[int, tuple[str, ForkProcess, float]] = {}  # by what says that one ended
     try:

@@ -115,7 +115,17 @@ def encode(
     full_sequence: bool = True,
     mask_special: bool = True,
 ) -> Encoded:
-    """Tokens and labels of a document, `longest` at most."""
+    """Tokens and labels of a document, `longest` at most.
+
+    Args:
+        document: a text, or messages.
+        tokenize: a text -> its tokens, and the characters of each.
+        end: what ends an answer.
+        longest: tokens that are kept at most.
+        style: how messages are written, one of STYLES.
+        full_sequence: labels for all that is said, not for what assistants say alone.
+        mask_special: no labels for the tags of messages.
+    """
     written = write(document, end, style)
     tokens, offsets = tokenize(written.text)
     kept = labels(tokens[:longest], offsets[:longest], written.turns, full_sequence, mask_special)

@@ -69,7 +69,14 @@ def write_verdicts(folder: Path, scores: Scores, selection: Selection) -> None:
 def write_texts(path: Path, corpus: Corpus, scores: Scores, selection: Selection, by_name: bool = False) -> int:
     """The kept documents as JSONL, best first, each with its score; returns how many.
 
-    The corpus is read once more, so that texts need no memory; then lines are put in order. `by_name` joins by ids alone.
+    The corpus is read once more, so that texts need no memory; then lines are put in order.
+
+    Args:
+        path: the file, in the folder of the selection.
+        corpus: what was scored.
+        scores: its scores.
+        selection: which documents are kept.
+        by_name: whether ids alone say which document is which, and not the place in the corpus.
 
     Raises:
         SelectionError: the corpus is not the one that was scored.
@@ -145,7 +152,15 @@ def _in_order(source: IO[bytes], target: IO[bytes], offsets: np.ndarray, order: 
 def summary_of(
     selection: Selection, manifest: Mapping[str, Any], options: Mapping[str, Any], keep: str, seconds: float
 ) -> dict[str, Any]:
-    """The summary: how it was chosen, what became of whom, and what a later document needs to be judged alike."""
+    """The summary: how it was chosen, what became of whom, and what a later document needs to be judged alike.
+
+    Args:
+        selection: what came of it.
+        manifest: of the scores.
+        options: those of the selection, by name.
+        keep: what was to be kept, in words.
+        seconds: that it took.
+    """
     chosen, statistics = selection.chosen, selection.statistics
     counts = np.bincount(selection.reasons, minlength=len(REASONS))
     return {

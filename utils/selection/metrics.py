@@ -36,7 +36,12 @@ class Metrics(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """A line with the step and what is logged of it."""
+        """A line with the step and what is logged of it.
+
+        Args:
+            args, state, control: as Trainer has them; the first process writes.
+            logs: numbers by name.
+        """
         if state.is_world_process_zero:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")

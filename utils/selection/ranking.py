@@ -57,7 +57,17 @@ def from_clusters(groups: np.ndarray, by_score: np.ndarray) -> np.ndarray:
 
 
 def clusters(features: Block, count: int, wanted: int, seed: int) -> np.ndarray:
-    """The cluster of each document by k-means, features standardised; as many clusters as there are distinct ones."""
+    """The cluster of each document by k-means, features standardised; as many clusters as there are distinct ones.
+
+    Args:
+        features: what gives `[documents, features]` of the documents from one number to another.
+        count: how many documents there are.
+        wanted: how many clusters, at most.
+        seed: of k-means.
+
+    Returns:
+        `[documents]`, numbers of clusters from 0 on.
+    """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     low, high = _ends(count)

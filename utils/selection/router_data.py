@@ -96,7 +96,14 @@ def sample_info(data: RouterData, name: str) -> dict[str, Any]:
 
 
 def rows(data: RouterData, first: int, alpha: float = ALPHA, tokens: bool = False) -> Iterator[dict[str, Any]]:
-    """Rows as score_corpus.py writes them; `first` is the position of the first document."""
+    """Rows as score_corpus.py writes them.
+
+    Args:
+        data: one of the original project's files.
+        first: the position of its first document.
+        alpha: the power of the perplexity as a token's weight.
+        tokens: whether rows hold every token's logits and loss.
+    """
     for place, name in enumerate(data.ids):
         perplexities = data.perplexities[place].float().numpy()
         count = max(int((perplexities > 0).sum()), 1)

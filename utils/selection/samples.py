@@ -58,6 +58,13 @@ def gather(
     What a record says of its target counts; where it says nothing, those of `target_data` are 1, and the others 0 if
     there is such data at all.
 
+    Args:
+        data: files, folders or names of data sets.
+        target_data: those of the quality to train for.
+        tokenize: a text -> its tokens, and the characters of each.
+        end: what ends an answer.
+        options: how documents become samples.
+
     Raises:
         SelectionError: data that is not there, or without a document.
     """

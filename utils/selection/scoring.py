@@ -77,7 +77,7 @@ def score_corpus(
         scorer: the model.
         options: see above.
         output: the folder of the scores.
-        rank: the number of this process, and `world` how many there are.
+        rank, world: the number of this process, and how many there are.
         tell: called after every batch.
 
     Returns:

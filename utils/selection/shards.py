@@ -90,7 +90,15 @@ class ScoreFolder:
         rejects: Sequence[Reject],
         facts: ShardFacts,
     ) -> None:
-        """Write a shard: every file whole or not at all, the scores last."""
+        """Write a shard: every file whole or not at all, the scores last.
+
+        Args:
+            number: of the shard, from 0.
+            rows: a mapping for each document, with the columns' names.
+            columns: names and types.
+            rejects: the records that were not scored.
+            facts: what became of the shard.
+        """
         lines = [json.dumps(asdict(each), ensure_ascii=False).encode() + b"\n" for each in rejects]
         write_file(self.folder / f"rejects-{number:05}.jsonl", lines)
         write_file(self.folder / f"shard-{number:05}.json", [_json(asdict(facts))])

@@ -121,7 +121,11 @@ class QualityGateFilter(BaseFilter):  # type: ignore[misc]  # datatrove says no 
         return self.filter_batch([doc])[0]
 
     def filter_batch(self, batch: list[Piece]) -> list[bool | tuple[bool, str]]:
-        """Whether each is kept, or why not; its quality goes into its metadata."""
+        """Whether each is kept, or why not; its quality goes into its metadata.
+
+        Raises:
+            SelectionError: the documents were scored by a model of another depth than the summary is of.
+        """
         found: list[bool | tuple[bool, str]] = [
             (False, str(each.metadata.get(REJECTED, "unscored"))) for each in batch
         ]

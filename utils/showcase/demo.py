@@ -64,7 +64,13 @@ def gate(base: LlamaForCausalLM) -> QualityGateLlamaForCausalLM:
 def compare(
     tokenizer: PreTrainedTokenizerBase, base: LlamaForCausalLM, gated: QualityGateLlamaForCausalLM, console: Console
 ) -> bool:
-    """Print logits, continuation and scores side by side; True when the gated model computes what its base does."""
+    """Print logits, continuation and scores side by side; True when the gated model computes what its base does.
+
+    Args:
+        tokenizer: of both.
+        base, gated: the two models, in evaluation mode.
+        console: where it is printed.
+    """
     prompt = tokenizer(PROMPT, return_tensors="pt").input_ids
     with torch.inference_mode():
         same_logits = torch.equal(base(prompt).logits, gated(prompt).logits)

@@ -39,7 +39,12 @@ def passes(model: str, console: Console) -> bool:
 
 
 def tiny_model(model: str) -> PreTrainedModel:
-    """The causal language model of one generated package, with random weights."""
+    """The causal language model of one generated package, with random weights.
+
+    Raises:
+        LookupError: the package exports no causal language model.
+        ImportError: there is no such package.
+    """
     package = importlib.import_module(f"generated.{PREFIX}{model}")
     modeling = importlib.import_module(f"{package.__name__}.modeling_{PREFIX}{model}")
     name = next((name for name in modeling.__all__ if name.endswith("ForCausalLM")), None)

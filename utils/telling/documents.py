@@ -19,6 +19,13 @@ def problem(code: str, message: str, fix: str = "", path: str = "", line: int = 
     """One problem: its code of docs/errors.md ("" where it has none), where it is, what is wrong, what to do.
 
     What is not known is left out: the path of a problem with a command line, the line in a file that has none.
+
+    Args:
+        code: of docs/errors.md.
+        message: what is wrong.
+        fix: what to do.
+        path: a file, a folder or an option.
+        line, column: from 1; 0 where there are none.
     """
     found = {"code": code, "path": path, "line": line, "column": column, "message": message, "fix": fix}
     return {name: value for name, value in found.items() if value or name in ("code", "message")}

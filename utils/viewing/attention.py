@@ -18,6 +18,12 @@ HIGHEST = {"paper": 1.0, "identity": 2.0}
 def attention_gates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, title: str = "") -> Panel:
     """A row for each head of each layer with attention gates; of elementwise gates, the mean over a head's channels.
 
+    Args:
+        model: a gated model in any mode.
+        tokenizer: its tokenizer.
+        text: what it reads.
+        title: what the text is called where it is shown.
+
     Raises:
         TypeError: the model has no attention gates.
         ValueError: the text has no token, or more than the model reads.

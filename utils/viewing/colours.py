@@ -11,7 +11,13 @@ DARK: Colour = (27, 31, 36)
 
 
 def colour_of(value: float, low: float = 0.0, high: float = 1.0, middle: Colour = LIGHT) -> Colour:
-    """The colour of a value between `low` and `high`; one beyond them has the colour of the end."""
+    """The colour of a value between `low` and `high`; one beyond them has the colour of the end.
+
+    Args:
+        value: a number; what is none has the colour in the middle.
+        low, high: the ends of the scale.
+        middle: the colour between both ends.
+    """
     width = high - low
     place = 0.5 if width <= 0 or value != value else min(1.0, max(0.0, (value - low) / width))
     end, share = (OPEN, 2 * place - 1) if place >= 0.5 else (CLOSED, 1 - 2 * place)

@@ -21,6 +21,12 @@ LOOKS: dict[str, Callable[[PreTrainedModel, PreTrainedTokenizerBase, str, str], 
 def panel_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, title: str) -> Panel:
     """A text as a gated model of any of these kinds sees it.
 
+    Args:
+        model: a gated model in any mode.
+        tokenizer: its tokenizer.
+        text: what it reads.
+        title: what the text is called where it is shown.
+
     Raises:
         TypeError: the model has no gates, or such as cannot be shown.
         ValueError: the text has no token, or more than the model reads.

@@ -95,7 +95,14 @@ def quality_scores(
 
 
 def quality_panel(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, title: str = "") -> Panel:
-    """One text as something to look at; raises as `quality_scores` does."""
+    """One text as something to look at; raises as `quality_scores` does.
+
+    Args:
+        model: a gated model in any mode.
+        tokenizer: its tokenizer.
+        text: what it reads.
+        title: what the text is called where it is shown.
+    """
     return replace(quality_scores(model, tokenizer, text), title=title).panel()
 
 
