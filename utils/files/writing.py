@@ -13,7 +13,9 @@ PART = ".part"  # a name that ends so is of a file that is not finished
 Tell = Callable[[int], None]  # called with the number of bytes that were dealt with
 
 
-def write_file(path: Path, chunks: Iterable[bytes], tell: Tell = lambda _: None, part: str = PART) -> None:
+def write_file(
+    path: Path, chunks: Iterable[bytes | memoryview], tell: Tell = lambda _: None, part: str = PART
+) -> None:
     """Write a file under a temporary name beside it, and give it its own when every byte is on the disk.
 
     Whoever reads `path` meanwhile finds what was there before. A link is replaced by a file of its own, and what it leads

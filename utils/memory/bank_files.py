@@ -16,7 +16,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.forms import is_count
 from checkpoints.headers import Tensor, read_header
 from checkpoints.paths import file_inside
-from checkpoints.writing import CHUNK
+from checkpoints.tensors import CHUNK
 from files.writing import PART, write_file
 
 from memory.errors import BankError
@@ -53,14 +53,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def shape_of(path: Path, found: Mapping[str, Any]) -> Shape:
     """What a manifest says that a bank is made for. Raises BankError where a field is wrong."""
     fix = "build the bank again: memory_bank.py build"
-    for name in _COUNTS:
-        if not is_count(found.get(name)):
-            raise BankError(path, f"`{name}` is {found.get(name)!r}", fix)
+    for field in _COUNTS:
+        if not is_count(found.get(field)):
+            raise BankError(path, f"`{field}` is {found.get(field)!r}", fix)
     tokenizer = found.get("tokenizer")
-    names = [tokenizer.get(name) for name in ("name", "digest")] if isinstance(tokenizer, Mapping) else [None]
-    if not all(isinstance(each, str) for each in names):
+    name, digest = (
+        (tokenizer.get(each) for each in ("name", "digest")) if isinstance(tokenizer, Mapping) else ("", None)
+    )
+    if not isinstance(name, str) or not isinstance(digest, str):
         raise BankError(path, f"`tokenizer` is {tokenizer!r}", fix)
-    shape = Shape(*(found[name] for name in _COUNTS), found.get("special_tokens") is True, *names)
+    num, length, pad, words, frozen = (int(found[field]) for field in _COUNTS)
+    shape = Shape(num, length, pad, words, frozen, found.get("special_tokens") is True, name, digest)
     check_shape(shape, path)
     return shape
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -165,7 +166,8 @@ def _there(output: Path, fingerprint: str, recompute: bool) -> Mapping[str, Any]
         raise BankError(output, "is there already, and is no bank's folder", "choose another --output, or remove it")
     manifest = read_manifest(output)
     if not recompute and manifest.get("fingerprint") == fingerprint:
-        return manifest.get("counts", {})
+        counts: Mapping[str, Any] = manifest.get("counts", {})
+        return counts
     if foreign := foreign_in(output, manifest):
         message = f"holds `{foreign[0]}`, which is not of the bank that would be replaced"
         raise BankError(output, message, "move it away, or choose another --output")
@@ -185,7 +187,7 @@ def _write(folder: Path, source: Iterator[Source], shape: Shape, strict: bool) -
         for name, file in ((ROWS, rows), (REJECTS, rejects)):
             if name == ROWS or file.tell():
                 file.seek(0)
-                write_file(folder / name, iter(lambda file=file: file.read(1 << 20), b""))
+                write_file(folder / name, iter(partial(file.read, 1 << 20), b""))
     return counts
 
 

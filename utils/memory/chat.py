@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ class Conversation:
     saved: DiskBank | None = None
     messages: list[dict[str, str]] = field(default_factory=list)
 
-    def answer(self, line: str) -> Iterator[str]:
+    def answer(self, line: str) -> Generator[str, None, Reply]:
         """The answer to a line, piece by piece; the iterator returns a `Reply`."""
         found = yield from self.paths.stream(self._prompt(line), line, **self.generation)
         text = found["generated_text"].strip()
@@ -111,16 +111,16 @@ class Conversation:
     def _room(self) -> int:
         text = self.paths.model.config.get_text_config()
         most = getattr(text, "max_position_embeddings", None) or 2048
-        return max(_ROOM, most - self.generation.get("max_new_tokens", 64))
+        return max(_ROOM, int(most) - int(self.generation.get("max_new_tokens", 64)))
 
     def _who_answered(self, found: Generated) -> tuple[int | None, float | None]:
         """The row that was let in most where the answer's tokens were chosen, and how far."""
-        alphas, rows = found.memory_alphas, found.memory_rows
-        if alphas is None or rows is None or alphas.shape[1] <= found.prompt_length:
+        alphas, rows, length = found.memory_alphas, found.memory_rows, found.prompt_length
+        if alphas is None or rows is None or length is None or alphas.shape[1] <= length:
             return None, None
-        places = alphas[0, found.prompt_length - 1 : -1].float()
+        places = alphas[0, length - 1 : -1].float()
         best = int(places.argmax())
-        return int(rows[0, found.prompt_length - 1 + best, 0]), float(places[best])
+        return int(rows[0, length - 1 + best, 0]), float(places[best])
 
     def _row(self, row: int) -> Row:
         model, tokenizer = self.paths.model, self.paths.tokenizer

@@ -79,7 +79,8 @@ def _shape(args: argparse.Namespace, tokenizer: Any, name: str, digest: str, cac
     elif cache is not None:
         from memory.originals import read_cache
 
-        found = Shape(*read_cache(cache).shape, found.pad_token_id, largest, 0)
+        rows, tokens = read_cache(cache).shape
+        found = Shape(rows, tokens, found.pad_token_id, largest, 0)
     num, length = args.knowledge_num or found.knowledge_num, args.knowledge_length or found.knowledge_length
     if args.model and (num, length) != (found.knowledge_num, found.knowledge_length):
         message = f"{num} rows of {length} were asked for, and the model has {found.knowledge_num} of {found.knowledge_length}"
@@ -277,7 +278,7 @@ def _build_arguments(parser: Parser) -> None:
 def _command(
     commands: Any, name: str, command: Callable[[argparse.Namespace], Answer], words: str, bank: bool = True
 ) -> Parser:
-    parser = commands.add_parser(name, help=words, description=words, epilog=STATUS)
+    parser: Parser = commands.add_parser(name, help=words, description=words, epilog=STATUS)
     if bank:
         parser.add_argument("bank", type=Path, metavar="BANK", help="a bank's folder, or a gated checkpoint with one")
     for action in parser._actions:

@@ -130,7 +130,8 @@ class DiskBank:
         check_undo(count, self.log.path)
         with locked(self._lock):
             self.finish_changes()
-            changes, now = [], {}
+            changes: list[Change] = []
+            now: dict[int, tuple[int, ...]] = {}
             for change in self.log.undoable(count):
                 self.check_row(change.row, frozen=True)
                 ids = now.get(change.row, unpadded(np.asarray(self._mapped()[change.row]), self.shape.pad_token_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,11 +88,11 @@ class DualPathInference:
         self._lock = threading.Lock()
         self.fact_extractor, self.memory_bank_updater = fact_extractor, memory_bank_updater
         if enable_fact_extraction:
-            self.fact_extractor = fact_extractor or _extractor(llmlingua_model_path, compression_rate)
-            self.memory_bank_updater = memory_bank_updater or MemoryBankUpdater(
-                model, tokenizer, self.fact_extractor, update_strategy
-            )
-        wanted = enable_fact_extraction and self.memory_bank_updater.update_strategy in _READ
+            extractor = fact_extractor or _extractor(llmlingua_model_path, compression_rate)
+            updater = memory_bank_updater or MemoryBankUpdater(model, tokenizer, extractor, update_strategy)
+            self.fact_extractor, self.memory_bank_updater = extractor, updater
+        known = self.memory_bank_updater
+        wanted = enable_fact_extraction and known is not None and known.update_strategy in _READ
         self.track_reads = wanted if track_reads is None else track_reads
 
     def generate(
@@ -116,7 +116,7 @@ class DualPathInference:
 
     def stream(
         self, input_ids: Any = None, input_text: str | None = None, attention_mask: Any = None, **gen_kwargs: Any
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, Generated]:
         """`generate` piece by piece: text as it comes into being; the iterator returns what `generate` does.
 
         One prompt at a time. Whoever stops reading stops the model; then nothing is remembered.
@@ -211,7 +211,7 @@ class DualPathInference:
     def _texts(self, ids: torch.Tensor, mask: torch.Tensor, given: str | Sequence[str] | None) -> list[str]:
         if given is None:
             prompts = (row[kept.bool()] for row, kept in zip(ids, mask, strict=True))
-            return [self.tokenizer.decode(prompt, skip_special_tokens=True) for prompt in prompts]
+            return [str(self.tokenizer.decode(prompt, skip_special_tokens=True)) for prompt in prompts]
         texts = [given] if isinstance(given, str) else list(given)
         if len(texts) != len(ids):
             raise BankError("input_text", f"has {len(texts)} texts for {len(ids)} prompts", "give one text each")
@@ -234,14 +234,15 @@ class DualPathInference:
         with self._lock:
             self.calls += 1
             due = self.calls % self.fact_update_frequency == 0
-        if not self.enable_fact_extraction:
+        extractor, updater = self.fact_extractor, self.memory_bank_updater
+        if not self.enable_fact_extraction or extractor is None or updater is None:
             return None, None
         if not due:
             skipped = Skipped("frequency_check")
             return skipped, skipped
         given = [*texts, *answers] if self.include_generated else texts
-        found = tuple(self.fact_extractor.extract(each, self.compression_rate) for each in given)
-        updater, update = self.memory_bank_updater, None
+        found = tuple(extractor.extract(each, self.compression_rate) for each in given)
+        update = None
         if any(each.compressed_text.strip() for each in found):
             update = updater.update_with_facts([fact for each in found for fact in updater.facts_of(each)])
         return found[0] if len(found) == 1 else found, update
@@ -263,7 +264,7 @@ class DualPathInference:
 
 def _extractor(path: str | Path | None, rate: float | None) -> FactExtractor:
     if path is not None:
-        return LLMLinguaFactExtractor(path, **({} if rate is None else {"compression_rate": rate}))
+        return LLMLinguaFactExtractor(path) if rate is None else LLMLinguaFactExtractor(path, rate)
     return SentenceFactExtractor(compression_rate=1.0 if rate is None else rate)
 
 

@@ -69,7 +69,8 @@ def encode_one(
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """The text of tokens, as it was before it was cut."""
-    return tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return str(text).strip()
 
 
 def unpadded(ids: np.ndarray, pad: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -29,7 +29,8 @@ def load_model(place: str | Path, dtype: str = "float32", device: str = "cpu") -
     logging.disable_progress_bar()
     model, tokenizer = load_gated(place, dtype)
     check_model(model, place)
-    return model.to(device), tokenizer
+    cast(torch.nn.Module, model).to(device)  # transformers wraps it, without types
+    return model, tokenizer
 
 
 def check_model(model: Any, place: object) -> None:

@@ -15,7 +15,7 @@ from memory.errors import BankError
 try:
     import fcntl
 except ImportError:  # a system without file locks: processes are on their own there, threads are not
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # mypy knows the systems that have it
 
 PATIENCE = 120.0  # seconds that one waits for another
 _PAUSE = 0.02
@@ -52,7 +52,7 @@ _depths = threading.local()
 
 
 def _depth(name: str, step: int) -> int:
-    depths = _depths.__dict__
+    depths: dict[str, int] = _depths.__dict__
     depths[name] = depths.get(name, 0) + step
     return depths[name]
 

@@ -178,7 +178,7 @@ def _change(line: bytes) -> Change | None:
         numbers = {name: found.get(name, 0) for name in _NUMBERS}
         texts = {name: found.get(name, "") for name in _TEXTS}
         ids = {name: tuple(found[name]) for name in ("old_ids", "new_ids")}
-        named = {
+        named: dict[str, Any] = {
             name: {each: str(found[name][each]) for each in NAMED if each in found[name]}
             for name in _NAMES
             if name in found
@@ -188,4 +188,4 @@ def _change(line: bytes) -> Change | None:
     whole = all(map(is_count, numbers.values())) and all(is_count(each) for some in ids.values() for each in some)
     if not whole or not numbers["number"] or not all(isinstance(text, str) for text in texts.values()):
         return None
-    return Change(**numbers, **texts, **ids, **named)
+    return Change(**{**numbers, **texts, **ids, **named})

@@ -56,7 +56,7 @@ def changed_rows(path: Path, changes: Mapping[int, Row | None]) -> Iterator[byte
     for line in _lines(path):
         number = _number(line)
         yield from _before(left, number)
-        if number in changes:
+        if number is not None and number in changes:
             if row := left.pop(number, None):
                 yield encode_row(row)
         else:

@@ -79,12 +79,12 @@ def _known(row: Row, found: Row | None) -> Row:
 def _rows(raws: list[Raw], tokenizer: PreTrainedTokenizerBase, shape: Shape, first: int) -> Source:
     found = [sentence_of(raw) for raw in raws]
     ids = np.full((len(raws), shape.knowledge_length), shape.pad_token_id, np.int64)
-    places = [place for place, each in enumerate(found) if isinstance(each, Record)]
-    encoded, failed = _encode(tokenizer, [found[place].sentence for place in places], shape)
+    records = [(place, each) for place, each in enumerate(found) if isinstance(each, Record)]
+    encoded, failed = _encode(tokenizer, [record.sentence for _, record in records], shape)
     lines, truncated = [], 0
     rejects = [each for each in found if isinstance(each, Reject)]
-    for place, tokens, count, why in zip(places, encoded.ids, encoded.counts, failed, strict=True):
-        raw, record, kept = raws[place], found[place], unpadded(tokens, shape.pad_token_id)
+    for (place, record), tokens, count, why in zip(records, encoded.ids, encoded.counts, failed, strict=True):
+        raw, kept = raws[place], unpadded(tokens, shape.pad_token_id)
         if why or not kept:
             reason, detail = (UNREAD, why) if why else (EMPTY, "the tokenizer makes no token of it")
             rejects.append(Reject(f"{raw.source}_{raw.number:06d}", raw.source, raw.place, reason, detail))
@@ -101,7 +101,9 @@ def _encode(tokenizer: PreTrainedTokenizerBase, sentences: list[str], shape: Sha
     try:
         return encode(tokenizer, sentences, shape), [""] * len(sentences)
     except BankError:
-        ids, counts, failed = [], [], []
+        ids: list[np.ndarray] = []
+        counts: list[int] = []
+        failed: list[str] = []
         for sentence in sentences:
             try:
                 one, said = encode(tokenizer, [sentence], shape), ""

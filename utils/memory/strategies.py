@@ -119,7 +119,7 @@ def _lru(usage: Usage, space: Space, count: int) -> np.ndarray:
     rows = _open(space)
     clocks = usage.last_used[rows].copy()
     clocks[np.isin(rows, space.free_empty, assume_unique=True)] = -1
-    return rows[least(count, clocks, usage.access_count[rows])]
+    return np.take(rows, least(count, clocks, usage.access_count[rows]))
 
 
 def _random(usage: Usage, space: Space, count: int) -> np.ndarray:
@@ -133,7 +133,7 @@ def _importance(usage: Usage, space: Space, count: int) -> np.ndarray:
     rows = _open(space)
     scores = usage.importance[rows].copy()
     scores[np.isin(rows, space.free_empty, assume_unique=True)] = -1
-    return rows[least(count, scores, usage.last_used[rows])]
+    return np.take(rows, least(count, scores, usage.last_used[rows]))
 
 
 _CHOICES = {"fifo": _fifo, "lru": _lru, "random": _random, "importance": _importance, "similarity": _fifo}

@@ -246,7 +246,8 @@ class MemoryBankUpdater:
         """Rows without a token: those whose first is none are looked at whole."""
         bank = self.model.memory_bank
         first = (bank[:, 0] == self.shape.pad_token_id).nonzero()[:, 0]
-        return first[(bank[first] == self.shape.pad_token_id).all(1)].cpu().numpy()
+        empty: np.ndarray = first[(bank[first] == self.shape.pad_token_id).all(1)].cpu().numpy()
+        return empty
 
     def _write(
         self, rows: np.ndarray, ids: np.ndarray, facts: Sequence[str], counts: Sequence[int], strategy: str
@@ -273,7 +274,8 @@ class MemoryBankUpdater:
 
     def _rows(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         bank = self.model.memory_bank
-        return bank[torch.as_tensor(np.asarray(rows), device=bank.device)].cpu().numpy()
+        found: np.ndarray = bank[torch.as_tensor(np.asarray(rows), device=bank.device)].cpu().numpy()
+        return found
 
     def _count(self, text: str) -> int:
         return encode(self.tokenizer, [text], self.shape).counts[0]

@@ -32,7 +32,13 @@ def usage_of(state: Mapping[str, Any], rows: int) -> Usage:
     """What a state says. Raises BankError where it is none, or of another number of rows."""
     try:
         arrays = {name: torch.as_tensor(state[name]).cpu().numpy().astype(kind) for name, kind in _ARRAYS.items()}
-        usage = Usage(**arrays, clock=int(state["clock"]), pointer=int(state["pointer"]))
+        usage = Usage(
+            arrays["last_used"],
+            arrays["access_count"],
+            arrays["importance"],
+            clock=int(state["clock"]),
+            pointer=int(state["pointer"]),
+        )
         usage.generator.bit_generator.state = json.loads(state["generator"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BankError("state", f"is none of an updater: {error}", "begin without it") from error

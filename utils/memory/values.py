@@ -86,7 +86,7 @@ class Result(Mapping[str, Any]):
         return sum(1 for _ in self)
 
     def _names(self) -> list[str]:
-        return [each.name for each in fields(self)]  # type: ignore[arg-type]
+        return [each.name for each in fields(self)]  # type: ignore[arg-type]  # whoever has this as a base is a dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
