@@ -53,8 +53,9 @@ class Loaded:
     def longest(self) -> int:
         """Tokens that the model was made for; 4096 where that is more, or is not said."""
         text = self.model.config.get_text_config()
-        most = next((getattr(text, name, None) for name in ("max_position_embeddings", "n_positions")), None)
-        return min(most, 4096) if isinstance(most, int) and most > 0 else 4096
+        told = (getattr(text, name, None) for name in ("max_position_embeddings", "n_positions"))
+        most = next((each for each in told if isinstance(each, int) and each > 0), 4096)
+        return min(most, 4096)
 
     def tokenize(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Tokens of a text, and the characters that each was made of."""
