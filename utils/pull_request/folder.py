@@ -71,7 +71,7 @@ def missing_hunks(found: Bundle, tree: Tree) -> str:
 def checklist(found: Bundle, tree: Tree) -> str:
     """What is there, and what is left to do."""
     return render(
-        "upstream/checklist.md.j2",
+        "pull_request/checklist.md.j2",
         models=[export.facts for export in found.exports],
         already=found.already,
         files=list(found.texts),

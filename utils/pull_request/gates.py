@@ -28,8 +28,8 @@ def kind_of(model: str, project: Path = PROJECT) -> Kind:
 
 def template_of(model: str, name: str) -> str:
     """The template of a page or script, "body.md.j2": of the kind of gate of a model, where it has one of its own."""
-    own = f"upstream/{kind_in(model)}/{name}"
-    return own if (TEMPLATES / own).is_file() else f"upstream/{name}"
+    own = f"pull_request/{kind_in(model)}/{name}"
+    return own if (TEMPLATES / own).is_file() else f"pull_request/{name}"
 
 
 def start_of(model: str) -> dict[str, object]:

@@ -37,7 +37,7 @@ def find_models(names: Iterable[str], project: Path = PROJECT) -> list[Model]:
 def _check_kind(job: Job) -> None:
     """Refuse a model whose kind of gate has no page and no tests for transformers: those of another kind would be wrong."""
     kind = kind_in(job.name) or MEANT.kind
-    if kind == MEANT.kind or (TEMPLATES / "upstream" / kind).is_dir():
+    if kind == MEANT.kind or (TEMPLATES / "pull_request" / kind).is_dir():
         return
     message = (
         f"a pull request with {kind} gates has no page and no tests yet: those there are describe {MEANT.kind} gates"

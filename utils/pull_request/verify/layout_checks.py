@@ -26,7 +26,7 @@ def missing_files(subject: Subject) -> Iterator[Diagnostic]:
 
 def headers(subject: Subject) -> Iterator[Diagnostic]:
     """The licence, word for word, and its year."""
-    wanted = render("upstream/license.py.j2", year="", holders="").splitlines()[1:]
+    wanted = render("pull_request/license.py.j2", year="", holders="").splitlines()[1:]
     for path in subject.python_files:
         file = subject.file(path)
         lines = without_banner(file.text).splitlines()
