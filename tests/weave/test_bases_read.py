@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 from diagnostics.errors import ConversionError
-from syntax.modules import assigned_calls, is_super_call, names_in, read_module
+from syntax.modules import read_module
+from syntax.queries import assigned_calls, is_super_call, names_in
 from syntax.source import Source
 from toy_deltas import base, module, view
 from weave.base import Base

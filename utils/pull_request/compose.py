@@ -58,7 +58,9 @@ def compose(model: Model, tree: Tree, setting: Setting) -> Export:
         raise refuse("not-a-gated-model", path, str(error), fix) from None
     _check_checkpoints(facts, generated[configuration_path(model.name)])
     files = {
-        init_path(model.name): render("pull_request/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS),
+        init_path(model.name): render(
+            "pull_request/init.py.j2", facts=facts, year=setting.today.year, holders=HOLDERS
+        ),
         path: made.modular,
         **generated,
         page_path(page_of(facts)): render_page(

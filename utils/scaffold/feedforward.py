@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from syntax.modules import Module, assigned_calls
+from syntax.modules import Module
+from syntax.queries import assigned_calls
 
 
 _FEED_FORWARD = re.compile(r"(?:^|_)(?:mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc)\d*(?:_|$)", re.IGNORECASE)

@@ -13,7 +13,7 @@ from building.workspace import GATE, find_transformers
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from places import PROJECT, STYLE
-from syntax.modules import names_in
+from syntax.queries import names_in
 from syntax.source import Source
 from weave.base import Base
 from weave.gate import Gate

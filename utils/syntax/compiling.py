@@ -8,6 +8,7 @@ import warnings
 from diagnostics.errors import ConversionError
 
 from syntax.source import Source
+from syntax.trees import tree_of
 
 
 _DEEP = "an expression or block is nested more deeply than Python can compile"
@@ -16,9 +17,7 @@ _DEEP = "an expression or block is nested more deeply than Python can compile"
 def parse(source: Source) -> ast.Module:
     """A module's tree. Raises ConversionError: `syntax-error`, or `too-deep` where Python's own parser gives up."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of doubtful escapes, which are no business of a conversion
-            return ast.parse(source.text)
+        return tree_of(source.text)
     except SyntaxError as error:
         raise _refuse_syntax(source, error) from None
     except ValueError as error:  # a null byte

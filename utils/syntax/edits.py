@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
+from syntax.trees import tree_of
+
 
 _KEPT_BY_VIEWS = ("dtype", "device")  # attributes that a reshaped tensor has from the one it was made of
 
@@ -60,8 +62,8 @@ def spelled_out(body: str, meanings: Mapping[str, str], roots: Mapping[str, str]
 
     Where a parameter is assigned, or asked for what views keep, it is the name in `roots`: of `x.view(shape)` it is `x`.
     """
-    tree = ast.parse(body)
-    names = meanings | roots
+    tree = tree_of(body)
+    names = {**meanings, **roots}
     changes: dict[ast.expr, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in _KEPT_BY_VIEWS:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from syntax.trees import statements_of
+
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -96,7 +98,7 @@ def needs_of(texts: Mapping[str, str]) -> dict[str, Needs]:
 def read_needs(text: str) -> Needs:
     """What the statements of one definition need; nothing where they are no Python."""
     try:
-        return _needs(ast.parse(text).body)
+        return _needs(statements_of(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _needs([])
 

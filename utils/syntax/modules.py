@@ -6,13 +6,23 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Protocol
 
 from diagnostics.errors import ConversionError
 
+from syntax import queries
 from syntax.source import Source
+from syntax.trees import tree_of
 
 
 Function = ast.FunctionDef
+
+
+class Placed(Protocol):
+    """What has a place in a text: statements, expressions, arguments, keywords."""
+
+    lineno: int
+    col_offset: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Module:
     @cached_property
     def classes(self) -> Mapping[str, ast.ClassDef]:
         """Its classes by name, in their order."""
-        return {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+        return {node.name: node for node in queries.classes(self.tree)}
 
     @cached_property
     def definitions(self) -> Mapping[str, ast.stmt]:
@@ -42,7 +52,12 @@ class Module:
         """Imported names, those behind guards included: (module, name in it), or (module, None) for a module."""
         return {name: found for node in ast.walk(self.tree) for name, found in self._imported(node)}
 
-    def refuse(self, node: ast.AST | None, code: str, message: str, fix: str) -> ConversionError:
+    @cached_property
+    def exported(self) -> tuple[str, ...]:
+        """The names in its `__all__`."""
+        return tuple(queries.exported(self.tree))
+
+    def refuse(self, node: Placed | None, code: str, message: str, fix: str) -> ConversionError:
         """The exception to raise for a problem at a place of this module; without a node, at its first line."""
         line, column = (node.lineno, node.col_offset + 1) if node is not None else (1, 1)
         return self.source.refuse(line, column, code, message, fix)
@@ -53,7 +68,7 @@ class Module:
 
     def own_method(self, owner: ast.ClassDef, name: str) -> Function | None:
         """The method that a class itself defines."""
-        return next((node for node in owner.body if isinstance(node, Function) and node.name == name), None)
+        return queries.method(owner, name)
 
     def method(self, owner: ast.ClassDef, name: str) -> Function | None:
         """The method that a class defines or inherits within this module."""
@@ -70,11 +85,12 @@ class Module:
 
     def attribute(self, owner: ast.ClassDef, name: str) -> ast.expr | None:
         """The value that the body of a class gives an attribute."""
-        for node in owner.body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                return node.value
-        return None
+        return queries.value_of(owner.body, name)
+
+    def inherited(self, owner: ast.ClassDef, name: str) -> ast.expr | None:
+        """The value that a class, or its nearest ancestor within this module that has one, gives an attribute."""
+        found = (self.attribute(each, name) for each in self.lineage(owner))
+        return next((value for value in found if value is not None), None)
 
     def _imported(self, node: ast.AST) -> Iterator[tuple[str, tuple[str, str | None]]]:
         if isinstance(node, ast.ImportFrom):
@@ -89,48 +105,19 @@ class Module:
 def read_module(source: Source) -> Module:
     """Parse a module. Raises ConversionError (`unreadable-base`) where it is no Python of this version."""
     try:
-        return Module(source, ast.parse(source.text))
+        return Module(source, tree_of(source.text))
     except (SyntaxError, ValueError) as error:  # a ValueError says that the text holds null bytes
         line, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
         fix = "use a transformers that this Python can read"
         raise source.refuse(line, column, "unreadable-base", getattr(error, "msg", str(error)), fix) from None
 
 
-def assigned_calls(function: Function | None) -> Iterator[tuple[str, ast.Call, ast.AST]]:
-    """`self.name = ... call(...) ...` in a method: each name with the calls that its value may come from."""
-    for node in ast.walk(function) if function else ():
-        if isinstance(node, ast.Assign) and is_self(target := node.targets[0]):
-            yield from ((target.attr, call, node) for call in ast.walk(node.value) if isinstance(call, ast.Call))
-
-
-def is_self(node: ast.AST) -> bool:
-    """Whether an expression is `self.name`."""
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
-
-
-def names_in(node: ast.AST) -> set[str]:
-    """Every name that a tree reads or writes."""
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+def module_of(text: str) -> Module:
+    """The module that a text is, wherever it came from. Raises SyntaxError or ValueError where it is no Python."""
+    return Module(Source("", "", text), tree_of(text))
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [node.name]
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return [node.target.id]
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
     if isinstance(node, ast.If | ast.Try):
         return [name for child in node.body for name in _defined(child)]
-    return []
-
-
-def is_super_call(node: ast.stmt, method: str) -> bool:
-    """Whether a statement is `super().method(...)`, returned or not."""
-    match node:
-        case (
-            ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
-            | ast.Return(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
-        ):
-            return name == method
-    return False
+    return queries.defined_names(node)

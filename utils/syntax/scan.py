@@ -10,6 +10,8 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Set
 
+from syntax.trees import tree_of
+
 
 _TOKEN = re.compile(
     r"""
@@ -72,7 +74,7 @@ def mentions_with_annotations(text: str, names: Set[str]) -> frozenset[str]:
     if quoted.isdisjoint(names - found):  # nearly always: then nothing has to be parsed
         return found
     try:
-        tree = ast.parse(text)
+        tree = tree_of(text)
     except SyntaxError:
         return found
     annotations = (

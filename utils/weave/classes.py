@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from syntax.modules import Module, names_in
+from syntax.modules import Module
+from syntax.queries import names_in
 
 
 def returned(module: Module, owner: ast.ClassDef) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
-from syntax.modules import Module, is_super_call, read_module
+from syntax.modules import Module, read_module
+from syntax.queries import is_super_call
 from syntax.source import Source
 
 from weave.declared import Declared, is_of, read_class

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
 
-from syntax.modules import Module, names_in
+from syntax.modules import Module
+from syntax.queries import names_in
 
 from weave.base import Base
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from syntax.modules import names_in
+from syntax.queries import names_in
 
 from weave.base import Base
 from weave.form import Form

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from diagnostics.names import nearest
-from syntax.modules import Module, names_in, read_module
+from syntax.modules import Module, read_module
+from syntax.queries import names_in
 from syntax.source import Source
 
 from converter.values import Loader

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 
 from diagnostics.errors import ConversionError
-from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+from syntax.modules import Function, Module
+from syntax.queries import assigned_calls, is_self, names_in
 
 from weave.repeats import run_again
 

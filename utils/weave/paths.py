@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from syntax.modules import Module, assigned_calls, names_in
+from syntax.modules import Module
+from syntax.queries import assigned_calls, names_in
 
 from weave.base import Base
 from weave.declaration import Declaration

@@ -6,7 +6,8 @@ import ast
 import builtins
 from collections.abc import Collection, Iterable, Iterator
 
-from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+from syntax.modules import Function, Module
+from syntax.queries import assigned_calls, is_self, names_in
 
 from weave.anchors import Misfit, parse
 from weave.base import Base

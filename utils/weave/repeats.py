@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from syntax.modules import Function, is_self, names_in
+from syntax.modules import Function
+from syntax.queries import is_self, names_in
 
 
 Round = ast.For | ast.While | ast.comprehension

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from syntax.modules import Module, is_super_call, names_in
+from syntax.modules import Module
+from syntax.queries import is_super_call, names_in
 
 from weave.base import Base
 from weave.configs import Config

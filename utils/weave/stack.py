@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+from syntax.modules import Function, Module
+from syntax.queries import assigned_calls, is_self, names_in
 
 from weave.base import CAUSAL, OLDER, Base
 from weave.classes import annotated_config, config_of, returned

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rendering.render import render
-from syntax.modules import Module, names_in
+from syntax.modules import Module
+from syntax.queries import names_in
 
 from weave.base import Base
 from weave.checkpoints import checkpoint_of, checkpoints, complete, named_checkpoint

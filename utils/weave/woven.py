@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
-from syntax.modules import names_in
+from syntax.queries import names_in
 from syntax.source import Source
 
 from converter.names import Casing

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from syntax.modules import Function, Module, assigned_calls, is_self, names_in
+from syntax.modules import Function, Module
+from syntax.queries import assigned_calls, is_self, names_in
 from weave.anchors import fits
 from weave.place import Feeds
 

@@ -12,7 +12,8 @@ import ast
 import re
 from dataclasses import dataclass
 
-from syntax.modules import Module, assigned_calls, is_self, names_in
+from syntax.modules import Module
+from syntax.queries import assigned_calls, is_self, names_in
 from weave.place import Place
 
 from scaffold.sites.fit import Spot, fit, position

@@ -13,7 +13,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from syntax.modules import Function, Module, assigned_calls, is_self
+from syntax.modules import Function, Module
+from syntax.queries import assigned_calls, is_self
 from weave.anchors import fits, path_to
 from weave.place import Place, Scaled
 

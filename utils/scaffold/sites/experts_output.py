@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from syntax.modules import Module, assigned_calls, is_self, names_in
+from syntax.modules import Module
+from syntax.queries import assigned_calls, is_self, names_in
 from weave.anchors import parse
 from weave.place import Place
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from syntax.modules import Module, assigned_calls
+from syntax.modules import Module
+from syntax.queries import assigned_calls
 from weave.anchors import blocks
 
 from scaffold.sites.syntax import calls_in, is_simple, part_of, simple_statements, sums

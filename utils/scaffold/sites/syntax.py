@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from syntax.modules import is_self
+from syntax.queries import is_self
 from weave.anchors import blocks, path_to
 
 
