@@ -10,7 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from facts.text import Module, base_name, decorators, members, method, parameters, says_true, strings
+from syntax.modules import Module
+from syntax.queries import calls, decorators, dotted, is_number, last_name, method, same, string, strings, value_of
+from syntax.trees import tree_of
+
+from facts.text import abstract, attribute, parameters, reached, says_true
+from facts.text import method as inherited_method
 from facts.values import Abilities, ConfigFacts, ModelClass
 
 
@@ -63,7 +68,9 @@ def abilities(
         returns_cache=any(map(code.gives, code.caches)),
         shifts_labels=not any(_takes_labels_as_they_are(each) for each in code.forwards),
         counts_padding=code.counts_positions and not any("position_ids" in each.arguments for each in code.heads),
-        names_whole_layers=any(strings(members(each).get("_no_split_modules")) for each in modeling.classes.values()),
+        names_whole_layers=any(
+            strings(value_of(each.body, "_no_split_modules")) for each in modeling.classes.values()
+        ),
     )
 
 
@@ -88,20 +95,20 @@ class _Code:
 
     @cached_property
     def _parts(self) -> list[ast.stmt]:
-        return self.modeling.reached(self.text_model.name)
+        return reached(self.modeling, self.text_model.name)
 
     @cached_property
     def forwards(self) -> list[ast.FunctionDef]:
         """Those of the language models."""
-        return [found for each in self.heads if (found := self.modeling.method(each.name, "forward"))]
+        return [found for each in self.heads if (found := inherited_method(self.modeling, each.name, "forward"))]
 
-    def declares(self, attribute: str) -> bool:
+    def declares(self, flag: str) -> bool:
         """Whether the abstract model, or the nearest base of it that says so, has True for a class attribute."""
-        return says_true(self.modeling.attribute(self.modeling.abstract, attribute))
+        return says_true(attribute(self.modeling, abstract(self.modeling), flag))
 
     def records(self, output: str) -> bool:
         """Whether all models can collect this output from layers, and a forward of the base model's parts does."""
-        recorded = strings(self.modeling.attribute(self.modeling.abstract, "_can_record_outputs"))
+        recorded = strings(attribute(self.modeling, abstract(self.modeling), "_can_record_outputs"))
         return output in recorded and any("capture_outputs" in decorators(each) for each in self.functions)
 
     def gives(self, field: str) -> bool:
@@ -114,8 +121,8 @@ class _Code:
 
     def _given(self, field: str) -> Iterator[tuple[ast.FunctionDef, ast.expr]]:
         for forward in self.forwards:
-            for call in (each for each in ast.walk(forward) if isinstance(each, ast.Call)):
-                if "Output" in base_name(call.func):
+            for call in calls(forward):
+                if "Output" in last_name(call.func):
                     yield from ((forward, word.value) for word in call.keywords if word.arg == field)
 
     @cached_property
@@ -124,7 +131,7 @@ class _Code:
 
         An output gives the cache back under the name that it is taken under.
         """
-        base = self.modeling.method(self.text_model.name, "forward")
+        base = inherited_method(self.modeling, self.text_model.name, "forward")
         taken = [each for forward in (*self.forwards, *([base] if base else [])) for each in parameters(forward)]
         typed = [each.arg for each in taken if _is_cache(each.annotation)]
         return list(dict.fromkeys(typed or (each.arg for each in taken)))
@@ -132,15 +139,14 @@ class _Code:
     @property
     def keeps_a_state(self) -> bool:
         """Whether layers replace a state of theirs with every token, or a language model says that it does."""
-        calls = (node for each in self.functions for node in ast.walk(each) if isinstance(node, ast.Call))
-        return any(base_name(call.func) in KEEPS_A_STATE for call in calls) or any(
-            says_true(self.modeling.attribute(each.name, "_is_stateful")) for each in self.heads
+        return any(last_name(call.func) in KEEPS_A_STATE for call in calls(*self.functions)) or any(
+            says_true(attribute(self.modeling, each.name, "_is_stateful")) for each in self.heads
         )
 
     @property
     def counts_positions(self) -> bool:
         """Whether embeddings of positions find their rows by themselves, not by what they are given to look up."""
-        embeddings = [node for node in self.classes if "Embedding" in map(base_name, node.bases)]
+        embeddings = [node for node in self.classes if "Embedding" in map(last_name, node.bases)]
         return any(_finds_rows(forward) for node in embeddings if (forward := method(node, "forward")))
 
 
@@ -153,48 +159,52 @@ def _is_computed(value: ast.expr, forward: ast.FunctionDef) -> bool:
     assigned = [
         each for each in ast.walk(forward) if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call)
     ]
-    return any(ast.unparse(target) == ast.unparse(value) for each in assigned for target in each.targets)
+    return any(same(target, value) for each in assigned for target in each.targets)
 
 
 def _is_cache(annotation: ast.expr | None) -> bool:
     """`Cache | None`, `"EncoderDecoderCache"`, `Optional[Cache]`; not what merely holds one."""
-    is_quoted = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
-    said = ast.parse(annotation.value.strip() or "None") if is_quoted else annotation
-    names = (node for node in (ast.walk(said) if said else ()) if isinstance(node, ast.Name | ast.Attribute))
-    return any(base_name(name).endswith("Cache") for name in names)
+    quoted = string(annotation)
+    said = annotation if quoted is None else tree_of(quoted.strip())
+    return any(last_name(node).endswith("Cache") for node in (ast.walk(said) if said else ()))
 
 
 def _attends_to_sinks(function: ast.FunctionDef) -> bool:
     """Whether logits are put beside those of the keys, whose probabilities are left out afterwards."""
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
-    if any(word.arg == SINKS for call in calls for word in call.keywords):
+    found = list(calls(function))
+    if any(word.arg == SINKS for call in found for word in call.keywords):
         return True
-    widened = any(base_name(call.func) == "cat" and _along_the_last(call) for call in calls)
-    weighed = any(base_name(call.func) == "softmax" for call in calls)
+    widened = any(last_name(call.func) == "cat" and _along_the_last(call) for call in found)
+    weighed = any(last_name(call.func) == "softmax" for call in found)
     return widened and weighed and any(map(_drops_the_last, ast.walk(function)))
 
 
 def _along_the_last(call: ast.Call) -> bool:
     places = [*call.args[1:], *(word.value for word in call.keywords if word.arg in ("dim", "axis"))]
-    return any(ast.unparse(each) == "-1" for each in places)
+    return any(is_number(each, -1) for each in places)
 
 
 def _drops_the_last(node: ast.AST) -> bool:
     """`probabilities[..., :-1]`"""
-    return isinstance(node, ast.Subscript) and ast.unparse(node.slice) in ("(..., :-1)", "..., :-1")
+    match node:
+        case ast.Subscript(
+            slice=ast.Tuple(elts=[ast.Constant(value=dots), ast.Slice(lower=None, upper=last, step=None)])
+        ):
+            return dots is ... and last is not None and is_number(last, -1)
+    return False
 
 
 def _finds_rows(forward: ast.FunctionDef) -> bool:
     """`torch.arange(...)`, or rows cut out of `self.weight`."""
     nodes = list(ast.walk(forward))
-    counted = any(isinstance(node, ast.Call) and base_name(node.func) == "arange" for node in nodes)
-    cut = any(isinstance(node, ast.Subscript) and ast.unparse(node.value) == "self.weight" for node in nodes)
+    counted = any(last_name(call.func) == "arange" for call in calls(forward))
+    cut = any(isinstance(node, ast.Subscript) and dotted(node.value) == "self.weight" for node in nodes)
     return counted or cut
 
 
 def _takes_labels_as_they_are(forward: ast.FunctionDef) -> bool:
     """Whether a `forward` works out the cross entropy of `labels` by itself, and cuts neither end off: `labels[..., 1:]`."""
     nodes = list(ast.walk(forward))
-    called = {base_name(node.func) for node in nodes if isinstance(node, ast.Call)}
-    cut = any(isinstance(node, ast.Subscript) and ast.unparse(node.value) == "labels" for node in nodes)
+    called = {last_name(call.func) for call in calls(forward)}
+    cut = any(isinstance(node, ast.Subscript) and dotted(node.value) == "labels" for node in nodes)
     return bool(called & {"CrossEntropyLoss", "cross_entropy"}) and not cut

@@ -144,7 +144,7 @@ class _Reader:
             absent = said is None and (each == NONE or nothing is not None)
             if not absent and (not isinstance(said, kind) or isinstance(said, bool) or not said):
                 raise self._bad(f"`{each}` has to be {_KINDS[kind]}", _SEE, section, each)
-        if key == "experts" and len(content) != EXPERTS:
+        if key == "experts" and isinstance(content, list) and len(content) != EXPERTS:
             raise self._bad(f"an expert has {EXPERTS} projections", "name gate, up and down", section, key)
         pairs = content if isinstance(content, dict) else {key: content} if key in _SINGLE else {}
         for name, value in pairs.items():

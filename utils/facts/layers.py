@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 
-from facts.text import Module, assigned, base_name, method
+from syntax.modules import Module
+from syntax.queries import callee, calls, form, is_self, last_name, method, names_in, same
+
+from facts.text import assigned
 from facts.values import LayerFacts
 
 
@@ -48,7 +51,7 @@ def _holders(modeling: Module, inner: set[str]) -> list[str]:
 def _named(node: ast.AST) -> set[str]:
     """What a definition names: of a class, what its constructor does."""
     inside = method(node, "__init__") if isinstance(node, ast.ClassDef) else node
-    return {each.id for each in ast.walk(inside) if isinstance(each, ast.Name)} if inside else set()
+    return names_in(inside) if inside else set()
 
 
 def gate_class(modeling: Module, gate: str) -> str:
@@ -56,8 +59,8 @@ def gate_class(modeling: Module, gate: str) -> str:
     for node in modeling.classes.values():
         value, _ = _attributes(node).get(gate, (None, False))
         for each in ast.walk(value) if value else ():
-            if isinstance(each, ast.Name | ast.Attribute) and base_name(each) in modeling.classes:
-                return base_name(each)
+            if last_name(each) in modeling.classes:
+                return last_name(each)
     raise LookupError(f"no layer constructs its `{gate}` from a class of the modeling file")
 
 
@@ -85,58 +88,65 @@ def _around_the_gate(node: ast.ClassDef, gate: str) -> tuple[str, str]:
     """
     forward = method(node, "forward")
     body = forward.body if forward else []
-    readers = set(_readers(body, "", gate)[0])
+    readers = set(_readers(body, None, gate)[0])
     return _giver(body, gate), readers.pop() if len(readers) == 1 else ""
 
 
 def _giver(body: list[ast.stmt], gate: str) -> str:
     """The module whose output the gate takes; "" where that depends on the way taken."""
-    given_by: dict[str, str] = {}
+    given_by: dict[object, str] = {}  # by the form of what was given
     givers: set[str] = set()
     for statement in _in_order(body):
-        calls = _calls(statement, gate)
-        givers |= {given_by.get(argument, "") for called, argument in calls if called == gate}
+        called = _calls(statement, gate)
+        givers |= {given_by.get(form(argument), "") for name, argument in called if name == gate}
         if isinstance(statement, ast.Assign | ast.Delete):
             for target in statement.targets:
-                given_by.pop(ast.unparse(target), None)
+                given_by.pop(form(target), None)
             if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-                given_by |= {ast.unparse(statement.targets[0]): called for called, _ in calls}
+                given_by |= {form(statement.targets[0]): name for name, _ in called}
     return givers.pop() if len(givers) == 1 else ""
 
 
-def _readers(body: list[ast.stmt], name: str, gate: str) -> tuple[list[str], str]:
-    """The modules that take what the gate took, and its name at the end of the body: "" before and after that time."""
+def _readers(body: list[ast.stmt], taken: ast.expr | None, gate: str) -> tuple[list[str], ast.expr | None]:
+    """The modules that take what the gate took, and what that is at the end of the body: None before and after that time."""
     found: list[str] = []
     for statement in body:
         for called, argument in _calls(statement, gate):
             if called == gate:
-                name = argument
-            elif name and argument == name:
+                taken = argument
+            elif taken is not None and same(argument, taken):
                 found.append(called)
         if isinstance(statement, ast.If):
-            ways = [_readers(branch, name, gate) for branch in (statement.body, statement.orelse)]
-            found += [called for calls, _ in ways for called in calls]
-            name = next((after for _, after in ways if after), "")
-        elif _gives(statement, name):
-            name = ""
-    return found, name
+            ways = [_readers(branch, taken, gate) for branch in (statement.body, statement.orelse)]
+            found += [called for readers, _ in ways for called in readers]
+            taken = next((after for _, after in ways if after is not None), None)
+        elif _gives(statement, taken):
+            taken = None
+    return found, taken
 
 
-def _gives(statement: ast.stmt, name: str) -> bool:
+def _gives(statement: ast.stmt, wanted: ast.expr | None) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else ()
-    return any(ast.unparse(each) == name for target in targets for each in getattr(target, "elts", [target]))
+    return any(same(each, wanted) for target in targets for each in getattr(target, "elts", [target]))
 
 
-def _calls(statement: ast.stmt, gate: str) -> list[tuple[str, str]]:
-    """`self.mlp(x)` in a statement: ("mlp", "x"), where x is all it takes, or what the gate reads of it.
+def _calls(statement: ast.stmt, gate: str) -> list[tuple[str, ast.expr]]:
+    """`self.mlp(x)` in a statement: ("mlp", x), where x is all it takes, or what the gate reads of it.
 
     Of a statement with branches, those in its condition.
     """
-    nodes = ast.walk(statement.test if isinstance(statement, ast.If) else statement)
-    calls = [each for each in nodes if isinstance(each, ast.Call) and each.args]
-    calls = [each for each in calls if len(each.args) == 1 or ast.unparse(each.func) == f"self.{gate}"]
-    owned = [(ast.unparse(each.func), ast.unparse(each.args[0])) for each in calls]
-    return [(name.removeprefix("self."), argument) for name, argument in owned if name.startswith("self.")]
+    found = [each for each in calls(statement.test if isinstance(statement, ast.If) else statement) if each.args]
+    found = [each for each in found if len(each.args) == 1 or callee(each) == f"self.{gate}"]
+    return [(name, each.args[0]) for each in found if (name := _module(each.func))]
+
+
+def _module(called: ast.expr) -> str:
+    """What of a layer is called: `self.a.b` -> "a.b", `self.a[0]` -> "a[]"; "" for what is not of the layer itself."""
+    if isinstance(called, ast.Attribute):
+        return called.attr if is_self(called) else f"{owner}.{called.attr}" if (owner := _module(called.value)) else ""
+    if isinstance(called, ast.Subscript):
+        return f"{owner}[]" if (owner := _module(called.value)) else ""
+    return f"{owner}()" if isinstance(called, ast.Call) and (owner := _module(called.func)) else ""
 
 
 def _in_order(body: list[ast.stmt]) -> list[ast.stmt]:

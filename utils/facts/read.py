@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from naming.kinds import MEANT, kind_of
+from syntax.modules import Module, module_of
+from syntax.queries import annotated, last_name, string, strings
 
 from facts.abilities import abilities, cache_name
 from facts.layers import gate_class, layer_classes
-from facts.text import ABSTRACT, Module, read_module, strings
+from facts.text import ABSTRACT, abstract, annotation, arguments, attribute, lineage
 from facts.values import ConfigFacts, FieldFacts, ModelClass, ModelFacts
 
 
@@ -37,8 +39,8 @@ def read_facts(name: str, files: Mapping[str, str]) -> ModelFacts:
     names = kind_of(name)
     name = name.removeprefix(names.family)
     package = names.family + name
-    configuration = read_module(_file(files, f"configuration_{package}.py"))
-    modeling = read_module(_file(files, f"modeling_{package}.py"))
+    configuration = module_of(_file(files, f"configuration_{package}.py"))
+    modeling = module_of(_file(files, f"modeling_{package}.py"))
     configs = _configs(configuration)
     models = _models(modeling, package)
     layers = layer_classes(modeling, names.attribute)
@@ -70,7 +72,7 @@ def _file(files: Mapping[str, str], name: str) -> str:
 
 def _prefix(modeling: Module) -> str:
     """What the names of the models begin with, said by the abstract one: "QualityGateLlama"."""
-    return modeling.abstract.removesuffix(ABSTRACT)
+    return abstract(modeling).removesuffix(ABSTRACT)
 
 
 def _configs(configuration: Module) -> dict[str, ConfigFacts]:
@@ -79,15 +81,16 @@ def _configs(configuration: Module) -> dict[str, ConfigFacts]:
 
 def _config(module: Module, name: str) -> ConfigFacts:
     fields: dict[str, FieldFacts] = {}
-    for each in reversed(list(module.lineage(name))):
-        for statement in each.body:
-            if isinstance(statement, ast.AnnAssign):
-                default = "" if statement.value is None else ast.unparse(statement.value)
-                fields[ast.unparse(statement.target)] = FieldFacts(ast.unparse(statement.annotation), default)
-    model_type = module.attribute(name, "model_type")
-    sub_configs = strings(module.attribute(name, "sub_configs_defaults") or module.attribute(name, "sub_configs"))
-    plans = {f"{kind}_plan": strings(module.attribute(name, f"base_model_{kind}_plan")) for kind in ("tp", "pp", "ep")}
-    return ConfigFacts(name, ast.literal_eval(model_type) if model_type else "", fields, sub_configs, **plans)
+    for each in reversed(lineage(module, name)):
+        for field, statement in annotated(each).items():
+            default = "" if statement.value is None else ast.unparse(statement.value)
+            fields[field] = FieldFacts(ast.unparse(statement.annotation), default)
+    model_type = string(attribute(module, name, "model_type")) or ""
+    sub_configs = strings(attribute(module, name, "sub_configs_defaults") or attribute(module, name, "sub_configs"))
+    plans = {
+        f"{kind}_plan": strings(attribute(module, name, f"base_model_{kind}_plan")) for kind in ("tp", "pp", "ep")
+    }
+    return ConfigFacts(name, model_type, fields, sub_configs, **plans)
 
 
 def _models(modeling: Module, package: str) -> tuple[ModelClass, ...]:
@@ -99,11 +102,9 @@ def _models(modeling: Module, package: str) -> tuple[ModelClass, ...]:
 
 
 def _model(modeling: Module, name: str) -> ModelClass:
-    config = modeling.annotation(name, "config") or ast.unparse(
-        modeling.attribute(name, "config_class") or ast.Name("")
-    )
-    tied = strings(modeling.attribute(name, "_tied_weights_keys"))
-    return ModelClass(name, _role(name), config, tied, modeling.arguments(name, "forward"))
+    config = annotation(modeling, name, "config") or last_name(attribute(modeling, name, "config_class"))
+    tied = strings(attribute(modeling, name, "_tied_weights_keys"))
+    return ModelClass(name, _role(name), config, tied, arguments(modeling, name, "forward"))
 
 
 def _role(name: str) -> str:
