@@ -6,9 +6,10 @@ import ast
 
 import pytest
 from exported_llama import exported_tree, setting
-from pull_request.borrowing import Loan, borrowed, definitions, homes, loans, with_stubs
+from pull_request.borrowing import Loan, borrowed, definitions, loans, with_stubs
 from pull_request.compose import Export, compose
 from pull_request.layout import modeling_path, modular_path
+from pull_request.parents import homes
 from pull_request.project import find_models
 from pull_request.verify import verify
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import ast
 
 import pytest
-from pull_request.dead_code import (
-    export_configs,
-    settle,
-    settle_configs,
-    settle_models,
-    without_branches,
-    without_unused,
-)
+from pull_request.dead_code import export_configs, settle, settle_configs, settle_models
+from pull_request.initialisation import without_branches, without_unused
 from pull_request.reachable import dead_classes
 
 

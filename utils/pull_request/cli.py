@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from building.workspace import PROJECT
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from places import PROJECT
 from telling.answers import DIFFERENT, DONE, REFUSED, Answer, answer
 from telling.documents import problem_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from building.library import Library
 from building.style import style
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from syntax.queries import classes, string, value_of
+from syntax.trees import tree_of
 
 from converter.convert import convert
 from converter.values import Layout, Target
@@ -65,16 +66,9 @@ def generate(
 
 def own_casing(modular: str) -> dict[str, str]:
     """What the repository's table of configurations says once the model is in it: model type -> class prefix."""
-    found = {}
-    for node in ast.parse(modular).body:
-        if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
-            named = [each.value for each in node.body if _assigns(each, "model_type")]
-            found |= {ast.literal_eval(each): node.name.replace("Config", "") for each in named}
-    return found
-
-
-def _assigns(statement: ast.stmt, name: str) -> bool:
-    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name
+    configs = [node for node in classes(tree_of(modular)) if node.name.endswith("Config")]
+    types = {node.name.replace("Config", ""): string(value_of(node.body, "model_type")) for node in configs}
+    return {model_type: prefix for prefix, model_type in types.items() if model_type is not None}
 
 
 def _job(name: str, tree: Tree, path: str, strict: bool) -> Job:

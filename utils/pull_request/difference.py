@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import ast
+import copy
 import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from facts.values import ModelFacts
+from syntax.queries import behind_docstring, classes, methods, string
+from syntax.trees import statements_of, tree_of
 
 from pull_request.layout import MODELS, configuration_path, modeling_path, modular_path
+from pull_request.parents import parents
 from pull_request.values import Tree
 
 
-_GATED = re.compile(r"^from \.\.(\w+_gate_\w+)\.", re.MULTILINE)
 _FIELD = re.compile(r"\w+ \(`")  # how the description of an argument begins
 _ASSIGNED = re.compile(r"(\w+)(?:: | = )")
 _FEW, _SHORT = 5, 300  # lines, and characters, of what is shown of a change
-_ABSTRACT = re.compile(r"^class (\w+PreTrainedModel)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +61,15 @@ def changes(facts: ModelFacts, tree: Tree) -> list[Change]:
 def _parents(facts: ModelFacts, tree: Tree, kind: str) -> Iterator[str]:
     """The files of the gated models that a modular file imports from."""
     modular = tree.read(modular_path(facts.package)) or ""
-    for parent in sorted(set(_GATED.findall(modular))):
+    for parent in sorted(parents(modular)):
         yield tree.read(f"{MODELS}/{parent}/{kind}_{parent}.py") or ""
 
 
 def _renamed_parent(text: str, facts: ModelFacts) -> str:
     """Another gated model's text under the base's names."""
-    prefixes = [name.removesuffix("PreTrainedModel") for name in _ABSTRACT.findall(text)]
-    for prefix in prefixes[:1]:
-        text = text.replace(prefix, facts.base_prefix)
-    return text
+    names = (node.name for node in classes(tree_of(text)))
+    prefix = next((name.removesuffix("PreTrainedModel") for name in names if name.endswith("PreTrainedModel")), "")
+    return text.replace(prefix, facts.base_prefix) if prefix else text
 
 
 def lines_saved(facts: ModelFacts, tree: Tree) -> tuple[int, int]:
@@ -98,8 +99,9 @@ def _compare(
 
 def _lines(old: str, new: str) -> tuple[list[str], list[str]]:
     """The lines that came, and those that went."""
-    lines = [line for line in difflib.ndiff(old.splitlines(), new.splitlines()) if line[0] in "+-"]
-    return tuple([line[2:].strip() for line in lines if line[0] == mark] for mark in "+-")
+    lines = list(difflib.ndiff(old.splitlines(), new.splitlines()))
+    came, went = ([line[2:].strip() for line in lines if line[0] == mark] for mark in "+-")
+    return came, went
 
 
 def _in_few_words(added: list[str], facts: ModelFacts) -> str:
@@ -118,27 +120,20 @@ def _in_few_words(added: list[str], facts: ModelFacts) -> str:
 def _said(text: str, facts: ModelFacts) -> dict[str, str]:
     """What classes, functions ("`name`") and methods ("Class`name`") say of themselves first, by their base's names."""
     found: dict[str, str] = {}
-    for node in ast.parse(text).body:
+    for node in statements_of(text):
         if isinstance(node, ast.FunctionDef):
             found[f"`{node.name}`"] = _first_sentence(node)
         elif isinstance(node, ast.ClassDef):
             name = _renamed(node.name, facts)
             found[name] = _first_sentence(node)
-            found |= {
-                f"{name}`{each.name}`": _first_sentence(each)
-                for each in node.body
-                if isinstance(each, ast.FunctionDef)
-            }
+            found |= {f"{name}`{each.name}`": _first_sentence(each) for each in methods(node)}
     return found
 
 
 def _first_sentence(node: ast.FunctionDef | ast.ClassDef) -> str:
     """The introduction of `auto_docstring`, or the first sentence of the docstring; "" of one that begins with fields."""
     keywords = [each for call in node.decorator_list if isinstance(call, ast.Call) for each in call.keywords]
-    intro = next(
-        (each.value.value for each in keywords if each.arg == "custom_intro" and isinstance(each.value, ast.Constant)),
-        "",
-    )
+    intro = next((string(each.value) for each in keywords if each.arg == "custom_intro"), None)
     first = " ".join((intro or ast.get_docstring(node) or "").split("\n\n")[0].split())
     if not intro and _FIELD.match(first):
         return ""
@@ -153,7 +148,7 @@ def _renamed(text: str, facts: ModelFacts) -> str:
 def _members(text: str) -> dict[str, dict[str, str]]:
     """The classes of a file, and what each is made of: methods by name and the rest; functions stand under ""."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(text).body:
+    for node in statements_of(text):
         if isinstance(node, ast.FunctionDef):
             found.setdefault("", {})[f"`{node.name}`"] = _code(node)
         elif isinstance(node, ast.ClassDef):
@@ -174,6 +169,6 @@ def _parts(node: ast.ClassDef) -> dict[str, str]:
 
 
 def _code(node: ast.FunctionDef) -> str:
-    if ast.get_docstring(node) is not None:
-        node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(node)
+    shown = copy.copy(node)  # trees belong to all that read a text
+    shown.body = behind_docstring(node) or [ast.Pass()]
+    return ast.unparse(shown)

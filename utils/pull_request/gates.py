@@ -6,8 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from building.library import Library
-from building.workspace import PROJECT
-from rendering.render import TEMPLATES
+from places import PROJECT, TEMPLATES
 from weave.form import Form
 from weave.kinds import Kind, read_kind
 from weave.stage import gates_of

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from dataclasses import dataclass
 from datetime import date
 
 from facts.peculiar import peculiarities
-from facts.values import ModelFacts
+from facts.values import ModelClass, ModelFacts
 from rendering.render import render
+from syntax.queries import classes
+from syntax.trees import tree_of
+from weave.checkpoints import named_checkpoint
 
 from pull_request.gates import start_of, template_of
 
@@ -46,7 +48,7 @@ def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -
         has_gates_everywhere=all(each.has_gate and not each.gate_is_conditional for each in facts.layers),
         today=today,
         badges=badges(facts),
-        text=_text_usage(facts, named) if facts.causal_lm else None,
+        text=_text_usage(facts, facts.causal_lm, named) if facts.causal_lm else None,
         image=Usage(image.name, named[image.config]) if image else None,
         classes=[*facts.configs, *(model.name for model in facts.models)],
         configs=list(facts.configs),
@@ -54,20 +56,16 @@ def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -
     )
 
 
-def _text_usage(facts: ModelFacts, named: dict[str, str]) -> Usage:
+def _text_usage(facts: ModelFacts, model: ModelClass, named: dict[str, str]) -> Usage:
     """Use of the language model, whose configuration may name a checkpoint that holds more than text."""
-    checkpoint = peculiarities(facts.name).text_checkpoint or named[facts.causal_lm.config]
-    return Usage(facts.causal_lm.name, checkpoint)
+    checkpoint = peculiarities(facts.name).text_checkpoint or named[model.config]
+    return Usage(model.name, checkpoint)
 
 
 def checkpoints(configuration: str) -> dict[str, str]:
     """Configuration class -> the checkpoint that its decorator names."""
-    found = {}
-    for node in ast.parse(configuration).body:
-        for decorator in getattr(node, "decorator_list", []):
-            keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
-            found |= {node.name: ast.literal_eval(each.value) for each in keywords if each.arg == "checkpoint"}
-    return found
+    found = {node.name: named_checkpoint(node.decorator_list) for node in classes(tree_of(configuration))}
+    return {name: checkpoint for name, checkpoint in found.items() if checkpoint}
 
 
 def badges(facts: ModelFacts) -> list[tuple[str, str]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from building.jobs import Job
 from building.library import decode, read_bytes, shown
-from building.workspace import PROJECT, project_jobs, select
+from building.workspace import project_jobs, select
 from naming.kinds import MEANT
-from rendering.render import TEMPLATES
+from places import PROJECT, TEMPLATES
 from weave.stage import weaving
 
 from pull_request.values import Model, kind_in, refuse

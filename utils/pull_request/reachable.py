@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from syntax.queries import defined_names, string
+
 
 INIT, SPLIT = "_init_weights", "_no_split_modules"
 
@@ -31,17 +33,11 @@ def _parts(node: ast.ClassDef | ast.FunctionDef) -> list[ast.AST]:
     """What a definition is made of, but for initialisation and the list of what is never split."""
     if isinstance(node, ast.FunctionDef):
         return [node]
-    kept = [each for each in node.body if _defines(each) not in (INIT, SPLIT)]
+    kept = [each for each in node.body if not {INIT, SPLIT} & set(defined_names(each))]
     return [*node.bases, *node.decorator_list, *kept]
-
-
-def _defines(node: ast.stmt) -> str:
-    if isinstance(node, ast.Assign):
-        return ast.unparse(node.targets[0])
-    return getattr(node, "name", "")
 
 
 def _names(nodes: Iterable[ast.AST]) -> list[str]:
     inner = [each for node in nodes for each in ast.walk(node)]
     found = [each.id for each in inner if isinstance(each, ast.Name)]
-    return found + [each.value for each in inner if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return found + [said for each in inner if (said := string(each)) is not None]

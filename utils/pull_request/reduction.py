@@ -9,10 +9,11 @@ from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from facts.values import base_name
 
-from pull_request.borrowing import borrowed, definitions, homes, loans, with_stubs
+from pull_request.borrowing import borrowed, definitions, loans, with_stubs
 from pull_request.conversion import formatted, generate
 from pull_request.dead_code import settle
 from pull_request.layout import configuration_path, modeling_path, modular_path
+from pull_request.parents import homes
 from pull_request.unused import shared_texts, without_unused
 from pull_request.values import Model, Setting, Tree
 

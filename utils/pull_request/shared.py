@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from facts.values import ModelClass, ModelFacts
 
@@ -49,7 +49,7 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
 
     `tree` holds the model's own files already.
     """
-    edited = {
+    edited: dict[str, Callable[[str], str]] = {
         MODELS_INIT: lambda text: models_init.add_model(text, facts.package),
         AUTO_MAPPINGS: lambda text: with_configs(text, facts),
         CONFIGURATION_AUTO: lambda text: text if tree.read(AUTO_MAPPINGS) else with_configs(text, facts),
@@ -62,8 +62,8 @@ def shared_files(facts: ModelFacts, tree: Tree) -> dict[str, str]:
         ),
         CONFIG_CHECK: lambda text: config_fields.allow_fields(text, unread_fields(facts, tree), _bases(facts)),
     }
-    texts = {path: tree.read(path) for path in edited}
-    new = {path: edit(texts[path]) for path, edit in edited.items() if texts[path] is not None}
+    texts = {path: text for path in edited if (text := tree.read(path)) is not None}
+    new = {path: edited[path](text) for path, text in texts.items()}
     return {path: text for path, text in new.items() if text != texts[path]}
 
 

@@ -6,10 +6,14 @@ import ast
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
+from syntax.edits import Edit
+from syntax.modules import Module, module_of
+from syntax.queries import annotated, string
+from syntax.statements import above, edited, replaced
+from syntax.trees import tree_of
 from weave.documented import without_entries
 
 from pull_request.edits.config_fields import declared, unchecked, unread
-from pull_request.spans import Span, insert_above, substitute
 from pull_request.values import PACKAGE
 
 
@@ -43,38 +47,41 @@ def removable(configuration: str, modeling: str, of_base: str, shared: Iterable[
 
     Of a model out of several parts there are none: its configurations are made to fit each other.
     """
-    classes = [node for node in ast.parse(configuration).body if _is_config(node)]
+    classes = _configs(module_of(configuration))
     if len(classes) != 1:
         return []
-    asked = set(_said(classes[0])) | {name for text in shared for name in _said(ast.parse(text))}
+    asked = set(_said(classes[0])) | {name for text in shared for name in _said(tree_of(text))}
     return [name for name in inherited_unused(configuration, modeling, of_base) if name not in asked]
 
 
 def without_unused(modular: str, configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> str:
     """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`)."""
-    here = [node for node in ast.parse(modular).body if _is_config(node)]
+    module = module_of(modular)
+    here = _configs(module)
     gone = removable(configuration, modeling, of_base, shared)
     if not gone or len(here) != 1:
         return modular
-    own = [each for each in here[0].body if isinstance(each, ast.AnnAssign)]
-    gone = [name for name in gone if name not in [ast.unparse(each.target) for each in own]]
+    own = annotated(here[0])
+    gone = [name for name in gone if name not in own]
     if not gone or not own:
         return modular
-    modular = insert_above(modular, own[0].lineno, "".join(f"    {name} = AttributeError()\n" for name in gone))
-    return _undescribed(modular, here[0], gone)
+    removed = "".join(f"    {name} = AttributeError()\n" for name in gone)
+    edits = [above(next(iter(own.values())), removed), *_undescribed(here[0], gone)]
+    return edited(module, edits).source.text
 
 
-def _undescribed(modular: str, node: ast.ClassDef, names: list[str]) -> str:
-    said, first = ast.get_docstring(node), node.body[0]
+def _undescribed(node: ast.ClassDef, names: list[str]) -> list[Edit]:
+    """The edit of a docstring that describes fields which are no more."""
+    said = ast.get_docstring(node)
     if said is None:
-        return modular
+        return []
     inside = textwrap.indent(without_entries(said, names), "    ")
-    end = '"""\n' if inside.endswith("```") else '\n    """\n'
-    return substitute(modular, Span(first.lineno, first.end_lineno or first.lineno), f'    r"""\n{inside}{end}')
+    end = '"""' if inside.endswith("```") else '\n    """'
+    return [replaced(node.body[0], f'    r"""\n{inside}{end}')]
 
 
-def _is_config(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef) and node.name.endswith("Config")
+def _configs(module: Module) -> list[ast.ClassDef]:
+    return [node for name, node in module.classes.items() if name.endswith("Config")]
 
 
 def _said(node: ast.AST) -> Iterator[str]:
@@ -82,5 +89,5 @@ def _said(node: ast.AST) -> Iterator[str]:
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
             yield each.attr
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
+        elif (said := string(each)) is not None:
+            yield said

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from syntax.queries import strings
+from syntax.trees import tree_of
+
 
 CHECKERS = "utils/checkers.py"
 # What puts shared files in order; whatever else they touch is put back.
@@ -39,11 +42,9 @@ def checkers(tree: Path) -> list[str]:
     script = tree / CHECKERS
     if not script.is_file():
         return []
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Dict):
-            names = [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
-            if "ruff_check" in names:
-                return names
+    for node in ast.walk(tree_of(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Dict) and "ruff_check" in (names := strings(node)):
+            return list(names)
     return []
 
 

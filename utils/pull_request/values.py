@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from building.workspace import PROJECT
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from naming.kinds import MEANT
+from places import PROJECT
 
 
 PREFIX = MEANT.family  # of the folders that branches are named after

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from building.casing import read_casing
 from building.library import Library
 from diagnostics.values import Diagnostic
 from facts.peculiar import peculiarities
+from syntax.edits import Edit, source_of
+from syntax.modules import Module, module_of
+from syntax.queries import behind_docstring, calls, calls_above, classes, dotted, form, last_name, method, methods
 from syntax.source import Source
+from syntax.statements import class_of, edited, with_changes
+from syntax.trees import tree_of
 from weave.form import Form
 from weave.stage import gates_of
 from weave.woven import weave
@@ -33,7 +37,7 @@ def woven(model: Model, tree: Tree, year: int) -> str:
     return _called_by_name(text, tree)
 
 
-_ABOVE = re.compile(r"super\(\)\.(__post_init__)\(")
+_ABOVE = "__post_init__"
 _CONFIG = "PreTrainedConfig"
 
 
@@ -42,34 +46,41 @@ def _called_by_name(text: str, tree: Tree) -> str:
 
     Transformers' own converter ends where a method that is called above is not the inherited class's own.
     """
-    module = ast.parse(text)
-    above = _configs(module, tree)
-    lines = text.split("\n")
-    for node, method in _methods(module):
-        parent = above.get(ast.unparse(node.bases[0])) if node.bases else None
-        if method.name != "__post_init__" or parent is None or _has(parent, method.name):
-            continue
-        for number in range(method.lineno - 1, method.end_lineno or method.lineno):
-            lines[number] = _ABOVE.sub(rf"{_CONFIG}.\1(self, ", lines[number]).replace("(self, )", "(self)")
-    return "\n".join(lines)
+    module = module_of(text)
+    above, edits = _configs(module, tree), list[Edit]()
+    for node in module.classes.values():
+        parent, own = above.get(dotted(node.bases[0])) if node.bases else None, method(node, _ABOVE)
+        if own is not None and parent is not None and method(parent, _ABOVE) is None:
+            found = [call for call in calls(own) if _calls_above(call)]
+            changes = {call: f"{_CONFIG}.{_ABOVE}({', '.join(['self', *_given(text, call)])})" for call in found}
+            edits += [
+                with_changes(module, call.lineno - 1, call.end_lineno or call.lineno, {call: new})
+                for call, new in changes.items()
+            ]
+    return edited(module, edits).source.text
 
 
-def _configs(module: ast.Module, tree: Tree) -> dict[str, ast.ClassDef]:
+def _calls_above(call: ast.Call) -> bool:
+    """Whether a call is `super().__post_init__(...)`."""
+    return last_name(call.func) == _ABOVE and calls_above(call.func)
+
+
+def _given(text: str, call: ast.Call) -> Iterator[str]:
+    """What a call is given, as it is written."""
+    yield from (source_of(text, each) for each in call.args)
+    for each in call.keywords:
+        yield f"{each.arg}={source_of(text, each.value)}" if each.arg else f"**{source_of(text, each.value)}"
+
+
+def _configs(module: Module, tree: Tree) -> dict[str, ast.ClassDef]:
     """Configurations that a modular file imports, as they are in the repository; those that stand on PreTrainedConfig alone."""
-    found = {}
-    for node in module.body:
-        if isinstance(node, ast.ImportFrom) and node.level == 2 and "configuration_" in (node.module or ""):
-            source = ast.parse(tree.read(f"{MODELS}/{node.module.replace('.', '/')}.py") or "")
-            there = {each.name: each for each in source.body if isinstance(each, ast.ClassDef)}
-            names = {one.asname or one.name: there.get(one.name) for one in node.names}
-            found |= {
-                name: each for name, each in names.items() if each and [*map(ast.unparse, each.bases)] == [_CONFIG]
-            }
+    found: dict[str, ast.ClassDef] = {}
+    for node in module.tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module and "configuration_" in node.module:
+            there = module_of(tree.read(f"{MODELS}/{node.module.replace('.', '/')}.py") or "")
+            names = {one.asname or one.name: class_of(there, one.name) for one in node.names}
+            found |= {name: each for name, each in names.items() if each and [*map(dotted, each.bases)] == [_CONFIG]}
     return found
-
-
-def _has(node: ast.ClassDef, name: str) -> bool:
-    return any(isinstance(each, ast.FunctionDef) and each.name == name for each in node.body)
 
 
 def _loader(model: Model, tree: Tree) -> Loader:
@@ -88,34 +99,34 @@ def _loader(model: Model, tree: Tree) -> Loader:
 def changed_parents(model: Model, tree: Tree, home: Tree) -> list[Diagnostic]:
     """Methods that the delta itself writes whole, and whose originals in `tree` are not those it was written against."""
     found = []
-    for node, method in _methods(ast.parse(model.delta)):
+    for node, own in _methods(model.delta):
         parent = node.bases[0].attr if node.bases and isinstance(node.bases[0], ast.Attribute) else ""
-        if not parent or "super()" in ast.unparse(method):
+        if not parent or calls_above(own):
             continue
-        old, new = (_original(model, each, parent, method.name) for each in (home, tree))
+        old, new = (_original(model, each, parent, own.name) for each in (home, tree))
         if old and old != new:
-            message = f"`{parent}.{method.name}` is not what `{node.name}.{method.name}` was written against"
+            message = f"`{parent}.{own.name}` is not what `{node.name}.{own.name}` was written against"
             fix = "compare the two and take over what changed"
-            found.append(Diagnostic("parent-changed", model.path, method.lineno, 1, message, fix))
+            found.append(Diagnostic("parent-changed", model.path, own.lineno, 1, message, fix))
     return found
 
 
-def _methods(tree: ast.Module) -> Iterator[tuple[ast.ClassDef, ast.FunctionDef]]:
-    for node in tree.body:
-        for each in node.body if isinstance(node, ast.ClassDef) else ():
-            if isinstance(node, ast.ClassDef) and isinstance(each, ast.FunctionDef):
-                yield node, each
+def _methods(text: str) -> Iterator[tuple[ast.ClassDef, ast.FunctionDef]]:
+    for node in classes(tree_of(text)):
+        yield from ((node, each) for each in methods(node))
 
 
-def _original(model: Model, tree: Tree, parent: str, name: str) -> str:
-    """What a method of the base does: its names and its body, without comments, layout, docstring and annotations."""
+def _original(model: Model, tree: Tree, parent: str, name: str) -> object:
+    """What a method of the base does: its names and its body, without comments, layout, docstring and annotations.
+
+    None where the base has no such method.
+    """
     texts = (
         tree.read(f"{MODELS}/{model.base}/{kind}_{model.base}.py") or "" for kind in ("modeling", "configuration")
     )
-    methods = ((node, each) for text in texts for node, each in _methods(ast.parse(text)))
-    method = next((each for node, each in methods if node.name == parent and each.name == name), None)
-    if method is None:
-        return ""
-    body = method.body[1:] if ast.get_docstring(method) else method.body
-    arguments = [each.arg for each in ast.walk(method.args) if isinstance(each, ast.arg)]
-    return "\n".join([*arguments, *map(ast.unparse, body)])
+    found = ((node, each) for text in texts for node, each in _methods(text))
+    own = next((each for node, each in found if node.name == parent and each.name == name), None)
+    if own is None:
+        return None
+    arguments = [each.arg for each in ast.walk(own.args) if isinstance(each, ast.arg)]
+    return form([*arguments, *behind_docstring(own)])

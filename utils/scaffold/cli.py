@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from building.workspace import GATE, PROJECT, find_transformers
+from building.workspace import GATE, find_transformers
 from diagnostics.errors import ConversionError
 from naming.kinds import GateNames
+from places import PROJECT
 from weave.stage import gates_of, kinds_in
 
 from scaffold.find import base_names

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from building.casing import read_casing
 from building.library import Library, shown
-from building.workspace import GATE, PROJECT
+from building.workspace import GATE
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
+from places import PROJECT
 from weave.base import CAUSAL, OLDER, Base, load_base
 from weave.kinds import read_kind
 from weave.stage import gates_of

@@ -24,9 +24,12 @@ class Edit:
 
 
 def apply(lines: Sequence[str], edits: Iterable[Edit]) -> list[str]:
-    """The lines with all edits made. They may not overlap; of several at one place the earlier go first."""
+    """The lines with all edits made. They may not overlap.
+
+    Of several at one place the earlier go first, and what is put above a line before what is put in its place.
+    """
     done = list(lines)
-    ordered = sorted(enumerate(edits), key=lambda pair: (pair[1].first, pair[0]))
+    ordered = sorted(enumerate(edits), key=lambda pair: (pair[1].first, pair[1].last, pair[0]))
     for _, edit in reversed(ordered):
         done[edit.first : edit.last] = edit.lines
     return done

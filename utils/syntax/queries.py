@@ -29,6 +29,20 @@ def last_name(node: ast.AST | None) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def root(node: ast.AST) -> str:
+    """The name that an expression begins with: `torch.empty(3).uniform_` -> "torch"; "" where it begins with none."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def alternatives(node: ast.expr) -> list[ast.expr]:
+    """The types of an annotation: `float | int` -> `float`, `int`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*alternatives(node.left), *alternatives(node.right)]
+    return [node]
+
+
 def callee(node: ast.AST) -> str:
     """The dotted name of what a call calls; "" of what is no call, or calls something without a name."""
     return dotted(node.func) if isinstance(node, ast.Call) else ""

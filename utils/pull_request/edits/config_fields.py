@@ -6,6 +6,9 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
+from syntax.queries import annotated, assigns, callee, classes, string
+from syntax.trees import statements_of, tree_of
+
 
 TABLE = "SPECIAL_CASES_TO_ALLOW"
 # Names that say in themselves why no modeling file reads them.
@@ -24,9 +27,7 @@ def unchecked(field: str) -> bool:
 
 def declared(configuration: str | None) -> list[str]:
     """The fields that the classes of a configuration file declare: annotated names with or without a default."""
-    classes = (node for node in ast.parse(configuration or "").body if isinstance(node, ast.ClassDef))
-    fields = (each.target for node in classes for each in node.body if isinstance(each, ast.AnnAssign))
-    return [target.id for target in fields if isinstance(target, ast.Name)]
+    return [name for node in classes(tree_of(configuration or "")) for name in annotated(node)]
 
 
 def _reads(modeling: str, field: str) -> bool:
@@ -45,7 +46,7 @@ def allow_fields(text: str, fields: Mapping[str, Iterable[str]], bases: Mapping[
     if not tables:
         return text
     pairs = [pair for table in tables for pair in zip(table.keys, table.values)]
-    known = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+    known = {name: value for key, value in pairs if (name := string(key)) is not None}
     new: dict[int, str] = {}
     for config, own in fields.items():
         base = known.get(bases.get(config, ""))
@@ -68,13 +69,11 @@ def _value(own: Iterable[str], base: ast.expr | None) -> str:
 def _tables(text: str) -> list[ast.Dict]:
     """`SPECIAL_CASES_TO_ALLOW = {...}` and every `SPECIAL_CASES_TO_ALLOW.update({...})` behind it."""
     found: list[ast.expr] = []
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == TABLE:
+    for node in statements_of(text):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and assigns(node, TABLE) and node.value is not None:
             found.append(node.value)
-        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == TABLE and node.value is not None:
-            found.append(node.value)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node.value.args:
-            found += node.value.args[:1] if ast.unparse(node.value.func) == f"{TABLE}.update" else []
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            found += node.value.args[:1] if callee(node.value) == f"{TABLE}.update" else []
     return [each for each in found if isinstance(each, ast.Dict)]
 
 

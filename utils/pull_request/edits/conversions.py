@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 
+from syntax.queries import assignments, dotted, string, strings, targets
+from syntax.trees import tree_of
+
 
 TABLE = "_MODEL_TO_CONVERSION_PATTERN"
 BUILDER = "_build_checkpoint_conversion_mapping"
@@ -20,7 +23,9 @@ def add_conversions(text: str, renamed: dict[str, str]) -> str:
     if table is None:
         return text
     entries = {
-        key.value: (value.value, key.lineno) for key, value in zip(table.keys, table.values) if _plain(key, value)
+        name: (pattern, key.lineno)
+        for key, value in zip(table.keys, table.values)
+        if key is not None and (name := string(key)) is not None and (pattern := string(value)) is not None
     }
     lines = text.splitlines(keepends=True)
     new: dict[int, str] = {}
@@ -36,29 +41,21 @@ def add_conversions(text: str, renamed: dict[str, str]) -> str:
     return "".join(line + new.get(number, "") for number, line in enumerate(lines, 1))
 
 
-def _plain(key: ast.expr | None, value: ast.expr) -> bool:
-    return all(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in (key, value))
-
-
 def _table(text: str) -> ast.Dict | None:
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == TABLE and isinstance(node.value, ast.Dict):
-            return node.value
-    return None
+    found = (value for name, value in assignments(tree_of(text).body) if name == TABLE)
+    return next((each for each in found if isinstance(each, ast.Dict)), None)
 
 
 def _own(text: str) -> set[str]:
     """The model types and classes that have names of their own: `mapping["llava"] = ...` and the keys of `mapping`."""
-    builder = next((n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == BUILDER), None)
+    builder = next((n for n in tree_of(text).body if isinstance(n, ast.FunctionDef) and n.name == BUILDER), None)
     found: set[str] = set()
     for node in ast.walk(builder) if builder else ():
         if not isinstance(node, ast.Assign):
             continue
-        target = node.targets[0]
-        keys: list[ast.expr | None] = []
-        if isinstance(target, ast.Subscript) and ast.unparse(target.value) == "mapping":
-            keys = [target.slice]
-        elif ast.unparse(target) == "mapping" and isinstance(node.value, ast.Dict):
-            keys = list(node.value.keys)
-        found |= {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+        for target in targets(node):
+            if isinstance(target, ast.Subscript) and dotted(target.value) == "mapping":
+                found |= {key for key in [string(target.slice)] if key is not None}
+            elif dotted(target) == "mapping":
+                found |= set(strings(node.value))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
-Key = Callable[[str], object]
+Key = Callable[[str], tuple[tuple[int, int, str], ...]]
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -19,14 +19,15 @@ class Entry:
     line: int
 
 
-def natural(key: str) -> list[tuple[int, int, str]]:
+def natural(key: str) -> tuple[tuple[int, int, str], ...]:
     """Runs of digits compare as numbers: layoutlmv3 < layoutlmv10."""
     parts = (part for part in _DIGITS.split(key) if part)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
 
 
-def plain(key: str) -> str:
-    return key
+def plain(key: str) -> tuple[tuple[int, int, str], ...]:
+    """Strings compare as they are."""
+    return ((1, 0, key),)
 
 
 def insert(lines: Sequence[str], entries: Sequence[Entry], end: int, key: str, new: str, order: Key) -> list[str]:
@@ -34,6 +35,6 @@ def insert(lines: Sequence[str], entries: Sequence[Entry], end: int, key: str, n
 
     Entries keep the places they have, sorted or not.
     """
-    after = (entry.line for entry in entries if order(entry.key) > order(key))  # type: ignore[operator]  # of one list, keys are of one type
+    after = (entry.line for entry in entries if order(entry.key) > order(key))
     place = next(after, end)
     return [*lines[:place], new, *lines[place:]]

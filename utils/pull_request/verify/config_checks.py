@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator
 
 from diagnostics.values import Diagnostic
+from syntax.queries import alternatives, annotated, assigned_names, decorators, dotted
 
 from pull_request.edits.config_fields import allowed, declared, unchecked, unread
 from pull_request.layout import AUTO_DOCSTRING, CONFIG_CHECK
+from pull_request.parents import parents
 from pull_request.unused import inherited_unused, removable, shared_texts
-from pull_request.verify.subject import File, Subject, finding, names_of
+from pull_request.verify.subject import Subject, finding
 
 
 KNOWN = AUTO_DOCSTRING  # describes the fields that need no text of their own
@@ -25,7 +27,7 @@ def decorated(subject: Subject) -> Iterator[Diagnostic]:
         for node in file.classes():
             if not node.name.endswith("Config"):
                 continue
-            names = names_of(node.decorator_list)
+            names = decorators(node)
             if "strict" not in names:
                 message = f"without @strict `{node.name}` validates no types"
                 yield finding(file, node.lineno, "missing-strict", message, "add `@strict` right above the class")
@@ -41,7 +43,7 @@ def documented_fields(subject: Subject) -> Iterator[Diagnostic]:
     of_base = set(declared(subject.of_base("configuration").text))
     for name, node in subject.configs.items():
         said = set(_ENTRY.findall(ast.get_docstring(node) or ""))
-        fields = {ast.unparse(each.target): each for each in node.body if isinstance(each, ast.AnnAssign)}
+        fields = annotated(node)
         for field, statement in fields.items():
             if field not in said | known | of_base:
                 fix = f"describe it in the docstring of `{name}`: `{field} (`type`, *optional*, defaults to ...):`"
@@ -66,25 +68,23 @@ def read_fields(subject: Subject) -> Iterator[Diagnostic]:
     of_base -= set(removable(*texts, shared) if table is None else inherited_unused(*texts))
     exceptions = allowed(table or "")
     for name, node in subject.configs.items():
-        fields = {ast.unparse(each.target): each.lineno for each in node.body if isinstance(each, ast.AnnAssign)}
+        fields = annotated(node)
         for field in unread(fields, subject.modeling.text):
             if field in of_base or unchecked(field) or field in exceptions.get(name, ()):
                 continue
             message = f"{subject.modeling.path.rpartition('/')[2]} does not read `config.{field}`"
             fix = f"read it, remove it, or except it in SPECIAL_CASES_TO_ALLOW of {CONFIG_CHECK}"
-            yield finding(subject.configuration, fields[field], "unused-field", message, fix)
+            yield finding(subject.configuration, fields[field].lineno, "unused-field", message, fix)
 
 
 def float_fields(subject: Subject) -> Iterator[Diagnostic]:
     """A field annotated `float` refuses 1."""
     of_base = set(declared(subject.of_base("configuration").text))
     for node in subject.configs.values():
-        for each in node.body:
-            if not isinstance(each, ast.AnnAssign) or ast.unparse(each.target) in of_base:
-                continue
-            parts = {part.strip() for part in ast.unparse(each.annotation).split("|")}
-            if "float" in parts and "int" not in parts:
-                message = f"`{ast.unparse(each.target)}: {ast.unparse(each.annotation)}` rejects an int such as 1"
+        for field, each in annotated(node).items():
+            types = {*map(dotted, alternatives(each.annotation))}
+            if field not in of_base and "float" in types and "int" not in types:
+                message = f"`{field}: {ast.unparse(each.annotation)}` rejects an int such as 1"
                 fix = "annotate it `float | int`"
                 yield finding(subject.configuration, each.lineno, "float-only", message, fix)
 
@@ -105,8 +105,7 @@ def checkpoints(subject: Subject) -> Iterator[Diagnostic]:
 
 def _inherited(subject: Subject, checkpoint: str) -> bool:
     """Whether another gated model, which this one inherits from, names the checkpoint."""
-    parents = set(re.findall(r"^from \.\.(\w+_gate_\w+)\.", subject.modular.text, re.MULTILINE))
-    texts = (Subject(name, subject.tree, subject.setting).modular.text for name in sorted(parents))
+    texts = (Subject(name, subject.tree, subject.setting).modular.text for name in parents(subject.modular.text))
     return any(checkpoint in text for text in texts)
 
 
@@ -114,10 +113,5 @@ def _known_fields(subject: Subject) -> set[str]:
     """What `ConfigArgs` describes, and what every configuration has."""
     file = subject.file(KNOWN)
     names = {"ConfigArgs"}
-    return {each for node in file.classes() if node.name in names for each in _assigned(file, node)}
-
-
-def _assigned(file: File, node: ast.ClassDef) -> Iterator[str]:
-    for each in node.body:
-        if isinstance(each, ast.Assign):
-            yield from (ast.unparse(target) for target in each.targets)
+    bodies = (node.body for node in file.classes() if node.name in names)
+    return {name for body in bodies for each in body for name in assigned_names(each)}

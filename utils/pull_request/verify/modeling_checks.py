@@ -5,20 +5,37 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from typing import TypeGuard
 
 from diagnostics.values import Diagnostic
+from syntax.queries import (
+    assigns,
+    callee,
+    calls,
+    decorators,
+    dotted,
+    form,
+    last_name,
+    method,
+    methods,
+    names_in,
+    root,
+    same,
+    value_of,
+)
 from weave.base import described_in
-from weave.documented import described_names, entries
+from weave.documented import DOCUMENTED, described_names, entries
 
-from pull_request.decorators import DOCUMENTED
 from pull_request.gates import decorated
 from pull_request.layout import AUTO_DOCSTRING
-from pull_request.verify.subject import File, Subject, finding, names_of
+from pull_request.reachable import INIT
+from pull_request.verify.subject import File, Subject, finding
 
 
 _PROJECT = re.compile(r"\bgenerated\.\w+_gate_|^\s*(?:from|import) transformers\b", re.MULTILINE)
 # What `init.normal_` and in-place operations on new tensors, `torch.empty(3).uniform_()`, begin with.
 FRESH = ("init", "nn", "torch")
+_PREFIX = "base_model_prefix"
 
 
 def prefixed(subject: Subject) -> Iterator[Diagnostic]:
@@ -70,10 +87,9 @@ def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
     names = [name for name in entries(subject.kind) if name not in known]
     for node in file.classes():
         for each in node.body:
-            decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
-            if isinstance(each, ast.Assign) and ast.unparse(each).startswith(f"forward = {returns}("):
+            if isinstance(each, ast.Assign) and assigns(each, "forward") and callee(each.value) == returns:
                 fix = f"write the method out, with `{wanted}` on top"
-            elif any(one.startswith(f"{returns}(") for one in decorators) and not _describes(each, inputs, names):
+            elif isinstance(each, ast.FunctionDef) and _returns(each, returns) and not _describes(each, inputs, names):
                 fix = f"put `{wanted}` on top of its decorators"
             else:
                 continue
@@ -86,10 +102,7 @@ def redundant_inputs(subject: Subject) -> Iterator[Diagnostic]:
     file, returns = subject.modeling, decorated(subject.kind)
     known = described_in(subject.tree.read(AUTO_DOCSTRING) or "")
     for node in file.classes() if returns else ():
-        for each in node.body:
-            decorators = [ast.unparse(one) for one in getattr(each, "decorator_list", [])]
-            if not isinstance(each, ast.FunctionDef) or not any(one.startswith(f"{returns}(") for one in decorators):
-                continue
+        for each in filter(lambda one: _returns(one, returns), methods(node)):
             said = [name for name in described_names(ast.get_docstring(each) or "") if name in known]
             if said:
                 names = ", ".join(f"`{name}`" for name in said)
@@ -97,11 +110,16 @@ def redundant_inputs(subject: Subject) -> Iterator[Diagnostic]:
                 yield finding(file, each.lineno, "redundant-text", message, "remove the text")
 
 
-def _describes(method: ast.stmt, inputs: str, names: Iterable[str]) -> bool:
-    assert isinstance(method, ast.FunctionDef)
-    outermost = ast.unparse(method.decorator_list[0])
-    said = ast.get_docstring(method) or ""
-    return outermost.startswith(DOCUMENTED) and (inputs in outermost or all(f"{name} (`" in said for name in names))
+def _returns(forward: ast.FunctionDef, returns: str) -> bool:
+    """Whether a method is decorated with what takes the gates' inputs."""
+    return any(callee(each) == returns for each in forward.decorator_list)
+
+
+def _describes(forward: ast.FunctionDef, inputs: str, names: Iterable[str]) -> bool:
+    said = ast.get_docstring(forward) or ""
+    if decorators(forward)[0] != DOCUMENTED:
+        return False
+    return inputs in names_in(forward.decorator_list[0]) or all(f"{name} (`" in said for name in names)
 
 
 def initialisation(subject: Subject) -> Iterator[Diagnostic]:
@@ -109,44 +127,42 @@ def initialisation(subject: Subject) -> Iterator[Diagnostic]:
 
     What the base's own does is the base's.
     """
-    calls = [node for node in ast.walk(subject.of_base("modeling").tree) if isinstance(node, ast.Call)]
-    of_base = {ast.unparse(call.func) for call in calls}
+    of_base = {form(call.func) for call in calls(subject.of_base("modeling").tree)}
     for file in (subject.modular, subject.modeling):
         for node in file.classes():
-            for each in node.body:
-                if isinstance(each, ast.FunctionDef) and each.name == "_init_weights":
-                    yield from _initialisation(file, node.name, each, of_base)
+            if (own := method(node, INIT)) is not None:
+                yield from _initialisation(file, node.name, own, of_base)
 
 
-def _initialisation(file: File, name: str, method: ast.FunctionDef, of_base: set[str]) -> Iterator[Diagnostic]:
-    calls = [node for node in ast.walk(method) if isinstance(node, ast.Call)]
-    for call in calls:
-        called = ast.unparse(call.func)
-        is_fresh = called.split(".")[0] in FRESH or called in of_base
-        if called.endswith("_") and not called.endswith("__") and not is_fresh:
-            message = f"`{called}` changes a parameter in place, loaded ones too"
-            fix = f"use `init.{called.rpartition('.')[2]}(tensor, ...)` from `... import initialization as init`"
+def _initialisation(file: File, name: str, own: ast.FunctionDef, of_base: set[object]) -> Iterator[Diagnostic]:
+    called = list(calls(own))
+    for call in called:
+        changing = last_name(call.func)
+        is_fresh = root(call.func) in FRESH or form(call.func) in of_base
+        if changing.endswith("_") and not changing.endswith("__") and not is_fresh:
+            message = f"`{ast.unparse(call.func)}` changes a parameter in place, loaded ones too"
+            fix = f"use `init.{changing}(tensor, ...)` from `... import initialization as init`"
             yield finding(file, call.lineno, "in-place-init", message, fix)
-    if not any(ast.unparse(call.func).endswith("._init_weights") for call in calls):
+    if not any(isinstance(call.func, ast.Attribute) and call.func.attr == INIT for call in called):
         message = f"`{name}._init_weights` does not call its base's"
-        yield finding(file, method.lineno, "base-init", message, "begin with `super()._init_weights(module)`")
-    if "no_grad" not in names_of(method.decorator_list):
+        yield finding(file, own.lineno, "base-init", message, "begin with `super()._init_weights(module)`")
+    if "no_grad" not in decorators(own):
         message = f"`{name}._init_weights` records gradients"
-        yield finding(file, method.lineno, "init-gradients", message, "decorate it with `@torch.no_grad()`")
+        yield finding(file, own.lineno, "init-gradients", message, "decorate it with `@torch.no_grad()`")
 
 
 def base_prefixes(subject: Subject) -> Iterator[Diagnostic]:
     """No head looks for its weights elsewhere than the other heads."""
     file = subject.modeling
     prefixes = {node.name: each for node in file.classes() for each in node.body if _sets_prefix(each)}
-    bases = {node.name: [ast.unparse(each) for each in node.bases] for node in file.classes()}
+    bases = {node.name: [*map(dotted, node.bases)] for node in file.classes()}
     theirs = {f"{subject.gate.prefix}{node.name}": node for node in subject.of_base("modeling").classes()}
     for name, each in prefixes.items():
-        of_base = [ast.unparse(one) for one in theirs[name].body] if name in theirs else []
-        if name.endswith(("Model", "ForCausalLM")) and ast.unparse(each) in of_base:
+        own = value_of(theirs[name].body, _PREFIX) if name in theirs else None
+        if name.endswith(("Model", "ForCausalLM")) and same(each.value, own):
             continue  # a part of a whole, whose weights lie further in
         common = next((prefixes[base] for base in bases[name] if base in prefixes), None)
-        if common is not None and ast.unparse(each.value) != ast.unparse(common.value):
+        if common is not None and not same(each.value, common.value):
             message = f"`{name}` would find no weight of its own causal language model: {ast.unparse(each)}"
             fix = f"say `{ast.unparse(common)}` in the modular file"
             yield finding(file, each.lineno, "base-prefix", message, fix)
@@ -162,14 +178,14 @@ def relative_imports(subject: Subject) -> Iterator[Diagnostic]:
                 yield finding(file, line, "absolute-import", message, "import relatively: `from ...utils import x`")
 
 
-def _sets_prefix(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "base_model_prefix"
+def _sets_prefix(statement: ast.stmt) -> TypeGuard[ast.Assign]:
+    return isinstance(statement, ast.Assign) and assigns(statement, _PREFIX)
 
 
 def _models(file: File) -> Iterator[ast.ClassDef]:
     """The classes that lead to a PreTrainedModel, in the file's order."""
     known = {"PreTrainedModel"}
     for node in file.classes():
-        if any(ast.unparse(base) in known or ast.unparse(base).endswith("PreTrainedModel") for base in node.bases):
+        if any(last_name(base) in known or last_name(base).endswith("PreTrainedModel") for base in node.bases):
             known.add(node.name)
             yield node

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from syntax.queries import dotted, is_super_call, method, methods
 
 from pull_request.conversion import generate
 from pull_request.layout import MODELS
@@ -35,10 +36,12 @@ def called_above(subject: Subject) -> Iterator[Diagnostic]:
     """`super().m(...)` in `m` means the method of the class that is inherited from: one that this lacks ends the converter."""
     parents = _parents(subject)
     for node in subject.modular.classes():
-        names = [ast.unparse(base) for base in node.bases]
+        names = [*map(dotted, node.bases)]
         parent = next((parents[name] for name in names if name in parents), None)
-        for each in node.body if parent is not None else ():
-            if isinstance(each, ast.FunctionDef) and each.name not in _methods(parent) and _calls_above(each):
+        if parent is None:
+            continue
+        for each in methods(node):
+            if method(parent, each.name) is None and _calls_above(each):
                 message = f"transformers' own converter ends at `super().{each.name}(...)`: `{parent.name}` has no such method"
                 fix = f"name the class that has it: `PreTrainedConfig.{each.name}(self, ...)`, say"
                 yield finding(subject.modular, _calls_above(each), CODE, message, fix)
@@ -46,7 +49,7 @@ def called_above(subject: Subject) -> Iterator[Diagnostic]:
 
 def _parents(subject: Subject) -> Mapping[str, ast.ClassDef]:
     """The classes that the modular file imports from models of the repository, as they are there."""
-    found = {}
+    found: dict[str, ast.ClassDef] = {}
     for node in subject.modular.tree.body:
         if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module:
             path = f"{MODELS}/{node.module.replace('.', '/')}.py"
@@ -55,14 +58,6 @@ def _parents(subject: Subject) -> Mapping[str, ast.ClassDef]:
     return found
 
 
-def _methods(node: ast.ClassDef | None) -> set[str]:
-    return {each.name for each in (node.body if node else ()) if isinstance(each, ast.FunctionDef)}
-
-
-def _calls_above(method: ast.FunctionDef) -> int:
+def _calls_above(own: ast.FunctionDef) -> int:
     """The line of the first statement that is `super().m(...)`, returned or not; 0 where there is none."""
-    for each in method.body:
-        value = each.value if isinstance(each, ast.Expr | ast.Return) else None
-        if isinstance(value, ast.Call) and ast.unparse(value.func) == f"super().{method.name}":
-            return each.lineno
-    return 0
+    return next((each.lineno for each in own.body if is_super_call(each, own.name)), 0)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from building.casing import read_casing
 from diagnostics.values import Diagnostic
+from syntax import queries
+from syntax.trees import tree_of
 from weave.gate import Gate
 from weave.kinds import Kind
 
-from pull_request.decorators import name_of
 from pull_request.gates import kind_of
 from pull_request.layout import (
     MODELS,
@@ -41,16 +42,13 @@ class File:
         found = re.search(pattern, self.text, re.MULTILINE)
         return self.text.count("\n", 0, found.start()) + 1 if found else 1
 
-    def classes(self) -> Iterator[ast.ClassDef]:
-        return (node for node in self.tree.body if isinstance(node, ast.ClassDef))
+    def classes(self) -> list[ast.ClassDef]:
+        return queries.classes(self.tree)
 
     @property
     def exported(self) -> list[str]:
         """The names in `__all__`."""
-        for node in self.tree.body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                return [ast.literal_eval(each) for each in getattr(node.value, "elts", [])]
-        return []
+        return queries.exported(self.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Subject:
         """A file of the tree, empty where it is missing: that is a finding of its own."""
         text = self.tree.read(path) or ""
         try:
-            return File(path, text, ast.parse(text) if path.endswith(".py") else ast.Module([], []))
+            return File(path, text, tree_of(text) if path.endswith(".py") else ast.Module([], []))
         except SyntaxError:
             return File(path, text, ast.Module([], []))
 
@@ -153,12 +151,10 @@ class Subject:
 
     def model_types(self) -> dict[str, str]:
         """Configuration class -> its model type."""
-        found = {}
-        for name, node in self.configs.items():
-            for each in node.body:
-                if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "model_type":
-                    found[name] = ast.literal_eval(each.value)
-        return found
+        found = {
+            name: queries.string(queries.value_of(node.body, "model_type")) for name, node in self.configs.items()
+        }
+        return {name: said for name, said in found.items() if said is not None}
 
 
 Check = Callable[[Subject], Iterator[Diagnostic]]
@@ -168,8 +164,3 @@ def finding(file: File | str, line: int, code: str, message: str, fix: str) -> D
     """A finding at a line of a file."""
     path = file if isinstance(file, str) else file.path
     return Diagnostic(code, path, line, 1, message, fix)
-
-
-def names_of(decorators: list[ast.expr]) -> list[str]:
-    """`@auto_docstring(...)` -> "auto_docstring"."""
-    return [name_of(each) for each in decorators]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 
 from diagnostics.values import Diagnostic
+from syntax.queries import last_name
 
 from pull_request.edits import repo_lists
 from pull_request.layout import REPO_CHECK
@@ -28,7 +28,7 @@ def tested(subject: Subject) -> Iterator[Diagnostic]:
     file = subject.tests
     if not file.text:
         return
-    cases = [node for node in file.classes() if any("TestCase" in ast.unparse(base) for base in node.bases)]
+    cases = [node for node in file.classes() if any("TestCase" in last_name(base) for base in node.bases)]
     if not cases:
         yield finding(file, 1, "no-tests", "nothing here would be collected", "derive a class from unittest.TestCase")
     named = named_models(file.text)

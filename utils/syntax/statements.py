@@ -1,0 +1,77 @@
+"""Statements of a module as lines: edits that leave them out, replace them, and put others above them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+
+from syntax.edits import Edit, apply, changed
+from syntax.modules import Module, module_of
+from syntax.queries import Decorated, classes
+
+
+def edited(module: Module, edits: Iterable[Edit]) -> Module:
+    """The module with all edits made; itself where there are none."""
+    made = list(edits)
+    return module_of("\n".join(apply(module.lines, made))) if made else module
+
+
+def first_line(node: ast.stmt) -> int:
+    """The first line of a statement, from 0, its decorators included."""
+    decorated = node.decorator_list if isinstance(node, Decorated) else []
+    return min([node.lineno, *(each.lineno for each in decorated)]) - 1
+
+
+def text_of(module: Module, node: ast.stmt) -> str:
+    """The lines of a statement, its decorators included, without the comments above it."""
+    return "\n".join(module.lines[first_line(node) : node.end_lineno])
+
+
+def without(module: Module, node: ast.stmt) -> Edit:
+    """The edit that leaves a statement out, with the comment above it, and a blank line before a definition."""
+    return instead(module, node, "")
+
+
+def instead(module: Module, node: ast.stmt, text: str) -> Edit:
+    """The edit that puts a text where a statement is, with the comment above it, and a blank line before a definition."""
+    first, lines = first_line(node), module.lines
+    while first and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and first and not lines[first - 1].strip():
+        first -= 1
+    return Edit(first, node.end_lineno or node.lineno, _lines(text))
+
+
+def replaced(node: ast.stmt, text: str) -> Edit:
+    """The edit that puts a text in place of a statement and its decorators; the comments above it stay."""
+    return Edit(first_line(node), node.end_lineno or node.lineno, _lines(text))
+
+
+def above(node: ast.stmt, text: str) -> Edit:
+    """The edit that puts a text directly above a statement and its decorators."""
+    return Edit(first_line(node), first_line(node), _lines(text))
+
+
+def with_changes(module: Module, first: int, last: int, changes: Mapping[ast.expr, str]) -> Edit:
+    """The edit of the lines `first` to `last`, from 0 and the last not included, in which expressions are other texts."""
+    text, lines = module.source.text, module.lines
+    start = len("".join(f"{line}\n" for line in lines[:first]).encode())
+    end = start + len("\n".join(lines[first:last]).encode())
+    return Edit(first, last, tuple(changed(text, (start, end), changes).split("\n")))
+
+
+def imported(module: Module, statements: Iterable[str]) -> list[Edit]:
+    """The edits that put import statements above the first that is relative; ruff puts them in order."""
+    wanted = sorted(set(statements))
+    found = [each for each in module.tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    first = next((each for each in found if isinstance(each, ast.ImportFrom) and each.level), found[0])
+    return [above(first, "\n".join(wanted))] if wanted else []
+
+
+def class_of(module: Module, name: str) -> ast.ClassDef | None:
+    """The class of a module that has a name, the first of that name."""
+    return next((each for each in classes(module.tree) if each.name == name), None)
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.split("\n")) if text else ()
