@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from matrix.isolated import BROKEN, Job, _until, run
+from matrix.isolated import BROKEN, Job, run
 from matrix.values import Subset, Tally
 
 
@@ -84,21 +83,3 @@ def test_nothing_of_it_reaches_this_process(tested) -> None:
     before = (os.getcwd(), dict(os.environ))
     tested("import os\nos.environ['LEFT'] = '1'\ndef test_it(): os.chdir('/')\n")
     assert (os.getcwd(), dict(os.environ)) == before
-
-
-@pytest.mark.parametrize("left", [0.5, 30])
-def test_what_is_said_in_time_is_heard_however_little_is_left(left: float) -> None:
-    out, into = os.pipe()
-    os.write(into, b"said ")
-    os.write(into, b"in time")
-    os.close(into)
-    assert _until(out, time.monotonic() + left) == "said in time"
-    os.close(out)
-
-
-def test_what_never_ends_is_not_waited_for() -> None:
-    out, into = os.pipe()
-    os.write(into, b"not yet all of it")
-    assert _until(out, time.monotonic() + 0.05) == ""
-    os.close(into)
-    os.close(out)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -23,12 +26,31 @@ def _work(name: str) -> None:
 @pytest.mark.parametrize("processes", [1, 3])
 def test_every_name_comes_to_its_end(processes: int) -> None:
     names = ["a", "dies", "b", "c"]
-    assert sorted(spread(_work, names, processes, 60)) == sorted(names)
+    done = {ended.name: ended.status for ended in spread(_work, names, processes, 60)}
+    assert done == {"a": 0, "b": 0, "c": 0, "dies": 3}
+
+
+def test_work_that_raises_fails_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(name: str) -> None:
+        raise LookupError(f"no {name}") if name == "a" else SystemExit(7)
+
+    assert [(ended.name, ended.status) for ended in spread(work, ["a", "b"], 1, 60)] == [("a", 1), ("b", 7)]
+    assert "LookupError: no a" in capfd.readouterr().err
+
+
+def test_a_process_of_a_pool_can_spread_as_well() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        assert pool.submit(_nested).result() == ["a"]
+
+
+def _nested() -> list[str]:
+    return [ended.name for ended in spread(_work, ["a"], 1, 60)]
 
 
 def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     started, mark = time.monotonic(), tmp_path / "child"
-    assert sorted(spread(_work, [str(mark), "a"], 2, 3)) == [str(mark), "a"]
+    done = {ended.name: ended.status for ended in spread(_work, [str(mark), "a"], 2, 3)}
+    assert done == {str(mark): -signal.SIGKILL, "a": 0}
     assert time.monotonic() - started < 60
     _assert_ended(mark)
 
@@ -36,7 +58,7 @@ def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
 def test_nothing_outlives_a_run_that_is_given_up(tmp_path: Path) -> None:
     mark = tmp_path / "child"
     run = spread(_work, ["a", str(mark)], 2, 60)
-    assert next(run) == "a"
+    assert next(run).name == "a"
     while not (mark.exists() and mark.read_text()):
         time.sleep(0.05)
     run.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import math
 import os
 import signal
 import sys
@@ -40,8 +41,8 @@ def main() -> int:
     gc.collect()
     gc.freeze()  # a collection in a fork would otherwise copy every shared page
     root, generated = Path.cwd(), Path(asked["generated"])
-    for name in spread(lambda name: _test(root, generated, name), asked["names"], asked["processes"], asked["limit"]):
-        print(name, flush=True)
+    for done in spread(lambda name: _test(root, generated, name), asked["names"], asked["processes"], asked["limit"]):
+        print(done.name, flush=True)
     return 0
 
 
@@ -63,18 +64,14 @@ def _test(root: Path, generated: Path, name: str) -> None:
 def _in_fork(root: Path, nodes: Sequence[str]) -> list[Outcome]:
     """What became of test files or single tests, from a process that leaves nothing behind in this one."""
     written = root / f"outcomes-{os.getpid()}.json"
-    child = os.fork()
-    if not child:
+
+    def run(_: str) -> None:
         os.environ[OUTCOMES] = str(written)
-        status = 3
-        try:
-            status = int(pytest.main([*OPTIONS, *nodes]))
-        finally:
-            sys.stdout.flush()
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status not in (0, 1, 2) or not written.exists():
-        raise SuiteError(f"pytest ended with {status}", f"see what it printed in {root / LOGS}")
+        sys.exit(int(pytest.main([*OPTIONS, *nodes])))
+
+    [done] = spread(run, ["pytest"], 1, math.inf)
+    if done.status not in (0, 1, 2) or not written.exists():
+        raise SuiteError(f"pytest ended with {done.status}", f"see what it printed in {root / LOGS}")
     outcomes = read_outcomes(written)
     written.unlink()
     return outcomes

@@ -8,11 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import select
-import signal
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ import pytest
 import torch
 from facts.values import ModelFacts
 from naming.kinds import MEANT
+from processes.spread import spread
 
 import transformers.modeling_utils  # noqa: F401  so that forked processes need not import them
 from matrix.values import Subset, Tally
@@ -45,11 +42,13 @@ class Job:
 
 def run(job: Job) -> Tally:
     """Run the tests of one architecture, and count gates at its default configuration."""
-    started = time.perf_counter()
-    said = _forked(lambda: _tests(job), job)
-    tests = _read(said, job)
-    seconds = round(time.perf_counter() - started, 1)
-    return replace(tests, seconds=seconds, subset=job.subset.value)
+    found = job.log.with_suffix(".found")
+    found.parent.mkdir(parents=True, exist_ok=True)
+    found.unlink(missing_ok=True)
+    [done] = spread(lambda _: _write(job, found), ["tests"], 1, job.limit)
+    said = found.read_text(encoding="utf-8") if found.exists() else ""
+    found.unlink(missing_ok=True)
+    return replace(_read(said, job), seconds=round(done.seconds, 1), subset=job.subset.value)
 
 
 def _read(said: str, job: Job) -> Tally:
@@ -60,55 +59,16 @@ def _read(said: str, job: Job) -> Tally:
         return Tally(failures=((BROKEN, f"ended without a word, or took longer than {job.limit:.0f} s"),))
 
 
-def _forked(work: Callable[[], dict[str, Any]], job: Job) -> str:
-    """What `work` returns, as JSON, from a process that nothing it does can outlive; "" where it was cut short."""
-    out, into = os.pipe()
-    child = os.fork()
-    if not child:
-        _live(work, into, job)
-    os.close(into)
-    try:
-        return _until(out, time.monotonic() + job.limit)
-    finally:
-        os.close(out)
-        os.killpg(child, signal.SIGKILL) if _leads(child) else os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-def _leads(child: int) -> bool:
-    try:
-        return os.getpgid(child) == child
-    except ProcessLookupError:
-        return False
-
-
-def _until(out: int, deadline: float) -> str:
-    pieces: list[bytes] = []
-    while (left := deadline - time.monotonic()) > 0 and select.select([out], [], [], left)[0]:
-        piece = os.read(out, 65536)
-        if not piece:
-            return b"".join(pieces).decode()
-        pieces.append(piece)
-    return ""
-
-
-def _live(work: Callable[[], dict[str, Any]], into: int, job: Job) -> None:
-    """The life of the forked process; it never returns."""
-    try:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        log = os.open(job.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        sys.path.insert(0, str(job.project))
-        os.chdir(job.project)
-        said = json.dumps(work()).encode()
-        while said:
-            said = said[os.write(into, said) :]
-    finally:
-        sys.stdout.flush()
-        os._exit(0)
+def _write(job: Job, found: Path) -> None:
+    """The life of the forked process: what was found is in a file, whole or not at all."""
+    log = os.open(job.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.path.insert(0, str(job.project))
+    os.chdir(job.project)
+    written = found.with_suffix(".tmp")
+    written.write_text(json.dumps(_tests(job)), encoding="utf-8")
+    os.replace(written, found)
 
 
 @dataclass(eq=False)  # plugins are kept in sets

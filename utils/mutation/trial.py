@@ -55,9 +55,9 @@ def judged(trial: Trial, mutants: Sequence[Mutant]) -> Iterator[Verdict]:
         (folder / _VERDICT).write_text(json.dumps(said), encoding="utf-8")
 
     names = [str(number) for number in range(len(mutants))]
-    for name in spread(work, names, trial.jobs, 3 * ROUNDS * _CLOCK * (trial.limits.run + 1)):
-        yield _read(trial.scratch / name / _VERDICT, mutants[int(name)])
-        shutil.rmtree(trial.scratch / name, ignore_errors=True)
+    for done in spread(work, names, trial.jobs, 3 * ROUNDS * _CLOCK * (trial.limits.run + 1)):
+        yield _read(trial.scratch / done.name / _VERDICT, mutants[int(done.name)])
+        shutil.rmtree(trial.scratch / done.name, ignore_errors=True)
 
 
 def _read(file: Path, mutant: Mutant) -> Verdict:

@@ -2,57 +2,100 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import get_context
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkProcess
 
 
-_FORK = get_context("fork")
+_FAILED = 1  # the exit status of work that raised
 
 
-def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of the work on a name."""
+
+    name: str
+    status: int  # that its process exited with; below 0, the signal that ended it
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    name: str
+    process: int
+    started: float
+
+
+def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[Ended]:
     """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children.
 
+    Whatever ends this, no process goes on without it. Processes of multiprocessing are not used, since those of a pool
+    may have none of their own.
+
     Args:
-        work: called with a name in a process of its own.
+        work: called with a name, in a fork that shares what this process has imported; what it returns is lost.
         names: in the order in which they are begun.
-        processes: how many run at a time.
-        limit: seconds that a name may take.
+        processes: how many at a time.
+        limit: seconds of the clock for each; it may be infinite.
     """
     waiting = list(reversed(names))
-    running: dict[int, tuple[str, ForkProcess, float]] = {}  # by what says that one ended
+    running: dict[int, _Running] = {}  # by a pipe that closes when the process ends
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                process = _FORK.Process(target=_alone, args=(work, waiting[-1]))
-                process.start()
-                running[process.sentinel] = (waiting.pop(), process, time.monotonic() + limit)
-            left = min(deadline for *_, deadline in running.values()) - time.monotonic()
-            ended = wait(list(running), max(left, 0))
-            late = [one for one, (*_, end) in running.items() if end <= time.monotonic()]
-            for sentinel in [one for one in running if one in ended] or late:
-                name, process, _ = running.pop(sentinel)
-                _end(process)
-                yield name
+                pipe, process = _start(work, waiting[-1])
+                running[pipe] = _Running(waiting.pop(), process, time.monotonic())
+            left = min(one.started for one in running.values()) + limit - time.monotonic()
+            done = wait(list(running), None if math.isinf(left) else max(left, 0))
+            late = [pipe for pipe, one in running.items() if one.started + limit <= time.monotonic()]
+            for pipe in [pipe for pipe in running if pipe in done] or late:
+                one = running.pop(pipe)
+                os.close(pipe)
+                yield Ended(one.name, _end(one.process), time.monotonic() - one.started)
     finally:
-        for _, process, _ in running.values():
-            _end(process)
+        for pipe, one in running.items():
+            os.close(pipe)
+            _end(one.process)
 
 
-def _alone(work: Callable[[str], None], name: str) -> None:
-    os.setsid()  # a group of its own, to be ended as one
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    work(name)
-
-
-def _end(process: ForkProcess) -> None:
+def _start(work: Callable[[str], None], name: str) -> tuple[int, int]:
+    """Fork: a pipe that closes when the process ends, and its number."""
+    ours, theirs = os.pipe()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # or the fork prints it once more
+    if process := os.fork():
+        os.close(theirs)
+        return ours, process
+    status = _FAILED
     try:
-        assert process.pid  # it was started
-        os.killpg(process.pid, signal.SIGKILL)
+        os.close(ours)
+        os.setsid()  # a group of its own, to be ended as one
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        work(name)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else _FAILED
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+
+def _end(process: int) -> int:
+    """End a process with its group, if it has not; its exit status."""
+    try:
+        os.killpg(process, signal.SIGKILL)
     except ProcessLookupError:  # it ended and left nothing, or has not come to lead a group
-        process.kill()
-    process.join()
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])

@@ -51,8 +51,8 @@ def main() -> int:
     def tried(name: str) -> None:
         _try(generated, trials, name, fields[name], spared[name])
 
-    for name in spread(tried, asked["names"], asked["processes"], asked["limit"]):
-        print(name, flush=True)
+    for done in spread(tried, asked["names"], asked["processes"], asked["limit"]):
+        print(done.name, flush=True)
     return 0
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import resource
-import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from processes.spread import spread
 
 from testgen.mutants.values import Verdict
 
@@ -45,51 +44,27 @@ def run_all(
     runs: Sequence[tuple[str, str, Mapping[str, str]]], package: str, suite: Path, jobs: int
 ) -> Iterator[Verdict]:
     """A verdict for each of `runs`, (name, tests as `-k` takes them, the package's files), as they come in."""
-    waiting = list(runs)
-    running: dict[int, tuple[str, Path, float]] = {}
-    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, _none_left(running):
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                name, tests, files = waiting.pop(0)
-                folder = Path(scratch) / name
-                running[_start(folder, tests, files, package, suite)] = (name, folder, time.monotonic())
-            ended, status = os.wait()
-            name, folder, started = running.pop(ended)
-            told = folder / "first_failure"
+    texts = {name: (tests, files) for name, tests, files in runs}
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+
+        def run(name: str) -> None:
+            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+            tests, files = texts[name]
+            sys.exit(_run_tests(_laid_out(Path(scratch) / name, files, package), tests, package, suite))
+
+        for done in spread(run, list(texts), jobs, PATIENCE):
+            told = Path(scratch) / done.name / "first_failure"
             test = told.read_text(encoding="utf-8") if told.exists() else ""
-            code = os.waitstatus_to_exitcode(status)
-            yield Verdict(name, UNFINISHED if code < 0 else code, test, time.monotonic() - started)
+            yield Verdict(done.name, UNFINISHED if done.status < 0 else done.status, test, done.seconds)
 
 
-@contextmanager
-def _none_left(running: Mapping[int, object]) -> Iterator[None]:
-    """Whatever ends this, no process of a mutant goes on without it."""
-    try:
-        yield
-    finally:
-        for child in running:
-            with suppress(ProcessLookupError):  # it had ended when the interrupt came, and was waited for
-                os.kill(child, signal.SIGKILL)
-        for child in running:
-            with suppress(ChildProcessError):
-                os.waitpid(child, 0)
-
-
-def _start(folder: Path, tests: str, files: Mapping[str, str], package: str, suite: Path) -> int:
-    """Fork a process that runs the tests; its number."""
+def _laid_out(folder: Path, files: Mapping[str, str], package: str) -> Path:
+    """The folder, with the files of a broken package in it."""
     target = folder / "generated" / package
     target.mkdir(parents=True)
     for name, text in files.items():
         (target / name).write_text(text, encoding="utf-8")
-    if child := os.fork():
-        return child
-    status = UNFINISHED
-    try:
-        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
-        signal.alarm(PATIENCE)
-        status = _run_tests(folder, tests, package, suite)
-    finally:
-        os._exit(status)
+    return folder
 
 
 def _run_tests(folder: Path, tests: str, package: str, suite: Path) -> int:
