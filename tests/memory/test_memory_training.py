@@ -14,9 +14,9 @@ from memory.evaluation import ask, begins, evaluate
 from memory.questions import IGNORED, NOTHING, Encoded, Question, encode, padded, question_of
 from memory.settings import FUSION, ORDER, RETRIEVAL, TrainOptions, options_of, pairs
 from memory.tasks import branch_of, gate_of, resumed, states_into
-from memory.threshold import best_threshold, held_back
+from memory.threshold import best_threshold, held_back, set_threshold
 from memory.train_cli import CONFIG, GATES, METRICS, RESULT, STAGES, main, sentences_of, settings_in
-from memory.training import answered, asking, cosine, mixed, train
+from memory.training import answered, asking, begun, cosine, mixed, train
 from memory_models import Tokenizer, fill, write_records
 from safetensors.torch import load_file
 
@@ -195,6 +195,31 @@ def test_the_first_stage_finds_rows_and_changes_the_gate_alone(
     _, rows, alphas = ask(tiny, words, [each.prompt for each in (*QUESTIONS, *NOTHINGS)], 1)
     assert rows[: len(QUESTIONS)] == list(range(len(QUESTIONS)))
     assert min(alphas[: len(QUESTIONS)]) > 0.5 > max(alphas[len(QUESTIONS) :])
+
+
+def test_rows_are_to_be_found_within_answers_too() -> None:
+    long = Encoded([3, 4, 5, 6, 7], [IGNORED, IGNORED, 5, 6, 7], [IGNORED, 9, 9, 9, IGNORED])
+    short = Encoded([3, 4, 5], [IGNORED, IGNORED, 5], [IGNORED, 8, IGNORED])
+    nothing = Encoded([3, 4], [IGNORED, IGNORED], [IGNORED, NOTHING])
+    found = begun([long, short, nothing, long], 1.0)
+    assert [(each.input_ids, each.targets) for each in found] == [
+        ([3, 4, 5], [IGNORED, IGNORED, 9]),
+        ([3, 4, 5, 6], [IGNORED, IGNORED, IGNORED, 9]),
+    ]
+    assert all(set(each.labels) == {IGNORED} for each in found), "the first stage says nothing"
+    assert len(begun([long] * 8, 0.5)) == 4 and len(begun([long], 3.0)) == 3 and begun([long, short], 0.0) == []
+
+
+def test_a_threshold_is_the_same_of_prompts_of_any_length(tiny: MemoryGateLlamaForCausalLM, words: Tokenizer) -> None:
+    given = asking(encoded(words, [*QUESTIONS, *(Question(f"the {'sun ' * n}?") for n in range(1, 13))]))
+    found = set_threshold(tiny, given)
+    with torch.no_grad():
+        outputs = [tiny(torch.tensor([each.input_ids]), output_memory=True) for each in given]
+    sharp, null = tiny.config.memory_sharpness, gate_of(tiny).null_similarity.item()
+    similarities = [each.memory_alphas[-1][0, -1].logit().item() / sharp + null for each in outputs]
+    is_right = [each.memory_rows[-1][0, -1, 0].item() == row for row, each in enumerate(outputs)][: len(QUESTIONS)]
+    wanted = best_threshold(similarities[: len(QUESTIONS)], is_right, similarities[len(QUESTIONS) :])
+    assert found == pytest.approx(wanted, abs=0.01) and null == pytest.approx(found)
 
 
 def test_the_second_stage_changes_what_writes_alone(

@@ -11,7 +11,7 @@ from memory.prompts import pad_token
 from memory.questions import Question
 
 
-_AT_A_TIME = 32
+_AT_A_TIME, _ON_A_GPU = 32, 256
 _SHOWN = 20  # of what was not answered
 
 
@@ -63,8 +63,9 @@ def ask(model: Any, tokenizer: Any, prompts: Sequence[str], tokens: int) -> tupl
     found: dict[int, tuple[str, int, float]] = {}
     encoded = [_ids(tokenizer, each) for each in prompts]
     order = sorted(range(len(prompts)), key=lambda place: len(encoded[place]))
-    for start in range(0, len(order), _AT_A_TIME):
-        part = order[start : start + _AT_A_TIME]
+    size = _AT_A_TIME if model.device.type == "cpu" else _ON_A_GPU
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
         found |= dict(zip(part, _ask(model, tokenizer, [encoded[place] for place in part], tokens), strict=True))
     said, rows, alphas = zip(*(found[place] for place in range(len(prompts)))) if prompts else ((), (), ())
     return list(said), list(rows), list(alphas)

@@ -24,6 +24,7 @@ class TrainOptions:
     retrieval_rate: float = 2e-3
     retrieval_decay: float = 0.05
     nothing_share: float = 0.75  # questions that none answers, to each that one does
+    begun_share: float = 0.5  # questions that are asked again within their answer, to each that a row answers
     threshold_share: float = 0.1  # of the rows, whose questions set from where a row is let in, and are not trained on
     fusion_steps: int = 220
     fusion_batch: int = 24

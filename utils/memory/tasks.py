@@ -13,7 +13,7 @@ from torch import nn
 from memory.questions import IGNORED, Encoded, padded
 
 
-_AT_A_TIME = 64  # prompts whose states are made
+_AT_A_TIME, _ON_A_GPU = 64, 512  # prompts whose states are made
 
 
 class RetrievalTask(nn.Module):
@@ -175,8 +175,9 @@ def _in_parts(model: Any, questions: Sequence[Encoded], states: Any) -> list[tor
     found: dict[int, torch.Tensor] = {}
     order = sorted(range(len(questions)), key=lambda place: len(questions[place].input_ids))
     padding = model.config.get_text_config().memory_pad_token_id
-    for start in range(0, len(order), _AT_A_TIME):
-        part = order[start : start + _AT_A_TIME]
+    size = _AT_A_TIME if model.device.type == "cpu" else _ON_A_GPU
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
         batch = {name: each.to(model.device) for name, each in collated([questions[i] for i in part], padding).items()}
         for place, own in zip(part, states(batch), strict=True):
             kind = torch.bfloat16 if own.dtype == torch.float32 else own.dtype

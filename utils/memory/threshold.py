@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from memory.questions import Encoded
-from memory.tasks import collated, gate_of, states_of
+from memory.tasks import gate_of, states_of, with_states
 
 
+_AT_A_TIME = 64
 LEAST = 10  # questions of either kind, without which nothing is set
 
 
@@ -64,10 +65,12 @@ def set_threshold(model: Any, questions: Sequence[Encoded]) -> float | None:
         return None
     gate, bank, found = gate_of(model), model.base_model.memory, []
     bank.refresh(model.base_model, gate)
-    for states, each in zip(states_of(model, questions), questions, strict=True):
-        mask = collated([each], 0)["attention_mask"].bool().to(states.device)
+    states = states_of(model, questions)
+    for start in range(0, len(questions), _AT_A_TIME):
+        batch = with_states([*zip(states, questions, strict=True)][start : start + _AT_A_TIME], 0)
+        mask = batch["attention_mask"].bool().to(states[0].device)
         memory = SimpleNamespace(before=None, seen=0, visible=lambda _, mask=mask: mask, sums=None)
-        query = gate.queries(states[None].to(gate.norm.weight.dtype), memory)[:, -1]
+        query = gate.queries(batch["states"].to(gate.norm.weight.dtype), memory)[:, -1]  # padding adds nothing to sums
         found.append(bank.find(query, model.config.get_text_config().num_candidates, 1))
     similarities = torch.cat([each[:, 0] for each, _ in found]).cpu()
     is_right = torch.cat([each[:, 0] for _, each in found]).cpu() == rows

@@ -101,6 +101,19 @@ def cut(encoded: Encoded) -> Encoded:
     return Encoded(encoded.input_ids[:end], encoded.labels[:end], encoded.targets[:end])
 
 
+def begun(questions: Sequence[Encoded], share: float) -> list[Encoded]:
+    """A share of the questions with a row, each up to another token of its answer, where the row is to be found still."""
+    with_row = [each for each in questions if sum(target >= 0 for target in each.targets) > 1]
+    found = []
+    for number in range(round(share * len(with_row))):
+        each = with_row[int(number / share) % len(with_row)]
+        places = [place for place, target in enumerate(each.targets) if target >= 0][1:]
+        end = places[number % len(places)] + 1
+        targets = [IGNORED] * (end - 1) + [each.targets[end - 1]]
+        found.append(Encoded(each.input_ids[:end], [IGNORED] * end, targets))
+    return found
+
+
 def mixed(questions: Sequence[Any], share: float, row: Callable[[Any], int]) -> list[Any]:
     """Questions with a row, and those without as often as `share` says to each of them."""
     found = [each for each in questions if row(each) >= 0]
@@ -112,6 +125,8 @@ def mixed(questions: Sequence[Any], share: float, row: Callable[[Any], int]) -> 
 def _train_retrieval(model: Any, questions: Sequence[Encoded], options: TrainOptions, run: Any) -> float:
     """Stage one: queries of the last tokens of prompts find their rows, those of other prompts find nothing."""
     kept, held = held_back(asking(questions), options.threshold_share)
+    back = {each.targets[-1] for each in held}
+    kept += [each for each in begun(questions, options.begun_share) if each.targets[-1] not in back]
     task = RetrievalTask(model)
     trained = [weight for weight in task.gate.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.retrieval_rate, weight_decay=options.retrieval_decay)
@@ -169,7 +184,7 @@ def _run(options: TrainOptions, output: Path, callbacks: Sequence[Any], job: Job
         report_to="none",
         seed=options.seed,
         use_cpu=device.type == "cpu",
-        dataloader_pin_memory=device.type == "cuda",
+        dataloader_pin_memory=False,  # states are on the device already
         remove_unused_columns=False,
         label_names=["memory_targets"],
         disable_tqdm=True,
