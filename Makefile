@@ -77,11 +77,11 @@ demo: $(VENV)/.test ## a real checkpoint through the gated Llama: same logits, s
 warmup: $(VENV)/.test ## train the gates of that checkpoint to tell good text from corrupted: AUC of every layer, and a plot
 	$(PY) examples/warmup.py
 
-selection-demo: $(VENV)/.test ## from scores to data on real text: gates trained, 5,000 paragraphs scored, the best kept, against truth
-	$(PY) examples/selection_demo.py
+selection-demo: $(VENV)/.test ## DEVICE=cuda: from scores to data on real text: gates trained, 5,000 paragraphs scored, the best kept, against truth
+	$(PY) examples/selection_demo.py $(DEVICE:%=--device %) $(DEMO)
 
-memory-demo: $(VENV)/.test ## SmolLM2-135M learns to read a bank of invented facts, and is asked with rows as they are, edited and gone
-	$(PY) examples/memory_demo.py
+memory-demo: $(VENV)/.test ## DEVICE=cuda DEMO="--seeds 0 1 2": SmolLM2-135M learns to read a bank of invented facts, and is asked with rows as they are, edited and gone
+	$(PY) examples/memory_demo.py $(DEVICE:%=--device %) $(DEMO)
 
 test-matrix: $(VENV)/.test ## MODEL=llama: run rendered suites whole, and write docs/test_matrix.md; four families without
 	$(PY) utils/test_generator.py $(foreach model,$(or $(MODEL),$(FAMILIES)),--model $(model)) --matrix

