@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
-from testgen.stock import Row, collect
+from testgen.collection import Row, collect
 
 
 IN_FULL = {f"quality_gate_{name}" for name in ("llama", "qwen3", "gemma3", "gpt_oss")}

@@ -108,7 +108,7 @@ def test_a_part_of_another_name_is_found_under_that_name(base: str) -> None:
         old = row["declared"][row["layer"]]["reads"].removeprefix("self.").partition("(")[0]
         if old not in feed_forward_names(module, module.classes[row["layer"]]):
             continue  # one name for all mixers: any name will do
-        other = Module(module.source, _Renaming(old, "feed_forward_2").visit(deepcopy(module.tree)))
+        other = Module(module.source, _Renaming(old, "feed_forward_2").visit(ast.parse(module.source.text)))
         found = find_place(other, other.classes[row["layer"]]).declared[row["layer"]]
         expected = {
             key: re.sub(rf"\bself\.{old}\b", "self.feed_forward_2", value)
@@ -121,7 +121,7 @@ def test_a_part_of_another_name_is_found_under_that_name(base: str) -> None:
 def test_a_part_that_is_run_twice_is_found_elsewhere_or_not_at_all(base: str) -> None:
     module = module_of(base)
     for row in BY_BASE[base]:
-        other = Module(module.source, deepcopy(module.tree))
+        other = Module(module.source, ast.parse(module.source.text))
         layer = other.classes[row["layer"]]
         forward = other.method(layer, "forward")
         block, index = path_to(forward, fits(forward, row["declared"][layer.name]["reads"])[-1])[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from pathlib import Path
 
@@ -25,13 +26,14 @@ def test_deltas_state_only_their_difference() -> None:
     assert lines["modular_quality_gate_gemma3"] <= 150
 
 
-@pytest.mark.parametrize("release", ["5.21.0", "5.23.0"])
-def test_every_delta_whose_base_a_release_has_is_woven_there(release: str) -> None:
+@pytest.mark.parametrize(("release", "first"), [("5.21.0", 0), ("5.23.0", 2)])
+def test_deltas_whose_base_a_release_has_are_woven_there(release: str, first: int) -> None:
+    """A quarter of them in each, other ones; with QUALITY_GATE_TESTS=all every one in both."""
     package = find_release(release)
     casing, library = read_casing(package), Library({"transformers": package, "gates": gates_of(ROOT)})
     there = [path for path in DELTAS if (package / "models" / path.stem.partition("_gate_")[2]).is_dir()]
     assert len(there) >= 155
-    for path in there:
+    for path in there if os.environ.get("QUALITY_GATE_TESTS") == "all" else there[first::4]:
         model = path.stem.removeprefix("modular_")
         woven = weave(Source(path.name, model, path.read_text(encoding="utf-8")), model, library.load, casing)
         compile(woven.source.text, path.name, "exec")

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from diagnostics.names import nearest
 from syntax.modules import Module, read_module
@@ -170,7 +170,7 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
     sources = [_source(name, each, source, load) for each in gate.modules]
     if form is Form.UPSTREAM:
         own = _source(name, gate.upstream.module, source, load) if gate.upstream.module else None
-        sources, asks = _prefixed(_upstream(sources, own, gate.upstream.without), gate)
+        sources, asks = _prefixed(_upstream(tuple(sources), own, gate.upstream.without), gate)
         gate = replace(gate, asks=asks)
     modules = tuple(map(read_module, sources))
     found = Kind(name, gate, declaration, modules, _words(declaration), form)
@@ -186,7 +186,8 @@ def _source(name: str, module: str, declaration: Source, load: Loader) -> Source
     return found
 
 
-def _upstream(sources: Iterable[Source], own: Source | None, names: tuple[str, ...]) -> list[Source]:
+@lru_cache(maxsize=8)  # every export asks for it several times, and it takes seconds
+def _upstream(sources: tuple[Source, ...], own: Source | None, names: tuple[str, ...]) -> tuple[Source, ...]:
     """The modules of a kind without what is of the home form alone, and with what upstream's has instead or besides."""
     found = [replace(each, text=without(each.text, names)) for each in sources]
     if own is not None:
@@ -195,7 +196,7 @@ def _upstream(sources: Iterable[Source], own: Source | None, names: tuple[str, .
         if left := left_over(each.text, names):
             message = f"`{min(left)}` is of the home form alone, and what is left here still asks for it"
             raise each.refuse(1, 1, "bad-gate", message, "write this definition in the module for upstream")
-    return found
+    return tuple(found)
 
 
 def _prefixed(sources: Sequence[Source], gate: Gate) -> tuple[list[Source], tuple[Argument, ...]]:
