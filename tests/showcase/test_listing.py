@@ -52,6 +52,8 @@ LOCKS = [
     ('{"models": {"quality_gate_llama": {"transformers": "5.24.0"}, "attention_gate_zamba": "damaged"}}', "5.24.0"),
     ("{", ""),
     ('{"models": {}}', ""),
+    ('{"models": 3}', ""),
+    ("[]", ""),
     (None, ""),
 ]
 

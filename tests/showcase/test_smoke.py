@@ -50,3 +50,13 @@ def test_a_broken_gate_fails(capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(smoke, "tiny_model", lambda name: model)
     assert cli.smoke(["--model", "llama"]) == 1
     assert "expected finite scores of shape (4, 2, 6)" in capsys.readouterr().out
+
+
+def test_a_package_without_a_language_model_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import generated.quality_gate_llama.modeling_quality_gate_llama as modeling
+
+    monkeypatch.setattr(modeling, "__all__", ["QualityGateLlamaModel"])
+    with pytest.raises(LookupError, match=r"exports no class named ...ForCausalLM: QualityGateLlamaModel"):
+        smoke.tiny_model("llama")
+    with pytest.raises(ImportError):
+        smoke.tiny_model("no_such_model")

@@ -91,8 +91,12 @@ def anchors(delta: str) -> Iterator[str]:
 
 
 def _releases(lock: Path) -> dict[str, str]:
+    """The release that each model was made from, as far as a lock file tells: it may be torn."""
     try:
-        models = json.loads(lock.read_text(encoding="utf-8")).get("models", {})
+        found = json.loads(lock.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    models = found.get("models") if isinstance(found, dict) else None
+    if not isinstance(models, dict):
         return {}
     return {name: str(entry.get("transformers", "")) for name, entry in models.items() if isinstance(entry, dict)}
