@@ -96,6 +96,16 @@ def test_nothing_is_written_through_a_link_under_the_temporary_name(tmp_path: Pa
     assert sorted(os.listdir(tmp_path)) == ["a", "theirs"]
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as refused:
+        write_text(tmp_path / "nowhere" / "a", "ours")
+    assert refused.value.filename == str(tmp_path / "nowhere" / "a")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as refused:
+        write_text(tmp_path / "file" / "a", "ours")
+    assert refused.value.filename == str(tmp_path / "file" / "a")
+
+
 def test_a_folder_in_the_way_stays(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "kept").touch()

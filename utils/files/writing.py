@@ -29,11 +29,12 @@ def write_file(
         part: what the temporary name ends with; processes that may write one file at a time each give another.
 
     Raises:
-        OSError: the disk is full, the folder cannot be written to, `path` is a folder; and whatever `chunks` raises.
+        OSError: the disk is full, the folder cannot be written to, `path` is a folder. It names `path`.
+        Exception: whatever `chunks` raises.
     """
     temporary = path.with_name(path.name + part)
-    temporary.unlink(missing_ok=True)
     try:
+        temporary.unlink(missing_ok=True)
         with open(temporary, "xb") as file:  # never through a link that somebody else has put there
             for chunk in chunks:
                 file.write(chunk)
@@ -45,6 +46,8 @@ def write_file(
         if not isinstance(error, FileExistsError):  # another process began to write it: it is that one's
             with suppress(OSError):
                 temporary.unlink()
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # what whoever asked for it knows
         raise
 
 

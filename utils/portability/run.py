@@ -25,11 +25,11 @@ def run(machine: Machine, suites: Sequence[Path], project: Path, jobs: int, test
     """Run suites on a machine.
 
     Args:
+        machine: the machine that is acted.
         suites: folders of rendered suites.
         project: where pytest starts: what it finds its settings in.
         jobs: processes.
         tests: which of them, as pytest's `-k` takes them; all that compute without.
-        machine: the machine that is acted.
     """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "portability.plugin"]
     command += ["--tb=line", "--no-header", "-W", "ignore", "-k", f"({tests}) and {LEFT_OUT}" if tests else LEFT_OUT]

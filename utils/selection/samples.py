@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -34,11 +34,19 @@ class SampleOptions:
     mask_special: bool = True
 
 
+class Sample(TypedDict):
+    """What a batch is made of: as many labels as tokens."""
+
+    input_ids: list[int]
+    labels: list[int]
+    target: float  # 1 for the quality to train for, 0 for another, UNKNOWN
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """What is trained on, and what was left out."""
 
-    samples: list[dict[str, Any]]  # "input_ids", "labels", "target"
+    samples: list[Sample]
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> how many
 
     @property
@@ -69,7 +77,7 @@ def gather(
         SelectionError: data that is not there, or without a document.
     """
     left_out: Counter[str] = Counter()
-    samples: list[dict[str, Any]] = []
+    samples: list[Sample] = []
     otherwise = 0.0 if target_data else UNKNOWN
     for given, target, share in ((data, otherwise, options.subset), (target_data, 1.0, "1")):
         if not given:

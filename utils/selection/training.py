@@ -17,7 +17,7 @@ from selection.chat import IGNORED
 from selection.errors import SelectionError
 from selection.metrics import Metrics
 from selection.models import Loaded, freeze_all_but_gates, target_argument, write_original_gates
-from selection.samples import UNKNOWN, Samples
+from selection.samples import UNKNOWN, Sample, Samples
 from selection.values import CONFIG, FULL_RANK, LORA, METRICS, ORIGINAL_GATES
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments, set_seed
 
@@ -159,7 +159,7 @@ class _Collator:
     def __init__(self, padding: int, target: str) -> None:
         self._padding, self._target = padding, target
 
-    def __call__(self, samples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         width = max(len(sample["input_ids"]) for sample in samples)
         rows = [(sample["input_ids"], sample["labels"], width - len(sample["input_ids"])) for sample in samples]
         batch = {
@@ -167,7 +167,7 @@ class _Collator:
             "labels": torch.tensor([labels + [IGNORED] * short for _, labels, short in rows]),
             "attention_mask": torch.tensor([[1] * len(tokens) + [0] * short for tokens, _, short in rows]),
         }
-        targets = [float(sample["target"]) for sample in samples]
+        targets = [sample["target"] for sample in samples]
         if any(target != UNKNOWN for target in targets):
             batch[self._target] = torch.tensor(targets)
         return batch

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from checkpoints.commands import STATUS, guarded
 from checkpoints.errors import CheckpointError
 from checkpoints.homes import add_generated
+from files.writing import write_text
 from selection.values import CONFIG as RUN
 from telling.answers import Answer
 from telling.documents import plain
@@ -54,7 +55,7 @@ def _view_corpus(args: argparse.Namespace) -> Answer:
     read = import_module("viewing.scored").read_corpus
     view = read(args.corpus, args.selection, args.data, not args.no_texts)
     page = import_module("viewing.corpus_page").make_corpus_page(args.title or "Scored corpus", view)
-    args.output.write_text(page, encoding="utf-8")
+    _write(args.output, page)
     return Answer(document={"output": args.output, "corpus": args.corpus, "documents": view.documents})
 
 
@@ -68,7 +69,7 @@ def _view(args: argparse.Namespace) -> Answer:
         import_module("viewing.plot").write_picture(panels, args.png)
     if args.output:
         page = import_module("viewing.page").make_page(args.title or "Gate scores", panels)
-        args.output.write_text(page, encoding="utf-8")
+        _write(args.output, page)
     if not (args.output or args.png or args.json):
         from rich.console import Console
 
@@ -79,6 +80,14 @@ def _view(args: argparse.Namespace) -> Answer:
             print_panel(panel, console)
     shown = [{**plain(panel), "means": panel.means()} for panel in panels]
     return Answer(document={"output": args.output, "png": args.png, "panels": shown})
+
+
+def _write(output: Path, page: str) -> None:
+    """A page that is there already stays as it was until the new one is whole; a pipe or a device is written to."""
+    if output.exists() and not output.is_file():
+        output.write_text(page, encoding="utf-8")
+    else:
+        write_text(output.resolve(), page)
 
 
 def _panels(models: Sequence[str], texts: Sequence[tuple[str, str]], args: argparse.Namespace) -> Sequence[Panel]:
