@@ -10,7 +10,7 @@ from files.folders import filled, sync_folder, take_place
 
 
 def test_a_folder_takes_its_place_when_it_is_filled(tmp_path: Path) -> None:
-    place = tmp_path / "deep" / "place"
+    place = tmp_path / "very" / "deep" / "place"
     with filled(place) as folder:
         (folder / "a").write_text("a")
         assert not place.exists() and folder.parent.parent == place.parent

@@ -1,4 +1,4 @@
-"""Docstrings of public functions say which errors are raised, and what each of many parameters is."""
+"""Docstrings of public functions say which errors are raised, what each of many parameters is, and the shapes of arrays."""
 
 from __future__ import annotations
 
@@ -176,6 +176,19 @@ def test_many_parameters_are_explained(package: str) -> None:
         if len(names) >= MANY and (lacking := [name for name in names if name not in explained(each.doc)]):
             wrong.append(f"{each.path.name}:{each.node.lineno} {each.name}: {lacking}")
     assert wrong == []
+
+
+def holds_arrays(function: Function) -> bool:
+    """Whether a function takes or gives arrays or tensors."""
+    args = function.args
+    notes = [each.annotation for each in (*args.posonlyargs, *args.args, *args.kwonlyargs)] + [function.returns]
+    return any(re.search(r"\b(ndarray|torch\.Tensor)\b", ast.unparse(note)) for note in notes if note is not None)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrays_have_shapes(package: str) -> None:
+    without = [each for each in public(package) if holds_arrays(each.node) and "[" not in each.doc]
+    assert [f"{each.path.name}:{each.node.lineno} {each.name}" for each in without] == []
 
 
 def of(text: str) -> Public:

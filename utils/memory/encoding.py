@@ -74,7 +74,7 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
 
 
 def unpadded(ids: np.ndarray, pad: int) -> tuple[int, ...]:
-    """A row without what fills it up."""
+    """A row, int64 [K], without what fills it up."""
     used = np.flatnonzero(ids != pad)
     return tuple(ids[: used[-1] + 1].tolist()) if len(used) else ()
 

@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def rows_of_bank(place: str, config: Mapping[str, Any], base: Checkpoint) -> Iterator[np.ndarray]:
-    """The rows of a bank for a model of this configuration, checked against it and against the base's tokenizer.
+    """The rows of a bank for a model of this configuration, int64 [some, K] at a time.
+
+    They are checked against it and against the base's tokenizer.
 
     Raises:
         BankError: it does not fit.

@@ -28,9 +28,9 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pad: int
 
 
 def padding_of(ids: torch.Tensor, pad: int, end: int | None) -> torch.Tensor:
-    """The mask of prompts that came without: 0 for pad tokens before the first other one, and behind the last one.
+    """The mask, [batch, tokens], of prompts that came without one.
 
-    Where the pad token also ends texts, those behind may be meant, and count as tokens.
+    It is 0 for pad tokens before the first other one, and behind the last one. Where the pad token also ends texts, those behind may be meant, and count as tokens.
     """
     used = ids != pad
     before = used.cumsum(1) == 0
@@ -40,7 +40,10 @@ def padding_of(ids: torch.Tensor, pad: int, end: int | None) -> torch.Tensor:
 
 
 def left_padded(ids: torch.Tensor, mask: torch.Tensor, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same prompts with their padding on the left, as short as they can be; tokens keep their order."""
+    """The same prompts and their mask, [batch, tokens], with their padding on the left, as short as they can be.
+
+    Tokens keep their order.
+    """
     order = mask.argsort(dim=1, stable=True)
     longest = max(1, int(mask.sum(1).max()))
     ids, mask = ids.gather(1, order)[:, -longest:], mask.gather(1, order)[:, -longest:]

@@ -30,14 +30,17 @@ class Usage:
         return cls(zeros, zeros.copy(), np.zeros(rows), generator=np.random.default_rng(seed))
 
     def wrote(self, rows: np.ndarray) -> None:
-        """Rows were written one after the other; a new fact counts as read once, so that it is not the next to go."""
+        """Rows, int64 [R], were written one after the other.
+
+        A new fact counts as read once, so that it is not the next to go.
+        """
         self.last_used[rows] = self.clock + 1 + np.arange(len(rows))
         self.access_count[rows] += 1
         self.importance[rows] = 1.0
         self.clock += len(rows)
 
     def read(self, rows: np.ndarray, weights: np.ndarray, decay: float) -> None:
-        """Rows were read at once, each any number of times; what was read before counts for less by `decay`."""
+        """Rows, int64 [R], were read at once, each any number of times; what was read before counts for less by `decay`."""
         self.clock += 1
         self.last_used[rows] = self.clock
         np.add.at(self.access_count, rows, 1)
@@ -62,12 +65,12 @@ class Space:
 
     @property
     def free_empty(self) -> np.ndarray:
-        """Empty rows inside, ascending."""
+        """Empty rows inside, int64 [E], ascending."""
         inside = self.empty[(self.empty >= self.start) & (self.empty < self.stop)]
         return np.setdiff1d(inside, self.taken, assume_unique=False)
 
     def without(self, rows: np.ndarray) -> Space:
-        """The space when these rows are taken as well."""
+        """The space when these rows, int64 [R], are taken as well."""
         return Space(self.start, self.stop, self.empty, np.concatenate([self.taken, rows]))
 
 
@@ -82,7 +85,7 @@ def check_strategy(name: str) -> str:
 
 
 def choose(strategy: str, usage: Usage, space: Space, count: int) -> np.ndarray:
-    """The next `count` rows to overwrite, or all that there are: int64, distinct, in the order of their use.
+    """The next `count` rows to overwrite, or all that there are: int64 [R], distinct, in the order of their use.
 
     Rows of "similarity" are chosen by the facts (`nearest`), and by this where a fact is like no row.
 
@@ -140,7 +143,7 @@ _CHOICES = {"fifo": _fifo, "lru": _lru, "random": _random, "importance": _import
 
 
 def least(count: int, *keys: np.ndarray) -> np.ndarray:
-    """The places of the `count` smallest by the first key, then the next, then by place; in that order.
+    """The places, int64 [count], of the smallest by the first key, then the next, then by place; in that order.
 
     Sorts no more than `count` of them: with a million rows, some milliseconds.
     """

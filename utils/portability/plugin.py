@@ -25,7 +25,7 @@ LAYOUTS, CAPABILITY, BY_ADDRESS = (f"PORTABILITY_{name}" for name in ("LAYOUTS",
 
 
 def linear_by_address(linear: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """A linear map whose sums begin at a place that follows from the address of the weight modulo 64."""
+    """A linear map, [..., inputs] -> [..., outputs]: its sums begin where the address of the weight modulo 64 says."""
 
     def by_address(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         first = weight.data_ptr() % LINE // 4

@@ -44,7 +44,7 @@ class LayerStatistics:
 
     @property
     def mean(self) -> np.ndarray:
-        """Mean over documents; 0 where there are none."""
+        """Mean over documents, `[layers]`; 0 where there are none."""
         return self.total / max(self.count, 1)
 
 

@@ -45,8 +45,8 @@ def from_clusters(groups: np.ndarray, by_score: np.ndarray) -> np.ndarray:
     """The best of every cluster, then the second best of each, and so on; clusters in the order of their numbers.
 
     Args:
-        groups: the cluster of each document.
-        by_score: all documents, best first.
+        groups: the cluster of each document, `[documents]`.
+        by_score: all documents, best first, `[documents]`.
     """
     sorted_groups = groups[by_score]
     by_group = np.argsort(sorted_groups, kind="stable")

@@ -94,14 +94,14 @@ class Scores:
                 yield from file.iter_batches(batch_size=ROWS, columns=list(names))
 
     def array(self, name: str, kind: type) -> np.ndarray:
-        """One number of every document."""
+        """One number of every document, `[rows]` of the type `kind`."""
         found: np.ndarray = np.empty(self.rows, kind)
         for row, block in self.blocks([name]):
             found[row : row + len(block[name])] = block[name]
         return found
 
     def codes(self, name: str) -> tuple[np.ndarray, list[str]]:
-        """A column of few texts as numbers, and the texts in the order of their numbers, sorted."""
+        """A column of few texts as numbers, int32 `[rows]`, and the texts in the order of their numbers, sorted."""
         numbers: dict[str, int] = {}
         found = np.empty(self.rows, np.int32)
         row = 0
@@ -118,7 +118,7 @@ class Scores:
         return new[found], names
 
     def texts(self, name: str, wanted: np.ndarray) -> np.ndarray:
-        """A text of the documents with these numbers, in their order."""
+        """A text of the documents with these numbers, `[wanted]`, in their order; a number may be there twice."""
         order = np.argsort(wanted, kind="stable")
         sorted_rows = wanted[order]
         found = np.empty(len(wanted), object)

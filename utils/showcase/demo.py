@@ -90,10 +90,11 @@ def compare(
 
 
 def continuation(tokenizer: PreTrainedTokenizerBase, model: LlamaForCausalLM, prompt: torch.Tensor) -> str:
+    """The text that a model writes after a prompt, int64 `[1, tokens]`: its likeliest 12 tokens."""
     tokens = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False)
     return str(tokenizer.decode(tokens[0, prompt.shape[1] :], skip_special_tokens=True))
 
 
 def sentence_scores(tokenizer: PreTrainedTokenizerBase, gated: QualityGateLlamaForCausalLM, text: str) -> torch.Tensor:
-    """Mean score of a sentence's tokens, one per layer."""
+    """Mean score of a sentence's tokens, 0 to 1: `[layers]`."""
     return good_ratios(gated, tokenizer(text, return_tensors="pt").input_ids).mean((1, 2))

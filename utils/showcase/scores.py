@@ -18,7 +18,10 @@ def good_ratios(model: PreTrainedModel, input_ids: torch.Tensor) -> torch.Tensor
 
 
 def score_table(columns: Mapping[str, torch.Tensor]) -> Table:
-    """One row a layer; `columns` holds one score a layer under each heading."""
+    """One row a layer; `columns` holds one score a layer, `[layers]`, under each heading.
+
+    Raises ValueError where they differ in length.
+    """
     table = Table()
     table.add_column("layer", justify="right")
     for heading in columns:

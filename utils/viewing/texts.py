@@ -49,7 +49,10 @@ def run(model: PreTrainedModel, encoded: Encoded, **asked: bool) -> Any:
 
 
 def perplexity(model: PreTrainedModel, outputs: object, ids: torch.Tensor) -> tuple[float | None, ...]:
-    """Of each token after those before it; None for the first, and where the model has no language model head."""
+    """Of each token of `ids`, `[1, tokens]`, after those before it.
+
+    None for the first, and where the model has no language model head.
+    """
     logits = getattr(outputs, "logits", None)
     width = ids.shape[1]
     if not isinstance(logits, torch.Tensor) or logits.shape[1:2] != ids.shape[1:] or not model.can_generate():
