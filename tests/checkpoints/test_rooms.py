@@ -34,7 +34,7 @@ LAYERS = (  # lowest first
     ("loading",),
     ("cli",),
 )
-OTHERS = {"diagnostics", "facts", "files", "naming", "telling", "converter"}
+OTHERS = {"diagnostics", "facts", "files", "naming", "telling"}
 WITH_TORCH = {"modules", "pickles", "ggufs", "running", "loading"}
 
 
@@ -60,7 +60,7 @@ def test_every_room_is_in_a_layer() -> None:
 def test_rooms_import_no_other_tool_than_facts_and_torch_only_where_it_is_needed(room: str) -> None:
     roots = {name.split(".")[0] for name in imported(room)}
     tools = {path.name for path in UTILS.iterdir() if path.is_dir()} - {"checkpoints"}
-    more = {"rounding"} if room in WITH_TORCH else {"converter", "weave"} if room == "released" else set()
+    more = {"rounding"} if room in WITH_TORCH else {"building", "weave"} if room == "released" else set()
     assert roots & tools <= OTHERS | more
     assert bool(roots & {"torch", "transformers"}) == (room in WITH_TORCH)
 

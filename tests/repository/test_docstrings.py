@@ -18,6 +18,7 @@ PACKAGES = (
     "checkpoints",
     "diagnostics",
     "files",
+    "gating",
     "naming",
     "portability",
     "processes",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Rich
 
 
 class Progress:
@@ -23,7 +27,7 @@ class Bar(Progress):
     """A bar on stderr for each step."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._bar: Rich | None = None
 
     def start(self, what: str, total: int) -> None:
         self.stop()
@@ -47,7 +51,7 @@ def progress_for(quiet: bool) -> Progress:
     return Bar() if sys.stderr.isatty() and not quiet else Progress()
 
 
-def _rich_bar() -> Any:
+def _rich_bar() -> Rich:
     # Imported when there is something to show: rich takes longer to import than an overlay takes in all.
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn

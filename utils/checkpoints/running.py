@@ -103,9 +103,11 @@ def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
         raise CheckpointError(checkpoint.folder, message, fix, code="remote-code") from error
 
 
-def _run(checkpoint: Checkpoint, tokens: torch.Tensor, homes: Homes, *how: Any) -> Run:
+def _run(
+    checkpoint: Checkpoint, tokens: torch.Tensor, homes: Homes, dtype: str, rounded: str, trust_remote_code: bool
+) -> Run:
     with refusing_what_cannot_run(checkpoint):
-        return _run_loaded(checkpoint, tokens, *_load(checkpoint, homes, *how))
+        return _run_loaded(checkpoint, tokens, *_load(checkpoint, homes, dtype, rounded, trust_remote_code))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional
 from selection.models import Loaded
 from selection.quality import ALPHA, EPSILON
 from transformers import PreTrainedModel
+from transformers.utils.generic import ModelOutput
 
 
 LARGEST_LOSS = 20.0  # of a token: beyond, weights would be nothing but it, and infinite in the end
@@ -88,7 +88,7 @@ class Scorer:
         device = self.loaded.model.device
         return tokens.to(device), mask.to(device)
 
-    def _run(self, tokens: torch.Tensor, mask: torch.Tensor) -> tuple[Any, torch.Tensor | None]:
+    def _run(self, tokens: torch.Tensor, mask: torch.Tensor) -> tuple[ModelOutput, torch.Tensor | None]:
         """Outputs with scores, and the loss of every token: `[batch, tokens]` in float32, 0 for the first and padding."""
         if not self.perplexity:
             return _ask(self._base or self.loaded.model, tokens, mask), None
@@ -116,7 +116,7 @@ class Scorer:
         weights = (nll.double() * self.alpha).exp() * mask
         return weights / (weights.sum(1, keepdim=True) + EPSILON)
 
-    def _routers(self, outputs: Any, mask: torch.Tensor) -> np.ndarray | None:
+    def _routers(self, outputs: ModelOutput, mask: torch.Tensor) -> np.ndarray | None:
         """Mean probabilities of the experts of every layer, `[batch, layers * experts]`."""
         found = [each for each in outputs.get("router_logits") or () if isinstance(each, torch.Tensor)]
         share = mask.float() / mask.sum(1, keepdim=True)
@@ -177,8 +177,9 @@ def _trial(model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
     return tokens, torch.ones_like(tokens)
 
 
-def _ask(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor) -> Any:
-    return model(input_ids=tokens, attention_mask=mask, output_router_logits=True, use_cache=False)
+def _ask(model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor) -> ModelOutput:
+    outputs: ModelOutput = model(input_ids=tokens, attention_mask=mask, output_router_logits=True, use_cache=False)
+    return outputs
 
 
 def _words(model: PreTrainedModel) -> int:

@@ -7,7 +7,6 @@ their minimum and mean over all documents, mean over layers). Sums are kept in f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,9 @@ import numpy as np
 ALPHA, EPSILON, TAU = 1.0, 1e-8, 0.0
 
 
-def layer_scores(good_ratios: np.ndarray, perplexities: np.ndarray, alpha: float = ALPHA, eps: float = EPSILON) -> Any:
+def layer_scores(
+    good_ratios: np.ndarray, perplexities: np.ndarray, alpha: float = ALPHA, eps: float = EPSILON
+) -> np.ndarray:
     """Scores of the layers for one document: the mean of its good ratios, tokens weighed by their perplexity.
 
     Args:
@@ -30,7 +31,7 @@ def layer_scores(good_ratios: np.ndarray, perplexities: np.ndarray, alpha: float
     valid = perplexities > 0
     weights = np.where(valid, np.power(np.where(valid, perplexities, 1.0).astype(np.float64), alpha), 0.0)
     weights /= weights.sum() + eps
-    return np.where(valid, good_ratios, 0.0).astype(np.float64) @ weights
+    return np.asarray(np.where(valid, good_ratios, 0.0).astype(np.float64) @ weights)
 
 
 @dataclass(frozen=True, slots=True)

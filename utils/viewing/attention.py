@@ -33,7 +33,7 @@ def attention_gates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
         raise TypeError(f"{type(model).__name__} has no attention gates")
     encoded = encode(model, tokenizer, text)
     outputs = run(model, encoded, output_attention_gates=True)
-    heads = [each.reshape(-1, *each.shape[-2:]).float().mean(-1).T.cpu() for each in outputs.attention_gates]
+    heads = [each.reshape(-1, *each.shape[-2:]).float().mean(-1).T.cpu() for each in outputs["attention_gates"]]
     rows = [
         f"layer {layer}, head {head}" for layer, each in zip(layers, heads, strict=True) for head in range(len(each))
     ]

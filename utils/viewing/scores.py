@@ -109,7 +109,7 @@ def quality_panel(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, te
 def _score(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, title: str) -> TextScores:
     encoded = encode(model, tokenizer, text)
     outputs = run(model, encoded, output_router_logits=True)
-    scores = torch.stack([each.reshape(-1).float().cpu() for each in outputs.quality_logits])
+    scores = torch.stack([each.reshape(-1).float().cpu() for each in outputs["quality_logits"]])
     numbers = perplexity(model, outputs, encoded.ids)
     return TextScores(
         encoded.text, encoded.tokens, tuple(cast(HasGates, model).quality_layers()), scores, numbers, title

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.generic import ModelOutput
 from viewing.pieces import aligned, readable
 from viewing.values import Token
 
@@ -38,12 +38,13 @@ def encode(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str
     return Encoded(text, tokens, torch.tensor([ids], device=model.device))
 
 
-def run(model: PreTrainedModel, encoded: Encoded, **asked: bool) -> Any:
+def run(model: PreTrainedModel, encoded: Encoded, **asked: bool) -> ModelOutput:
     """The outputs of a model in evaluation mode; it is left in the mode it was in."""
     was_training = model.training
     try:
         with torch.inference_mode():
-            return model.eval()(input_ids=encoded.ids, **asked)
+            outputs: ModelOutput = model.eval()(input_ids=encoded.ids, **asked)
+            return outputs
     finally:
         model.train(was_training)
 
