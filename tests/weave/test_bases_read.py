@@ -102,6 +102,67 @@ def test_a_base_that_does_not_say_enough(old: str, new: str, code: str | None) -
     assert [each.code for each in error.value.diagnostics] == [code]
 
 
+EMBEDS = "        hidden_states = self.embed(input_ids)\n"
+CALLS = "            hidden_states = layer(hidden_states, **kwargs)\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            EMBEDS,
+            f"        input_ids = input_ids.reshape(-1, self.num_codebooks, input_ids.shape[-1])\n{EMBEDS}",
+            "are codebooks",
+        ),
+        (
+            EMBEDS,
+            f"{EMBEDS}        hidden_states = torch.cat([self.prefix, hidden_states], dim=1)\n",
+            "sets other positions beside",
+        ),
+        (
+            EMBEDS,
+            f"{EMBEDS}        hidden_states = torch.cat((self.prefix, hidden_states), 1)\n",
+            "sets other positions beside",
+        ),
+        (
+            "def forward(self, input_ids=None, **kwargs: Unpack[TransformersKwargs]) -> BaseModelOutputWithPast:\n",
+            "def forward(self, input_ids=None, attention_mask=None, **kwargs) -> BaseModelOutputWithPast:\n"
+            "        if attention_mask is not None:\n            warn()\n",
+            "takes an attention mask and ignores it",
+        ),
+        (CALLS, f"            if self.skip:\n                continue\n{CALLS}", "leaves out layers for some inputs"),
+        (
+            f"        for layer in self.layers:\n{CALLS}",
+            f"        for _ in range(2):\n            for layer in self.layers:\n    {CALLS}",
+            "runs its layers several times",
+        ),
+    ],
+)
+def test_a_base_whose_scores_would_be_of_no_token_is_refused(old: str, new: str, message: str) -> None:
+    with pytest.raises(ConversionError) as error:
+        read_stack(changed((old, new)))
+    assert message in error.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            EMBEDS,
+            f"{EMBEDS}        hidden_states = hidden_states.reshape(-1, self.num_heads, 4).reshape(hidden_states.shape)\n",
+        ),
+        (EMBEDS, f"{EMBEDS}        widths = torch.cat([self.widths, hidden_states], dim=-1)\n"),
+        (EMBEDS, f"{EMBEDS}        steps = torch.cat([self.steps, self.more], dim=1)\n"),
+        (
+            CALLS,
+            f"            layerdrop = self.layerdrop\n            if layerdrop:\n                continue\n{CALLS}",
+        ),
+    ],
+)
+def test_what_looks_alike_and_keeps_every_token_is_let_be(old: str, new: str) -> None:
+    assert read_stack(changed((old, new))).config == "ToyConfig"
+
+
 def test_a_model_around_the_language_model_is_a_head_where_it_is_asked_for() -> None:
     text = "class ToyForConditionalGeneration(ToyPreTrainedModel):\n    def forward(self, input_ids=None, **kwargs) -> CausalLMOutputWithPast:\n        return self.model(input_ids, **kwargs)\n\n\nclass ToyForSequence"
     toy = changed(("class ToyForSequence", text))
