@@ -81,7 +81,7 @@ def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> 
         found, ended_by = _apart(project, tests, folder / f"run{number}", trial.limits, without)
         if not found.began:
             return Outcome.BROKEN, last_line(folder / f"run{number}"), 0
-        hung = found.running if ended_by == signal.SIGALRM else ""  # by SIGXCPU the time for all of them is over
+        hung = "" if ended_by == signal.SIGXCPU else found.running  # by that signal the time for all of them is over
         suspect = found.failed or found.slow or hung
         if not suspect:
             break
@@ -100,7 +100,7 @@ def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> 
 def _is_fine(trial: Trial, project: Path, test: str, folder: Path) -> bool:
     """Whether a test by itself passes in a copy of the project, in time; of a file, whether it can be collected."""
     found, ended_by = _apart(project, [test], folder, trial.limits, (), collecting="::" not in test)
-    return found.began and not (ended_by or found.failed or found.slow)
+    return found.began and not (ended_by or found.running or found.failed or found.slow)
 
 
 def _apart(

@@ -1,0 +1,34 @@
+"""The command that gates models hands the converter what scaffolds, what weaves and what proves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gating import cli
+from scaffold.missing import write_missing
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the converter's command line is called with."""
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(cli, "run", lambda argv, **given: found.update(given, argv=argv) or 7)
+    return found
+
+
+def test_a_delta_that_is_missing_is_written_and_woven(handed: dict[str, Any], tmp_path: Path) -> None:
+    assert cli.main(["--model", "mistral"], tmp_path) == 7
+    assert handed["argv"] == ["--model", "mistral"] and handed["project"] == tmp_path
+    assert handed["stage"].write_missing is write_missing and handed["prove"] is cli.prove
+
+
+def test_proving_is_left_out_where_it_is_told_so(handed: dict[str, Any]) -> None:
+    cli.main([], prove=None)
+    assert handed["prove"] is None and handed["project"] == cli.PROJECT
+
+
+def test_what_proves_is_imported_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proof.command.prove", lambda *given: given)
+    assert cli.prove(1, 2) == (1, 2)
