@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from memory.bank_files import MANIFEST, USAGE
+from memory.chat import Conversation
 from memory.chat_cli import main
 from memory.log import LOG
 from memory.opening import open_bank
@@ -217,3 +219,15 @@ def test_a_row_below_half_an_alpha_has_not_answered() -> None:
 
     assert Reply("x", 3, 0.49, "A fact.").notes == Reply("x").notes == ["[no row was let in]"]
     assert Reply("x", 3, 0.5, "A fact.").notes == ["[row 3, alpha 0.50: A fact.]"]
+
+
+@pytest.mark.parametrize(("ids", "end", "prompt"), [([5, 6], 2, [5, 6]), ([], 2, [2]), ([], None, [0]), ([], 0, [0])])
+def test_an_empty_line_is_the_end_of_a_text(ids: list[int], end: int | None, prompt: list[int]) -> None:
+    class Words:
+        chat_template = None
+        eos_token_id = end
+
+        def __call__(self, line: str, verbose: bool) -> dict[str, list[int]]:
+            return {"input_ids": ids}
+
+    assert Conversation(SimpleNamespace(tokenizer=Words()))._prompt("").tolist() == prompt

@@ -161,13 +161,21 @@ def test_a_line_says_what_decided(mutant: Mutant) -> None:
 
 
 def test_a_row_explains_its_own_mutant_alone(mutant: Mutant) -> None:
-    row = Explained("toy/room.py", "return a < 3", "<", "<=", "nobody asks about three")
+    row = Explained("toy/room.py", "return a < 3", "return a <= 3", "nobody asks about three")
     assert why([row], mutant) == "nobody asks about three" and why([], mutant) == ""
     others = [each for each in candidates("toy/room.py", SOURCE) if each != mutant]
     assert others and not any(why([row], each) for each in others)
     assert stale([row], {"toy/room.py": SOURCE}) == []
     for modules in ({"toy/room.py": SOURCE.replace("3", "4")}, {"other/room.py": SOURCE}):
         assert [each.code for each in stale([row], modules)] == ["stale-explanation"]
+
+
+def test_a_row_tells_mutants_of_one_line_apart() -> None:
+    source = "def f(a):\n    return a.cut(1, 1)\n"
+    first, second = (each for each in candidates("toy/room.py", source) if each.operator == "constant")
+    assert (first.becomes, second.becomes) == ("return a.cut(2, 1)", "return a.cut(1, 2)")
+    row = Explained("toy/room.py", "return a.cut(1, 1)", "return a.cut(1, 2)", "nobody asks about that one")
+    assert row.fits(second) and not row.fits(first)
 
 
 def test_limits_are_less_for_a_test_than_for_all() -> None:

@@ -200,7 +200,7 @@ def test_below():
 def test_that_fails_anyway():
     assert largest([1]) == 2
 """
-SAME = '[[mutant]]\nfile = "toy/room.py"\ntext = "if number > found:"\nold = ">"\nnew = ">="\nwhy = "%s"\n'
+SAME = '[[mutant]]\nfile = "toy/room.py"\ntext = "if number > found:"\nbecomes = "if number >= found:"\nwhy = "%s"\n'
 
 
 @pytest.fixture
@@ -347,6 +347,11 @@ def test_a_copy_has_no_caches_and_no_links(project: Path, tmp_path: Path) -> Non
         "tests",
         "utils",
     ]
+
+
+def test_tests_that_a_package_brings_are_not_broken(project: Path) -> None:
+    (project / "utils" / "toy" / "test_brought.py").write_text("assert 1 < 2\n")
+    assert sorted(utils_of(project)) == ["toy/__init__.py", "toy/room.py"]
 
 
 def test_the_sample_has_mutants_of_every_package_with_code_and_the_table_fits(

@@ -47,6 +47,19 @@ def _nested() -> list[str]:
     return [ended.name for ended in spread(_work, ["a"], 1, 60)]
 
 
+def test_no_more_run_at_once_than_may(tmp_path: Path) -> None:
+    def count(name: str) -> None:
+        (tmp_path / name).touch()
+        time.sleep(0.2)
+        (tmp_path.parent / f"{name}.count").write_text(str(len(list(tmp_path.iterdir()))))
+        (tmp_path / name).unlink()
+
+    names = [f"one{number}" for number in range(5)]
+    assert sorted(spread(count, names, 2, 60)) == names
+    counts = [int((tmp_path.parent / f"{name}.count").read_text()) for name in names]
+    assert max(counts) == 2 and min(counts) >= 1
+
+
 def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     started, mark = time.monotonic(), tmp_path / "child"
     done = {ended.name: ended.status for ended in spread(_work, [str(mark), "a"], 2, 3)}

@@ -75,11 +75,16 @@ def _mutant(file: str, text: Text, scope: str, operator: str, edit: Edit) -> Mut
         column,
         scope,
         operator,
-        text.text.splitlines()[line - 1].strip(),
+        _line(text.data, line),
+        _line(changed(text.data, edit), line),
         _short(old),
         _short(edit.new),
         edit,
     )
+
+
+def _line(data: bytes, number: int) -> str:
+    return data.split(b"\n")[number - 1].decode().strip()
 
 
 def _short(words: str) -> str:

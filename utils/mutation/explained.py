@@ -24,12 +24,11 @@ class Explained:
 
     file: str  # "converter/plan.py"
     text: str  # the whole line before the change, without indentation
-    old: str
-    new: str
+    becomes: str  # and after it
     why: str
 
     def fits(self, mutant: Mutant) -> bool:
-        return (self.file, self.text, self.old, self.new) == (mutant.file, mutant.text, mutant.old, mutant.new)
+        return (self.file, self.text, self.becomes) == (mutant.file, mutant.text, mutant.becomes)
 
 
 def read_table(path: Path = TABLE) -> tuple[Explained, ...]:
@@ -42,7 +41,7 @@ def read_table(path: Path = TABLE) -> tuple[Explained, ...]:
         rows = tomllib.loads(path.read_text(encoding="utf-8")).get("mutant", [])
         table = tuple(Explained(**row) for row in rows)
     except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise ConversionError(_bad(path, f"{error}", "each [[mutant]] has file, text, old, new and why")) from None
+        raise ConversionError(_bad(path, f"{error}", "each [[mutant]] has file, text, becomes and why")) from None
     for row in table:
         if len(row.why.split()) < 3 or len(row.why) < SHORTEST:
             raise ConversionError(_bad(path, f"`{row.text}` has no reason", "say why nobody could see it"))
@@ -55,7 +54,7 @@ def stale(table: Iterable[Explained], modules: Mapping[str, str], path: Path = T
     for row in table:
         known = candidates(row.file, modules[row.file]) if row.file in modules else []
         if not any(row.fits(mutant) for mutant in known):
-            message = f"{row.file} has no `{row.text}` in which `{row.old}` could become `{row.new}`"
+            message = f"{row.file} has no `{row.text}` that a mutant turns into `{row.becomes}`"
             found.append(Diagnostic("stale-explanation", path.name, 1, 1, message, "take it out, or follow the code"))
     return found
 

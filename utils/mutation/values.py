@@ -25,6 +25,7 @@ class Mutant:
     scope: str  # the function around it, "Class.method"; "" in a module's own statements
     operator: str  # what kind of change it is: "boundary"
     text: str  # the line before the change, without its indentation
+    becomes: str  # and after it
     old: str  # what is replaced, one line, long ones cut
     new: str
     edit: Edit

@@ -34,7 +34,8 @@ def copied(project: Path, target: Path) -> Path:
 
 
 def utils_of(project: Path) -> dict[str, str]:
-    """The modules of the packages of a project's utils/, path below it -> text."""
+    """The modules of the packages of a project's utils/, path below it -> text; not the tests that a package brings."""
     utils = project / "utils"
-    paths = sorted(path for package in utils.glob("*/__init__.py") for path in package.parent.rglob("*.py"))
+    found = (path for package in utils.glob("*/__init__.py") for path in package.parent.rglob("*.py"))
+    paths = sorted(path for path in found if not path.name.startswith("test_"))
     return {path.relative_to(utils).as_posix(): path.read_text(encoding="utf-8") for path in paths}
