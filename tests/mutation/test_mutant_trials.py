@@ -76,6 +76,13 @@ def test_what_fails_with_the_mutant_and_not_without_is_noticed(judge: Judge) -> 
     ]
 
 
+def test_files_are_asked_one_after_the_other_until_one_notices(judge: Judge) -> None:
+    files = ("tests/toy/test_a.py", "tests/toy/test_b.py", "tests/toy/test_c.py")
+    assert judge(FINE, FAILS, FINE, FAILS, tests=files) == (Outcome.NOTICED, TEST, 5)
+    over = (Seen(True, running=TEST), signal.SIGXCPU)
+    assert judge(over, FINE, FINE, tests=files) == (Outcome.SURVIVED, "", 2)
+
+
 def test_what_fails_without_the_mutant_is_left_out(judge: Judge) -> None:
     assert judge(FAILS, FAILS, FINE) == (Outcome.SURVIVED, "", 1)
     assert judge.asked[-1] == ("project", ["tests/toy/test_toy.py"], [TEST], False)

@@ -24,7 +24,7 @@ from mutation.workspace import utils_of
 
 
 SIZE, SEED = 80, 25
-FILES, SECONDS = 5, 36.0
+FILES, SECONDS = 5, 15.0
 
 
 def main(argv: Sequence[str] | None = None, project: Path = HOME, table: Path | None = None) -> int:
@@ -70,7 +70,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         default=SECONDS,
         metavar="S",
-        help=f"of a processor for each mutant's tests ({SECONDS:.0f})",
+        help=f"of a processor for each file of tests ({SECONDS:.0f})",
     )
     parser.add_argument("--list", action="store_true", help="print the sample and run nothing")
     return parser.parse_args(argv)
@@ -105,7 +105,7 @@ def chosen_mutants(args: argparse.Namespace, modules: dict[str, str]) -> list[Mu
 def trial(args: argparse.Namespace, project: Path, chosen: Sequence[Mutant], rows: Sequence[Explained]) -> int:
     """Run the tests against each mutant; tell, and return the exit status."""
     began, verdicts = time.monotonic(), []
-    limits = Limits(test=args.seconds / 6, run=args.seconds)
+    limits = Limits(test=args.seconds / 3, run=args.seconds)
     with tempfile.TemporaryDirectory(prefix="tool-mutants-") as scratch:
         preload()
         for verdict in judged(Trial(project, Path(scratch), args.jobs, args.files, limits), chosen):

@@ -37,8 +37,8 @@ BEGAN, ENDED, RUNNING, REACHED = "began", "ended.json", "running", "reached"
 class Limits:
     """How long a run may take, in seconds of a processor."""
 
-    test: float = 6.0  # one test: it is then passed over
-    run: float = 45.0  # all of them: what comes later is not run
+    test: float = 5.0  # one test: it is then passed over
+    run: float = 15.0  # a file of them: what comes later in it is not run
 
 
 @dataclass(frozen=True, slots=True)

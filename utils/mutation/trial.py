@@ -55,7 +55,7 @@ def judged(trial: Trial, mutants: Sequence[Mutant]) -> Iterator[Verdict]:
         (folder / _VERDICT).write_text(json.dumps(said), encoding="utf-8")
 
     names = [str(number) for number in range(len(mutants))]
-    for done in spread(work, names, trial.jobs, 3 * ROUNDS * _CLOCK * (trial.limits.run + 1)):
+    for done in spread(work, names, trial.jobs, 3 * ROUNDS * trial.files * _CLOCK * (trial.limits.run + 1)):
         yield _read(trial.scratch / done.name / _VERDICT, mutants[int(done.name)])
         shutil.rmtree(trial.scratch / done.name, ignore_errors=True)
 
@@ -75,12 +75,24 @@ def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> 
     module = project / "utils" / mutant.file
     broken = changed(module.read_bytes(), mutant.edit).decode()
     module.write_text(probed(broken, mutant.edit.start), encoding="utf-8")
+    passed, reached = 0, False
+    for number, file in enumerate(tests):  # each by itself: one that is slow takes no time from the others
+        outcome, test, found = _judge_by(trial, file, project, folder / f"file{number}")
+        passed, reached = passed + found.passed, reached or found.reached
+        if outcome is not None:
+            return outcome, test, passed
+    return (Outcome.SURVIVED if reached else Outcome.UNREACHED), "", passed
+
+
+def _judge_by(trial: Trial, file: str, project: Path, folder: Path) -> tuple[Outcome | None, str, Seen]:
+    """What one file of tests says of a mutant, None where nothing; the test that says so, and what was seen last."""
+    folder.mkdir()
     without: list[str] = []
     found = Seen(began=True)
     for number in range(ROUNDS):
-        found, ended_by = _apart(project, tests, folder / f"run{number}", trial.limits, without)
+        found, ended_by = _apart(project, [file], folder / f"run{number}", trial.limits, without)
         if not found.began:
-            return Outcome.BROKEN, last_line(folder / f"run{number}"), 0
+            return Outcome.BROKEN, last_line(folder / f"run{number}"), found
         hung = "" if ended_by == signal.SIGXCPU else found.running  # by that signal the time for all of them is over
         suspect = found.failed or found.slow or hung
         if not suspect:
@@ -90,11 +102,11 @@ def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> 
         if _is_fine(trial, trial.intact, suspect, again / "without") and not _is_fine(
             trial, project, suspect, again / "with"
         ):
-            return (Outcome.NOTICED if found.failed else Outcome.HUNG), suspect, found.passed
+            return (Outcome.NOTICED if found.failed else Outcome.HUNG), suspect, found
         if not found.failed:  # tests that are slow anyway: the others passed
             break
         without.append(suspect)
-    return (Outcome.SURVIVED if found.reached else Outcome.UNREACHED), "", found.passed
+    return None, "", found
 
 
 def _is_fine(trial: Trial, project: Path, test: str, folder: Path) -> bool:
