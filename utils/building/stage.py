@@ -21,7 +21,7 @@ class Stage:
     stands_on: Callable[[bytes], Iterable[str]] = _nothing  # modules that a file needs besides those it imports
     roots: Mapping[str, Path] = field(default_factory=dict)  # more top-level packages that are read as text
     code: tuple[Path, ...] = ()  # files and folders that decide the outputs
-    expanded: Callable[[Job, bytes, Mapping[str, Path], Mapping[str, str]], str] | None = None  # for `--expand`
+    expanded: Callable[[Job, bytes, Mapping[str, Path], Mapping[str, str]], str | None] | None = None  # for `--expand`
     kinds: tuple[str, ...] = ()  # what `--gate` may name
     # Writes the modular file of a model that has none: the model, the folder of such files, the kind of gate
     write_missing: Callable[[str, Path, str], str | None] | None = None

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from syntax.queries import callee
+
 
 CHUNKS = "apply_chunking_to_forward"  # of transformers: calls the method it is given with its last argument
 Fits = Callable[[ast.AST], bool]
@@ -27,7 +29,7 @@ class Found:
 
     block: list[ast.stmt]
     reads: int  # the place of the statement with the call that the gate reads the input of
-    calls: tuple[ast.Call, ...]  # those calls, all in that statement
+    calls: tuple[ast.expr, ...]  # those calls, all in that statement
     scales: int  # the place of the statement of `scales` or `into`
     target: ast.expr  # what fits `scales` or `into` in that statement
 
@@ -81,7 +83,7 @@ def _block(path: Path, call: ast.expr, reads: str, scales: str, into: str | None
 def fits(tree: ast.AST, anchor: str) -> list[ast.expr]:
     """What an anchor means in a tree, in the order of the text. Raises Misfit where the anchor is no expression."""
     matches = matcher(anchor)
-    found = [each for each in ast.walk(tree) if matches(each)]
+    found = [each for each in ast.walk(tree) if isinstance(each, ast.expr) and matches(each)]
     return sorted(found, key=lambda each: (each.lineno, each.col_offset))
 
 
@@ -93,7 +95,7 @@ def matcher(anchor: str) -> Fits:
     def is_call_of(node: ast.AST) -> bool:
         if not isinstance(node, ast.Call):
             return False
-        handed = node.args[0] if ast.unparse(node.func) == CHUNKS and node.args else node.func
+        handed = node.args[0] if callee(node) == CHUNKS and node.args else node.func
         return ast.dump(handed) == wanted
 
     if isinstance(expression, ast.Name | ast.Attribute | ast.Subscript):
@@ -121,7 +123,7 @@ def parse(anchor: str) -> ast.expr:
 def first_argument(call: ast.expr) -> ast.expr:
     """What a call is given first; of one that runs a method in chunks, what that method is given."""
     assert isinstance(call, ast.Call)
-    if ast.unparse(call.func) == CHUNKS:
+    if callee(call) == CHUNKS:
         return call.args[-1]
     values = [*call.args, *(each.value for each in call.keywords)]
     if not values:

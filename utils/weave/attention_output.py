@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from syntax.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
+from syntax.trees import function_in
 
 from weave.anchors import Misfit, exclusive, first_argument, fits, path_to
 from weave.gate import Site
@@ -26,8 +27,7 @@ def constructed(spliced: Spliced, place: Feeds) -> str:
 
 def feed(text: str, place: Feeds, splices: Splices) -> Woven:
     """Put a gate on what the projection is given. `text` is a forward at the left margin. Raises Misfit."""
-    [function] = ast.parse(text).body
-    assert isinstance(function, ast.FunctionDef)
+    function = function_in(text)
     calls = fits(function, place.feeds)
     if not calls:
         raise Misfit(f"no call of `{place.feeds}` in it", function.lineno)

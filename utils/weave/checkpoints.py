@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
+from syntax.queries import last_name
+
 from weave.base import Base
-from weave.declaration import Declared
+from weave.declared import Declared
 from weave.documented import DOCUMENTED
 
 
@@ -23,7 +25,7 @@ _OPENING = """\
 def named_checkpoint(decorators: Iterable[ast.expr]) -> str:
     """The checkpoint that `@auto_docstring(checkpoint=...)` names; "" where none does."""
     for each in decorators:
-        if isinstance(each, ast.Call) and ast.unparse(each.func).rpartition(".")[2] == DOCUMENTED:
+        if isinstance(each, ast.Call) and last_name(each.func) == DOCUMENTED:
             for keyword in each.keywords:
                 if keyword.arg == "checkpoint" and isinstance(keyword.value, ast.Constant):
                     return str(keyword.value.value)

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
-from syntax.modules import Module
+from syntax.modules import Module, Placed
 
 from weave.base import Base
 from weave.declaration import Declaration, mentions
@@ -45,7 +45,7 @@ def slip(name: str, known: Iterable[str]) -> str | None:
     return found if SequenceMatcher(None, name, found).ratio() >= _CLOSE else None
 
 
-def _problem(declaration: Declaration, node: ast.AST, code: str, message: str, fix: str) -> Diagnostic:
+def _problem(declaration: Declaration, node: Placed, code: str, message: str, fix: str) -> Diagnostic:
     [problem] = declaration.refuse(node, code, message, fix).diagnostics
     return problem
 
@@ -102,7 +102,9 @@ def _alias(declaration: Declaration, base: Base) -> Iterator[Diagnostic]:
     alias, known = declaration.alias, _names_of(base)
     taken = {id(node.value) for node in mentions(declaration)}
     for node in ast.walk(declaration.module.tree):
-        bound = node.arg if isinstance(node, ast.arg) else node.id if isinstance(node, ast.Name) else None
+        if not isinstance(node, ast.arg | ast.Name):
+            continue
+        bound = node.arg if isinstance(node, ast.arg) else node.id
         if bound == alias and not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)):
             message = f"`{alias}` is what this delta calls its base"
             yield _problem(declaration, node, "shadowed-name", message, "give this another name")
@@ -110,7 +112,7 @@ def _alias(declaration: Declaration, base: Base) -> Iterator[Diagnostic]:
             message, fix = f"`{alias}` is not there in the model", f"name what is meant of it: `{alias}.<Class>`"
             yield _problem(declaration, node, "unknown-name", message, fix)
     parents = {id(each) for declared in declaration.classes for each in declared.node.bases}
-    called = {id(each.func.value) for each in ast.walk(declaration.module.tree) if _is_method_call(each)}
+    called = {id(owner) for each in ast.walk(declaration.module.tree) if (owner := _owner_called(each)) is not None}
     for node in mentions(declaration):
         if id(node) in parents:
             continue
@@ -125,12 +127,12 @@ def _alias(declaration: Declaration, base: Base) -> Iterator[Diagnostic]:
             yield _problem(declaration, node, "unknown-name", f"the base has no `{node.attr}`", fix)
 
 
-def _is_method_call(node: ast.AST) -> bool:
-    """Whether a node is `base.Model.method(self, ...)`, which says `super().method(...)`."""
+def _owner_called(node: ast.AST) -> ast.Attribute | None:
+    """Of `base.Model.method(self, ...)`, which says `super().method(...)`, `base.Model`."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Attribute()), args=[ast.Name(id="self"), *_]):
-            return True
-    return False
+        case ast.Call(func=ast.Attribute(value=ast.Attribute() as owner), args=[ast.Name(id="self"), *_]):
+            return owner
+    return None
 
 
 def _names_of(base: Base) -> set[str]:
@@ -223,7 +225,11 @@ def _inherited(base: Base, declared: Declared) -> set[str]:
     if not found:
         return found
     roles = [base.kind.definitions[name][1] for name in base.kind.roles if name in base.kind.definitions]
-    ours = [each for each in roles if declared.name.endswith(each.name.removeprefix(base.kind.gate.prefix))]
+    ours = [
+        each
+        for each in roles
+        if isinstance(each, ast.ClassDef) and declared.name.endswith(each.name.removeprefix(base.kind.gate.prefix))
+    ]
     return found.union(*(own_names(each) for role in ours for each in role.body))
 
 

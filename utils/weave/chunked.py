@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 
 from syntax.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
+from syntax.queries import callee
+from syntax.trees import function_in, tree_of
 
 from weave.anchors import CHUNKS, Misfit, first_argument, fits, parse, path_to
 from weave.forwarding import add_argument, add_parameter
@@ -48,8 +50,8 @@ def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
     `chunk` is the text of the method that `reads` names. Raises Misfit.
     """
     names, reads = _Names.of(splices), place.reads
-    [function] = ast.parse(forward).body
-    calls = [each for each in fits(function, reads) if isinstance(each, ast.Call) and ast.unparse(each.func) == CHUNKS]
+    function = function_in(forward)
+    calls = [each for each in fits(function, reads) if isinstance(each, ast.Call) and callee(each) == CHUNKS]
     if len(calls) != 1:
         raise Misfit(f"`{reads}` is run by {CHUNKS} {len(calls)} times, and not once", function.lineno)
     [call] = calls
@@ -59,7 +61,7 @@ def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
         _check_normed(chunk, place.normed)
     source = source_of(forward, given)
     read = f"{place.normed}({source})" if place.normed else source
-    inside = len(fits(ast.parse(chunk), place.hands or ""))
+    inside = len(fits(tree_of(chunk), place.hands or ""))
     outside = len(fits(function, place.hands or ""))
     if inside + outside != 1:
         raise Misfit(f"`{place.hands}` is called {inside + outside} times, and not once", function.lineno)
@@ -79,7 +81,7 @@ def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
 def scale_handed(forward: str, scaled: Scaled, splices: Splices) -> str:
     """The forward of the class that adds the residual, with the ratio on what it adds. Raises Misfit."""
     names = _Names.of(splices)
-    [function] = ast.parse(forward).body
+    function = function_in(forward)
     found = fits(function, scaled.into)
     if len(found) != 1:
         raise Misfit(f"`{scaled.into}` fits {len(found)} times", function.lineno)
@@ -97,7 +99,7 @@ def scale_handed(forward: str, scaled: Scaled, splices: Splices) -> str:
 
 def _check_normed(chunk: str, normed: str) -> None:
     """The module of the input's norm is one that the part itself uses."""
-    if normed.count(".") == 1 and not fits(ast.parse(chunk), normed):
+    if normed.count(".") == 1 and not fits(tree_of(chunk), normed):
         raise Misfit(f"the part does not call `{normed}`")
 
 
@@ -127,13 +129,13 @@ def _joined(statement: str) -> str:
     """A statement on one line, without the comments in it."""
     statement = statement.strip()
     text = re.sub(r"\s*\n\s*", " ", statement).replace("( ", "(").replace(", )", ")").replace(" )", ")")
-    whole = ast.parse(statement)
+    whole = tree_of(statement)
     return text if _same(text, whole) else ast.unparse(whole)
 
 
 def _same(text: str, tree: ast.Module) -> bool:
     try:
-        return ast.dump(ast.parse(text)) == ast.dump(tree)
+        return ast.dump(tree_of(text)) == ast.dump(tree)
     except SyntaxError:  # a comment has swallowed what came behind it
         return False
 

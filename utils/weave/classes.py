@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from syntax.modules import Module
-from syntax.queries import names_in
+from syntax.queries import assigns, names_in
 
 
 def returned(module: Module, owner: ast.ClassDef) -> str:
@@ -50,8 +50,8 @@ def annotated_config(module: Module, node: ast.ClassDef) -> str | None:
 def _class_annotation(node: ast.ClassDef) -> ast.expr | None:
     """What a class says of itself: `config: BertConfig`, or as older ones do, `config_class = BertConfig`."""
     for each in node.body:
-        if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "config":
+        if isinstance(each, ast.AnnAssign) and assigns(each, "config"):
             return each.annotation
-        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "config_class":
+        if isinstance(each, ast.Assign) and assigns(each, "config_class"):
             return each.value
     return None

@@ -7,6 +7,8 @@ import re
 import textwrap
 from dataclasses import dataclass
 
+from syntax.queries import string, strings
+
 from weave.base import Base
 
 
@@ -32,19 +34,19 @@ def read_config(base: Base, name: str, model: ast.ClassDef) -> Config:
     """Read the class off the configuration module, for a base model. Raises ConversionError (`no-config-class`)."""
     module = base.configuration
     node = module.classes.get(name)
-    model_type = module.attribute(node, "model_type") if node else None
-    if not isinstance(model_type, ast.Constant):
+    model_type = string(module.attribute(node, "model_type")) if node else None
+    if node is None or model_type is None:
         message = f"no class {name} with a model_type is defined here"
         raise module.refuse(node, "no-config-class", message, "write this delta by hand")
     post_init = module.own_method(node, "__post_init__")
-    ignored = _strings(module.attribute(node, "keys_to_ignore_at_inference"))
+    ignored = strings(module.attribute(node, "keys_to_ignore_at_inference"))
     return Config(
         name,
-        model_type.value,
+        model_type,
         tuple(ast.unparse(each) for each in node.decorator_list),
         _documentation(node),
         tuple(dict.fromkeys([*(ignored or [_cache(base, model)]), *base.kind.output_fields])),
-        bool(post_init) and isinstance(post_init.body[-1], ast.Return),
+        post_init is not None and isinstance(post_init.body[-1], ast.Return),
         post_init is not None,
     )
 
@@ -65,7 +67,3 @@ def _documentation(node: ast.ClassDef) -> str:
         text = textwrap.dedent(text[arguments.end() :].strip("\n"))
     start = re.search(r"^\w+ \([`*\w]", text, re.MULTILINE)
     return text[start.start() :].rstrip() if start else ""
-
-
-def _strings(node: ast.expr | None) -> list[str]:
-    return [each.value for each in getattr(node, "elts", []) if isinstance(each, ast.Constant)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
-from syntax.modules import Module, read_module
+from syntax.modules import Module, Placed, read_module
 from syntax.queries import is_super_call
 from syntax.source import Source
 
@@ -51,7 +51,7 @@ class Declaration:
                 ):
                     yield f"{each.parent}.{method.name}"
 
-    def refuse(self, node: ast.AST | None, code: str, message: str, fix: str) -> ConversionError:
+    def refuse(self, node: Placed | None, code: str, message: str, fix: str) -> ConversionError:
         """The exception to raise for a problem at a place of the delta."""
         return self.module.refuse(node, code, message, fix)
 
@@ -88,7 +88,8 @@ def gate_of(module: Module) -> tuple[ast.ImportFrom, str]:
     Raises ConversionError: `no-gate` where nothing is imported from `gates.<kind>`, `several-gates` where from two.
     """
     found = [node for node in module.tree.body if isinstance(node, ast.ImportFrom) and _kind(node)]
-    others = [node for node in ast.walk(module.tree) if _imports_gates(node) and node not in found]
+    imports = [node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    others = [node for node in imports if _imports_gates(node) and node not in found]
     if others:
         message = "a kind of gate is imported by its words, at the top of the delta"
         raise module.refuse(others[0], "no-gate", message, "write `from gates.<kind> import <Word>`")
@@ -165,7 +166,9 @@ def _nearly_a_base(module: Module) -> ast.stmt | None:
     """The import that may be meant to name the base."""
     for node in module.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            if re.search(r"\b(modeling|configuration)_\w", ast.unparse(node)):
+            origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            parts = [part for name in (origin, *(each.name for each in node.names)) for part in name.split(".")]
+            if any(part.startswith(("modeling_", "configuration_")) for part in parts):
                 return node
     return None
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from diagnostics.names import nearest
-from syntax.modules import Module
+from syntax.modules import Module, Placed
+from syntax.queries import last_name
 
 from weave.anchors import Misfit, parse
 from weave.place import Feeds, Place, Returns, Scaled, Where
@@ -37,7 +38,7 @@ class Declared:
         members = (each for each in self.node.body if each is not self.anchor and not isinstance(each, ast.Pass))
         return bool(self.node.decorator_list or self.node.keywords or self.node.bases[1:]) or any(members)
 
-    def said(self, anchor: str | None) -> ast.AST:
+    def said(self, anchor: str | None) -> Placed:
         """Where an anchor is written: the string itself, or else the statement of the place."""
         call = self.anchor.value if self.anchor else None
         words = [*call.args, *(each.value for each in call.keywords)] if isinstance(call, ast.Call) else []
@@ -50,7 +51,7 @@ def read_class(module: Module, node: ast.ClassDef, alias: str, words: Words, att
 
     Raises ConversionError: `several-gates`, `bad-anchor` or `unknown-word`, at the line of what cannot be meant.
     """
-    parents = [each.attr for each in node.bases if is_of(each, alias)]
+    parents = [last_name(each) for each in node.bases if is_of(each, alias)]
     found = [(each, call) for each in node.body if (call := _call_of(each, words))]
     if len(found) > 1:
         message = f"{node.name} declares {len(found)} places"

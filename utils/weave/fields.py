@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from diagnostics.values import Diagnostic
+from syntax.queries import annotated, assigned_names
 
 from weave.base import Base
 from weave.declaration import Declaration
@@ -20,10 +21,9 @@ def check_fields(declaration: Declaration, base: Base, declared: Declared) -> It
     known = dict(_fields(base, owner))
     for each in declared.node.body:
         if isinstance(each, ast.AnnAssign) and each.value is None:
-            name = ast.unparse(each.target)
-            message, fix = f"`{name}` has no default", f"write `{ast.unparse(each)} = ...`"
-            yield from declaration.refuse(each, "bad-field", message, fix).diagnostics
-        name = each.targets[0].id if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name) else None
+            message = f"`{ast.unparse(each.target)}` has no default"
+            yield from declaration.refuse(each, "bad-field", message, f"write `{ast.unparse(each)} = ...`").diagnostics
+        name = next(iter(assigned_names(each)), "")
         if isinstance(each, ast.Assign) and name in known:
             message = f"`{name}` without its type is no field: nothing could be given for it"
             fix = f"write `{name}: {known[name]} = {ast.unparse(each.value)}`"
@@ -34,6 +34,5 @@ def _fields(base: Base, owner: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """The fields of a configuration of the base and of the gate, each with its type."""
     gate = base.kind.definitions.get(f"{base.kind.gate.prefix}Config")
     for node in (*reversed(base.configuration.lineage(owner)), gate[1] if gate else owner):
-        for each in node.body if isinstance(node, ast.ClassDef) else ():
-            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
-                yield each.target.id, ast.unparse(each.annotation)
+        if isinstance(node, ast.ClassDef):
+            yield from ((name, ast.unparse(each.annotation)) for name, each in annotated(node).items())

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TypeVar
 
 from syntax.source import Source
+from syntax.trees import tree_of
 
 
 MODULE = "weave.form"
@@ -37,7 +38,7 @@ def in_form(delta: Source, form: Form) -> Source:
     if MODULE not in delta.text:
         return delta
     lines = delta.text.split("\n")
-    for first, last, instead in _gone(ast.parse(delta.text), form):
+    for first, last, instead in _gone(tree_of(delta.text), form):
         lines[first - 1 : last] = [instead, *[""] * (last - first)]
     return replace(delta, text="\n".join(lines))
 

@@ -112,7 +112,9 @@ def _closed(old: Sequence[Item], new: Sequence[Item]) -> Sequence[Item]:
     """Items without the comma that the last one has only because another stood behind it."""
     if len(old) == len(new) or not new or isinstance(old[-1].comma, cst.Comma):
         return new
-    return [*new[:-1], new[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+    kept = list(new[:-1])
+    kept.append(new[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT))
+    return kept
 
 
 def _without_entries(docstring: str, names: Collection[str]) -> str:

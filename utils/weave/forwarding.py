@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import libcst as cst
 from syntax.modules import Function, Module
+from syntax.trees import function_in, tree_of
 
 from weave.gate import Argument
 
@@ -43,7 +44,9 @@ def rename_members(text: str, names: Mapping[str, str]) -> str:
 def add_parameter(text: str, parameter: str) -> str:
     """A function with one more parameter, after all others but `**kwargs`. `parameter` is "name: type = default"."""
     tree = cst.parse_module(text)
-    [added] = cst.parse_statement(f"def f({parameter}): pass").params.params
+    function = cst.parse_statement(f"def f({parameter}): pass")
+    assert isinstance(function, cst.FunctionDef)
+    [added] = function.params.params
     return tree.visit(_Parameters(added)).code
 
 
@@ -59,7 +62,7 @@ def add_argument(text: str, callees: Collection[str], argument: str) -> str:
 
 def with_docstring(text: str, docstring: str) -> str:
     """A function with another docstring, given as its lines at the left margin; without any where that is empty."""
-    [function] = ast.parse(text).body
+    function = function_in(text)
     lines = text.split("\n")
     first, *rest = function.body
     if ast.get_docstring(function) is not None:
@@ -75,7 +78,7 @@ def with_docstring(text: str, docstring: str) -> str:
 
 def docstring_of(text: str) -> str:
     """The docstring of a function, given as its text; "" where there is neither."""
-    function = ast.parse(text).body[0] if text else None
+    function = next(iter(tree_of(text).body), None)
     return ast.get_docstring(function) or "" if isinstance(function, Function) else ""
 
 
@@ -92,7 +95,7 @@ def asks(text: str, asked: Sequence[Argument], documents: bool = False) -> str:
         text = add_parameter(text, f"{each.name}: {each.type} = {each.default}")
     if not documents or not asked:
         return text
-    [function] = ast.parse(text).body
+    function = function_in(text)
     own, example = split_example(ast.get_docstring(function) or "")
     described = "\n".join(filter(None, [own, *(each.entry for each in asked)]))
     return with_docstring(text, f"{described}\n\n{example}" if example else f"{described}\n")
@@ -157,6 +160,7 @@ class _Arguments(cst.CSTTransformer):
     def __init__(self, callees: frozenset[str], argument: str) -> None:
         super().__init__()
         call = cst.parse_expression(f"f({argument})")
+        assert isinstance(call, cst.Call)
         self.callees, self.argument = callees, call.args[0]
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:

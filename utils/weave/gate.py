@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -52,7 +51,7 @@ class Splice:
     """
 
     site: Site
-    function: Callable[..., None]
+    function: object  # of the declaration's file; of a kind that was read, a weave.kinds.Spliced
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syntax.modules import Function, Module
+from syntax.queries import callee, decorators, defined_names, dotted, root, same, string
+from syntax.queries import calls as calls_in
+from syntax.statements import text_of
+from syntax.trees import function_in
 
 from weave.base import Base
-from weave.documented import documented
+from weave.documented import DOCUMENTED, documented
 from weave.form import Form
 from weave.forwarding import (
     add_argument,
@@ -30,7 +34,6 @@ from weave.stack import Head, Stack
 
 _OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
 _RENAMES = "deprecate_kwarg("
-_WEIGHED = re.compile(r"loss \+= self\.(\w+) \* aux_loss")
 _PLANS = re.compile(r"^\s*base_model_[te]p_plan\b", re.MULTILINE)  # of tensors or of experts
 
 
@@ -61,7 +64,7 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
     module, node = base.modeling, stack.model
     forward = _forward(module, node)
     decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
-    callees = {ast.unparse(call.func) for call in stack.layer_calls}
+    callees = {callee(call) for call in stack.layer_calls}
     if stack.container is not None:
         callees = {f"self.{stack.container_name}"}
     text = handing_on(base, stack, forward, callees)
@@ -103,8 +106,7 @@ def _documented_model(base: Base, part: Part, said: str) -> Part:
     """The base model with a docstring where its base's has entries, or where it names what only the gates add."""
     asked: list[Argument] = []
     if part.text:
-        [function] = ast.parse(part.text).body
-        assert isinstance(function, Function)
+        function = function_in(part.text)
         names = [each.arg for each in function.args.args]
         asked = [each for each in base.kind.gate.asks if each.name in names]
         said = ast.get_docstring(function) or said
@@ -128,13 +130,13 @@ def container_text(base: Base, stack: Stack) -> str:
     if stack.container is None:
         return ""
     forward = _forward(base.modeling, stack.container)
-    text = handing_on(base, stack, forward, {ast.unparse(call.func) for call in stack.layer_calls})
+    text = handing_on(base, stack, forward, {callee(call) for call in stack.layer_calls})
     return indent_function(text) if text else ""
 
 
 def handing_on(base: Base, stack: Stack, forward: Function, callees: set[str]) -> str:
     """A forward with the question of the gates handed on to what it calls; empty where it hands on `**kwargs`."""
-    calls = [call for callee in callees for call in calls_of(forward, callee)]
+    calls = [call for called in callees for call in calls_of(forward, called)]
     if forward.args.kwarg and all(has_rest(call) for call in calls):
         return ""
     asked = base.kind.asked(base.prefix(stack.causal.name))
@@ -155,7 +157,7 @@ def outermost(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
 
 def is_documented(forward: Function) -> bool:
     """Whether transformers checks that every argument of a forward is documented."""
-    return any("auto_docstring" in ast.unparse(each) for each in forward.decorator_list)
+    return DOCUMENTED in decorators(forward)
 
 
 def _plan(base: Base, stack: Stack, gates: Mapping[str, str]) -> str:
@@ -164,7 +166,7 @@ def _plan(base: Base, stack: Stack, gates: Mapping[str, str]) -> str:
     if plan is None and not _PLANS.search(base.configuration.source.text):
         return ""
     pairs = zip(plan.keys, plan.values) if isinstance(plan, ast.Dict) else ()
-    entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs]
+    entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs if key is not None]
     entries += [f'"{stack.layers_name}{path}": "{style}"' for path, style in gates.items()]
     return "{" + ", ".join(entries) + "}"
 
@@ -200,12 +202,12 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     own_tuples = _OWN_TUPLES.search(module.text(forward))
     if renamed or own_tuples or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
         text = add_argument(add_rest(dedent_function(module, forward)), {head.inner}, f"**{rest_of(forward)}")
-    balances = "load_balancing_loss_func(" in ast.unparse(forward)
+    balances = any(callee(call) == "load_balancing_loss_func" for call in calls_in(forward))
     kept = [each for each in decorators if each != "can_return_tuple"]
     if balances and base.kind.gate.balanced:
         ours.append(base.kind.gate.balanced)
     text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
-    coefficient = _WEIGHED.search(ast.unparse(forward))
+    coefficient = _coefficient(forward)
     return Part(
         name,
         node.name,
@@ -216,7 +218,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
         text,
         None,
         members=_written_out(base, stack, node, inner) if renamed else "",
-        coefficient=coefficient[1] if coefficient and coefficient[1] != "router_aux_loss_coef" else "",
+        coefficient=coefficient if coefficient != "router_aux_loss_coef" else "",
         **header(inputs, returned),
     )
 
@@ -246,7 +248,7 @@ def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> 
     if forward.args.kwarg is None:
         message = f"{node.name}.forward takes no `**kwargs`, so that nothing would reach the gates"
         raise module.refuse(forward, "no-head", message, "write the forward of this class in the delta")
-    kept = [text for each in forward.decorator_list if (text := ast.unparse(each)) != "can_return_tuple"]
+    kept = [ast.unparse(each) for each in forward.decorator_list if dotted(each) != "can_return_tuple"]
     inputs = inputs_of(base.kind, "ForCausalLM", forward)
     said = _documentation(base, forward, inputs)
     spelled = header(inputs, returned_of(base.kind, output))
@@ -257,11 +259,13 @@ def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> st
     """The members of a head but its forward that name the base model, which the converter would rename."""
     module, found = base.modeling, []
     for member in node.body:
-        if not re.search(rf"\b{inner}\b", ast.unparse(member)) or getattr(member, "name", "") == "forward":
+        if not _mentions(member, inner) or "forward" in defined_names(member):
             continue
-        first = min([member.lineno, *(each.lineno for each in getattr(member, "decorator_list", []))])
-        text = "\n".join(module.lines[first - 1 : member.end_lineno])
-        found.append(text.replace("super().__init__(", f"{base.gated(stack.pretrained.name)}.__init__(self, "))
+        found.append(
+            text_of(module, member).replace(
+                "super().__init__(", f"{base.gated(stack.pretrained.name)}.__init__(self, "
+            )
+        )
     return "\n\n".join(found)
 
 
@@ -269,15 +273,36 @@ def _prefix(base: Base, stack: Stack, node: ast.ClassDef) -> str | None:
     """The prefix of the causal language model, where a generic head has another and so finds no weight of it."""
     own = base.modeling.attribute(node, "base_model_prefix")
     usual = base.modeling.attribute(stack.pretrained, "base_model_prefix")
-    if isinstance(own, ast.Constant) and isinstance(usual, ast.Constant) and own.value != usual.value:
-        return usual.value
-    return None
+    return string(usual) if own is not None and usual is not None and not same(own, usual) else None
 
 
-def calls_of(forward: Function, callee: str) -> list[ast.Call]:
+def _coefficient(forward: Function) -> str:
+    """The attribute that weighs the load balancing loss: of `loss += self.name * aux_loss`, "name"; "" where none does."""
+    for node in ast.walk(forward):
+        match node:
+            case ast.AugAssign(
+                target=ast.Name(id="loss"),
+                op=ast.Add(),
+                value=ast.BinOp(
+                    left=ast.Attribute(value=ast.Name(id="self"), attr=name), op=ast.Mult(), right=weighed
+                ),
+            ) if root(weighed) == "aux_loss":
+                return name
+    return ""
+
+
+def _mentions(tree: ast.AST, word: str) -> bool:
+    """Whether a name, an attribute, an argument or a text in a tree is a word, or has it in it."""
+    for node in ast.walk(tree):
+        said = [getattr(node, name, None) for name in ("id", "attr", "arg", "name")]
+        if word in said or (isinstance(node, ast.Constant) and re.search(rf"\b{word}\b", str(node.value))):
+            return True
+    return False
+
+
+def calls_of(forward: Function, called: str) -> list[ast.Call]:
     """The calls of "self.model" in a forward."""
-    found = [call for call in ast.walk(forward) if isinstance(call, ast.Call)]
-    return [call for call in found if ast.unparse(call.func) == callee]
+    return [call for call in calls_in(forward) if callee(call) == called]
 
 
 def rest_of(forward: Function) -> str:

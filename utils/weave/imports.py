@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from syntax.queries import names_in
+from syntax.queries import bound_names, exported, names_in
+from syntax.trees import statements_of
 
 from weave.base import Base
 from weave.form import Form
@@ -53,9 +54,7 @@ def import_block(tree: ast.Module, base: Base, own: str = "") -> str:
     `own` are those of the short delta, as text: what they import, no other statement does.
     """
     home = _home(base)
-    bound = _bound(tree, {*_COMMON, *home}) | {
-        alias.asname or alias.name for node in ast.parse(own).body for alias in node.names
-    }
+    bound = _bound(tree, {*_COMMON, *home}) | {name for node in statements_of(own) for name in bound_names(node)}
     used = (names_in(tree) | set(exported(tree))) - bound - set(dir(builtins))
     found = {name: origin for name in sorted(used) if (origin := _origin(name, base, home))}
     lines = [*(_statement(name, module, original) for name, (module, original) in found.items()), *own.split("\n")]
@@ -124,14 +123,6 @@ def _home(base: Base) -> dict[str, tuple[str, str | None]]:
         given = kind.named(name, prefix, f"{prefix}Gate")
         found[given] = (f"generated.{package}.{file}_{package}", given)
     return found
-
-
-def exported(tree: ast.Module) -> list[str]:
-    """The names in `__all__`."""
-    for node in reversed(tree.body):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return [str(each.value) for each in getattr(node.value, "elts", ()) if isinstance(each, ast.Constant)]
-    return []
 
 
 def _bound(tree: ast.Module, known: set[str]) -> set[str]:

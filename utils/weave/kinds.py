@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from diagnostics.names import nearest
-from syntax.modules import Module, read_module
+from syntax.modules import Module, Placed, read_module
 from syntax.queries import names_in
 from syntax.source import Source
 
@@ -47,7 +47,7 @@ class Kind:
     @cached_property
     def splices(self) -> Mapping[Site, Spliced]:
         """The functions to splice in, by their sites."""
-        return {each.site: each.function for each in self.gate.splices}
+        return {each.site: each.function for each in self.gate.splices if isinstance(each.function, Spliced)}
 
     @cached_property
     def definitions(self) -> Mapping[str, tuple[Module, ast.stmt]]:
@@ -260,8 +260,8 @@ class _Reader:
                 return tuple(self.value(each) for each in items)
             case ast.Attribute(value=ast.Name(id="Site"), attr=name) if name in Site.__members__:
                 return Site[name]
-            case ast.Name(id=name) if isinstance(self.module.definitions.get(name), ast.FunctionDef):
-                return self._function(self.module.definitions[name])
+            case ast.Name(id=name) if isinstance(found := self.module.definitions.get(name), ast.FunctionDef):
+                return self._function(found)
             case ast.Call(func=ast.Name(id=name)) if name in _VALUES:
                 return self._made(_VALUES[name], node)
         message = f"`{ast.unparse(node)}` is nothing that a gate can be declared with"
@@ -287,5 +287,5 @@ class _Reader:
         text = "\n".join(line[indent:] for line in lines)
         return Spliced(node.name, tuple(parameters), tuple(node.body), text)
 
-    def _refuse(self, node: ast.AST, message: str, fix: str) -> Exception:
+    def _refuse(self, node: Placed, message: str, fix: str) -> Exception:
         return self.module.refuse(node, "bad-gate", message, fix)

@@ -6,6 +6,7 @@ import ast
 
 from syntax.edits import Edit, apply, indented, lines_of, source_of, spelled_out
 from syntax.modules import Function
+from syntax.trees import function_in
 
 from weave.anchors import Misfit, parse
 from weave.gate import Site
@@ -24,8 +25,7 @@ def numbered(spliced: Spliced, place: Returns) -> str:
 
 def at_the_end(text: str, place: Returns, splices: Splices) -> Woven:
     """Put a gate on what a forward returns. `text` is a function at the left margin. Raises Misfit."""
-    [function] = ast.parse(text).body
-    assert isinstance(function, ast.FunctionDef)
+    function = function_in(text)
     output, last = returned(function)
     if ast.dump(output) != ast.dump(parse(place.returns)):
         raise Misfit(f"`{place.returns}` is not what it returns first, `{source_of(text, output)}` is", last.lineno)

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
 from syntax.modules import Function
+from syntax.queries import calls
 
 from weave.anchors import Misfit
 from weave.attention_output import constructed, feed
 from weave.base import Base
 from weave.chunked import hand, scale_handed
-from weave.declaration import Declaration, Declared
+from weave.declaration import Declaration
+from weave.declared import Declared
 from weave.forwarding import asks, dedent_function, indent_function, rename
 from weave.gate import Site
 from weave.heads import is_documented
@@ -153,7 +155,7 @@ def _constructed_for(spliced: Spliced, place: Where | None) -> str:
 
 
 def _callees(function: Function) -> Iterable[str]:
-    return sorted({ast.unparse(each.func) for each in ast.walk(function) if isinstance(each, ast.Call)})
+    return sorted({ast.unparse(each.func) for each in calls(function)})
 
 
 def _constructor(init: Function, config: str, names: Mapping[str, str]) -> tuple[str, str]:

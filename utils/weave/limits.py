@@ -3,17 +3,61 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from diagnostics.errors import ConversionError
 from syntax.modules import Function, Module
-from syntax.queries import assigned_calls, is_self, names_in
+from syntax.queries import assigned_calls, callee, dotted, is_number, is_self, last_name, names_in
+from syntax.queries import calls as calls_in
 
 from weave.repeats import run_again
 
 
 _FIX = "write this delta by hand"
+_TOKENS = ("hidden_states", "embedding_output", "input_ids")  # what holds one row for each token
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A call in the forward of a model which shows that its rows are not the tokens of a sample."""
+
+    is_there: Callable[[ast.Call], bool]
+    why: str  # no gate can follow
+    case: str  # the model that it was found in; tests/weave/test_limits.py has the call
+    message: str
+
+
+def _folds_codebooks(call: ast.Call) -> bool:
+    """`x.reshape(-1, self.num_codebooks, ...)`"""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="reshape"), args=[first, second, *_]):
+            return is_number(first, -1) and dotted(second).startswith("self.num_codebooks")
+    return False
+
+
+def _joins_positions(call: ast.Call) -> bool:
+    """`torch.cat((x, hidden_states), dim=1)`"""
+    along = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "dim")]
+    if callee(call) != "torch.cat" or not call.args or not any(is_number(each, 1) for each in along):
+        return False
+    return any(token in last_name(node) for node in ast.walk(call.args[0]) for token in _TOKENS)
+
+
+SIGNS: tuple[Sign, ...] = (
+    Sign(
+        _folds_codebooks,
+        "the rows are codebooks of one sample: several rows would have one label between them",
+        "csm",
+        "the rows of {model}'s inputs are codebooks, not samples that a quality could be known of",
+    ),
+    Sign(
+        _joins_positions,
+        "positions that are no tokens have scores as well, which no label is meant for",
+        "kosmos2",
+        "{model} sets other positions beside its tokens here, whose scores would be of no text",
+    ),
+)
 
 
 def check_runs(
@@ -26,6 +70,8 @@ def check_runs(
     to the layers, each with the class that runs it.
     """
     forward = module.method(model, "forward")
+    if forward is None:
+        return
     problems = [
         *(problem for owner, name in parts for problem in _repeated(module, owner, name)),
         *_partial(module, model, forward, set(calls)),
@@ -42,7 +88,7 @@ def left_out(module: Module, model: ast.ClassDef, calls: Iterable[ast.Call]) -> 
     `if idx in self.cross_attention_layers and ...: continue` leaves out what is made under the same condition.
     """
     forward, init = module.method(model, "forward"), module.own_method(model, "__init__")
-    kinds = {kind for loop, _ in _skips(forward, set(calls)) for kind in _kinds(loop)}
+    kinds = {kind for loop, _ in (_skips(forward, set(calls)) if forward else ()) for kind in _kinds(loop)}
     made = [node for node in ast.walk(init) if isinstance(node, ast.If) and kinds & _kinds(node.test)] if init else []
     names = {name for node in made for each in node.body for name in names_in(each)}
     return frozenset(names & set(module.classes))
@@ -51,15 +97,20 @@ def left_out(module: Module, model: ast.ClassDef, calls: Iterable[ast.Call]) -> 
 def _kinds(tree: ast.AST) -> set[str]:
     """What the numbers of layers are looked up in: "self.cross_attention_layers"."""
     tests = [each for each in ast.walk(tree) if isinstance(each, ast.Compare) and isinstance(each.ops[0], ast.In)]
-    return {ast.unparse(each.comparators[0]) for each in tests if is_self(each.comparators[0])}
+    return {dotted(each.comparators[0]) for each in tests if is_self(each.comparators[0])}
 
 
 def _skips(forward: Function, calls: set[ast.Call]) -> Iterable[tuple[ast.For, ast.Continue]]:
     """The loops over layers that leave some out, other than at random in training, and where."""
     for loop in (node for node in ast.walk(forward) if isinstance(node, ast.For)):
         inside = list(ast.walk(loop))
-        if calls & set(inside) and "layerdrop" not in ast.unparse(loop):
+        if calls & set(inside) and not _drops_at_random(loop):
             yield from ((loop, each) for each in inside if isinstance(each, ast.Continue))
+
+
+def _drops_at_random(loop: ast.For) -> bool:
+    """Whether a loop asks for the share of layers that training drops: `self.layerdrop`, `dropout < layerdrop`."""
+    return any(last_name(node) == "layerdrop" for node in ast.walk(loop))
 
 
 def _repeated(module: Module, owner: ast.ClassDef, name: str) -> Iterable[ConversionError]:
@@ -79,15 +130,9 @@ def _partial(
 
 
 def _foreign(module: Module, model: ast.ClassDef, forward: Function) -> Iterable[ConversionError]:
-    calls = [node for node in ast.walk(forward) if isinstance(node, ast.Call)]
-    for call in (each for each in calls if ".reshape(-1, self.num_codebooks" in ast.unparse(each)):
-        message = f"the rows of {model.name}'s inputs are codebooks, not samples that a quality could be known of"
-        yield module.refuse(call, "no-samples", message, _FIX)
-    for call in calls:
-        joined = re.fullmatch(r"torch\.cat\((.*), (?:dim=)?1\)", ast.unparse(call), re.DOTALL)
-        if joined and re.search(r"hidden_states|embedding_output|\binput_ids\b", joined[1]):
-            message = f"{model.name} sets other positions beside its tokens here, whose scores would be of no text"
-            yield module.refuse(call, "no-samples", message, _FIX)
+    for sign in SIGNS:
+        for call in filter(sign.is_there, calls_in(forward)):
+            yield module.refuse(call, "no-samples", sign.message.format(model=model.name), _FIX)
     if "input_ids" not in (each.arg for each in [*forward.args.args, *forward.args.kwonlyargs]):
         message = f"{model.name} is given no tokens, and its layers may see something else: patches of them, for one"
         yield module.refuse(forward, "no-samples", message, _FIX)
@@ -105,7 +150,7 @@ def _unmasked(module: Module, model: ast.ClassDef, forward: Function) -> Iterabl
 def check_makes_models(module: Module, owner: ast.ClassDef) -> None:
     """Refuse a class that leaves it to AutoModel, and so to its configuration, whose layers it has."""
     for name, call, _ in assigned_calls(module.own_method(owner, "__init__")):
-        if ast.unparse(call.func) == "AutoModel.from_config":
+        if callee(call) == "AutoModel.from_config":
             message = f"{owner.name} has the layers of another model: `self.{name}` is what its configuration says"
             fix = "gate that model by its own name, the `model_type` of the inner configuration"
             raise module.refuse(call, "no-base-model", message, fix)

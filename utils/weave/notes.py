@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Collection, Iterator
 
+from syntax.queries import annotated
+
 
 _NOTE = "# CODEPATH: {} a training option: any checkpoint may take either path"
 _FIELD = re.compile(r"\bconfig\.(\w+)")
@@ -42,8 +44,7 @@ def _is_guard(statement: ast.If) -> bool:
 def _own_fields(tree: ast.Module) -> Collection[str]:
     """The fields that the configurations of a text declare."""
     configs = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.endswith("Config")]
-    fields = [each.target for node in configs for each in node.body if isinstance(each, ast.AnnAssign)]
-    return {each.id for each in fields if isinstance(each, ast.Name)}
+    return {name for node in configs for name in annotated(node)}
 
 
 def _is_noted(lines: list[str], line: int) -> bool:

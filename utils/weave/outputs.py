@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from syntax.queries import decorators
+
 from weave.base import Base
 from weave.documented import base_fields
 from weave.form import Form
@@ -48,7 +50,7 @@ def needs_mixin(outputs: Sequence[Output]) -> bool:
 def _output(base: Base, stack: Stack, names: Names, name: str, what: str) -> Output:
     own = base.modeling.classes.get(name)
     if own is not None:
-        decorates = not any("dataclass" in ast.unparse(each) for each in own.decorator_list)
+        decorates = "dataclass" not in decorators(own)
         return Output(base.gated(name), name, "fields", what, _documentation(own), decorates)
     short = _OF_MODEL.sub(lambda match: "" if match[0] != "Moe" or "Causal" in name else "", name)
     gated = f"{names.prefix}{short}"

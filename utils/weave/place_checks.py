@@ -130,14 +130,14 @@ def _check_constructor(owner: ast.ClassDef, init: Function | None, anchor: str) 
 
 def _check_attributes(owner: ast.ClassDef, known: set[str], anchors: Iterable[str | None]) -> None:
     for anchor in filter(None, anchors):
-        for node in ast.walk(parse(anchor)):
-            if is_self(node) and node.attr not in known:
+        for node in filter(is_self, ast.walk(parse(anchor))):
+            if node.attr not in known:
                 raise Misfit(f"`{anchor}`: {owner.name} has no `{node.attr}`")
 
 
 def _attributes(module: Module, owner: ast.ClassDef) -> Iterator[str]:
     for each in module.lineage(owner):
-        yield from (node.attr for node in ast.walk(each) if is_self(node) and isinstance(node.ctx, ast.Store))
+        yield from (node.attr for node in filter(is_self, ast.walk(each)) if isinstance(node.ctx, ast.Store))
         yield from (name.id for node in each.body for name in ast.walk(node) if isinstance(name, ast.Name))
 
 

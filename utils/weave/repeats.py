@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import combinations
 
 from syntax.modules import Function
-from syntax.queries import is_self, names_in
+from syntax.queries import dotted, is_self, last_name, names_in, same
 
 
 Round = ast.For | ast.While | ast.comprehension
@@ -96,10 +96,11 @@ class _Forward:
 
     def overlap(self, one: _Run, other: _Run) -> bool:
         """Whether two runs are of the same layers, on one path through the method."""
-        texts = [ast.unparse(each.part) for each in (one, other)]
         if one.through and one.through == other.through and ast.dump(one.called) != ast.dump(other.called):
             return False  # `for attention, feed_forward in self.layers`
-        if texts[0] != texts[1] and f"self.{self.attribute}" not in texts:
+        if not same(one.part, other.part) and not any(
+            dotted(each.part) == f"self.{self.attribute}" for each in (one, other)
+        ):
             return False
         nodes = (one.part, other.part) if one.call is other.call else (one.call, other.call)
         return not self.apart(*nodes)
@@ -111,7 +112,7 @@ class _Forward:
             yield node
 
     def parts(
-        self, tree: ast.expr, known: frozenset[ast.AST] = frozenset()
+        self, tree: ast.AST, known: frozenset[ast.AST] = frozenset()
     ) -> Iterator[tuple[ast.expr, tuple[Round, ...]]]:
         """The mentions of the layers that an expression is made of, and the loops by which it comes to them.
 
@@ -210,4 +211,4 @@ def _sources(loop: ast.For | ast.comprehension, name: str) -> Iterable[ast.expr]
 
 
 def _name(call: ast.Call) -> str:
-    return ast.unparse(call.func).rpartition(".")[2]
+    return last_name(call.func)

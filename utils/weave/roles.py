@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from syntax.modules import Module
-from syntax.queries import is_super_call, names_in
+from syntax.queries import dotted, is_super_call, names_in, string
+from syntax.trees import tree_of
 
 from weave.base import Base
 from weave.configs import Config
@@ -83,7 +84,7 @@ class Roles:
         with the constant that documents inputs: transformers' own converter takes none over that only decorators name.
         """
         held = self._at_home()
-        used = self.kind.reached(names_in(ast.parse(text)) & set(self.kind.definitions))
+        used = self.kind.reached(names_in(tree_of(text)) & set(self.kind.definitions))
         written = [self.kind.gate.prefix, f"{self.kind.gate.prefix}Output", *self.kind.roles]
         alone = [name for name in self.kind.definitions if name in used and name not in held]
         heads = [self._definition(name) for name in alone if name not in written]
@@ -96,7 +97,7 @@ class Roles:
 
     def _classes_of_home(self, held: set[str], texts: Iterable[str]) -> list[str]:
         """Classes that the home holds and these texts name as this model's own: each made from the one there."""
-        wanted = set().union(*(names_in(ast.parse(text)) for text in texts))
+        wanted = set().union(*(names_in(tree_of(text)) for text in texts))
         own = (
             name
             for name, (_, node) in self.kind.definitions.items()
@@ -211,7 +212,7 @@ class Roles:
 
     def _continued(self, module: Module, statement: ast.Assign, node: ast.ClassDef) -> str:
         """A list of the role behind the base's own; its comment says why, where the base does not have one."""
-        name = ast.unparse(statement.targets[0])
+        name = dotted(statement.targets[0])
         own = self.base.modeling.attribute(node, name)
         line = _text(module, statement).strip()
         if own is None:
@@ -242,7 +243,7 @@ def _indented(text: str) -> str:
 
 
 def _quoted(key: ast.expr) -> str:
-    return f'"{key.value}"' if isinstance(key, ast.Constant) else ast.unparse(key)
+    return f'"{said}"' if (said := string(key)) is not None else ast.unparse(key)
 
 
 def _text(module: Module, node: ast.stmt) -> str:

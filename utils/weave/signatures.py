@@ -32,7 +32,9 @@ def returned_of(kind: Kind, output: str) -> str:
 
 def spelled_out(text: str, inputs: tuple[str, ...], returned: str) -> str:
     """A forward, at the left margin, that names some inputs after all others, and the class of what it returns."""
-    parameters = cst.parse_statement(f"def f(*, {', '.join(inputs)}): pass").params.kwonly_params if inputs else ()
+    function = cst.parse_statement(f"def f({', '.join(['*', *inputs]) if inputs else ''}): pass")
+    assert isinstance(function, cst.FunctionDef)
+    parameters = tuple(function.params.kwonly_params)
     returns = cst.Annotation(cst.parse_expression(returned)) if returned else None
     return cst.parse_module(text).visit(_Header(parameters, returns)).code
 

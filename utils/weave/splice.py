@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from syntax.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
+from syntax.queries import last_name
+from syntax.trees import function_in
 
 from weave.anchors import (
     Found,
@@ -39,8 +41,7 @@ class Woven:
 
 def splice(text: str, place: Place, splices: Splices) -> Woven:
     """Put a gate into a function where its anchors say. `text` is a function at the left margin. Raises Misfit."""
-    [function] = ast.parse(text).body
-    assert isinstance(function, ast.FunctionDef)
+    function = function_in(text)
     if place.scales is None:
         raise Misfit("`scales` is not said")
     found = follow(function, place.reads, place.scales, place.into)
@@ -154,7 +155,7 @@ class _Block:
 
     def _scale(self, name: str, value: str, behind: ast.stmt | None) -> list[str]:
         """The statements that scale; `behind` is the one that they stand behind, where that is not the part itself."""
-        norm = behind is not None and not isinstance(behind, ast.If) and "norm" in ast.unparse(behind).lower()
+        norm = behind is not None and not isinstance(behind, ast.If) and _asks_a_norm(behind)
         site = Site.FEED_FORWARD_NORM if norm and Site.FEED_FORWARD_NORM in self.splices else Site.FEED_FORWARD_OUTPUT
         site = Site.EXPERTS_OUTPUT if Site.EXPERTS_OUTPUT in self.splices else site
         ratio = {each: f"{each}.view(-1, 1)" for each in self._handed(site)} if self.place.tokens else {}
@@ -167,6 +168,7 @@ class _Block:
     def _inside(self) -> list[str]:
         """The part in two branches, where it adds the residual itself: with a zero in its place, and as it is."""
         [call] = self.found.calls
+        assert isinstance(call, ast.Call)
         wanted = ast.dump(parse(self.place.adds or ""))
         handed = next((each for each in call.args if ast.dump(each) == wanted), None)
         if handed is None:
@@ -193,6 +195,12 @@ class _Block:
         """What a layer calls its gate: what its constructor assigns."""
         [made] = (each for each in self.splices[Site.LAYER].body if isinstance(each, ast.Assign))
         return ast.unparse(made.targets[0])
+
+
+def _asks_a_norm(statement: ast.stmt) -> bool:
+    """Whether a statement names a norm, in whatever casing."""
+    words = (word for node in ast.walk(statement) for word in (last_name(node), getattr(node, "arg", None) or ""))
+    return any("norm" in word.lower() for word in words)
 
 
 def _is_added(statement: ast.stmt, call: ast.expr) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from syntax.modules import Function, Module
-from syntax.queries import assigned_calls, is_self, names_in
+from syntax.queries import assigned_calls, callee, calls, is_self, last_name, names_in
 
 from weave.base import CAUSAL, OLDER, Base
 from weave.classes import annotated_config, config_of, returned
@@ -20,6 +19,10 @@ _GENERIC = {
     "GenericForTokenClassification": "TokenClassifierOutput",
     "GenericForQuestionAnswering": "QuestionAnsweringModelOutput",
 }
+
+
+_OF_OTHERS = ("Encoder", "Vision", "Audio")  # models beside the language model, which read no text or write none
+_PARTS = 3  # of itself a layer uses at least: attention, a feed-forward part, a norm; a block of one kind uses fewer
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def _runner(module: Module, causal: ast.ClassDef) -> tuple[ast.ClassDef, list[tu
         if _lists(module, model) or _container(module, model)[1]:
             return model, way
         inner = [each for each in _parts(module, model) if _is_pretrained(module, each[1])]
-        inner = [each for each in inner if not re.search(r"Encoder|Vision|Audio", each[1].name)]
+        inner = [each for each in inner if not any(word in each[1].name for word in _OF_OTHERS)]
         if not inner:
             check_makes_models(module, model)
             message = f"{model.name} keeps no list of layers that its forward goes through"
@@ -143,7 +146,7 @@ def _container(module: Module, model: ast.ClassDef) -> tuple[str | None, ast.Cla
 def _parts(module: Module, owner: ast.ClassDef) -> list[tuple[str, ast.ClassDef]]:
     """The attributes of a class that hold instances of classes of this file."""
     found = assigned_calls(module.own_method(owner, "__init__"))
-    return [(name, module.classes[kind]) for name, call, _ in found if (kind := _built(call)) in module.classes]
+    return [(name, module.classes[kind]) for name, call, _ in found if (kind := _built(call) or "") in module.classes]
 
 
 def _is_pretrained(module: Module, node: ast.ClassDef) -> bool:
@@ -166,7 +169,7 @@ def _layers(module: Module, keeper: ast.ClassDef) -> tuple[str, tuple[ast.ClassD
     """The attribute that holds the decoder layers, and the classes that may be in it."""
     name, node = _lists(module, keeper)[0]
     builders = [module.own_method(keeper, "__init__"), *_own_calls(module, keeper, node)]
-    return name, tuple(_reachable(module, [node.value, *reversed(builders)]))
+    return name, tuple(_reachable(module, [node.value, *(each for each in reversed(builders) if each)]))
 
 
 def _lists(module: Module, keeper: ast.ClassDef) -> list[tuple[str, ast.Assign]]:
@@ -182,7 +185,7 @@ def _lists(module: Module, keeper: ast.ClassDef) -> list[tuple[str, ast.Assign]]
 
 def _own_calls(module: Module, keeper: ast.ClassDef, tree: ast.AST) -> list[Function]:
     """The methods of a class that an expression of it calls: `self.get_layers()`."""
-    names = [node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and is_self(node.func)]
+    names = [call.func.attr for call in calls(tree) if is_self(call.func)]
     return [method for name in names if (method := module.own_method(keeper, name))]
 
 
@@ -192,14 +195,14 @@ def _returns_list(method: Function) -> bool:
 
 
 def _makes_list(call: ast.Call) -> bool:
-    return ast.unparse(call.func).endswith("ModuleList")
+    return last_name(call.func).endswith("ModuleList")
 
 
 def _iterated(module: Module, model: ast.ClassDef) -> set[str]:
     """The attributes that the forward of a base model goes through in a loop."""
     forward = module.method(model, "forward")
     loops = [node for node in ast.walk(forward) if isinstance(node, ast.For)] if forward else []
-    return {each.attr for loop in loops for each in ast.walk(loop.iter) if is_self(each)}
+    return {node.attr for loop in loops for node in filter(is_self, ast.walk(loop.iter))}
 
 
 def _reachable(module: Module, trees: Iterable[ast.AST]) -> Iterator[ast.ClassDef]:
@@ -212,7 +215,7 @@ def _reachable(module: Module, trees: Iterable[ast.AST]) -> Iterator[ast.ClassDe
 
 
 def _classes_named(module: Module, tree: ast.AST) -> Iterator[ast.ClassDef]:
-    seen, waiting = set(), [tree]
+    seen, waiting = set[str](), [tree]
     for each in waiting:  # grows while it is walked: tables of layer classes stand at module level
         for name in sorted(names_in(each) - seen, key=lambda one: getattr(module.definitions.get(one), "lineno", 0)):
             seen.add(name)
@@ -225,14 +228,14 @@ def _classes_named(module: Module, tree: ast.AST) -> Iterator[ast.ClassDef]:
 
 def _is_layer(module: Module, node: ast.ClassDef) -> bool:
     forward = module.method(node, "forward")
-    text = ast.unparse(forward) if forward else ""
-    return bool(re.search(r"(Layer|Block)$", node.name)) and text.count("self.") > 2
+    own = [each for each in ast.walk(forward) if is_self(each)] if forward else []
+    return node.name.endswith(("Layer", "Block")) and len(own) >= _PARTS
 
 
 def _layer_calls(module: Module, model: ast.ClassDef, layers: str) -> Iterator[ast.Call]:
     forward = module.method(model, "forward")
-    for loop in ast.walk(forward):
-        if isinstance(loop, ast.For) and any(is_self(each) and each.attr == layers for each in ast.walk(loop.iter)):
+    for loop in ast.walk(forward) if forward else ():
+        if isinstance(loop, ast.For) and any(node.attr == layers for node in filter(is_self, ast.walk(loop.iter))):
             targets = names_in(loop.target)
             for call in ast.walk(loop):
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in targets:
@@ -245,7 +248,7 @@ def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: st
     for node in module.classes.values():
         if node is not causal and (annotated_config(module, node) or config) != config:
             continue
-        bases = [ast.unparse(base) for base in node.bases]
+        bases = [*map(last_name, node.bases)]
         generic = next((base for base in bases if base in _GENERIC), None)
         if node.name.endswith(("ForMultipleChoice", "DoubleHeadsModel")):
             continue  # several texts a sample
@@ -256,7 +259,7 @@ def _heads(module: Module, causal: ast.ClassDef, model: ast.ClassDef, config: st
             yield Head(node, generic, _GENERIC[generic], None)
         elif node.name.endswith("ForConditionalGeneration"):
             continue  # models around the language model
-        elif inner and module.own_method(node, "forward").args.vararg is None:
+        elif inner and (own := module.own_method(node, "forward")) and own.args.vararg is None:
             around.add(node.name)
             yield Head(node, None, returned(module, node), inner)
 
@@ -284,6 +287,6 @@ def _inner_call(module: Module, node: ast.ClassDef, around: set[str]) -> str | N
         return None
     paths = {f"self.{name}": each for name, each in parts}
     wrapped = {f"{path}.{name}": inner for path, each in paths.items() for name, inner in _parts(module, each)}
-    called = {ast.unparse(call.func) for call in ast.walk(forward) if isinstance(call, ast.Call)}
+    called = {callee(call) for call in calls(forward)}
     found = [path for path, each in (wrapped | paths).items() if each.name in around and path in called]
     return found[0] if found else None

@@ -115,7 +115,7 @@ def _followed(made_from: Provenance, restated: Collection[str]) -> Provenance:
     """What a model was made from, as far as it follows its base: all but the methods that the short delta writes anew."""
     own = {key: found for key, found in made_from.restated.items() if ".".join(key.split(".")[3:]) in restated}
     others = {key: found for key, found in made_from.restated.items() if key not in own}
-    return replace(made_from, definitions=dict(sorted((made_from.definitions | others).items())), restated=own)
+    return replace(made_from, definitions=dict(sorted(({**made_from.definitions, **others}).items())), restated=own)
 
 
 def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[str, str]) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from rendering.render import render
 from syntax.modules import Module
-from syntax.queries import names_in
+from syntax.queries import exported, names_in, string
 
 from weave.base import Base
 from weave.checkpoints import checkpoint_of, checkpoints, complete, named_checkpoint
@@ -19,7 +19,6 @@ from weave.dependencies import circular, other_configs, reached
 from weave.form import Form
 from weave.forwarding import rename_members
 from weave.heads import Part, container_text, head_part, model_part
-from weave.imports import exported
 from weave.layers import Layer
 from weave.limits import check_imports
 from weave.mappings import gate_restored, mapped_names
@@ -118,7 +117,7 @@ class Values:
         return f"{base.kind.family}{self.config.model_type}" if usual else base.gated_name
 
     def _model(self) -> Part:
-        members = self.gated | self._renamed_methods(self.stack.model)
+        members = {**self.gated, **self._renamed_methods(self.stack.model)}
         plan = gate_plan(self.base, self.stack, self.declaration)
         part = model_part(self.base, self.stack, self.outputs[self.stack.output].name, plan)
         return _renamed(part, members)
@@ -181,7 +180,7 @@ class Values:
     ) -> tuple[list[tuple[str, str]], list[str]]:
         """The classes of the base that the delta names and does not define otherwise, and those that stand later."""
         base, stack, module = self.base, self.stack, self.base.modeling
-        defined = parts | {each.name for each in (*self.layers, *self.written_outputs)}
+        defined = parts | {each.name for each in self.layers} | {each.name for each in self.written_outputs}
         if with_container and stack.container:
             defined.add(base.gated(stack.container.name))
         found = _named(base, texts, self.gated, defined)
@@ -279,7 +278,7 @@ def _initializes_models(base: Base, node: ast.ClassDef) -> bool:
 def _kept_prefix(base: Base, node: ast.ClassDef) -> str | None:
     """`base_model_prefix`, where the converter would rename it and so lose the weights of checkpoints."""
     prefix = base.modeling.attribute(node, "base_model_prefix")
-    value = prefix.value if isinstance(prefix, ast.Constant) else None
+    value = string(prefix)
     return value if value and base.renaming.word(value) != value else None
 
 

@@ -11,6 +11,7 @@ from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
 from syntax.queries import names_in
 from syntax.source import Source
+from syntax.trees import tree_of
 
 from converter.names import Casing
 from converter.values import Loader
@@ -84,7 +85,7 @@ def weave(
     overrides = Overrides(declaration, base, names_of(base, stack))
     layers = gated_layers(base, stack, declaration)
     body = overrides.merge(Values(base, stack, layers, declaration, overrides.configs, text_checkpoint).rendered())
-    tree = ast.parse(body)
+    tree = tree_of(body)
     imports = import_block(tree, base, overrides.imports)
     if form is Form.UPSTREAM:
         body = noted(body, tree)
@@ -98,7 +99,7 @@ def weave(
 def _declared_heads(base: Base, stack: Stack, declaration: Declaration) -> Stack:
     """The stack with the models around the language model that the delta has classes for."""
     return with_heads(
-        base, stack, [each.parent for each in declaration.classes if is_head(base, stack, each.parent or "")]
+        base, stack, [name for each in declaration.classes if is_head(base, stack, name := each.parent or "")]
     )
 
 
