@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converter.names import FOREIGN_NAMES, Casing, Rename, Spelling, as_classes_spell, common_suffix
+from converter.names import Casing, Rename, Spelling, as_classes_spell, common_suffix
+from converter.quirks import foreign_names
 
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -84,7 +85,7 @@ def test_renaming_from_capitals_looks_at_what_follows() -> None:
     assert rename.word("CLIPModel, CLIP_SIZE, CLIP. clip") == "AltCLIPModel, ALT_CLIP_SIZE, ALT_CLIP. alt_clip"
 
 
-@pytest.mark.parametrize("name", FOREIGN_NAMES)
+@pytest.mark.parametrize("name", foreign_names("mamba"))
 def test_names_of_other_packages_stay(name: str) -> None:
     mamba2 = "mamba2" in name
     rename = Rename(Spelling("mamba2", "Mamba2") if mamba2 else Spelling("mamba", "Mamba"), Spelling("bamba", "Bamba"))

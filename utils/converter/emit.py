@@ -18,7 +18,7 @@ from converter.imports import (
     put_behind_guards,
     read_imports,
 )
-from converter.kinds import OPTIONAL_TORCH
+from converter.kinds import COPIES, OPTIONAL_TORCH
 from converter.parents import followed_imports
 from converter.plan import Draft
 from converter.scope import Scope
@@ -84,8 +84,9 @@ def split_imports(scope: Scope) -> tuple[list[ImportLine | Guard], list[ImportLi
 def sibling_imports(drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]) -> list[ImportLine]:
     """Imports of what other output files of the model define."""
     found: dict[str, ImportLine] = {}
-    # The PIL file holds copies of what the image processing file defines.
-    for other in sorted(drafts.values(), key=lambda each: each.kind == "image_processing_pil"):
+    for other in sorted(
+        drafts.values(), key=lambda each: each.kind in COPIES
+    ):  # what they copy is imported from its home
         for name in other.body:
             if other is not draft and name in used and name not in draft.body and name not in found:
                 found[name] = ImportLine("", (ImportItem(f"{other.kind}_{model}", name, level=1),))

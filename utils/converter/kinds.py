@@ -14,6 +14,7 @@ class FileKind:
     name: str
     suffixes: tuple[str, ...]
     optional_torch: bool = False  # torch may be imported only under its availability guard
+    copies: str = ""  # the kind of the file whose definitions it holds copies of, instead of importing them
 
 
 # Tried in this order at each position of the class name; the leftmost match wins, modeling takes the rest.
@@ -22,7 +23,7 @@ FILE_KINDS = (
     FileKind("tokenization", ("Tokenizer",)),
     FileKind("processing", ("Processor", "ProcessorKwargs", "ImagesKwargs", "VideosKwargs", "TextKwargs")),
     FileKind("image_processing", ("ImageProcessor", "ImageProcessorKwargs")),
-    FileKind("image_processing_pil", ("ImageProcessorPil",), optional_torch=True),
+    FileKind("image_processing_pil", ("ImageProcessorPil",), optional_torch=True, copies="image_processing"),
     FileKind("video_processing", ("VideoProcessor", "VideoProcessorInitKwargs")),
     FileKind("feature_extraction", ("FeatureExtractor",), optional_torch=True),
 )
@@ -31,10 +32,9 @@ VIDEO_PROCESSING = next(kind for kind in FILE_KINDS if kind.name == "video_proce
 OPTIONAL_TORCH = frozenset(kind.name for kind in FILE_KINDS if kind.optional_torch)
 _BY_SUFFIX = {suffix: kind for kind in FILE_KINDS for suffix in kind.suffixes}
 _SUFFIX = re.compile("|".join(f"{suffix}$" for suffix in _BY_SUFFIX))
-_MODULE = re.compile(
-    r"(?P<kind>configuration|modeling|tokenization|processing|image_processing_pil|image_processing"
-    r"|video_processing|feature_extraction)_(?P<model>\w+)$"
-)
+_LONGEST_FIRST = sorted((kind.name for kind in (*FILE_KINDS, MODELING)), key=len, reverse=True)
+_MODULE = re.compile(rf"(?P<kind>{'|'.join(_LONGEST_FIRST)})_(?P<model>\w+)$")
+COPIES = {kind.name: kind.copies for kind in FILE_KINDS if kind.copies}
 
 
 def kind_of(class_name: str, model_camel: str, derives_from_videos_kwargs: Callable[[], bool]) -> FileKind:

@@ -9,20 +9,8 @@ from functools import cached_property
 
 from syntax.scan import map_prose, map_tokens
 
+from converter.quirks import foreign_names
 
-# Names of other people's packages that only look like a model's: never renamed.
-FOREIGN_NAMES = (
-    "mamba_ssm",
-    "mamba-ssm",
-    "use_mambapy",
-    "mamba_inner_fn",
-    "mamba_selective_state_update",
-    "mamba_selective_scan",
-    "is_mambapy_available",
-    "mamba2_split_conv1d_scan_combined",
-    "mamba2_selective_state_update",
-    "mamba2_chunk_scan",
-)
 
 # Gated models are spelled like the bases they are named after: `<kind>_gate_gptj`, `<Kind>GateGPTJ`.
 _FAMILY, _FAMILY_CAMEL = re.compile(r"([a-z]+)_gate_(?=.)"), re.compile(r"([A-Z][a-z]+)Gate(?=[A-Z])")
@@ -107,8 +95,8 @@ class Rename:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         alternatives = "|".join(map(re.escape, dict.fromkeys([self.old.snake, self.old.camel.lower()])))
-        foreign = "|".join(map(re.escape, FOREIGN_NAMES))
-        guard = rf"(?P<foreign>{foreign})|" if "mamba" in self.old.snake else ""
+        foreign = "|".join(map(re.escape, foreign_names(self.old.snake)))
+        guard = rf"(?P<foreign>{foreign})|" if foreign else ""
         return re.compile(rf"{guard}(?<![a-z0-9])(?P<name>(?i:{alternatives}))")
 
     def word(self, text: str) -> str:

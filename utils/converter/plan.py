@@ -12,6 +12,7 @@ from syntax.import_time import sort_for_import
 from syntax.scan import is_definition, local_functions, mentions
 
 from converter.index import Kind
+from converter.kinds import COPIES
 from converter.merge import deprecations_of
 from converter.parents import Parent
 from converter.scope import Scope, closure, in_order
@@ -52,8 +53,9 @@ def plan_files(scope: Scope, as_reference: bool = False) -> Mapping[str, Draft]:
         first = {name: draft.body[name] for name in _FIRST if name in draft.body}
         draft.body = sort_for_import(first | draft.body, draft.lost if as_reference else ())
     _split_deprecations(scope, drafts)
-    if "image_processing" in drafts and "image_processing_pil" in drafts:
-        copy_definitions(drafts["image_processing"], drafts["image_processing_pil"])
+    for kind, copied in COPIES.items():
+        if kind in drafts and copied in drafts:
+            copy_definitions(drafts[copied], drafts[kind])
     return drafts
 
 

@@ -10,6 +10,7 @@ from converter.index import ClassParts, Kind, Statement
 from converter.merge.bodies import Carried
 from converter.merge.methods import clean_method, merge_method
 from converter.names import Casing, Rename, common_suffix
+from converter.quirks import included_in
 
 
 _EMPTY_BODY = "    pass\n"
@@ -79,9 +80,8 @@ def merge_bases(pair: ClassPair) -> list[str]:
             bases.append(added)
         else:
             bases[role] = added
-    if "GradientCheckpointingLayer" in bases and "nn.Module" in bases:
-        bases.remove("nn.Module")  # the layer is a module already
-    return bases
+    besides = set(included_in(bases))
+    return [base for base in bases if base not in besides]
 
 
 def merged_attributes(pair: ClassPair) -> Iterator[Statement]:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import libcst as cst
 
+from converter.quirks import included_in
+
 
 _WRAPPER = "class _:\n    def _():\n"
 
 
 def explicit_calls(bases: Sequence[str]) -> re.Pattern[str]:
     """Finds calls of a surviving base's methods in a text, `Base.m(`."""
-    names = set(bases)
-    if "GradientCheckpointingLayer" in names:
-        names.add("nn.Module")
+    names = {*bases, *included_in(bases)}
     if any("PreTrainedModel" in base for base in names):
         names.add("PreTrainedModel")
     return re.compile(rf"(?<![\w.])({'|'.join(sorted(map(re.escape, names))) or '(?!)'})\.\w+\(")
