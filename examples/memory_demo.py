@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "utils"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from memory.evaluation import ask, begins, evaluate
-from memory.metrics import Metrics
 from memory.questions import Question, encode
 from memory.settings import ORDER, options_of, pairs
 from memory.tasks import gate_of
 from memory.training import train
 from memory_facts import KINDS, PER_SUBJECT, REAL_PROMPTS, SENTENCE, TRAINED, Fact, World
+from selection.metrics import Metrics
 from showcase.demo import NOT_INHERITED, find_checkpoint, load_base
 
 from generated.memory_gate_llama import MemoryGateLlamaConfig, MemoryGateLlamaForCausalLM

@@ -19,6 +19,7 @@ PACKAGES = (
     "diagnostics",
     "files",
     "gating",
+    "memory",
     "naming",
     "portability",
     "processes",

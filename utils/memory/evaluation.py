@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -13,6 +13,18 @@ from memory.questions import Question
 
 _AT_A_TIME, _ON_A_GPU = 32, 256
 _SHOWN = 20  # of what was not answered
+
+
+class Told(TypedDict):
+    """What became of a question."""
+
+    prompt: str
+    answer: str
+    said: str
+    row: int | None  # the one that says the answer
+    found: int
+    alpha: float
+    answered: bool
 
 
 @torch.no_grad()
@@ -29,7 +41,7 @@ def evaluate(model: Any, tokenizer: Any, questions: Sequence[Question]) -> dict[
         max((len(_ids(tokenizer, each.answer)) for each in questions), default=0) + 2
     )  # how a word goes on is seen
     said, rows, alphas = ask(model, tokenizer, [each.prompt for each in questions], longest)
-    told = [
+    told: list[Told] = [
         {
             "prompt": each.prompt,
             "answer": each.answer,
@@ -59,6 +71,12 @@ def ask(model: Any, tokenizer: Any, prompts: Sequence[str], tokens: int) -> tupl
     """What a model says to prompts, by greedy decoding; the row at each last token, and how far it was let in.
 
     Where nothing is read at all, the row is -1.
+
+    Args:
+        model: a model with memory gates in evaluation mode.
+        tokenizer: the model's.
+        prompts: texts that are to be continued.
+        tokens: how many are written after each.
     """
     found: dict[int, tuple[str, int, float]] = {}
     encoded = [_ids(tokenizer, each) for each in prompts]
@@ -93,7 +111,8 @@ def begins(text: str, answer: str) -> bool:
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False).input_ids
+    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return ids
 
 
 def _mean(values: Sequence[bool]) -> float:

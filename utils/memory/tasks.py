@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -41,7 +41,7 @@ class Branch:
 
     @property
     def layers(self) -> nn.ModuleList:
-        return getattr(self.owner, self.name)
+        return cast(nn.ModuleList, self.owner.get_submodule(self.name))
 
 
 class FusionTask(nn.Module):
@@ -53,7 +53,7 @@ class FusionTask(nn.Module):
             module
             for layer in branch.layers
             for module in (layer.memory_norm, layer.gated_memory_fusion)
-            if module is not None
+            if isinstance(module, nn.Module)
         )
         self._model, self._branch = [model], [branch]
 
@@ -65,7 +65,14 @@ class FusionTask(nn.Module):
         labels: torch.Tensor,
         memory_targets: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """The cross-entropy of answers, of states `[batch, tokens, hidden_size]`; the rows named are read in full."""
+        """The cross-entropy of answers, of states `[batch, tokens, hidden_size]`; the rows named are read in full.
+
+        Args:
+            states: what comes into the branch's layer.
+            input_ids, attention_mask: [batch, tokens].
+            labels: [batch, tokens], IGNORED where nothing is said.
+            memory_targets: [batch, tokens], the row of each token, below 0 where there is none.
+        """
         model, branch = self._model[0], self._branch[0]
         rows = memory_targets[memory_targets >= 0].unique()
         model.base_model.memory.states_of(model.base_model, rows)  # by the layers that are left out next
@@ -84,7 +91,7 @@ class Resumed(nn.Module):
         self.states, self.targets = states, targets
 
     def forward(self, hidden_states: torch.Tensor, *args: Any, memory: Any, **kwargs: Any) -> torch.Tensor:
-        """The states that come into the branch. Raises RuntimeError where those of something else are wanted."""
+        """The states [batch, tokens, hidden_size] that come into the branch. Raises RuntimeError where those of something else are wanted."""
         if memory.stops:
             raise RuntimeError("The states of rows are to be made before layers are left out.")
         memory.rows[0], memory.alphas[0] = self.targets.clamp(min=0)[..., None], (self.targets >= 0).float()
@@ -101,7 +108,8 @@ class _Reached(Exception):
 
 def gate_of(model: Any) -> nn.Module:
     """The gate that finds rows by content."""
-    return next(each for each in model.modules() if hasattr(each, "null_similarity"))
+    modules: Iterator[nn.Module] = model.modules()
+    return next(each for each in modules if hasattr(each, "null_similarity"))
 
 
 def branch_of(model: nn.Module) -> Branch | None:
@@ -121,7 +129,7 @@ def branch_of(model: nn.Module) -> Branch | None:
 
 @contextmanager
 def resumed(branch: Branch, states: torch.Tensor, targets: torch.Tensor) -> Iterator[None]:
-    """Inside the block the layers below a branch are left out: it is given `states`, and reads `targets`."""
+    """Inside the block the layers below a branch are left out: it is given `states`, `[batch, tokens, hidden]`, and reads `targets`."""
     layers, stub = branch.layers, Resumed(states, targets)
     setattr(branch.owner, branch.name, nn.ModuleList([*[stub] * branch.number, *layers[branch.number :]]))
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 
@@ -16,6 +16,22 @@ _AT_A_TIME = 64
 LEAST = 10  # questions of either kind, without which nothing is set
 
 
+class Norm(Protocol):
+    """What is before the queries of a gate."""
+
+    weight: torch.Tensor
+
+
+class FindsRows(Protocol):
+    """A gate that finds rows by content."""
+
+    norm: Norm
+    null_similarity: torch.Tensor  # from which a row is let in: one number
+
+    def queries(self, states: torch.Tensor, memory: object) -> torch.Tensor:
+        """Of hidden states, `[batch, tokens, hidden]` -> `[batch, tokens, d]`."""
+
+
 def held_back(questions: Sequence[Encoded], share: float) -> tuple[list[Encoded], list[Encoded]]:
     """Questions to train on, and those that are held back: all of every so many rows, and every so many without one."""
     if not share:
@@ -23,7 +39,9 @@ def held_back(questions: Sequence[Encoded], share: float) -> tuple[list[Encoded]
     every = max(round(1 / share), 2)
     rows = sorted({each.targets[-1] for each in questions if each.targets[-1] >= 0})
     back = set(rows[every - 1 :: every])
-    kept, held, lacking = [], [], 0
+    kept: list[Encoded] = []
+    held: list[Encoded] = []
+    lacking = 0
     for each in questions:
         if each.targets[-1] >= 0:
             is_held = each.targets[-1] in back
@@ -63,7 +81,8 @@ def set_threshold(model: Any, questions: Sequence[Encoded]) -> float | None:
     rows = torch.tensor([each.targets[-1] for each in questions])
     if min(int((rows >= 0).sum()), int((rows < 0).sum())) < LEAST:
         return None
-    gate, bank, found = gate_of(model), model.base_model.memory, []
+    gate, bank = cast(FindsRows, gate_of(model)), model.base_model.memory
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
     bank.refresh(model.base_model, gate)
     states = states_of(model, questions)
     for start in range(0, len(questions), _AT_A_TIME):

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.commands import STATUS, guarded
-from checkpoints.writing import PART, write_file
+from files.folders import take_place
+from files.writing import PART, write_file
+from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
 
@@ -58,15 +60,15 @@ def _parser() -> Parser:
 def _train(args: argparse.Namespace) -> Answer:
     _sort_words(args)
     options = options_of(settings_in(args.config), pairs(args.settings))
-    if args.max_length < 2:
-        raise BankError("--max-length", f"is {args.max_length}", "give 2 or more")
+    check_counts(args, "max_length", least=2, refuse=BankError)
     _check_output(args.output, args.resume)
     begun = _begun(args, options)
     done = _resumed(args.output, begun) if args.resume else []
     # late: torch takes seconds, which the help and a wrong setting do without
+    from selection.metrics import Metrics
+
     from memory.evaluation import evaluate
     from memory.loading import load_bank, load_model
-    from memory.metrics import Metrics
     from memory.training import train
 
     model, tokenizer = load_model(args.model, args.dtype, args.device)
@@ -77,7 +79,8 @@ def _train(args: argparse.Namespace) -> Answer:
     _check_questions(args, asked, held_out)
 
     def tokenize(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
 
     _write(args.output / BEGUN, json.dumps(begun, indent=2))
     if done:
@@ -109,7 +112,7 @@ def _keeper(model: Any, output: Path) -> Any:
         (output / STAGES).mkdir(exist_ok=True)
         part = output / STAGES / f"{stage}.part"
         model.save_memory_gates(part)
-        part.rename(output / STAGES / stage)
+        take_place(part, output / STAGES / stage)
 
     return keep
 

@@ -122,7 +122,9 @@ def mixed(questions: Sequence[Any], share: float, row: Callable[[Any], int]) -> 
     return found + [lacking[place % len(lacking)] for place in range(wanted)]
 
 
-def _train_retrieval(model: Any, questions: Sequence[Encoded], options: TrainOptions, run: Any) -> float:
+def _train_retrieval(
+    model: Any, questions: Sequence[Encoded], options: TrainOptions, run: Callable[[Job], float]
+) -> float:
     """Stage one: queries of the last tokens of prompts find their rows, those of other prompts find nothing."""
     kept, held = held_back(asking(questions), options.threshold_share)
     back = {each.targets[-1] for each in held}
@@ -144,7 +146,9 @@ def _train_retrieval(model: Any, questions: Sequence[Encoded], options: TrainOpt
     return loss
 
 
-def _train_fusion(model: Any, questions: Sequence[Encoded], options: TrainOptions, run: Any) -> float:
+def _train_fusion(
+    model: Any, questions: Sequence[Encoded], options: TrainOptions, run: Callable[[Job], float]
+) -> float:
     """Stage two: with the right row read in full, its answer follows."""
     examples: list[Any] = answered(questions)
     is_content = model.config.get_text_config().memory_design == "content"
@@ -165,7 +169,7 @@ def _train_fusion(model: Any, questions: Sequence[Encoded], options: TrainOption
 
 
 def _bytes(model: Any, questions: Sequence[Encoded]) -> int:
-    return 2 * model.config.get_text_config().hidden_size * sum(len(each.input_ids) for each in questions)
+    return 2 * int(model.config.get_text_config().hidden_size) * sum(len(each.input_ids) for each in questions)
 
 
 def _run(options: TrainOptions, output: Path, callbacks: Sequence[Any], job: Job) -> float:
