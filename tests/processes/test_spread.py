@@ -55,7 +55,7 @@ def test_no_more_run_at_once_than_may(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
 
     names = [f"one{number}" for number in range(5)]
-    assert sorted(spread(count, names, 2, 60)) == names
+    assert sorted(each.name for each in spread(count, names, 2, 60)) == names
     counts = [int((tmp_path.parent / f"{name}.count").read_text()) for name in names]
     assert max(counts) == 2 and min(counts) >= 1
 
