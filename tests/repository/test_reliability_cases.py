@@ -24,14 +24,14 @@ OPEN: dict[str, str] = {}
     not SCRIPTS, reason="the scripts lie in ../shared/cases/reliability, or where RELIABILITY_CASES says"
 )
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.parent.name)
-def test_a_case_has_its_right_answer(script: Path, request: pytest.FixtureRequest) -> None:
+def test_a_case_has_its_right_answer(script: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     reason = OPEN.get(script.parent.name)
     if reason:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON"))}
     done = subprocess.run(
         ["bash", str(script)],
-        cwd=ROOT,
+        cwd=tmp_path,  # a script that fails half way goes on where it is
         env=kept | {"QG": str(ROOT), "PY": sys.executable},
         capture_output=True,
         text=True,
