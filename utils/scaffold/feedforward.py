@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from syntax.modules import Module
-from syntax.queries import assigned_calls
+from syntax.queries import assigned_calls, last_name
 
 
 _FEED_FORWARD = re.compile(r"(?:^|_)(?:mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc)\d*(?:_|$)", re.IGNORECASE)
@@ -26,7 +26,7 @@ def feed_forward_names(module: Module, layer: ast.ClassDef) -> frozenset[str]:
 def _names(module: Module, layer: ast.ClassDef) -> Iterator[str]:
     for each in module.lineage(layer):
         for name, call, _ in assigned_calls(module.own_method(each, "__init__")):
-            kind = ast.unparse(call.func).rpartition(".")[2]
+            kind = last_name(call.func)
             if _is_word(name) and not _OTHER.search(name) and not re.search(r"Norm|Dropout", kind):
                 yield name
 

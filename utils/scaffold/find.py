@@ -81,7 +81,9 @@ def _borrowed(name: str, package: Path) -> tuple[str, str] | None:
     auto = package / "models" / "auto" / "modeling_auto.py"
     text = auto.read_text(encoding="utf-8") if auto.is_file() else ""
     found = re.search(rf'"{name.replace("_", "[-_]")}", "(\w+(?:{CAUSAL}|{OLDER}))"', text)
-    files = [path for path in package.glob("models/*/modeling_*.py") if found and _is_causal(path)]
+    if found is None:
+        return None
+    files = [path for path in package.glob("models/*/modeling_*.py") if _is_causal(path)]
     owners = [path.parent.name for path in files if f"class {found[1]}(" in path.read_text(encoding="utf-8")]
     return (found[1], owners[0]) if owners else None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from syntax.modules import Function, Module
-from syntax.queries import assigned_calls, is_self, names_in
+from syntax.queries import assigned_calls, dotted, is_self, last_name, names_in
 from weave.anchors import fits
 from weave.place import Feeds
 
@@ -44,9 +44,12 @@ def find_attention_output(module: Module, layer: ast.ClassDef, names: frozenset[
 
 def _projection(module: Module, owner: ast.ClassDef) -> tuple[Feeds, int]:
     forward = module.method(owner, "forward")
+    if forward is None:
+        raise NoPlace(owner.lineno, f"{owner.name} has no forward")
     made = {name for each in module.lineage(owner) for name in _made(module, each)}
     for name in _PROJECTIONS:
-        calls = fits(forward, f"self.{name}") if name in made else []
+        found = fits(forward, f"self.{name}") if name in made else []
+        calls = [each for each in found if isinstance(each, ast.Call)]
         if not exclusive(forward, calls):
             raise NoPlace(calls[1].lineno, f"{owner.name} calls `self.{name}` {len(calls)} times")
         if calls and given(calls[0]) is None:
@@ -62,7 +65,7 @@ def _heads(module: Module, owner: ast.ClassDef) -> str | None:
         init = module.own_method(each, "__init__")
         for node in ast.walk(init) if init else ():
             if isinstance(node, ast.Assign) and is_self(target := node.targets[0]) and target.attr in _HEADS:
-                return None if ast.unparse(node.value) == _USUAL_HEADS else f"self.{target.attr}"
+                return None if dotted(node.value) == _USUAL_HEADS else f"self.{target.attr}"
     return None
 
 
@@ -70,7 +73,7 @@ def _width(module: Module, owner: ast.ClassDef) -> str | None:
     """How wide the input is by the query projection, where that is not the width of the model."""
     for each in module.lineage(owner):
         for name, call, _ in assigned_calls(module.own_method(each, "__init__")):
-            if _QUERY.search(name) and ast.unparse(call.func).endswith("Linear") and call.args:
+            if _QUERY.search(name) and last_name(call.func).endswith("Linear") and call.args:
                 width = ast.unparse(call.args[0])
                 if _USUAL_WIDTH.fullmatch(width) or names_in(call.args[0]) - {"self", "config"}:
                     return None

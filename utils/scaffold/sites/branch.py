@@ -11,9 +11,10 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from syntax.modules import Module
-from syntax.queries import assigned_calls, is_self, names_in
+from syntax.queries import assigned_calls, form, is_self, names_in, string
 from weave.place import Place
 
 from scaffold.sites.fit import Spot, fit, position
@@ -38,10 +39,10 @@ def find_branch(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> F
     """
     forward = module.method(layer, "forward")
     branch = next(filter(None, map(_read, forward.body)), None) if forward and not names else None
-    if branch is None or not _may_be_feed_forward(module, layer, part_of(branch.call)):
+    if forward is None or branch is None or not _may_be_feed_forward(module, layer, part_of(branch.call)):
         return None
     here = position(branch.statement)
-    wanted = (Spot(here, ast.unparse(branch.call.args[0]), here, target_of(branch.statement)),)
+    wanted = (Spot(here, ast.unparse(branch.call.args[0]), here, target_of(branch.statement) or ""),)
     for anchor in (ast.unparse(branch.call.func), ast.unparse(branch.call)):
         place = Place(anchor, anchor, when=_condition(branch))
         if _fits(forward, place, wanted):
@@ -59,34 +60,33 @@ def _fits(forward: ast.FunctionDef, place: Place, wanted: tuple[Spot, ...]) -> b
 def _read(statement: ast.stmt) -> _Branch | None:
     """The `else` behind an `if` and its `elif`s that each compare one attribute of the layer with a string."""
     tests: list[ast.Compare] = []
-    while isinstance(statement, ast.If) and _is_kind(statement.test):
-        tests.append(statement.test)
+    while isinstance(statement, ast.If) and _is_kind(test := statement.test):
+        tests.append(test)
         if len(statement.orelse) != 1:
             return None
         statement = statement.orelse[0]
-    alike = len({ast.unparse(each.left) for each in tests}) == 1
-    call = _plain_call(statement) if alike else None
-    return _Branch(statement, call, tuple(tests)) if call else None
+    alike = len({form(each.left) for each in tests}) == 1
+    call = _plain_call(statement) if alike and isinstance(statement, ast.Assign) else None
+    return _Branch(statement, call, tuple(tests)) if call and isinstance(statement, ast.Assign) else None
 
 
-def _is_kind(test: ast.expr) -> bool:
+def _is_kind(test: ast.expr) -> TypeGuard[ast.Compare]:
     """Whether a test is `self.kind == "mamba"`."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
         return False
-    value = test.comparators[0]
-    return is_self(test.left) and isinstance(value, ast.Constant) and isinstance(value.value, str)
+    return is_self(test.left) and string(test.comparators[0]) is not None
 
 
-def _plain_call(statement: ast.stmt) -> ast.Call | None:
+def _plain_call(statement: ast.Assign) -> ast.Call | None:
     """`x = self.mixer(x)`: a feed-forward module takes hidden states alone."""
-    value = statement.value if isinstance(statement, ast.Assign) else None
+    value = statement.value
     if not isinstance(value, ast.Call) or not is_self(value.func) or value.keywords or len(value.args) != 1:
         return None
     return value if isinstance(value.args[0], ast.Name) and isinstance(statement.targets[0], ast.Name) else None
 
 
 def _condition(branch: _Branch) -> str:
-    others = ", ".join(f'"{each.comparators[0].value}"' for each in branch.kinds)
+    others = ", ".join(f'"{string(each.comparators[0])}"' for each in branch.kinds)
     attribute = ast.unparse(branch.kinds[0].left)
     return f"{attribute} not in ({others})" if len(branch.kinds) > 1 else f"{attribute} != {others}"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from syntax.modules import Function, Module
-from syntax.queries import assigned_calls, is_self
+from syntax.queries import assigned_calls, assigns, callee, dotted, is_self, last_name
 from weave.anchors import fits, path_to
 from weave.place import Place, Scaled
 
@@ -45,8 +45,9 @@ def find_chunk(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> Fo
     if len(runs) > 1:
         raise NoPlace(runs[1].lineno, f"{layer.name} runs its feed-forward part in chunks at {len(runs)} places")
     [run] = runs
-    method = module.method(layer, run.args[0].attr) if is_self(run.args[0]) else None
-    if method is None or len(method.args.args) != 2:
+    handed = run.args[0]
+    method = module.method(layer, handed.attr) if is_self(handed) else None
+    if forward is None or method is None or len(method.args.args) != 2:
         raise NoPlace(run.lineno, f"`{ast.unparse(run.args[0])}` is no method of {layer.name} with one argument")
     chunked = _Chunked(module, layer, forward, run, method)
     hands, adder = _adder(chunked)
@@ -74,6 +75,8 @@ def _adder(chunked: _Chunked) -> tuple[str, ast.ClassDef]:
 def _scaled(module: Module, adder: ast.ClassDef) -> Scaled:
     """What the class that adds the residual scales: the side of its sum that is no argument beside the first."""
     forward = module.method(adder, "forward")
+    if forward is None:
+        raise NoPlace(adder.lineno, f"{adder.name} has no forward")
     residuals = {each.arg for each in forward.args.args[2:]}
     for each in sums(forward):
         sides = [side.id if isinstance(side, ast.Name) else None for side in (each.left, each.right)]
@@ -90,15 +93,15 @@ def _norm(chunked: _Chunked, hands: str) -> str | None:
     """How the input is normalised inside the part: by a module of the layer, or by the first of the part's own."""
     module, layer, method = chunked.module, chunked.layer, chunked.method
     for call in _calls_on(method, method.args.args[1].arg):
-        if ast.unparse(call.func) == hands:
+        if callee(call) == hands:
             continue
         if _is_norm(module, layer, call):
             return ast.unparse(call.func)
         owner = Joins(module, layer).class_of(part_of(call))
         forward = module.method(owner, "forward") if owner else None
         for inner in _calls_on(forward, forward.args.args[1].arg) if forward else ():
-            if _is_norm(module, owner, inner):
-                return f"{ast.unparse(call.func)}.{inner.func.attr}"
+            if owner and _is_norm(module, owner, inner):
+                return f"{ast.unparse(call.func)}.{last_name(inner.func)}"
     return None
 
 
@@ -106,14 +109,14 @@ def _calls_on(function: Function, name: str) -> Iterator[ast.Call]:
     """The calls of modules that are given a name first, before it is assigned anew."""
     for statement in function.body:
         for call in calls_in(statement):
-            if is_self(call.func) and isinstance(given(call), ast.Name) and given(call).id == name:
+            if is_self(call.func) and dotted(given(call)) == name:
                 yield call
-        if isinstance(statement, ast.Assign) and name in map(ast.unparse, statement.targets):
+        if isinstance(statement, ast.Assign) and assigns(statement, name):
             return
 
 
 def _is_norm(module: Module, owner: ast.ClassDef, call: ast.Call) -> bool:
     """Whether a call is of a module of a class, made of something called a norm."""
     made = [one for each in module.lineage(owner) for one in assigned_calls(module.own_method(each, "__init__"))]
-    kinds = [ast.unparse(built.func) for name, built, _ in made if name == part_of(call)]
+    kinds = [last_name(built.func) for name, built, _ in made if name == part_of(call)]
     return any(kind.lower().endswith("norm") for kind in kinds)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from syntax.modules import Module
-from syntax.queries import assigned_calls, is_self, names_in
+from syntax.queries import assigned_calls, assigned_names, is_self, last_name, names_in
 from weave.anchors import parse
 from weave.place import Place
 
@@ -65,7 +65,7 @@ def _found(module: Module, layer: ast.ClassDef, names: frozenset[str], mixing: f
 
 def _read(place: Place) -> str:
     """The attribute of the layer that a place reads."""
-    found = [each.attr for each in ast.walk(parse(place.reads)) if is_self(each)]
+    found = [each.attr for each in filter(is_self, ast.walk(parse(place.reads)))]
     return found[0] if found else ""
 
 
@@ -80,7 +80,9 @@ def _when(module: Module, part: _Part) -> str | None:
 def _expert(module: Module, owner: ast.ClassDef, deep: int = _DEEP) -> str | None:
     """The attribute of a class that holds experts, itself or in a part of it."""
     made = [pair for each in module.lineage(owner) for pair in _made(module, each)]
-    known = [name for name, call in made if _EXPERTS.search(name) or _EXPERTS.search(ast.unparse(call.func))]
+    known = [
+        name for name, call in made if any(map(_EXPERTS.search, (name, last_name(call.func), *names_in(call.func))))
+    ]
     if known:
         return "experts" if "experts" in known else known[0]
     for name, call in made if deep > 1 else ():
@@ -92,7 +94,7 @@ def _expert(module: Module, owner: ast.ClassDef, deep: int = _DEEP) -> str | Non
 def _counted(module: Module, owner: ast.ClassDef) -> Iterator[str]:
     """The attributes in which a class keeps how many experts it has: one of few names for what it holds in tables."""
     init = module.own_method(owner, "__init__")
-    yield from (each.attr for each in ast.walk(init) if is_self(each) and each.attr in _COUNTS) if init else ()
+    yield from (each.attr for each in filter(is_self, ast.walk(init)) if each.attr in _COUNTS) if init else ()
 
 
 def _made(module: Module, owner: ast.ClassDef) -> Iterator[tuple[str, ast.Call]]:
@@ -126,7 +128,7 @@ def _assigns(block: list[ast.stmt], name: str) -> bool:
 def _locals(init: ast.FunctionDef) -> dict[str, ast.expr]:
     """What a constructor calls by names of its own."""
     assigned = [each for each in ast.walk(init) if isinstance(each, ast.Assign)]
-    return {each.targets[0].id: each.value for each in assigned if isinstance(each.targets[0], ast.Name)}
+    return {name: each.value for each in assigned for name in assigned_names(each)[:1]}
 
 
 def _may_be_none(value: ast.expr) -> bool:

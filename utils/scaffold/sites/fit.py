@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from weave.anchors import CHUNKS, fits, path_to
+from syntax.modules import Placed
+from syntax.queries import form, same
+from weave.anchors import CHUNKS, fits, parse, path_to
 from weave.place import Place
 
-from scaffold.sites.syntax import Block, assigned_by, contains, exclusive, given, is_simple, same, sums
+from scaffold.sites.syntax import Block, assigned_by, contains, exclusive, given, is_simple, sums
 from scaffold.sites.values import NoPlace
 
 
@@ -32,7 +34,7 @@ def fit(forward: ast.FunctionDef, place: Place) -> tuple[Spot, ...]:
 
     Raises NoPlace where an anchor fits nothing, or twice on one path.
     """
-    found = fits(forward, place.reads)
+    found = [each for each in fits(forward, place.reads) if isinstance(each, ast.Call)]
     if not found:
         raise NoPlace(forward.lineno, f"`{place.reads}` fits nothing")
     if not exclusive(forward, found):
@@ -54,7 +56,7 @@ def argument(call: ast.Call) -> ast.expr | None:
     return call.args[-1] if called(call) is not call.func else given(call)
 
 
-def position(node: ast.AST) -> Position:
+def position(node: Placed) -> Position:
     """Where a node begins."""
     return node.lineno, node.col_offset
 
@@ -65,13 +67,13 @@ def _spot(forward: ast.FunctionDef, call: ast.Call, place: Place) -> Spot:
     score, source = position(start), _source(start, call, place)
     if place.into:
         _check_inside(end, place)
-        return Spot(score, source, position(block[last - 1]), place.scales)
+        return Spot(score, source, position(block[last - 1]), _scales(place))
     if place.adds:
-        if place.adds not in map(ast.unparse, [*call.args, *(each.value for each in call.keywords)]):
+        if not any(same(each, parse(place.adds)) for each in [*call.args, *(word.value for word in call.keywords)]):
             raise NoPlace(call.lineno, f"`{place.adds}` is no argument of `{place.reads}`")
         return Spot(score, source, position(end), _named(end, place), adds=place.adds)
     summands = [
-        hit for hit in fits(end, place.scales) if is_simple(end) and any(contains(each, hit) for each in sums(end))
+        hit for hit in fits(end, _scales(place)) if is_simple(end) and any(contains(each, hit) for each in sums(end))
     ]
     scaled = ast.unparse(summands[0]) if summands else _named(end, place)
     return Spot(score, source, position(end), scaled, hoisted=bool(summands))
@@ -79,7 +81,7 @@ def _spot(forward: ast.FunctionDef, call: ast.Call, place: Place) -> Spot:
 
 def _block(forward: ast.FunctionDef, call: ast.Call, place: Place) -> tuple[Block, int, int]:
     """The first block around a call with a fit behind it: the block, the call's statement, the fit's statement."""
-    anchor = place.into or place.scales
+    anchor = place.into or _scales(place)
     for block, first in reversed(path_to(forward, call)):
         behind = range(first + bool(place.into), len(block))
         found = [index for index in behind if fits(block[index], anchor)]
@@ -92,12 +94,19 @@ def _block(forward: ast.FunctionDef, call: ast.Call, place: Place) -> tuple[Bloc
 
 def _source(start: ast.stmt, call: ast.Call, place: Place) -> str:
     """What the gate is given, which all calls in its statement are given."""
-    sources = {ast.unparse(each) for hit in fits(start, place.reads) if (each := argument(hit)) is not None}
+    calls = (each for each in fits(start, place.reads) if isinstance(each, ast.Call))
+    sources = {form(each): ast.unparse(each) for hit in calls if (each := argument(hit)) is not None}
     if len(sources) != 1:
         raise NoPlace(start.lineno, "the branches give the feed-forward part different inputs")
     if not is_simple(start) and not isinstance(argument(call), ast.Name):
         raise NoPlace(call.lineno, "what the feed-forward part is given has no name, and is made inside a block")
-    return sources.pop()
+    return next(iter(sources.values()))
+
+
+def _scales(place: Place) -> str:
+    """What a place scales: all that this package finds say it, save for a part that runs in chunks."""
+    assert place.scales is not None
+    return place.scales
 
 
 def _named(statement: ast.stmt, place: Place) -> str:
@@ -108,6 +117,6 @@ def _named(statement: ast.stmt, place: Place) -> str:
 
 
 def _check_inside(statement: ast.stmt, place: Place) -> None:
-    wanted = ast.parse(place.scales, mode="eval").body
-    if not any(same(each, wanted) for hit in fits(statement, place.into) for each in ast.walk(hit)):
+    wanted = parse(_scales(place))
+    if not any(same(each, wanted) for hit in fits(statement, place.into or "") for each in ast.walk(hit)):
         raise NoPlace(statement.lineno, f"`{place.scales}` is not in `{place.into}`")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from syntax.queries import is_number
+
 from scaffold.sites.syntax import assigned_by, simple_statements
 from scaffold.sites.values import NoPlace
 
@@ -36,10 +38,10 @@ def flattened(before: Sequence[ast.stmt], source: str) -> str | None:
 
 def _is_flat(value: ast.expr) -> bool:
     """Whether a value is `x.reshape(-1, x.size(-1))`: of two sizes, the first of which is what remains."""
-    reshapes = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
-    if not reshapes or value.func.attr not in ("view", "reshape"):
-        return False
-    return len(value.args) == 2 and ast.unparse(value.args[0]) == "-1"
+    match value:
+        case ast.Call(func=ast.Attribute(attr="view" | "reshape"), args=[first, _]):
+            return is_number(first, -1)
+    return False
 
 
 def _is_shape(statement: ast.stmt) -> bool:

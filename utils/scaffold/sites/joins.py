@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from syntax.modules import Module
-from syntax.queries import assigned_calls
+from syntax.queries import assigned_calls, callee, last_name
 from weave.anchors import blocks
 
 from scaffold.sites.syntax import calls_in, is_simple, part_of, simple_statements, sums
@@ -31,7 +31,7 @@ class Joins:
         """
         function = self._function(call)
         if function is None:
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+            name = last_name(call.func)
             of = [call.func.value] if isinstance(call.func, ast.Attribute) else []
             return (*of, *call.args) if "add" in name.split("_") else ()
         if function in seen:
@@ -45,7 +45,7 @@ class Joins:
         """Whether a module that is called adds what it is given to what it makes of it: `return x + self.net(x)`."""
         function = self._function(call)
         own = {each.arg for each in function.args.args[1:2]} if function else set()
-        for statement in simple_statements(function) if own else ():
+        for statement in simple_statements(function) if function and own else ():
             sides = [side for each in sums(statement) for side in (each.left, each.right)]
             if any(isinstance(side, ast.Name) and side.id in own for side in sides):
                 return True
@@ -66,8 +66,8 @@ class Joins:
         """The class of this module that an attribute of the layer is made of."""
         for each in self.module.lineage(self.layer):
             for name, call, _ in assigned_calls(self.module.own_method(each, "__init__")):
-                if name == attribute and ast.unparse(call.func) in self.module.classes:
-                    return self.module.classes[ast.unparse(call.func)]
+                if name == attribute and callee(call) in self.module.classes:
+                    return self.module.classes[callee(call)]
         return None
 
     def _added(self, function: ast.FunctionDef, names: list[str], seen: tuple[ast.FunctionDef, ...]) -> set[str]:
@@ -113,7 +113,7 @@ def _targets(statement: ast.Assign | ast.AugAssign) -> set[str]:
 
 def _sources_of(tree: ast.AST, sources: Sources) -> frozenset[str]:
     """The parameters that the value of an expression comes from: not those that it only takes the shape of."""
-    if isinstance(tree, ast.Call) and ast.unparse(tree.func).endswith("_like"):
+    if isinstance(tree, ast.Call) and last_name(tree.func).endswith("_like"):
         return frozenset()
     if isinstance(tree, ast.Name):
         return sources.get(tree.id, frozenset())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from syntax.modules import Module
+from syntax.queries import form
 from weave.anchors import blocks
 
 from scaffold.sites.fit import Spot, position
@@ -162,10 +163,10 @@ class _Search:
 
 
 def _source(start: ast.stmt, openers: Sequence[ast.Call]) -> str:
-    inputs = [given(call) for call in openers]
-    if None in inputs:
+    inputs = [each for call in openers if (each := given(call)) is not None]
+    if len(inputs) < len(openers):
         raise NoPlace(start.lineno, "the feed-forward part is given nothing that has a name")
-    if len({ast.unparse(each) for each in inputs}) != 1:
+    if len(set(map(form, inputs))) != 1:
         raise NoPlace(start.lineno, "the branches give the feed-forward part different inputs")
     return ast.unparse(inputs[0])
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from syntax.modules import Module
 from weave.place import Place
 
-from scaffold.sites.fit import fit
+from scaffold.sites.fit import Spot, fit
 from scaffold.sites.residual import Part, find_parts
 from scaffold.sites.syntax import calls_in, contains, simple_statements
 from scaffold.sites.values import Found, NoPlace
@@ -36,7 +36,7 @@ def find_single(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> F
     raise NoPlace(wanted[0].score[0], "no anchors tell this place from others")
 
 
-def _spots(forward: ast.FunctionDef, place: Place) -> tuple | None:
+def _spots(forward: ast.FunctionDef, place: Place) -> tuple[Spot, ...] | None:
     try:
         return fit(forward, place)
     except NoPlace:
@@ -55,7 +55,7 @@ def _candidates(part: Part) -> Iterator[Place]:
 
 def _behind(part: Part, reader: str) -> Iterator[Place]:
     """The scale behind a later call."""
-    values = [each.value for each in simple_statements(part.end) if isinstance(each, _VALUED)]
+    values = [each.value for each in simple_statements(part.end) if isinstance(each, _VALUED) and each.value]
     callees = dict.fromkeys(ast.unparse(call.func) for value in values for call in calls_in(value))
     yield from (Place(reader, callee) for callee in callees if callee != reader)
 

@@ -116,8 +116,3 @@ def given(call: ast.Call) -> ast.expr | None:
     """The first argument of a call."""
     arguments = [*call.args, *(each.value for each in call.keywords if each.arg)]
     return arguments[0] if arguments and not isinstance(arguments[0], ast.Starred) else None
-
-
-def same(one: ast.AST, other: ast.AST) -> bool:
-    """Whether two expressions are written alike, however they are laid out."""
-    return ast.dump(one) == ast.dump(other)
