@@ -15,7 +15,6 @@ from weave.repeats import run_again
 
 
 _FIX = "write this delta by hand"
-_TOKENS = ("hidden_states", "embedding_output", "input_ids")  # what holds one row for each token
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +40,25 @@ def _joins_positions(call: ast.Call) -> bool:
     along = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "dim")]
     if callee(call) != "torch.cat" or not call.args or not any(is_number(each, 1) for each in along):
         return False
-    return any(token in last_name(node) for node in ast.walk(call.args[0]) for token in _TOKENS)
+    return any(_is_of_tokens(last_name(node)) for node in ast.walk(call.args[0]))
+
+
+def _is_of_tokens(name: str) -> bool:
+    """Whether something has one row for each token, by what bases call it."""
+    return name == "input_ids" or "hidden_states" in name or "embedding_output" in name
 
 
 SIGNS: tuple[Sign, ...] = (
     Sign(
         _folds_codebooks,
         "the rows are codebooks of one sample: several rows would have one label between them",
-        "csm",
+        "musicgen",
         "the rows of {model}'s inputs are codebooks, not samples that a quality could be known of",
     ),
     Sign(
         _joins_positions,
         "positions that are no tokens have scores as well, which no label is meant for",
-        "kosmos2",
+        "musicgen_melody",
         "{model} sets other positions beside its tokens here, whose scores would be of no text",
     ),
 )
