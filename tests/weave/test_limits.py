@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from diagnostics.errors import ConversionError
 from syntax.modules import Module, module_of
 from weave.limits import SIGNS, Sign, check_runs
-
-from converter.diagnostics import ConversionError
 
 
 FORWARD = """\

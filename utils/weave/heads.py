@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syntax.modules import Function, Module
-from syntax.queries import callee, decorators, defined_names, dotted, root, same, string
+from syntax.queries import callee, decorators, defined_names, dotted, same, string
 from syntax.queries import calls as calls_in
 from syntax.statements import text_of
 from syntax.trees import function_in
@@ -27,6 +27,7 @@ from weave.forwarding import (
     split_example,
     with_docstring,
 )
+from weave.forwards import calls_of, coefficient_of, forward_of, mentions, rest_of
 from weave.gate import Argument
 from weave.signatures import header, inputs_of, returned_of, spelled_out, with_inputs
 from weave.stack import Head, Stack
@@ -62,7 +63,7 @@ class Part:
 def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] | None = None) -> Part:
     """The base model, which asks its layers for scores. `gates` is what these add to its plan, else as their kind says."""
     module, node = base.modeling, stack.model
-    forward = _forward(module, node)
+    forward = forward_of(module, node)
     decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
     callees = {callee(call) for call in stack.layer_calls}
     if stack.container is not None:
@@ -129,7 +130,7 @@ def container_text(base: Base, stack: Stack) -> str:
     """The forward of a container that does not hand on what layers are asked; empty where it does."""
     if stack.container is None:
         return ""
-    forward = _forward(base.modeling, stack.container)
+    forward = forward_of(base.modeling, stack.container)
     text = handing_on(base, stack, forward, {callee(call) for call in stack.layer_calls})
     return indent_function(text) if text else ""
 
@@ -190,7 +191,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     name, ours = base.gated(node.name), base.kind.decorators("ForCausalLM", output)
     if head.generic:
         return _generic(base, stack, head, name, output, ours)
-    forward = _forward(module, node)
+    forward = forward_of(module, node)
     inputs, returned = inputs_of(base.kind, "ForCausalLM", forward), returned_of(base.kind, output)
     decorators = [ast.unparse(each) for each in forward.decorator_list]
     if head.inner is None:  # a model around the language model, which hands on what it does not know
@@ -207,7 +208,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     if balances and base.kind.gate.balanced:
         ours.append(base.kind.gate.balanced)
     text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
-    coefficient = _coefficient(forward)
+    coefficient = coefficient_of(forward)
     return Part(
         name,
         node.name,
@@ -244,7 +245,7 @@ def _generic(base: Base, stack: Stack, head: Head, name: str, output: str, ours:
 
 def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> Part:
     module, node = base.modeling, head.node
-    forward = _forward(module, node)
+    forward = forward_of(module, node)
     if forward.args.kwarg is None:
         message = f"{node.name}.forward takes no `**kwargs`, so that nothing would reach the gates"
         raise module.refuse(forward, "no-head", message, "write the forward of this class in the delta")
@@ -259,7 +260,7 @@ def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> st
     """The members of a head but its forward that name the base model, which the converter would rename."""
     module, found = base.modeling, []
     for member in node.body:
-        if not _mentions(member, inner) or "forward" in defined_names(member):
+        if not mentions(member, inner) or "forward" in defined_names(member):
             continue
         found.append(
             text_of(module, member).replace(
@@ -274,47 +275,6 @@ def _prefix(base: Base, stack: Stack, node: ast.ClassDef) -> str | None:
     own = base.modeling.attribute(node, "base_model_prefix")
     usual = base.modeling.attribute(stack.pretrained, "base_model_prefix")
     return string(usual) if own is not None and usual is not None and not same(own, usual) else None
-
-
-def _coefficient(forward: Function) -> str:
-    """The attribute that weighs the load balancing loss: of `loss += self.name * aux_loss`, "name"; "" where none does."""
-    for node in ast.walk(forward):
-        match node:
-            case ast.AugAssign(
-                target=ast.Name(id="loss"),
-                op=ast.Add(),
-                value=ast.BinOp(
-                    left=ast.Attribute(value=ast.Name(id="self"), attr=name), op=ast.Mult(), right=weighed
-                ),
-            ) if root(weighed) == "aux_loss":
-                return name
-    return ""
-
-
-def _mentions(tree: ast.AST, word: str) -> bool:
-    """Whether a name, an attribute, an argument or a text in a tree is a word, or has it in it."""
-    for node in ast.walk(tree):
-        said = [getattr(node, name, None) for name in ("id", "attr", "arg", "name")]
-        if word in said or (isinstance(node, ast.Constant) and re.search(rf"\b{word}\b", str(node.value))):
-            return True
-    return False
-
-
-def calls_of(forward: Function, called: str) -> list[ast.Call]:
-    """The calls of "self.model" in a forward."""
-    return [call for call in calls_in(forward) if callee(call) == called]
-
-
-def rest_of(forward: Function) -> str:
-    """The name of a forward's `**kwargs`, also where it has none yet."""
-    return forward.args.kwarg.arg if forward.args.kwarg else "kwargs"
-
-
-def _forward(module: Module, node: ast.ClassDef) -> Function:
-    forward = module.method(node, "forward")
-    if forward is None:
-        raise module.refuse(node, "no-forward", f"{node.name} has no forward", "write this delta by hand")
-    return forward
 
 
 def _documentation(base: Base, forward: Function, inputs: tuple[str, ...]) -> str:
