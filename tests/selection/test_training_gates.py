@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,19 @@ def test_gates_learn_and_nothing_else(gated: Path, tmp_path: Path, mode: str) ->
     assert (
         score(list(map(str, ("--model", out, "--data", bad, good, "--output", tmp_path / "scores", "--quiet")))) == 0
     )
+
+
+def test_processes_of_torchrun_train_together(gated: Path, tmp_path: Path) -> None:
+    bad, good = corpora(tmp_path)
+    script = Path(__file__).parents[2] / "utils" / "train_gates.py"
+    words = ["--model", gated, "--output", tmp_path / "run", "--quiet", "--batch", "8", "--device-batch", "2"]
+    words += ["--data", bad, "--target-data", good, "--max-steps", "2"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script, *words]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(list(map(str, launch)), capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (settings["processes"], settings["accumulation"], settings["total_batch"]) == (2, 2, 8)
 
 
 def quality_loss(loaded: Loaded, bad: Path, good: Path) -> float:

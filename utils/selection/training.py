@@ -120,6 +120,7 @@ def _arguments(options: TrainOptions, output: Path) -> TrainingArguments:
         save_strategy="no",
         report_to="none",
         seed=options.seed,
+        use_cpu=not torch.cuda.is_available(),  # else Trainer takes no processes of torchrun together on CPUs
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,  # the collator knows what forward takes
