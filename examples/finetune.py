@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; auto: a GPU where there is one")
     parser.add_argument("--output", type=Path, default=Path("outputs/finetune.json"))
     args = parser.parse_args(argv)
     try:
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Name of a set -> tokens that were trained on, and the loss on the held-out text."""
     loaded, _ = load_for_training(args.model, args.output.parent)
+    loaded.model.to(device_of(args.device))
     options = SampleOptions(args.length, seed=args.seed)
     held_out = gather([args.held_out], [], loaded.tokenize, loaded.end, options).samples
     found = {"untuned": {"tokens": 0, "loss": loss_of(loaded.model, held_out, args.batch)}}
@@ -74,6 +76,11 @@ def compare(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     return found
 
 
+def device_of(name: str) -> str:
+    """A GPU for `auto`, where there is one."""
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def within(samples: Samples, budget: int) -> list[dict[str, Any]]:
     """The first samples of a set, up to a number of tokens; the last one is cut."""
     found: list[dict[str, Any]] = []
@@ -93,7 +100,7 @@ def tune(model: Any, samples: list[dict[str, Any]], args: argparse.Namespace) ->
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(args.seed)).split(args.batch)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(order))
     for places in order:
-        batch = collate([samples[place] for place in places.tolist()])
+        batch = collate([samples[place] for place in places.tolist()], model.device)
         model(**batch, output_router_logits=False).loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
@@ -108,14 +115,14 @@ def loss_of(model: PreTrainedModel, samples: list[dict[str, Any]], batch: int) -
     model.eval()
     total = count = 0.0
     for start in range(0, len(samples), batch):
-        tensors = collate(samples[start : start + batch])
+        tensors = collate(samples[start : start + batch], model.device)
         tokens = float((tensors["labels"][:, 1:] != IGNORED).sum())
         total += float(model(**tensors, output_router_logits=False).loss) * tokens
         count += tokens
     return total / max(count, 1.0)
 
 
-def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+def collate(samples: list[dict[str, Any]], device: torch.device) -> dict[str, torch.Tensor]:
     """Samples of different length as a batch."""
     width = max(len(sample["input_ids"]) for sample in samples)
     columns = {"input_ids": 0, "labels": IGNORED}
@@ -123,7 +130,7 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         name: [each[name] + [fill] * (width - len(each[name])) for each in samples] for name, fill in columns.items()
     }
     mask = [[1] * len(each["input_ids"]) + [0] * (width - len(each["input_ids"])) for each in samples]
-    return {name: torch.tensor(values) for name, values in {**rows, "attention_mask": mask}.items()}
+    return {name: torch.tensor(values, device=device) for name, values in {**rows, "attention_mask": mask}.items()}
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     words = ["--model", out / "run", "--data", out / "corpus.jsonl", "--output", out / "scores", "--dtype", "bfloat16"]
     words += ["--max-length", args.length, "--over-long", "truncate", "--shard-size", 1024]
+    words += ["--device", args.device]
     stage("score", out / "scores" / "manifest.json", lambda: score_corpus(said(*words)))
     for method in METHODS:
         for kept in (("--keep", args.keep), ("--token-budget", args.tokens)):
@@ -89,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.tokens,
             "--length",
             args.length,
+            "--device",
+            args.device,
         ]
         stage(
             "tune",
@@ -112,6 +115,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=4000, help="of each set that a model is tuned on")
     parser.add_argument("--no-tuning", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; auto: a GPU where there is one")
     parser.add_argument("--output", type=Path, default=Path("outputs/selection-demo"))
     return parser.parse_args(argv)
 

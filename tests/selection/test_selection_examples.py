@@ -83,7 +83,7 @@ def test_sets_of_equal_tokens_are_tuned_on(gated: Path, tmp_path: Path, capsys: 
     )
     held_out = write_lines(tmp_path / "held_out.jsonl", ({"text": text} for text in texts(8, seed=1)))
     words = ["--model", gated, "--sets", f"same={same}", f"noise={noise}", "--held-out", held_out, "--tokens", 1000]
-    words += ["--output", tmp_path / "losses.json", "--rate", "0.02"]
+    words += ["--output", tmp_path / "losses.json", "--rate", "0.02", "--device", "cpu"]
     assert main(list(map(str, words))) == 0
     found = json.loads((tmp_path / "losses.json").read_text())
     assert found["same"]["tokens"] == found["noise"]["tokens"] == 1000
