@@ -73,8 +73,8 @@ def test_kinds_do_not_mix_on_a_page(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_a_kind_that_nobody_shows_is_named() -> None:
     other = model()
-    other.config.model_type = "memory_gate_llama"
-    with pytest.raises(TypeError, match="has memory gates; shown are those of quality, attention"):
+    other.config.model_type = "select_gate_llama"
+    with pytest.raises(TypeError, match="has select gates; shown are those of quality, attention, memory"):
         panel_of(other, tokenizer(), TEXT, "")
     with pytest.raises(TypeError, match="QualityGateLlamaForCausalLM has no attention gates"):
         attention_gates(model(), tokenizer(), TEXT)

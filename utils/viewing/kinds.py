@@ -8,6 +8,7 @@ from naming.kinds import kind_of
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from viewing.attention import attention_gates
+from viewing.memory import memory_reads
 from viewing.scores import quality_panel
 from viewing.values import Panel
 
@@ -15,6 +16,7 @@ from viewing.values import Panel
 LOOKS: dict[str, Callable[[PreTrainedModel, PreTrainedTokenizerBase, str, str], Panel]] = {
     "quality": quality_panel,
     "attention": attention_gates,
+    "memory": memory_reads,
 }
 
 
