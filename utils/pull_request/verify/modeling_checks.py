@@ -87,7 +87,7 @@ def documented_inputs(subject: Subject) -> Iterator[Diagnostic]:
     names = [name for name in entries(subject.kind) if name not in known]
     for node in file.classes():
         for each in node.body:
-            if isinstance(each, ast.Assign) and assigns(each, "forward") and callee(each.value) == returns:
+            if isinstance(each, ast.Assign) and assigns(each, "forward") and root(each.value) == returns:
                 fix = f"write the method out, with `{wanted}` on top"
             elif isinstance(each, ast.FunctionDef) and _returns(each, returns) and not _describes(each, inputs, names):
                 fix = f"put `{wanted}` on top of its decorators"
