@@ -12,6 +12,7 @@ from syntax.statements import (
     first_line,
     imported,
     instead,
+    members_past_super,
     replaced,
     text_of,
     with_changes,
@@ -78,3 +79,19 @@ def test_expressions_are_changed_where_they_stand(text: str) -> None:
     (call, *_) = [each for each in calls(module.tree) if each.args]
     edit = with_changes(module, call.lineno - 1, call.end_lineno or 0, {call.func: "past", call.args[1]: "'ä'"})
     assert edited(module, [edit]).source.text == text.replace("super().method", "past").replace('"ü"', "'ä'")
+
+
+@pytest.mark.parametrize(
+    ("call", "new"),
+    [
+        ("super().go(x, y=1)", "Owner.go(self, x, y=1)"),
+        ("super().go()", "Owner.go(self)"),
+        ("super().go(y = 1, **z)", "Owner.go(self, y=1, **z)"),
+        ("super().go(\n            *x,\n        )", "Owner.go(\n            self, *x,\n        )"),
+        ("super().other(x)", "super().other(x)"),
+        ("self.go(x)", "self.go(x)"),
+    ],
+)
+def test_an_inherited_method_is_called_by_the_class_that_has_it(call: str, new: str) -> None:
+    member = "    @once\n    def go(self, x):\n        return {}  # as above\n"
+    assert members_past_super(member.format(call), "go", "Owner") == member.format(new)

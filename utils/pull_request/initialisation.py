@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from facts.values import base_name
 from syntax.edits import Edit
 from syntax.modules import Module, module_of
-from syntax.queries import bound_names, calls, dotted, methods, names_in
-from syntax.statements import above, edited, imported, replaced, text_of, with_changes, without
+from syntax.queries import bound_names, dotted, methods, names_in
+from syntax.statements import above, edited, imported, members_past_super, replaced, text_of, with_changes, without
 
 from pull_request.reachable import INIT
 from pull_request.values import kind_in
@@ -33,7 +33,7 @@ def initialised(modular: Module, modeling: Module, here: ast.ClassDef, dead: set
     if made is None or old is None or not dead & names_in(made):
         return []
     text = without_unused(without_branches(text_of(modeling, made) + "\n", dead))
-    text = _past_the_base(text)
+    text = members_past_super(text, INIT, "PreTrainedModel")
     needs = _needs(text, modular, modeling)
     if needs is None:
         return []
@@ -56,32 +56,6 @@ def without_unused(text: str) -> str:
     (owner,) = module.classes.values()
     (method,) = methods(owner)
     return _unshelled(edited(module, [without(module, each) for each in method.body if _is_idle(each, read)]))
-
-
-def _past_the_base(text: str) -> str:
-    """A method that calls `PreTrainedModel`'s where it called what it inherits."""
-    module = module_of(_SHELL + text)
-    found = [call for call in calls(module.tree) if _calls_the_base(call)]
-    return _unshelled(
-        edited(
-            module,
-            [
-                with_changes(module, call.lineno - 1, call.end_lineno or call.lineno, {call: f"{PAST}(self, module)"})
-                for call in found
-            ],
-        )
-    )
-
-
-def _calls_the_base(call: ast.Call) -> bool:
-    match call:
-        case ast.Call(
-            func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name),
-            args=[ast.Name(id="module")],
-            keywords=[],
-        ):
-            return name == INIT
-    return False
 
 
 def _unshelled(module: Module) -> str:

@@ -9,11 +9,11 @@ from building.casing import read_casing
 from building.library import Library
 from diagnostics.values import Diagnostic
 from facts.peculiar import peculiarities
-from syntax.edits import Edit, source_of
+from syntax.edits import Edit
 from syntax.modules import Module, module_of
-from syntax.queries import behind_docstring, calls, calls_above, classes, dotted, form, last_name, method, methods
+from syntax.queries import behind_docstring, calls_above, classes, dotted, form, method, methods
 from syntax.source import Source
-from syntax.statements import class_of, edited, with_changes
+from syntax.statements import class_of, edited, past_super
 from syntax.trees import tree_of
 from weave.form import Form
 from weave.stage import gates_of
@@ -51,25 +51,8 @@ def _called_by_name(text: str, tree: Tree) -> str:
     for node in module.classes.values():
         parent, own = above.get(dotted(node.bases[0])) if node.bases else None, method(node, _ABOVE)
         if own is not None and parent is not None and method(parent, _ABOVE) is None:
-            found = [call for call in calls(own) if _calls_above(call)]
-            changes = {call: f"{_CONFIG}.{_ABOVE}({', '.join(['self', *_given(text, call)])})" for call in found}
-            edits += [
-                with_changes(module, call.lineno - 1, call.end_lineno or call.lineno, {call: new})
-                for call, new in changes.items()
-            ]
+            edits += past_super(module, own, _ABOVE, _CONFIG)
     return edited(module, edits).source.text
-
-
-def _calls_above(call: ast.Call) -> bool:
-    """Whether a call is `super().__post_init__(...)`."""
-    return last_name(call.func) == _ABOVE and calls_above(call.func)
-
-
-def _given(text: str, call: ast.Call) -> Iterator[str]:
-    """What a call is given, as it is written."""
-    yield from (source_of(text, each) for each in call.args)
-    for each in call.keywords:
-        yield f"{each.arg}={source_of(text, each.value)}" if each.arg else f"**{source_of(text, each.value)}"
 
 
 def _configs(module: Module, tree: Tree) -> dict[str, ast.ClassDef]:

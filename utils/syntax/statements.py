@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from syntax.edits import Edit, apply, changed
+from syntax.edits import Edit, apply, changed, source_of
 from syntax.modules import Module, module_of
-from syntax.queries import Decorated, classes
+from syntax.queries import Decorated, calls, calls_above, classes, last_name
+
+
+_SHELL = "class _:\n"  # in which members stand alone
 
 
 def edited(module: Module, edits: Iterable[Edit]) -> Module:
@@ -58,6 +61,35 @@ def with_changes(module: Module, first: int, last: int, changes: Mapping[ast.exp
     start = len("".join(f"{line}\n" for line in lines[:first]).encode())
     end = start + len("\n".join(lines[first:last]).encode())
     return Edit(first, last, tuple(changed(text, (start, end), changes).split("\n")))
+
+
+def past_super(module: Module, tree: ast.AST, method: str, owner: str) -> list[Edit]:
+    """The edits that call a method by the class that has it, where a tree calls the inherited one.
+
+    `super().method(x)` becomes `Owner.method(self, x)`.
+    """
+    found = [call for call in calls(tree) if last_name(call.func) == method and calls_above(call.func)]
+    return [
+        with_changes(
+            module, call.lineno - 1, call.end_lineno or call.lineno, _by_name(module, call, f"{owner}.{method}")
+        )
+        for call in found
+    ]
+
+
+def members_past_super(text: str, method: str, owner: str) -> str:
+    """The same for members of a class, indented as they stand there."""
+    module = module_of(_SHELL + text)
+    return edited(module, past_super(module, module.tree, method, owner)).source.text.removeprefix(_SHELL)
+
+
+def _by_name(module: Module, call: ast.Call, called: str) -> dict[ast.expr, str]:
+    text = module.source.text
+    if call.args:
+        return {call.func: called, call.args[0]: f"self, {source_of(text, call.args[0])}"}
+    given = [f"{each.arg}=" if each.arg else "**" for each in call.keywords]
+    given = [mark + source_of(text, each.value) for mark, each in zip(given, call.keywords, strict=True)]
+    return {call: f"{called}({', '.join(['self', *given])})"}
 
 
 def imported(module: Module, statements: Iterable[str]) -> list[Edit]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from syntax.modules import Function, Module
 from syntax.queries import callee, decorators, defined_names, dotted, same, string
 from syntax.queries import calls as calls_in
-from syntax.statements import text_of
+from syntax.statements import members_past_super, text_of
 from syntax.trees import function_in
 
 from weave.base import Base
@@ -262,11 +262,7 @@ def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> st
     for member in node.body:
         if not mentions(member, inner) or "forward" in defined_names(member):
             continue
-        found.append(
-            text_of(module, member).replace(
-                "super().__init__(", f"{base.gated(stack.pretrained.name)}.__init__(self, "
-            )
-        )
+        found.append(members_past_super(text_of(module, member), "__init__", base.gated(stack.pretrained.name)))
     return "\n\n".join(found)
 
 

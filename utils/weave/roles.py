@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from syntax.modules import Module
 from syntax.queries import dotted, is_super_call, names_in, string
+from syntax.statements import members_past_super
 from syntax.trees import tree_of
 
 from weave.base import Base
@@ -233,8 +234,7 @@ class Roles:
         """A method of the role; what the base does not define in its own class is called by its name."""
         text = self.named(_text(module, method))
         if self.base.modeling.own_method(node, method.name) is None:
-            text = text.replace(f"super().{method.name}(", f"PreTrainedModel.{method.name}(self, ")
-            text = text.replace("(self, )", "(self)")
+            text = members_past_super(text, method.name, "PreTrainedModel")
         return text
 
 
