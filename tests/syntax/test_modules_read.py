@@ -6,7 +6,8 @@ import ast
 
 import pytest
 from diagnostics.errors import ConversionError
-from syntax.modules import assigned_calls, is_self, is_super_call, names_in, read_module
+from syntax.modules import read_module
+from syntax.queries import assigned_calls, is_self, is_super_call, names_in
 from syntax.source import Source
 
 

@@ -10,4 +10,4 @@ PACKAGE = UTILS / "viewing"
 
 def test_only_what_runs_models_knows_torch() -> None:
     knowing = {path.stem for path in PACKAGE.glob("*.py") if roots(imports_of(path)) & {"torch", "transformers"}}
-    assert knowing <= {"texts", "scores", "attention", "kinds", "cli"}
+    assert knowing <= {"texts", "scores", "attention", "memory", "kinds", "cli"}
