@@ -49,7 +49,7 @@ def evaluate(model: Any, tokenizer: Any, questions: Sequence[Question]) -> dict[
             "row": each.row,
             "found": row,
             "alpha": round(alpha, 3),
-            "answered": begins(text, each.answer),
+            "answered": begins(text, _shown(tokenizer, each.answer)),
         }
         for each, text, row, alpha in zip(questions, said, rows, alphas, strict=True)
     ]
@@ -113,6 +113,12 @@ def begins(text: str, answer: str) -> bool:
 def _ids(tokenizer: Any, text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
     return ids
+
+
+def _shown(tokenizer: Any, answer: str) -> str:
+    """An answer without the tokens that end it, as what a model says is decoded."""
+    text: str = tokenizer.decode(_ids(tokenizer, answer), skip_special_tokens=True)
+    return text
 
 
 def _mean(values: Sequence[bool]) -> float:

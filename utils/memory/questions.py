@@ -11,6 +11,7 @@ IGNORED, NOTHING = -100, -1  # as a target of a token: nothing is known; no row 
 FIELDS = ("prompt", "answer", "row", "fact", "text")
 
 Tokenize = Callable[[str], list[int]]  # without special tokens
+Asked = Callable[[Any], tuple[str, str]]  # messages -> the text up to the last answer, and that
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +37,31 @@ class Encoded:
         return next((place for place, target in enumerate(self.targets) if target != IGNORED), len(self.targets) - 1)
 
 
-def question_of(record: Any, rows: Mapping[str, int], number: int) -> Question:
+def question_of(record: Any, rows: Mapping[str, int], number: int, asked: Asked | None = None) -> Question:
     """A question of a record.
 
     Args:
         record: `prompt` and `answer` with `row`, the number of a row, or `fact`, its sentence; a `prompt` whose `row` is
-            null, which nothing in the bank answers; or a plain `text`, of which nothing is known.
+            null, which nothing in the bank answers; `messages` in place of `prompt` and `answer`, whose last is the
+            answer; or a plain `text`, of which nothing is known.
         rows: the rows of the bank by their sentences.
         number: how many rows the bank has.
+        asked: how messages are written.
 
     Raises:
         ValueError: with what is wrong of it.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"is {type(record).__name__}, and no object")
+    if "messages" in record and asked is not None:
+        prompt, answer = asked(record["messages"])
+        record = {**record, "prompt": prompt, "answer": answer}
     for name in ("prompt", "answer", "fact", "text"):
         if name in record and not isinstance(record[name], str):
             raise ValueError(f"`{name}` is {record[name]!r}, and no text")
     if "prompt" not in record:
         if not record.get("text"):
-            raise ValueError("has neither `prompt` nor `text`")
+            raise ValueError("has none of `prompt`, `messages` and `text`")
         return Question("", record["text"])
     if not record["prompt"]:
         raise ValueError("has an empty `prompt`")

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
 
+from memory.conversations import asked_in
 from memory.errors import BankError
-from memory.questions import Question, encode, question_of
+from memory.questions import Asked, Question, encode, question_of
 from memory.settings import DEFAULTS, ORDER, TrainOptions, options_of, pairs
 
 
@@ -75,7 +77,10 @@ def _train(args: argparse.Namespace) -> Answer:
     if args.bank:
         load_bank(model, tokenizer, args.bank)
     rows, number = sentences_of(model, tokenizer), len(model.memory_bank)
-    asked, held_out = ([*read_questions(files, rows, number)] for files in (args.data, args.held_out))
+    asked, held_out = (
+        [*read_questions(files, rows, number, partial(asked_in, tokenizer=tokenizer))]
+        for files in (args.data, args.held_out)
+    )
     _check_questions(args, asked, held_out)
 
     def tokenize(text: str) -> list[int]:
@@ -159,8 +164,20 @@ def sentences_of(model: Any, tokenizer: Any) -> dict[str, int]:
     return found
 
 
-def read_questions(files: Sequence[Path], rows: Mapping[str, int], number: int) -> Iterator[Question]:
-    """The questions of JSONL files. Raises BankError with the line of the first that is none."""
+def read_questions(
+    files: Sequence[Path], rows: Mapping[str, int], number: int, asked: Asked | None = None
+) -> Iterator[Question]:
+    """The questions of JSONL files.
+
+    Args:
+        files: of one record a line.
+        rows: the rows of the bank by their sentences.
+        number: how many rows the bank has.
+        asked: how messages are written.
+
+    Raises:
+        BankError: a file is not there, or a line holds no question; the first is named.
+    """
     for file in files:
         if not file.is_file():
             raise BankError(file, "does not exist", "give a file of questions, one JSON object a line")
@@ -168,7 +185,7 @@ def read_questions(files: Sequence[Path], rows: Mapping[str, int], number: int) 
             if not text.strip():
                 continue
             try:
-                yield question_of(json.loads(text), rows, number)
+                yield question_of(json.loads(text), rows, number, asked)
             except (ValueError, RecursionError) as error:
                 what = str(error) if not isinstance(error, json.JSONDecodeError | UnicodeError) else "is no JSON"
                 fix = 'write {"prompt": ..., "answer": ..., "row": ...}'
