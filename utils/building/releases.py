@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from files.folders import filled
 
 from building.cache import OVERRIDE, default_folder
 from building.library import is_release, shown
@@ -46,11 +46,8 @@ def _fetched(version: str) -> Path:
     folder = cache / "releases" / f"transformers-{version}"
     if not folder.is_dir():
         try:
-            os.makedirs(folder.parent, exist_ok=True)
-            with TemporaryDirectory(dir=folder.parent, prefix="fetched-", ignore_cleanup_errors=True) as scratch:
-                unpacked = Path(scratch, "unpacked")
+            with filled(folder) as unpacked, TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
                 _unpack(_download(version, Path(scratch)), unpacked)
-                os.rename(unpacked, folder)
         except (OSError, zipfile.BadZipFile) as error:
             if not folder.is_dir():  # another run may have been quicker
                 raise _refuse("cannot-fetch", version, str(error), f"make {shown(folder.parent)} writable") from None

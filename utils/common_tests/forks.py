@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from facts.project import facts_of
+from files.writing import write_text
 from processes.spread import spread
 from testgen.pull_request import upstream_path
 
@@ -56,9 +57,7 @@ def _test(root: Path, generated: Path, name: str) -> None:
     outcomes = _in_fork(root, [upstream_path(facts)])
     outcomes = mark_inherited(root, outcomes, {facts.package: facts}, lambda nodes: _in_fork(root, nodes))
     (root / "outcomes").mkdir(exist_ok=True)
-    target = root / "outcomes" / f"{name}.json"
-    target.with_suffix(".tmp").write_text(json.dumps([asdict(one) for one in outcomes]), encoding="utf-8")
-    os.replace(target.with_suffix(".tmp"), target)
+    write_text(root / "outcomes" / f"{name}.json", json.dumps([asdict(one) for one in outcomes]))
 
 
 def _in_fork(root: Path, nodes: Sequence[str]) -> list[Outcome]:

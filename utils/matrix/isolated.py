@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from facts.values import ModelFacts
+from files.writing import write_text
 from naming.kinds import MEANT
 from processes.spread import spread
 
@@ -66,9 +67,7 @@ def _write(job: Job, found: Path) -> None:
     os.dup2(log, 2)
     sys.path.insert(0, str(job.project))
     os.chdir(job.project)
-    written = found.with_suffix(".tmp")
-    written.write_text(json.dumps(_tests(job)), encoding="utf-8")
-    os.replace(written, found)
+    write_text(found, json.dumps(_tests(job)))
 
 
 @dataclass(eq=False)  # plugins are kept in sets

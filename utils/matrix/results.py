@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from files.writing import PART, write_text
+
 from matrix.values import Common, Row, Subset
 
 
@@ -49,9 +51,7 @@ class Results:
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps(content, indent=1) + "\n", part=f".{os.getpid()}{PART}")
 
     def _path(self, folder: str, name: str) -> Path:
         return self.folder / folder / f"{name}.json"

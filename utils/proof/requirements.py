@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from building.library import digest, shown
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from files.folders import filled
 from packaging.requirements import InvalidRequirement, Requirement
 
 
@@ -61,11 +60,8 @@ def install(requirements: Iterable[str], folder: Path) -> Path:
     target = folder / f"needs-{digest(repr((wanted, sys.version)).encode())[:16]}"
     if not target.is_dir():
         try:
-            os.makedirs(folder, exist_ok=True)
-            with TemporaryDirectory(dir=folder, prefix="fetched-", ignore_cleanup_errors=True) as scratch:
-                installed = Path(scratch, "installed")
+            with filled(target) as installed:
                 _pip(wanted, installed)
-                os.rename(installed, target)
         except OSError as error:
             if not target.is_dir():  # another run may have been quicker
                 raise _refuse(wanted, str(error), f"make {shown(folder)} writable") from None

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from facts.read import package_files, read_facts
+from files.writing import write_text
 from processes.spread import spread
 
 from proof.trial import try_model
@@ -68,9 +69,7 @@ def _try(generated: Path, trials: Path, name: str, fields: dict[str, object], sp
     except (LookupError, SyntaxError) as error:  # no text of a model that anything could be found in
         what = f"{type(error).__name__}: {error}"
         trial = Trial({IMPORT: Kind.RAISES.value}, (Finding(IMPORT, Kind.RAISES, name, what),))
-    written = trials / f"{name}.tmp"
-    written.write_text(json.dumps(trial.to_json()), encoding="utf-8")
-    os.replace(written, trials / f"{name}.json")
+    write_text(trials / f"{name}.json", json.dumps(trial.to_json()))
 
 
 if __name__ == "__main__":
