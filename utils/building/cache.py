@@ -90,7 +90,15 @@ class Cache:
         warnings: tuple[Diagnostic, ...] = (),
         made_from: Provenance = _UNTRACED,
     ) -> None:
-        """Store one conversion, or quietly do not: a cache that cannot be written must not stop anyone."""
+        """Store one conversion, or quietly do not: a cache that cannot be written must not stop anyone.
+
+        Args:
+            key: the digest of what is known before a conversion: see `cache_keys.Memory`.
+            reads: module -> digest of what the conversion read.
+            texts: file name -> text of the outputs.
+            warnings: what was said of them.
+            made_from: the text of parents that went into them, by digest.
+        """
         digests = {name: digest(text.encode()) for name, text in texts.items()}
         told = [astuple(one) for one in warnings]
         header = json.dumps([dict(reads), digests, told, asdict(made_from)]).encode() + b"\n"

@@ -30,7 +30,14 @@ class Memory:
     fingerprint: str  # of the tools
 
     def recall(self, job: Job, delta: bytes, fresh: Mapping[str, str | None], keep_texts: bool) -> Outcome | None:
-        """The outcome of a job without converting it; None where it has to be converted."""
+        """The outcome of a job without converting it; None where it has to be converted.
+
+        Args:
+            job: the job.
+            delta: the bytes of its modular file.
+            fresh: module -> its text as earlier jobs of the run will write it, None where they remove it.
+            keep_texts: whether the outcome has all texts, also of outputs that are the same on disk.
+        """
         entry = self.cache.get(self._key(job, delta)) if self.cache else None
         if entry is None or not self._holds(entry, fresh):
             return None

@@ -75,10 +75,13 @@ def main(
     stage: Stage = _NO_STAGE,
     prove: Prove | None = None,
 ) -> int:
-    """Run one command line; the exit status. `convert` and `project` stand in for the real ones in tests.
+    """Run one command line; the exit status.
 
-    `stage` is what goes before the expansion: it may write modular files that are missing, and write out short ones.
-    `prove` runs the models of a `--drift` that asks for it.
+    Args:
+        argv: the words of the command line; those of this process without it.
+        convert, project: stand in for the real ones in tests.
+        stage: goes before the expansion: it may write modular files that are missing, and write out short ones.
+        prove: runs the models of a `--drift` that asks for it.
     """
     try:
         args = parse(argv)

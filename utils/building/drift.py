@@ -50,7 +50,14 @@ class Proven(Protocol):
 def find_drift(
     outcomes: Iterable[Outcome], deltas: Mapping[str, bytes], recorded: Mapping[str, LockEntry], library: Library
 ) -> list[ModelDrift]:
-    """The drift of each model, given its conversion against the other release, whose modules `library` reads."""
+    """The drift of each model, given its conversion against the other release.
+
+    Args:
+        outcomes: the conversions.
+        deltas: the bytes of each modular file, by the name of its job.
+        recorded: what the lock says that each model was made from, by the same name.
+        library: reads the modules of the other release.
+    """
     found = []
     for outcome in sorted(outcomes, key=lambda one: one.job.name):
         name = outcome.job.name

@@ -36,7 +36,13 @@ def gather(
 ) -> Family:
     """The wanted jobs and, of the known jobs that they inherit from, transitively, those to `include`.
 
-    `stands_on` names modules that a modular file needs besides those it imports.
+    A modular file that cannot be read is a problem of its job in what is returned.
+
+    Args:
+        wanted: the jobs to do.
+        known: all jobs that these may inherit from.
+        include: whether to add one of the known jobs.
+        stands_on: the text of a modular file -> modules that it needs besides those it imports.
     """
     makers = {(job.package, job.target.model): job for job in known}
     jobs = {job.name: job for job in wanted}

@@ -84,7 +84,15 @@ def _project_job(delta: Path, release: str, strict: bool, folders: Folders) -> J
 def path_jobs(paths: Sequence[Path], output: Path, release: str, strict: bool) -> list[Job]:
     """A job for each modular file named on the command line, as if it lay in transformers/models/<model>/.
 
-    The outputs of one file go to `output` itself, those of several each to a folder of their own inside it.
+    Args:
+        paths: the modular files.
+        output: the folder for the outputs of a single file; those of several each go to a folder of their own in it.
+        release: of the transformers that they are converted against, "5.24.0".
+        strict: whether to refuse what the reference gets silently wrong, instead of doing the same with a warning.
+
+    Raises:
+        ConversionError: `not-modular` for a file of another name, `no-such-file` where there is none,
+            `duplicate-model` for two of one name.
     """
     jobs = [_path_job(path, output if len(paths) == 1 else None, output, release, strict) for path in paths]
     names = [job.name for job in jobs]
@@ -128,6 +136,12 @@ def select(jobs: Sequence[Job], models: Iterable[str], where: Path, family: str 
 
     Raises ConversionError: `bad-model` or `unknown-model` for the first name that means nothing, `nothing-to-convert`
     where there are no jobs.
+
+    Args:
+        jobs: what there is to choose from.
+        models: the names, as they were given.
+        where: the folder of the modular files, for the text of a refusal.
+        family: the prefix that a name may lack: "quality_gate_".
     """
     if not jobs:
         fix = "write a modular_<model>.py there, or name another folder"

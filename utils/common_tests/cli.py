@@ -71,7 +71,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prepare(args: argparse.Namespace) -> tuple[str, dict[str, ModelFacts], Workspace]:
-    """The release, the facts of each package, and the folder that its tests run in."""
+    """The release, the facts of each package, and the folder that its tests run in.
+
+    With `--tree` the release is "": the tests are those of the tree.
+
+    Raises:
+        SuiteError: a model is named that there is none of; the tree is none, or lacks a test file; transformers is not
+            installed, its source distribution is not to be had, or a model's test file could not be written.
+    """
     if args.tree:
         folder = args.tree / "src" / "transformers" / "models"
         if not folder.is_dir():

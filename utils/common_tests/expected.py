@@ -12,7 +12,14 @@ HEADER = "# {package}: transformers' own tests, and what becomes of them with tr
 
 
 def write_expected(folder: Path, package: str, version: str, outcomes: Iterable[Outcome]) -> None:
-    """Write a model's file: a test in a line, with the reason where it does not simply pass."""
+    """Write a model's file: a test in a line, with the reason where it does not simply pass.
+
+    Args:
+        folder: of these files; made where it is missing.
+        package: the model's, "quality_gate_llama"; the file is called after it.
+        version: of transformers, for the head of the file.
+        outcomes: of its tests.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lines = [HEADER.format(package=package, version=version)]
     for one in sorted(outcomes, key=lambda each: each.test):

@@ -35,9 +35,18 @@ def run_tests(
     quiet: bool = False,
     python: str = sys.executable,
 ) -> list[Outcome]:
-    """Run test files or single tests of a workspace; return what became of each. `python` runs them.
+    """Run test files or single tests of a workspace; return what became of each.
 
-    Raises SuiteError where pytest did not get as far as running them.
+    Args:
+        root: the workspace.
+        paths: the files, or pytest's names of single tests, below it.
+        jobs: how many processes run them.
+        options: more words for pytest's command line.
+        quiet: whether what pytest prints is thrown away.
+        python: the interpreter that runs them.
+
+    Raises:
+        SuiteError: pytest did not get as far as running them.
     """
     written = root / "outcomes.json"
     written.unlink(missing_ok=True)
@@ -82,6 +91,8 @@ def mark_inherited(
     """Run every failed test again on the base: what fails there as well is no fault of the gates.
 
     Args:
+        root: the workspace.
+        outcomes: of the tests that were run there.
         models: the facts of each package.
         run: runs single tests of the workspace.
     """

@@ -70,7 +70,10 @@ def digest(path: Path) -> str:
 
 
 def pip_download(version: str, folder: Path) -> None:
-    """Let pip put the archive into `folder`. pip checks it against the digest that the index states."""
+    """Let pip put the archive into `folder`. pip checks it against the digest that the index states.
+
+    Raises SuiteError, with the first three of pip's errors, where pip fails.
+    """
     command = (
         *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps"),
         *("--no-binary", "transformers", "--dest", str(folder), f"transformers=={version}"),

@@ -45,7 +45,15 @@ def abilities(
     models: tuple[ModelClass, ...],
     text_model: ModelClass,
 ) -> Abilities:
-    """Read off the code of a modeling file. `text` is the configuration of `text_model`, which has the layers."""
+    """Read off the code of a modeling file.
+
+    Args:
+        modeling: the file.
+        configs: the configurations by the names of their classes.
+        text: the configuration of `text_model`.
+        models: all models of the file.
+        text_model: the one that has the layers.
+    """
     code = _Code(modeling, _language_models(models), text_model)
     is_wanted = not any(text.fields[name].default == "False" for name in EXPERTS_WANTED if name in text.fields)
     return Abilities(

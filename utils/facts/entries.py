@@ -70,7 +70,18 @@ def read_entries(text: str, path: str) -> dict[str, Entries]:
 def problem(
     path: str, text: str, code: str, message: str, fix: str, section: str = "", word: str = "", last: bool = False
 ) -> PeculiarError:
-    """A refusal at the first (or last) place where a section of the text says a word; else where the section begins."""
+    """A refusal at the first (or last) place where a section of the text says a word; else where the section begins.
+
+    Args:
+        path: of the file, as messages print it.
+        text: what is in it.
+        code: of the refusal.
+        message: what is wrong.
+        fix: what to do about it.
+        section: the name of the section; without one, the whole text.
+        word: what is looked for in it.
+        last: whether the last such place is meant.
+    """
     places = list(_places(text, section, word)) or list(_places(text, section, section))
     line, column = (places[-1] if last else places[0]) if places else (1, 1)
     return PeculiarError(Diagnostic(code, path, line, column, message, fix))

@@ -18,7 +18,8 @@ _LAYER = re.compile(r"(?:Layer|Block)$")
 def layer_classes(modeling: Module, gate: str) -> tuple[LayerFacts, ...]:
     """The classes of decoder layers: those with a gate, and those beside them in the same list of layers.
 
-    `gate` is the attribute that holds it, in a layer itself or in the attention inside.
+    `gate` is the attribute that holds it, in a layer itself or in the attention inside. Raises LookupError where no
+    class has it.
     """
     owners = [name for name, node in modeling.classes.items() if gate in _attributes(node)]
     if not owners:
@@ -55,7 +56,10 @@ def _named(node: ast.AST) -> set[str]:
 
 
 def gate_class(modeling: Module, gate: str) -> str:
-    """The class of the gates, as the layers construct it, or have it constructed by a function that they give it to."""
+    """The class of the gates, as the layers construct it, or have it constructed by a function that they give it to.
+
+    `gate` is the attribute that holds it. Raises LookupError where no layer makes it of a class of this file.
+    """
     for node in modeling.classes.values():
         value, _ = _attributes(node).get(gate, (None, False))
         for each in ast.walk(value) if value else ():

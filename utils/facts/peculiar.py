@@ -45,6 +45,12 @@ class Peculiarities:
         """Refuse the first of the names in a section that is not among the known ones, which are each a `what`.
 
         Raises PeculiarError (`stale-peculiarity`), at the name's line, with the name that it most likely misspells.
+
+        Args:
+            section: of the file, for the place of a refusal.
+            names: what the section says.
+            known: what it may say.
+            what: each of these in a word, for the message: "test of the suite".
         """
         known = set(known)
         for name in names:

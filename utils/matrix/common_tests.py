@@ -63,6 +63,13 @@ def run_common(
     """What these tests say of each architecture that was made, from kept results where nothing has changed.
 
     Those that the settings leave out are missing. Raises SuiteError where none of these tests can be had.
+
+    Args:
+        workshop: the folder that they were made in.
+        made: the architectures; only those with gates have such tests.
+        results: those of earlier runs; new ones are kept there.
+        settings: of the run.
+        tell: called with a name and what its tests say, as soon as that is known.
     """
     names = [one.name for one in made if one.state is State.GATED]
     if not names or settings.sdists is None:

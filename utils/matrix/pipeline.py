@@ -30,7 +30,14 @@ class Settings:
 
 
 def make_all(workshop: Workshop, names: Sequence[str], processes: int, tell: Tell) -> list[Made]:
-    """Scaffold, convert and render every architecture; those without tests to run are told."""
+    """Scaffold, convert and render every architecture; those without tests to run are told.
+
+    Args:
+        workshop: the folder to make them in.
+        names: of the architectures, "llama".
+        processes: how many are made at a time.
+        tell: called with the row of each that has no tests.
+    """
     found = []
     for name, made in _spread(workshop.make, names, processes):
         made = made or Made(name, State.STUCK, "the process that made it ended without a word")
@@ -41,7 +48,15 @@ def make_all(workshop: Workshop, names: Sequence[str], processes: int, tell: Tel
 
 
 def test_all(workshop: Workshop, made: Sequence[Made], results: Results, settings: Settings, tell: Tell) -> list[Row]:
-    """A row for each architecture, from kept results where nothing has changed."""
+    """A row for each architecture, from kept results where nothing has changed.
+
+    Args:
+        workshop: the folder that they were made in.
+        made: the architectures; those without gates get a row without a test.
+        results: those of earlier runs; new ones are kept there.
+        settings: of the run; its limit is in seconds.
+        tell: called with each row of tests, as soon as there is one.
+    """
     rows = {one.name: untested(one) for one in made if one.state is not State.GATED}
     waiting = {}
     for one in (one for one in made if one.state is State.GATED):

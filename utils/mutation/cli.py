@@ -103,7 +103,14 @@ def chosen_mutants(args: argparse.Namespace, modules: dict[str, str]) -> list[Mu
 
 
 def trial(args: argparse.Namespace, project: Path, chosen: Sequence[Mutant], rows: Sequence[Explained]) -> int:
-    """Run the tests against each mutant; tell, and return the exit status."""
+    """Run the tests against each mutant; tell, and return the exit status.
+
+    Args:
+        args: of the command line: `jobs`, `files` of tests for each mutant, `seconds` that its run may take.
+        project: the root of this repository.
+        chosen: the mutants.
+        rows: the mutants that no test can notice, with the reasons.
+    """
     began, verdicts = time.monotonic(), []
     limits = Limits(test=args.seconds / 3, run=args.seconds)
     with tempfile.TemporaryDirectory(prefix="tool-mutants-") as scratch:

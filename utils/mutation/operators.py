@@ -41,11 +41,24 @@ class Text:
         return Edit(self.start(node), self.end(node), new)
 
     def between(self, left: ast.expr, right: ast.expr, old: str, new: str) -> Iterator[Edit]:
-        """The edit of an operator that stands between two expressions; none where a comment is in the way."""
+        """The edit of an operator that stands between two expressions; none where a comment is in the way.
+
+        Args:
+            left, right: the expressions.
+            old: the operator as it is written.
+            new: what becomes of it.
+        """
         yield from self._within(self.end(left), self.start(right), old, new)
 
     def before(self, node: ast.expr, operand: ast.expr, old: str, new: str) -> Iterator[Edit]:
-        """The edit of an operator in front of its operand."""
+        """The edit of an operator in front of its operand.
+
+        Args:
+            node: the expression with the operator.
+            operand: what the operator stands in front of.
+            old: the operator as it is written.
+            new: what becomes of it.
+        """
         yield from self._within(self.start(node), self.start(operand), old, new)
 
     def _within(self, start: int, end: int, old: str, new: str) -> Iterator[Edit]:

@@ -37,7 +37,14 @@ def ranked(mutants: Iterable[Mutant], seed: int) -> list[Mutant]:
 def sample(
     mutants: Iterable[Mutant], wanted: Mapping[str, int], seed: int, is_python: Callable[[Mutant], bool]
 ) -> list[Mutant]:
-    """As many mutants of each package as are wanted of it, in the order of places; at most one of each function."""
+    """As many mutants of each package as are wanted of it, in the order of places; at most one of each function.
+
+    Args:
+        mutants: all that there are.
+        wanted: how many of each package; of a package that is not named, none.
+        seed: of the order that they are tried in.
+        is_python: whether a mutant still compiles; the next one is taken in place of one that does not.
+    """
     taken: dict[tuple[str, str], Mutant] = {}
     count: Counter[str] = Counter()
     for mutant in ranked(mutants, seed):
