@@ -19,6 +19,7 @@ PACKAGES = (
     "building",
     "checkpoints",
     "common_tests",
+    "converter",
     "diagnostics",
     "facts",
     "files",

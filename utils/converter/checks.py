@@ -50,7 +50,14 @@ def by_place(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def check_delta(index: ModuleIndex, parents: Mapping[str, Parent], casing: Casing, load: Loader) -> Iterator[Finding]:
-    """Everything that can be said without expanding."""
+    """Everything that can be said without expanding.
+
+    Args:
+        index: the delta.
+        parents: the modules that it inherits from, by dotted name.
+        casing: how model names are written in CamelCase.
+        load: reads a module by its dotted name; None where there is none.
+    """
     yield from _check_top_level_imports(index, load)
     followed = list(followed_imports(index))
     yield from _check_prefixes(index, parents)
@@ -61,7 +68,16 @@ def check_delta(index: ModuleIndex, parents: Mapping[str, Parent], casing: Casin
 
 
 def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: str, level: Level) -> Finding:
-    """A finding at a node of the delta."""
+    """A finding at a node of the delta.
+
+    Args:
+        index: the delta.
+        node: where; a node without a place stands for the first line.
+        code: of the finding, as docs/errors.md lists them.
+        message: what is wrong.
+        fix: what to do about it.
+        level: how much is at stake.
+    """
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
     return Finding(level, index.source.problem(line, column, code, message, fix))
 

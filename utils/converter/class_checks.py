@@ -53,7 +53,14 @@ class Merging(Protocol):
 
 
 def check_pair(merging: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    """What goes wrong when a class is merged with what is written out of it already, whatever becomes of both then."""
+    """What goes wrong when a class is merged with what is written out of it already, whatever becomes of both then.
+
+    Args:
+        merging: what merges them.
+        delta: the class as the delta has it.
+        parent: what is written out of it already.
+        base: the name of the parent, for messages.
+    """
     yield from _check_stubs(merging, delta, parent, base)
     yield from check_supers(merging.delta, delta, parent, base)
     yield from check_deletions(merging.delta, delta, parent, base)

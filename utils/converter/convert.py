@@ -24,7 +24,14 @@ from converter.values import Conversion, Layout, Loader, Provenance, Target
 
 
 def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, str]) -> Conversion:
-    """Expand one delta. Raises ConversionError with everything that is wrong with it."""
+    """Expand one delta. Raises ConversionError with everything that is wrong with it.
+
+    Args:
+        delta: the modular file.
+        target: what it becomes.
+        load: reads a module by its dotted name; None where there is none.
+        casing: the release's own table of model names, snake_case -> CamelCase.
+    """
     try:
         check_compiles(delta)
         return _convert(delta, target, load, Casing(casing))

@@ -30,7 +30,15 @@ _INSIDE = re.compile(r"^([ \t]+from )(\.{2,3})([\w.]*)(?= import )", re.MULTILIN
 
 
 def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Target, exported: Sequence[str]) -> str:
-    """The unformatted text of one output file."""
+    """The unformatted text of one output file.
+
+    Args:
+        scope: the delta and its parents.
+        drafts: all output files of the model, by kind.
+        kind: of this file, "modeling".
+        target: the form of the files.
+        exported: the names of its `__all__`; without any, it has none.
+    """
     draft = drafts[kind]
     body = "".join(draft.body.values())
     own, followed = split_imports(scope)
@@ -82,7 +90,14 @@ def split_imports(scope: Scope) -> tuple[list[ImportLine | Guard], list[ImportLi
 
 
 def sibling_imports(drafts: Mapping[str, Draft], draft: Draft, model: str, used: Iterable[str]) -> list[ImportLine]:
-    """Imports of what other output files of the model define."""
+    """Imports of what other output files of the model define.
+
+    Args:
+        drafts: all output files of the model, by kind.
+        draft: the file that imports.
+        model: the model's snake_case name.
+        used: the names that the file mentions.
+    """
     found: dict[str, ImportLine] = {}
     for other in sorted(
         drafts.values(), key=lambda each: each.kind in COPIES

@@ -161,6 +161,12 @@ def choose_imports(
     """What of the sources' imports a body needs; the first source that provides a name provides it.
 
     The conditions of all guards count as used: the reference keeps their imports, and ruff removes them.
+
+    Args:
+        sources: the imports of the delta and its parents, those that come first preferred.
+        body: the text below the imports.
+        used: the names that it mentions.
+        provided: names that are not imported from these sources: the file has them otherwise, or does without.
     """
     read = [list(source) for source in sources]
     used = used | {name for source in read for each in source if isinstance(each, Guard) for name in each.tests}

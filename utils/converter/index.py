@@ -147,9 +147,14 @@ def split_lines(text: str) -> list[str]:
 def split_statements(
     lines: Sequence[str], body: Sequence[ast.stmt], start: int, end: int, indent: int, first_line: int = 1
 ) -> Iterator[Statement]:
-    """The statements of one block, which lies on lines[start:end] and is indented by `indent` columns.
+    """The statements of one block.
 
-    `first_line` is the line number that the nodes give to lines[0].
+    Args:
+        lines: of the file, or of a part of it, with their ends.
+        body: the block's nodes.
+        start, end: the block lies on lines[start:end].
+        indent: of the block, in columns.
+        first_line: the line number that the nodes give to lines[0].
     """
     spans = list(_spans(body, first_line))
     above = start

@@ -128,7 +128,14 @@ def base_names(node: ast.ClassDef) -> list[str]:
 
 
 def find_parents(index: ModuleIndex, model: Spelling, load: Loader, casing: Casing) -> Mapping[str, Parent]:
-    """The modules that the delta imports model code from and that exist, by dotted name, in the order of import."""
+    """The modules that the delta imports model code from and that exist, by dotted name, in the order of import.
+
+    Args:
+        index: the delta.
+        model: the name of the model that it makes.
+        load: reads a module by its dotted name; None where there is none.
+        casing: how model names are written in CamelCase.
+    """
     followed = {each.name: each.module for each in followed_imports(index)}
     parents = {}
     for module in dict.fromkeys(followed.values()):
@@ -159,6 +166,12 @@ def infer_prefix(
 
     Each child votes by its name, `NewTextMLP(LlamaMLP)` for `NewText`; the most frequent prefix wins, of several the
     model's own, else the last. A prefix that classes of the parent's file carry already gives way to the model's own.
+
+    Args:
+        children: the delta's classes that inherit from the parent's, each with the name of its base.
+        parent: the parent's file.
+        old, new: the names of the parent's model and of the delta's.
+        casing: how model names are written in snake_case.
     """
     votes = [prefix_of(child, base, old, new) for child, base in children]
     counts = Counter(votes)
@@ -176,7 +189,13 @@ def infer_prefix(
 
 
 def prefix_of(child: str, parent: str, old: Spelling, new: Spelling) -> str:
-    """The prefix that one child suggests."""
+    """The prefix that one child suggests.
+
+    Args:
+        child: the class of the delta.
+        parent: its base.
+        old, new: the names of the parent's model and of the delta's.
+    """
     if child in (parent, new.camel + parent):
         return new.camel + old.camel
     suffix = common_suffix(child, parent)

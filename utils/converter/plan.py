@@ -60,7 +60,14 @@ def plan_files(scope: Scope, as_reference: bool = False) -> Mapping[str, Draft]:
 
 
 def place(scope: Scope, draft: Draft, parent: Parent | None, needed: Iterable[str]) -> None:
-    """Put into `draft` whatever the `needed` names mean: class by class, each below its own needs; then the rest."""
+    """Put into `draft` whatever the `needed` names mean: class by class, each below its own needs; then the rest.
+
+    Args:
+        scope: the delta and its parents.
+        draft: the output file, which is changed.
+        parent: whose file the names are seen from; None for the delta alone.
+        needed: the names.
+    """
     names = closure(scope, parent, needed, draft.kind)
     own = {name for name in names if parent and name in parent.names and scope.is_class(name, parent)}
     classes = in_order(scope, parent, own)

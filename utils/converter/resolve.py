@@ -39,7 +39,11 @@ class Missing:
 def find_missing(files: Mapping[str, str], importer: str, target: Target, load: Loader) -> Iterator[Missing]:
     """The imports of transformers and of siblings that do not resolve; none where no whole transformers is at hand.
 
-    `importer` is the dotted name that relative imports of the outputs start from.
+    Args:
+        files: the outputs, file name -> text.
+        importer: the dotted name that relative imports of the outputs start from.
+        target: the model and the form of the files.
+        load: reads a module by its dotted name; None where there is none.
     """
     if any(load(module) is None for module in _CORE):
         return  # a tree of a few models cannot tell what is missing
@@ -112,7 +116,14 @@ def _missing(
 
 
 def binds(source: Source, name: str, load: Loader, depth: int = 2) -> bool:
-    """Whether a module has a name once it is imported; a module that makes its names up on demand has any it mentions."""
+    """Whether a module has a name once it is imported; a module that makes its names up on demand has any it mentions.
+
+    Args:
+        source: the module.
+        name: what is looked for in it.
+        load: reads a module by its dotted name; None where there is none.
+        depth: how many `import *` are followed, one inside the other.
+    """
     if name in _plainly_defined(source) or name in _plainly_imported(source):
         return True
     found = _bindings(source)

@@ -206,7 +206,15 @@ def derives(index: ModuleIndex, class_name: str, wanted: str) -> bool:
 def closure(
     scope: Scope, parent: Parent | None, start: Iterable[str], kind: str, through_classes: bool = True
 ) -> set[str]:
-    """Every definition that `start` needs, at any depth, and that belongs into the file of this kind."""
+    """Every definition that `start` needs, at any depth, and that belongs into the file of this kind.
+
+    Args:
+        scope: the delta and its parents.
+        parent: whose file the names are seen from; None for the delta alone.
+        start: the names.
+        kind: of the file, "modeling".
+        through_classes: whether what a class needs is needed, too; the class itself always is.
+    """
     found: set[str] = set()
     pending = list(start)
     while pending:

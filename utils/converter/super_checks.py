@@ -19,7 +19,14 @@ def methods_of(parts: ClassParts) -> Iterator[tuple[str, Function]]:
 
 
 def check_supers(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    """The parent is flattened away: any other `super().m` than a whole statement now reaches past it."""
+    """The parent is flattened away: any other `super().m` than a whole statement now reaches past it.
+
+    Args:
+        index: the delta.
+        delta: the class in it.
+        parent: the class that it is merged with.
+        base: the name of that, for messages.
+    """
     inherited = {name for name, _ in methods_of(parent)}
     for name, method in methods_of(delta):
         place = place_of_super(name, method.body)
@@ -66,7 +73,14 @@ def _reaches(index: ModuleIndex, node: ast.AST, what: str, base: str, name: str)
 
 
 def check_deletions(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    """Below `super()`, `del x` takes an assignment of the parent's out: one that takes none out would only vanish."""
+    """Below `super()`, `del x` takes an assignment of the parent's out: one that takes none out would only vanish.
+
+    Args:
+        index: the delta.
+        delta: the class in it.
+        parent: the class that it is merged with.
+        base: the name of that, for messages.
+    """
     theirs = dict(methods_of(parent))
     for name, method in methods_of(delta):
         place = place_of_super(name, method.body)
@@ -91,7 +105,14 @@ def check_deletions(index: ModuleIndex, delta: ClassParts, parent: ClassParts, b
 
 
 def check_repeats(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    """Below `super()`, a statement that is there already is dropped."""
+    """Below `super()`, a statement that is there already is dropped.
+
+    Args:
+        index: the delta.
+        delta: the class in it.
+        parent: the class that it is merged with.
+        base: the name of that, for messages.
+    """
     theirs = dict(methods_of(parent))
     for name, method in methods_of(delta):
         place = place_of_super(name, method.body)

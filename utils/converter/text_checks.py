@@ -15,7 +15,14 @@ from converter.values import Loader, Target
 
 
 def check_texts(files: Mapping[str, str], delta: Source, target: Target, load: Loader) -> Iterator[Finding]:
-    """Everything that only shows in the text of the outputs (file name -> text)."""
+    """Everything that only shows in the text of the outputs.
+
+    Args:
+        files: the outputs, file name -> text.
+        delta: the modular file, whose lines findings have.
+        target: the model and the form of the files.
+        load: reads a module by its dotted name; None where there is none.
+    """
     whole = {}
     for name, text in files.items():
         problem = compile_problem(text)

@@ -21,8 +21,12 @@ def unroll_super(
     delta    super().__init__(); del self.a; self.b = 3; self.c = 4
     result   self.b = 3; self.c = 4; self.post_init()
 
-    The reference keeps one table of assignments for a whole class, so that what one method assigns also replaces
-    assignments of the same target in the methods woven after it; `carried` is that table.
+    Args:
+        name: of the method.
+        parent, delta: the statements of both bodies.
+        carried: what earlier methods of the class assigned, by target; what this one assigns is added. The reference
+            keeps one such table for a whole class, so that what one method assigns also replaces assignments of the
+            same target in the methods woven after it.
     """
     place = place_of_super(name, [each.node for each in delta])
     if place is None:

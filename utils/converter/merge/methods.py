@@ -39,8 +39,12 @@ class MethodParts:
 def merge_method(parent_text: str, delta_text: str, bases: Sequence[str], carried: Carried) -> str:
     """Weave two methods into one.
 
-    Decorators, docstring, return annotation and parameters that the delta leaves out come from the parent. `carried`
-    holds what earlier methods of the class have assigned (see `unroll_super`).
+    Decorators, docstring, return annotation and parameters that the delta leaves out come from the parent.
+
+    Args:
+        parent_text, delta_text: the methods, each indented as in its class.
+        bases: those that the class keeps; calls that name one of them become `super()` calls.
+        carried: what earlier methods of the class have assigned (see `unroll_super`).
     """
     parent, delta = take_method_apart(parent_text), take_method_apart(delta_text)
     woven = unroll_super(delta.name, parent.body, delta.body, carried)
