@@ -30,11 +30,15 @@ PACKAGES = (
     "naming",
     "portability",
     "processes",
+    "proof",
     "rendering",
     "rounding",
+    "scaffold",
     "selection",
     "showcase",
+    "syntax",
     "telling",
+    "testgen",
     "viewing",
 )
 MANY = 4  # parameters that a docstring explains, where a function has so many

@@ -58,7 +58,14 @@ def build_converted(
     base: Any,
     fields: Mapping[str, object] = MappingProxyType({}),
 ) -> Pair:
-    """The model with the weights of its base, and `fields` in its configuration.
+    """The model with the weights of its base.
+
+    Args:
+        facts: of the package.
+        modules: its files, imported.
+        model: which of its models.
+        base: the base, built with weights.
+        fields: what its configuration says besides what the base's does.
 
     Raises:
         OtherWeights: it has no gates, or other weights than its base besides those of gates.

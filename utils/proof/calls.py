@@ -42,7 +42,7 @@ def tokens(model: Any) -> torch.Tensor:
 
 
 def padded(model: Any) -> dict[str, torch.Tensor]:
-    """A batch whose second sample is padded on the left."""
+    """A batch whose second sample is padded on the left: `input_ids` and `attention_mask`, each `[BATCH, LENGTH]`."""
     ids = tokens(model)
     mask = torch.ones_like(ids)
     mask[1, :PADDING] = 0

@@ -23,7 +23,11 @@ def image_fields(own: ConfigFacts, config_class: Any, text: Any) -> dict[str, An
 
 
 def pictured(model: Any) -> dict[str, torch.Tensor]:
-    """A padded batch with one picture in each sample."""
+    """A padded batch with one picture in each sample.
+
+    `input_ids`, `attention_mask` and, where the model asks for them, `token_type_ids` are `[BATCH, LENGTH]`;
+    `pixel_values` are `[BATCH, channels, size, size]`, the sizes in pixels.
+    """
     inputs, token = padded(model), TINY_IMAGE_TEXT["image_token_index"]
     inputs["input_ids"][:, _FIRST : _FIRST + TINY_IMAGE_TEXT["mm_tokens_per_image"]] = token
     if "token_type_ids" in parameters(type(model).forward):

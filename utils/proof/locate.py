@@ -53,12 +53,12 @@ def _culprit(pair: Pair, calls: Sequence[_Seen], expected: Mapping[tuple[str, in
 
 
 def same(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
-    """Whether tensors are equal to the bit, one by one; what is no number equals what is none."""
+    """Whether tensors `[...]` are equal to the bit, one by one; what is no number equals what is none."""
     return len(ours) == len(theirs) and all(map(equal, ours, theirs))
 
 
 def equal(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
-    """Whether two tensors are equal to the bit, where no number equals no number."""
+    """Whether two tensors `[...]` are of one shape and type and equal to the bit, where no number equals no number."""
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return False
     return torch.equal(ours, theirs) or torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True)

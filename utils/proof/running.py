@@ -65,6 +65,7 @@ def try_all(
     """The trial of each model as it is done, and whether an earlier run made it.
 
     Args:
+        setting: how trials are made, and where what they found is kept; its `limit` is in seconds for one model.
         names: the packages to try.
         texts: the files of these, and of all packages that they may import.
         entrance: the text of the `__init__.py` above them.

@@ -106,10 +106,13 @@ def try_model(
     fields: Mapping[str, object] = MappingProxyType({}),
     spared: Sequence[str] = (),
 ) -> Trial:
-    """Try everything of a model whose files lie in `converted`, as package `generated.<facts.package>` on the path.
+    """Try everything of a model.
 
-    `fields` are those of its configuration with which its kind of gate does what the base does; `spared` are outputs
-    that are called as one of the base's and are something else.
+    Args:
+        facts: of its package.
+        converted: the folder of its files, as package `generated.<facts.package>` on the path.
+        fields: those of its configuration with which its kind of gate does what the base does.
+        spared: outputs that are called as one of the base's and are something else.
     """
     started = time.perf_counter()
     run = _Run(facts, converted, fields, spared)

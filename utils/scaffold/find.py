@@ -45,6 +45,12 @@ def find_base(name: str, package: Path, gate: str = GATE, project: Path = PROJEC
 
     Raises ConversionError: `unknown-base` where there is no such model folder, `no-folder` where the model shares one,
     `no-language-model` where it has no causal language model.
+
+    Args:
+        name: of the base's folder, "llama".
+        package: the folder of a transformers.
+        gate: the kind of gate.
+        project: whose kinds of gate are looked in.
     """
     folder = package / "models" / name
     if re.fullmatch(r"\w+", name) and (file := shared_folder(name, package)):

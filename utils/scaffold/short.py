@@ -61,11 +61,15 @@ class ShortDelta:
 def short_delta(name: str, package: Path | None = None, gate: str = GATE, project: Path = PROJECT) -> ShortDelta:
     """Write the short delta that gates a base of transformers ("mistral"). Reads its modules as text; writes no file.
 
-    `package` is the folder of a transformers; without one, of the installed one. `gate` is the kind of gate.
+    Args:
+        name: of the base's folder.
+        package: the folder of a transformers; without one, of the installed one.
+        gate: the kind of gate.
+        project: whose kinds of gate are looked in.
 
     Raises:
-        ConversionError: the place of a gate cannot be told from the base's text. The diagnostic has the reason and the
-            line.
+        ConversionError: the place of a gate cannot be told from the base's text, or `find_base` refuses the base. The
+            diagnostic has the reason and the line.
     """
     package = package or find_transformers()
     base = find_base(name, package, gate, project)
@@ -79,7 +83,10 @@ def short_delta(name: str, package: Path | None = None, gate: str = GATE, projec
 
 
 def render_short(base: Base, stack: Stack, places: Mapping[str, Found]) -> str:
-    """The text of the short delta that declares these places, as ruff formats it."""
+    """The text of the short delta that declares these places, as ruff formats it.
+
+    Raises ConversionError (`invalid-output`) where it is no Python, which is a fault of ours.
+    """
     declared: dict[str, Where] = {}
     for found in places.values():
         declared |= found.declared

@@ -58,7 +58,14 @@ class Module:
         return tuple(queries.exported(self.tree))
 
     def refuse(self, node: Placed | None, code: str, message: str, fix: str) -> ConversionError:
-        """The exception to raise for a problem at a place of this module; without a node, at its first line."""
+        """The exception to raise for a problem at a place of this module; without a node, at its first line.
+
+        Args:
+            node: the place; None for the module as a whole.
+            code: of the problem, as docs/errors.md lists them.
+            message: what is wrong.
+            fix: what to do about it.
+        """
         line, column = (node.lineno, node.col_offset + 1) if node is not None else (1, 1)
         return self.source.refuse(line, column, code, message, fix)
 

@@ -140,7 +140,10 @@ def map_prose(text: str, change: Callable[[str], str]) -> str:
 
 
 def closing_colon(text: str, start: int) -> int:
-    """Position of the colon that ends the compound statement header which begins at `start`."""
+    """Position of the colon that ends the compound statement header which begins at `start`.
+
+    Both are counted in characters from 0. Raises ValueError where no colon follows outside of brackets.
+    """
     depth = 0
     for token in _TOKEN_OR_BRACKET.finditer(text, start):
         if token.lastgroup != "punct":

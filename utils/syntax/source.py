@@ -22,11 +22,25 @@ class Source:
     lines: tuple[int, ...] = ()  # where the text is not the file's own: for each of its lines, the file's
 
     def problem(self, line: int, column: int, code: str, message: str, fix: str) -> Diagnostic:
-        """A diagnostic at a place of this file; `line` and `column` count from 1."""
+        """A diagnostic at a place of this file.
+
+        Args:
+            line, column: of the text; both count from 1.
+            code: as docs/errors.md lists them.
+            message: what is wrong.
+            fix: what to do about it.
+        """
         if self.lines:
             line = self.lines[min(line, len(self.lines)) - 1]
         return Diagnostic(code, self.path, line, column, message, fix)
 
     def refuse(self, line: int, column: int, code: str, message: str, fix: str) -> ConversionError:
-        """The exception to raise for a problem at a place of this file."""
+        """The exception to raise for a problem at a place of this file.
+
+        Args:
+            line, column: of the text; both count from 1.
+            code: as docs/errors.md lists them.
+            message: what is wrong.
+            fix: what to do about it.
+        """
         return ConversionError(self.problem(line, column, code, message, fix))

@@ -56,7 +56,13 @@ def above(node: ast.stmt, text: str) -> Edit:
 
 
 def with_changes(module: Module, first: int, last: int, changes: Mapping[ast.expr, str]) -> Edit:
-    """The edit of the lines `first` to `last`, from 0 and the last not included, in which expressions are other texts."""
+    """The edit of some lines in which expressions are other texts.
+
+    Args:
+        module: whose lines these are.
+        first, last: numbers of lines from 0, the last not included.
+        changes: an expression in these lines -> its new text.
+    """
     text, lines = module.source.text, module.lines
     start = len("".join(f"{line}\n" for line in lines[:first]).encode())
     end = start + len("\n".join(lines[first:last]).encode())
@@ -67,6 +73,12 @@ def past_super(module: Module, tree: ast.AST, method: str, owner: str) -> list[E
     """The edits that call a method by the class that has it, where a tree calls the inherited one.
 
     `super().method(x)` becomes `Owner.method(self, x)`.
+
+    Args:
+        module: what the tree is part of.
+        tree: what is changed, such as one method.
+        method: the name of what is called.
+        owner: the class that has it, as the text is to name it.
     """
     found = [call for call in calls(tree) if last_name(call.func) == method and calls_above(call.func)]
     return [

@@ -58,7 +58,8 @@ def fewer_tests(facts: ModelFacts, text: str, manifest: str, path: str) -> list[
     Args:
         facts: what the suite was rendered from.
         text: the suite.
-        manifest: the text of the committed one, which is at `path`.
+        manifest: the text of the committed one.
+        path: where that lies, as messages print it.
     """
     suite = _read(text)
     by_reason: dict[str, list[Lost]] = defaultdict(list)

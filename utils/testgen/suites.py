@@ -56,8 +56,15 @@ def suites(
 ) -> list[Outcome]:
     """What is rendered for each model, compared with what lies in its folder under `tests`.
 
-    A suite that would not run a test that the committed one ran is refused (`fewer-tests`), but for the models that
-    `allowed` has a reason for: they are warned about. Without `allowed` nobody looks.
+    A model whose files cannot be read is refused (`no-facts`). A suite that would not run a test that the committed one
+    ran is refused (`fewer-tests`), but for the models that `allowed` has a reason for: they are warned about.
+
+    Args:
+        names: of the models, "llama".
+        generated: the folder of the generated packages.
+        tests: the folder of the committed suites.
+        flavour: what a suite is for.
+        allowed: model -> why it may run fewer tests; None: nobody looks.
     """
     outcomes: dict[str, Outcome] = {}
     found: dict[str, tuple[ModelFacts, dict[str, str]]] = {}

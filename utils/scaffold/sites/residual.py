@@ -43,7 +43,17 @@ class Part:
 def find_parts(
     module: Module, layer: ast.ClassDef, forward: ast.FunctionDef, names: frozenset[str]
 ) -> tuple[Part, ...]:
-    """The feed-forward parts of a forward; several only where branches have one each. Raises NoPlace."""
+    """The feed-forward parts of a forward; several only where branches have one each.
+
+    Args:
+        module: the base's modeling file.
+        layer: the class of a layer in it.
+        forward: the layer's.
+        names: the attributes that hold feed-forward parts, without "self.".
+
+    Raises:
+        NoPlace: no statement calls one of them, or one is called beside the parts that were found.
+    """
     parts = tuple(_Search(Joins(module, layer), names).parts(forward))
     if not parts:
         listed = " or ".join(f"self.{name}" for name in sorted(names))

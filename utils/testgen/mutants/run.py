@@ -43,7 +43,16 @@ def preload(*modules: str) -> None:
 def run_all(
     runs: Sequence[tuple[str, str, Mapping[str, str]]], package: str, suite: Path, jobs: int
 ) -> Iterator[Verdict]:
-    """A verdict for each of `runs`, (name, tests as `-k` takes them, the package's files), as they come in."""
+    """A verdict for each run, as they come in.
+
+    A run may take `PATIENCE` seconds, `LIMIT` of them of a processor; one that is stopped has the status `UNFINISHED`.
+
+    Args:
+        runs: (name, tests as `-k` takes them, file name -> text of the package).
+        package: the name of the package, "quality_gate_llama".
+        suite: the file of its tests.
+        jobs: how many run at a time.
+    """
     texts = {name: (tests, files) for name, tests, files in runs}
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
 
