@@ -59,7 +59,14 @@ def commit_message(exports: Sequence[Export]) -> str:
 
 
 def render_body(exports: Sequence[Export], tree: Tree, evidence: Evidence, already: Sequence[str]) -> str:
-    """The body for these models; `tree` holds their files, `already` names parents that it had before."""
+    """The body for these models.
+
+    Args:
+        exports: the models, in the order in which the body tells of them.
+        tree: holds their files.
+        evidence: what was run, and what came of it.
+        already: the names of parents that the tree had before.
+    """
     return render(
         template_of(exports[0].model.name, "body.md.j2"),
         title=title_of(exports),

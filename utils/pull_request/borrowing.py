@@ -33,8 +33,10 @@ def loans(modular: str, modeling: str, home: str, of_home: str) -> list[Loan]:
     """The classes that are spelt out in a modular file and come out as those of another gated model, renamed.
 
     Args:
-        modeling: what is made of the modular file.
-        home: the other model, "quality_gate_llama"; `of_home` is the text of its modeling file.
+        modular: the text of the modular file.
+        modeling: what is made of it.
+        home: the other model, "quality_gate_llama".
+        of_home: the text of its modeling file.
     """
     made, theirs = definitions(modeling), definitions(of_home)
     ours, prefix = _prefix(made), _prefix(theirs)

@@ -46,6 +46,9 @@ def generate(
     """The generated files by path, and warnings.
 
     Args:
+        name: of the model, "quality_gate_llama".
+        tree: the repository that it is converted in.
+        setting: the table of rules to format with.
         modular: the text of the model's modular file, relative imports and all.
         strict: refuse what the reference gets silently wrong, instead of doing the same with a warning.
 

@@ -34,6 +34,12 @@ def bundle(models: Sequence[Model], wanted: Iterable[str], tree: Tree, setting: 
     """The exports of models, parents first. A parent that the tree has already is left as it is there.
 
     Raises ConversionError: `already-there` for a wanted model that the tree has, and what a conversion is refused for.
+
+    Args:
+        models: those that are wanted and their parents, parents first.
+        wanted: the names of those that are asked for.
+        tree: the repository that they go to.
+        setting: what an export is made with.
     """
     exports: list[Export] = []
     already: list[str] = []

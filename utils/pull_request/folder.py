@@ -25,6 +25,13 @@ def deliver_folder(folder: Path, found: Bundle, tree: Tree, evidence: Evidence, 
     """Write the files, the body and a checklist; the names of what was written, sorted.
 
     Raises ConversionError: `not-empty` where there is something in the folder already, `not-a-folder` below a file.
+
+    Args:
+        folder: a new one, or an empty one.
+        found: what the pull request brings.
+        tree: the repository that it is for.
+        evidence: what was run, and what came of it.
+        body: a file for the body in place of one in the folder.
     """
     above = next(each for each in folder.absolute().parents if each.exists())
     if not above.is_dir():
@@ -46,7 +53,15 @@ def deliver_folder(folder: Path, found: Bundle, tree: Tree, evidence: Evidence, 
 
 
 def deliver_patch(file: Path, found: Bundle, tree: Tree, evidence: Evidence, body: Path | None) -> list[str]:
-    """Write the patch, and the body beside it; the paths of both."""
+    """Write the patch, and the body beside it; the paths of both. Files that are there already are replaced.
+
+    Args:
+        file: of the patch.
+        found: what the pull request brings.
+        tree: the repository that it is for.
+        evidence: what was run, and what came of it.
+        body: a file for the body in place of one beside the patch.
+    """
     before = {path: text for path in found.texts if (text := tree.read(path)) is not None}
     text = make_patch(before, found.texts, commit_message(found.exports), missing_hunks(found, tree))
     beside = body or file.with_suffix(".md")

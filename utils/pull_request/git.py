@@ -126,7 +126,14 @@ def branches_on_success(repo: Path) -> Iterator[dict[str, str]]:
 
 
 def reserve(repo: Path, wanted: dict[str, str], branch: str, start: str) -> None:
-    """Make a branch, and note it in `wanted`. Raises ConversionError (`git-failed`) where somebody else made it."""
+    """Make a branch, and note it in `wanted`. Raises ConversionError (`git-failed`) where somebody else made it.
+
+    Args:
+        repo: the repository.
+        wanted: branch -> commit that it is to be at; see `branches_on_success`.
+        branch: its name.
+        start: the commit that it begins at.
+    """
     with _undisturbed():
         git(repo, "branch", "--quiet", "--no-track", branch, start)
         wanted[branch] = start

@@ -25,6 +25,8 @@ def initialised(modular: Module, modeling: Module, here: ast.ClassDef, dead: set
     """The edits that write out the method of an abstract model, where the one that it has asks for dead classes.
 
     Args:
+        modular: the modular file.
+        modeling: what was made of it.
         here: the class as the modular file has it; the one that came of it has the same name in `modeling`.
         dead: the classes that no model is made of.
     """

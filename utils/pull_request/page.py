@@ -36,7 +36,9 @@ def render_page(facts: ModelFacts, configuration: str, today: date, base: str) -
     """The page of a model.
 
     Args:
+        facts: of the generated package.
         configuration: the text of its generated configuration file.
+        today: the day that the page says the model was added on.
         base: the name of the base's page.
     """
     named = checkpoints(configuration)

@@ -16,7 +16,16 @@ _TRAILER = "\n-- \n"
 def make_patch(before: Mapping[str, str], after: Mapping[str, str], message: str, hunks: str) -> str:
     """The patch from the texts of some files to others, with hunks that have no original put in.
 
-    The author is whoever git thinks it is.
+    The author is whoever git thinks it is, "Quality Gate" where it knows nobody.
+
+    Args:
+        before: path -> text of the files that are there already.
+        after: path -> text of all files that the patch adds or changes.
+        message: of the commit.
+        hunks: text that goes behind the patch's own, "" for none.
+
+    Raises:
+        ConversionError: `git-failed` where git does not do as it is told.
     """
     with TemporaryDirectory(prefix="upstream-") as scratch:
         folder = Path(scratch)

@@ -46,6 +46,11 @@ def removable(configuration: str, modeling: str, of_base: str, shared: Iterable[
     """Those of the inherited unused fields that nothing else asks for: no other file, and not the configuration itself.
 
     Of a model out of several parts there are none: its configurations are made to fit each other.
+
+    Args:
+        configuration, modeling: the texts of the model's generated files.
+        of_base: the text of the base's modeling file.
+        shared: the texts of other files that may ask for fields: see `shared_texts`.
     """
     classes = _configs(module_of(configuration))
     if len(classes) != 1:
@@ -55,7 +60,14 @@ def removable(configuration: str, modeling: str, of_base: str, shared: Iterable[
 
 
 def without_unused(modular: str, configuration: str, modeling: str, of_base: str, shared: Iterable[str]) -> str:
-    """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`)."""
+    """The modular file whose configuration removes what only heads without gates read (GPT-2's `summary_type`).
+
+    Args:
+        modular: its text, which comes back as it is where there is nothing to remove.
+        configuration, modeling: the texts of what was made of it.
+        of_base: the text of the base's modeling file.
+        shared: the texts of other files that may ask for fields: see `shared_texts`.
+    """
     module = module_of(modular)
     here = _configs(module)
     gone = removable(configuration, modeling, of_base, shared)

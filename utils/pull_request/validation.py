@@ -67,9 +67,13 @@ def run_tests(tree: Path, names: Iterable[str]) -> list[Run]:
 
 
 def run(tree: Path, arguments: Sequence[str], script: str | None = None, name: str = "") -> Run:
-    """Run this Python in a tree, on the tree's own transformers.
+    """Run Python in a tree, on the tree's own transformers. What takes longer than `SECONDS` has not passed.
 
-    `script` is what it reads as its input, `name` what the run is called where its arguments say nothing.
+    Args:
+        tree: the root of a repository of transformers.
+        arguments: Python's.
+        script: what it reads as its input.
+        name: what the run is called where its arguments say nothing.
     """
     surroundings = {
         **os.environ,

@@ -91,5 +91,13 @@ def base_in(name: str) -> str:
 
 
 def refuse(code: str, path: str, message: str, fix: str, line: int = 1) -> ConversionError:
-    """The exception to raise for a problem with a file or folder."""
+    """The exception to raise for a problem with a file or folder.
+
+    Args:
+        code: of the problem, as docs/errors.md lists them.
+        path: of the file or folder, as messages print it.
+        message: what is wrong.
+        fix: what to do about it.
+        line: where in the file, from 1.
+    """
     return ConversionError(Diagnostic(code, path, line, 1, message, fix))

@@ -9,7 +9,14 @@ TABLE = "HARDCODED_CONFIG_FOR_MODELS"
 
 
 def name_config(text: str, base: str, package: str, config: str) -> str:
-    """The text with a line for the folder `package`, below that of its base where that has one, else at the end."""
+    """The text with a line for the folder `package`, below that of its base where that has one, else at the end.
+
+    Args:
+        text: of the file; it comes back as it is where it lacks the table, or has that line already.
+        base: the folder of the base, "gpt_neox".
+        package: the folder of the gated model.
+        config: the class of its configuration.
+    """
     theirs, ours = (name.replace("_", "-") for name in (base, package))
     line = re.compile(rf'^( +)"{re.escape(theirs)}": "\w+",\n', re.MULTILINE)
     table = text.partition(f"{TABLE} = {{")

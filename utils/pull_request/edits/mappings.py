@@ -39,7 +39,14 @@ def read_tables(text: str) -> dict[str, Table]:
 
 
 def add_entry(text: str, table: str, key: str, value: str) -> str:
-    """The text with an entry in a table; as it is where the table is missing or has that key already."""
+    """The text with an entry in a table; as it is where the table is missing or has that key already.
+
+    Args:
+        text: of the file.
+        table: its name, "MODEL_MAPPING_NAMES".
+        key: a model type.
+        value: what the table pairs with it, such as the name of a class.
+    """
     found = read_tables(text).get(table)
     if found is None or any(entry.key == key for entry in found.entries):
         return text

@@ -34,6 +34,14 @@ def insert(lines: Sequence[str], entries: Sequence[Entry], end: int, key: str, n
     """The lines with `new` before the first entry that comes after `key`, or before line `end` where none does.
 
     Entries keep the places they have, sorted or not.
+
+    Args:
+        lines: of the file, with their ends.
+        entries: of the list, in the order of the file.
+        end: the number of the line after the last entry, from 0.
+        key: of the new entry.
+        new: its text, with the ends of its lines.
+        order: what keys are compared by: `plain` or `natural`.
     """
     after = (entry.line for entry in entries if order(entry.key) > order(key))
     place = next(after, end)

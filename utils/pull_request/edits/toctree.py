@@ -27,6 +27,12 @@ def add_page(text: str, name: str, title: str, near: str) -> str:
     """The text with a page in the section of the page `near`, or of the text models where there is none of that name.
 
     As it is where it has that page already, or no section to put it in.
+
+    Args:
+        text: of the table of contents.
+        name: of the page, without a folder or an ending.
+        title: of the page, which a section is sorted by.
+        near: the name of the page of the base.
     """
     found = pages(text)
     if any(page.name == name for page in found):

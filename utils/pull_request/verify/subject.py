@@ -161,6 +161,14 @@ Check = Callable[[Subject], Iterator[Diagnostic]]
 
 
 def finding(file: File | str, line: int, code: str, message: str, fix: str) -> Diagnostic:
-    """A finding at a line of a file."""
+    """A finding at a line of a file.
+
+    Args:
+        file: the file, or its path where it is not there.
+        line: from 1.
+        code: as docs/errors.md lists them.
+        message: what is wrong.
+        fix: what to do about it.
+    """
     path = file if isinstance(file, str) else file.path
     return Diagnostic(code, path, line, 1, message, fix)
