@@ -46,7 +46,14 @@ def follow(function: ast.FunctionDef, reads: str, scales: str, into: str | None)
     gate's. Fits in different branches of one `if`, or in one statement, count as one: each path through the function
     has one gate.
 
-    Raises Misfit: no fit, or two on one path.
+    Args:
+        function: the forward of a layer, or another method.
+        reads: the anchor of the call whose input the gate reads.
+        scales: the anchor of the call whose result is scaled; unused with `into`.
+        into: the anchor of an expression behind that call: the scale stands before its statement.
+
+    Raises:
+        Misfit: no fit, two on one path, or a call of `reads` in a loop or in a function inside.
     """
     calls = fits(function, reads)
     if not calls:
@@ -121,7 +128,10 @@ def parse(anchor: str) -> ast.expr:
 
 
 def first_argument(call: ast.expr) -> ast.expr:
-    """What a call is given first; of one that runs a method in chunks, what that method is given."""
+    """What a call is given first; of one that runs a method in chunks, what that method is given.
+
+    Raises Misfit where it is given nothing.
+    """
     assert isinstance(call, ast.Call)
     if callee(call) == CHUNKS:
         return call.args[-1]

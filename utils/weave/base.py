@@ -71,6 +71,14 @@ def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader,
     """Read the modules of a base.
 
     Raises LookupError where there are none; ConversionError where one cannot be read.
+
+    Args:
+        name: of the model's files, "llama" of modeling_llama.py.
+        folder: that they are in, below transformers.models.
+        gated_name: what the gated model is called in snake case.
+        kind: of gate.
+        load: reads a module by its dotted name; None where there is none.
+        casing: how model names are written in CamelCase.
     """
     modules = [f"transformers.models.{folder}.{kind}_{name}" for kind in ("modeling", "configuration")]
     sources = [load(module) for module in modules]
@@ -105,5 +113,12 @@ def described_in(text: str) -> frozenset[str]:
 
 
 def refuse(code: str, path: str, message: str, fix: str) -> ConversionError:
-    """The exception to raise for a problem of a base as a whole."""
+    """The exception to raise for a problem of a base as a whole.
+
+    Args:
+        code: of the problem, as docs/errors.md lists them.
+        path: of the base's file, as messages print it.
+        message: what is wrong.
+        fix: what to do about it.
+    """
     return ConversionError(Diagnostic(code, path, 1, 1, message, fix))

@@ -47,7 +47,15 @@ class _Names:
 def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
     """A layer's forward, and the method that it runs in chunks, with the ratio handed to the class that adds.
 
-    `chunk` is the text of the method that `reads` names. Raises Misfit.
+    Args:
+        forward: the text of the layer's forward, at the left margin.
+        chunk: the text of the method that `reads` names.
+        place: the anchors.
+        splices: what the kind of gate puts at each site.
+
+    Raises:
+        Misfit: the kind hands nothing on; `reads` is not run in chunks once, or on nothing; the part does not call
+            `normed`; or `hands` is not called once.
     """
     names, reads = _Names.of(splices), place.reads
     function = function_in(forward)

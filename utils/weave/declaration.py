@@ -52,7 +52,14 @@ class Declaration:
                     yield f"{each.parent}.{method.name}"
 
     def refuse(self, node: Placed | None, code: str, message: str, fix: str) -> ConversionError:
-        """The exception to raise for a problem at a place of the delta."""
+        """The exception to raise for a problem at a place of the delta.
+
+        Args:
+            node: the place; None for the delta as a whole.
+            code: of the problem, as docs/errors.md lists them.
+            message: what is wrong.
+            fix: what to do about it.
+        """
         return self.module.refuse(node, code, message, fix)
 
 

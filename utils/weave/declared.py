@@ -47,9 +47,17 @@ class Declared:
 
 
 def read_class(module: Module, node: ast.ClassDef, alias: str, words: Words, attribute: str) -> Declared:
-    """Read a class of a delta that calls its base `alias`; a gate is declared as `attribute`.
+    """Read a class of a delta.
 
-    Raises ConversionError: `several-gates`, `bad-anchor` or `unknown-word`, at the line of what cannot be meant.
+    Args:
+        module: the delta.
+        node: the class in it.
+        alias: what the delta calls the module of the base.
+        words: what it calls the words of its kind of gate.
+        attribute: what a gate is declared as.
+
+    Raises:
+        ConversionError: `several-gates`, `bad-anchor` or `unknown-word`, at the line of what cannot be meant.
     """
     parents = [last_name(each) for each in node.bases if is_of(each, alias)]
     found = [(each, call) for each in node.body if (call := _call_of(each, words))]

@@ -74,6 +74,7 @@ def documented(
     or those of a constant, not both: the inputs stand in the docstring where that has entries.
 
     Args:
+        kind: of gate, which says what the inputs and the arguments of the gates are.
         decorators: the forward's own, without "@".
         said: its documentation, at the left margin: the entries of arguments.
         asked: the arguments among the gates' own that the forward names itself.

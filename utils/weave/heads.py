@@ -61,7 +61,12 @@ class Part:
 
 
 def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] | None = None) -> Part:
-    """The base model, which asks its layers for scores. `gates` is what these add to its plan, else as their kind says."""
+    """The base model, which asks its layers for scores.
+
+    Args:
+        base, stack, output: the model, its classes, and the name of its gated output class.
+        gates: what these add to its plan; None: as their kind says.
+    """
     module, node = base.modeling, stack.model
     forward = forward_of(module, node)
     decorators = tuple(ast.unparse(each) for each in forward.decorator_list)
@@ -136,7 +141,12 @@ def container_text(base: Base, stack: Stack) -> str:
 
 
 def handing_on(base: Base, stack: Stack, forward: Function, callees: set[str]) -> str:
-    """A forward with the question of the gates handed on to what it calls; empty where it hands on `**kwargs`."""
+    """A forward with the question of the gates handed on to what it calls; empty where it hands on `**kwargs`.
+
+    Args:
+        base, stack: the model, and its classes.
+        forward, callees: the forward, and what of its calls are to be asked: "self.model".
+    """
     calls = [call for called in callees for call in calls_of(forward, called)]
     if forward.args.kwarg and all(has_rest(call) for call in calls):
         return ""
@@ -173,7 +183,12 @@ def _plan(base: Base, stack: Stack, gates: Mapping[str, str]) -> str:
 
 
 def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -> Part:
-    """A head, which hands on what it is asked to the base model. `example` ends the docstring of its forward."""
+    """A head, which hands on what it is asked to the base model.
+
+    Args:
+        base, stack, head, output: the model, its classes, the head, and the name of its gated output class.
+        example: what ends the docstring of its forward.
+    """
     part = _head(base, stack, head, output)
     if base.kind.form is Form.UPSTREAM:
         decorators, documentation = documented(part.decorators, part.documentation, base.kind, known=base.described)

@@ -153,6 +153,12 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
 
     Raises LookupError where there is no such folder, with the nearest of `kinds`; ConversionError (`bad-gate`) where
     its declaration is no value of `weave.gate`.
+
+    Args:
+        name: of the folder, "quality".
+        load: reads a module by its dotted name; None where there is none.
+        kinds: the names that there are.
+        form: what the gated models are written for.
     """
     source = load(f"{PACKAGE}.{name}")
     if source is None:

@@ -70,8 +70,16 @@ def check_runs(
     """Refuse a model whose scores could not be told apart, or are not of the tokens.
 
     Each layer has to run once for each token of each input; layers that training drops at random do not count, and those
-    that are left out for want of an image have no gate. `parts` are the attributes that lead from the language model down
-    to the layers, each with the class that runs it.
+    that are left out for want of an image have no gate.
+
+    Args:
+        module: the base's modeling file.
+        model: the language model in it.
+        parts: the attributes that lead from the language model down to the layers, each with the class that runs it.
+        calls: the calls that run the layers.
+
+    Raises:
+        ConversionError: `no-order` or `no-samples`, for the first problem that is found.
     """
     forward = module.method(model, "forward")
     if forward is None:

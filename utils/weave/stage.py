@@ -65,7 +65,17 @@ def _home(declaration: Path) -> str | None:
 
 
 def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, str]) -> Conversion:
-    """The converter's pipeline with the weave before it. Imported late: where nothing is converted, nobody needs it."""
+    """The converter's pipeline with the weave before it. Imported late: where nothing is converted, nobody needs it.
+
+    Args:
+        delta: the modular file, short or not.
+        target: what it becomes.
+        load: reads a module by its dotted name; None where there is none.
+        casing: the release's own table of model names, snake_case -> CamelCase.
+
+    Raises:
+        ConversionError: everything that is wrong with the delta, with lines of it, short or not.
+    """
     from converter.convert import convert as expand
     from weave.declaration import is_short
 
@@ -119,7 +129,17 @@ def _followed(made_from: Provenance, restated: Collection[str]) -> Provenance:
 
 
 def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[str, str]) -> str | None:
-    """A short delta written out, formatted; None for any other modular file. Raises ConversionError."""
+    """A short delta written out, formatted; None for any other modular file.
+
+    Args:
+        job: the job of the modular file.
+        delta: the bytes of the file.
+        roots: top-level package -> folder that its modules are read from.
+        casing: the release's own table of model names, snake_case -> CamelCase.
+
+    Raises:
+        ConversionError: the file is not UTF-8, or cannot be woven.
+    """
     from weave.declaration import is_short
 
     source = Source(shown(job.delta), job.module, decode(delta, job.delta))
