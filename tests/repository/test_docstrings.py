@@ -19,6 +19,8 @@ MANY = 4  # parameters that a docstring explains, where a function has so many
 # Errors that tell whoever calls of a fault of theirs, or that Python has for the purpose.
 _PLAIN = {"NotImplementedError", "AssertionError", "StopIteration", "SystemExit", "KeyboardInterrupt"}
 
+_MADE = "an error that a function makes"  # `raise module.refuse(...)`: of a class that is not written out
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -89,9 +91,14 @@ def _raised(body: list[ast.stmt], caught: frozenset[str]) -> Iterator[str]:
 
 
 def _error(node: ast.expr) -> str | None:
-    """The class of what is raised, where it is written out: `raise Error(...)`, `raise module.Error`."""
-    node = node.func if isinstance(node, ast.Call) else node
+    """The class of what is raised, where it is written out, `raise Error(...)` or `raise module.Error`; else `_MADE`.
+
+    A private class is caught before anyone sees it, and what is raised again tells nothing.
+    """
+    made, node = isinstance(node, ast.Call), node.func if isinstance(node, ast.Call) else node
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    if made and name.lstrip("_")[:1].islower():
+        return _MADE
     return name if name[:1].isupper() and name not in _PLAIN else None
 
 
@@ -129,7 +136,8 @@ def errors_of(function: Public) -> set[str]:
 
 def tells(doc: str, error: str) -> bool:
     """Whether a docstring names an error, or says that the raising is another function's: "raises as `load` does"."""
-    return re.search(rf"\b{error}\b", doc) is not None or re.search(r"\b[Rr]aises? as `", doc) is not None
+    named = r"[Rr]aises?|[Rr]efuses?|\w+Error" if error == _MADE else error
+    return re.search(rf"\b({named})\b", doc) is not None or re.search(r"\b[Rr]aises? as `", doc) is not None
 
 
 def silent(function: Public) -> list[str]:
@@ -208,6 +216,9 @@ def test_this_check_can_fail() -> None:
             'def f():\n    """Does."""\n    try:\n        pass\n    except OSError as error:\n        raise Other from error'
         )
     ) == ["Other"]
+    assert silent(of('def f():\n    """Does."""\n    raise module.refuse(1)')) == [_MADE]
+    assert silent(of('def f():\n    """Raises what it may."""\n    raise refuse(1)')) == []
+    assert silent(of('def f():\n    """Does."""\n    raise _Own(1)\n    raise error')) == []
     assert explained("Does.\n\nArgs:\n    a, b: both.\n    c: this,\n        and d: no.\n\nRaises:\n    E: e.") == {
         "a",
         "b",

@@ -53,7 +53,7 @@ _FIXES = {
 
 @contextmanager
 def refusing_what_the_system_refuses(place: Path) -> Iterator[None]:
-    """Turn the system's errors into one-line ones; those without a file of their own name `place`."""
+    """Raise CheckpointError, on one line, for errors of the system; those without a file of their own name `place`."""
     try:
         yield
     except OSError as error:

@@ -22,7 +22,10 @@ UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "
 
 
 def git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
-    """What a git command prints. Raises ConversionError (`git-failed`) with what it complains of."""
+    """What a git command prints.
+
+    Raises ConversionError: `git-failed` with what it complains of, `no-git` where git cannot be started.
+    """
     done = _run(folder, arguments, stdin)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split()) or f"it ended with {done.returncode}"
@@ -45,17 +48,17 @@ def _run(folder: Path, arguments: tuple[str, ...], stdin: str | None = None) -> 
 
 
 def exists(folder: Path, reference: str) -> bool:
-    """Whether a branch is there."""
+    """Whether a branch is there. Raises ConversionError (`no-git`) where git cannot be started."""
     return not _run(folder, ("rev-parse", "--verify", "--quiet", f"refs/heads/{reference}")).returncode
 
 
 def contains(folder: Path, branch: str) -> bool:
-    """Whether what is checked out comes after a branch, or is it."""
+    """Whether what is checked out comes after a branch, or is it. Raises ConversionError (`no-git`)."""
     return not _run(folder, ("merge-base", "--is-ancestor", branch, "HEAD")).returncode
 
 
 def knows_who(folder: Path) -> bool:
-    """Whether git knows a name and an address to commit under."""
+    """Whether git knows a name and an address to commit under. Raises ConversionError (`no-git`)."""
     return not _run(folder, ("var", "GIT_COMMITTER_IDENT")).returncode
 
 

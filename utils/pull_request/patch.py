@@ -25,7 +25,7 @@ def make_patch(before: Mapping[str, str], after: Mapping[str, str], message: str
         hunks: text that goes behind the patch's own, "" for none.
 
     Raises:
-        ConversionError: `git-failed` where git does not do as it is told.
+        ConversionError: `git-failed` where git does not do as it is told, `no-git` where it cannot be started.
     """
     with TemporaryDirectory(prefix="upstream-") as scratch:
         folder = Path(scratch)

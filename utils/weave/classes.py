@@ -9,7 +9,10 @@ from syntax.queries import assigns, names_in
 
 
 def returned(module: Module, owner: ast.ClassDef) -> str:
-    """The class of the output that a forward returns, by its last `return X(...)`, else by its annotation."""
+    """The class of the output that a forward returns, by its last `return X(...)`, else by its annotation.
+
+    Raises ConversionError: `no-forward` where the class has none, `no-output-class` where neither says it.
+    """
     forward = module.method(owner, "forward")
     if forward is None:
         raise module.refuse(owner, "no-forward", f"{owner.name} has no forward", "write this delta by hand")
@@ -29,7 +32,10 @@ def _output_name(node: ast.expr | None) -> str | None:
 
 
 def config_of(module: Module, model: ast.ClassDef) -> str:
-    """The configuration class of the base model."""
+    """The configuration class of the base model.
+
+    Raises ConversionError (`no-config-class`) where the text does not say which.
+    """
     init = module.own_method(model, "__init__")
     found = annotated_config(module, model)
     if found is None:
