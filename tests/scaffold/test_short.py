@@ -147,6 +147,14 @@ def test_no_layer_with_a_feed_forward_part_is_refused() -> None:
         short_delta("mamba")
 
 
+def test_a_kind_of_gate_that_is_not_there_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConversionError, match="unknown-gate: there is no kind of gate called 'qualty'") as refused:
+        short_delta("llama", gate="qualty")
+    assert "did you mean `quality`?" in str(refused.value)
+    with pytest.raises(ConversionError, match="there are attention, memory, quality, select"):
+        short_delta("llama", gate="zzzz")
+
+
 CLASSES = {
     "bloom": {"QualityGateBloomBlock": 'QualityGate(reads="self.mlp", scales="self.mlp", adds="residual")'},
     "jamba": {

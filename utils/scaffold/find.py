@@ -14,7 +14,7 @@ from diagnostics.values import Diagnostic
 from places import PROJECT
 from weave.base import CAUSAL, OLDER, Base, load_base
 from weave.kinds import read_kind
-from weave.stage import gates_of
+from weave.stage import gates_of, kinds_in
 
 from converter.names import Casing
 
@@ -65,7 +65,11 @@ def find_base(name: str, package: Path, gate: str = GATE, project: Path = PROJEC
     if modeling is None or not _CAUSAL.search(modeling.text):
         raise _without_language_model(name, folder, package)
     try:
-        kind = read_kind(gate, library.load)
+        kind = read_kind(gate, library.load, kinds_in(gates_of(project)))
+    except LookupError as close:
+        fix = f"did you mean `{close}`?" if str(close) else f"there are {', '.join(kinds_in(gates_of(project)))}"
+        raise _refuse("unknown-gate", gates_of(project), f"there is no kind of gate called {gate!r}", fix) from None
+    try:
         return load_base(name, name, f"{kind.family}{name}", kind, library.load, Casing(read_casing(package)))
     except LookupError as missing:
         raise _refuse("no-language-model", folder, f"there is no {missing}", "name another model") from None

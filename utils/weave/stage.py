@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def weaving(project: Path = PROJECT) -> Stage:
                 yield f"generated.{name}_gate_{home}"
 
     return Stage(
-        convert=convert,
+        convert=partial(convert, kinds=kinds_in(gates)),
         stands_on=stands_on,
         roots={"gates": gates},
         kinds=kinds_in(gates),
@@ -64,7 +65,9 @@ def _home(declaration: Path) -> str | None:
     return found[1] if found else None
 
 
-def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, str]) -> Conversion:
+def convert(
+    delta: Source, target: Target, load: Loader, casing: Mapping[str, str], kinds: Sequence[str] | None = None
+) -> Conversion:
     """The converter's pipeline with the weave before it. Imported late: where nothing is converted, nobody needs it.
 
     Args:
@@ -72,6 +75,7 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
         target: what it becomes.
         load: reads a module by its dotted name; None where there is none.
         casing: the release's own table of model names, snake_case -> CamelCase.
+        kinds: the kinds of gate that somebody may have meant; those that come with the tools where none are given.
 
     Raises:
         ConversionError: everything that is wrong with the delta, with lines of it, short or not.
@@ -81,7 +85,7 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
 
     if not is_short(delta):
         return expand(delta, target, load, casing)
-    woven = _woven(delta, target.model, load, casing)
+    woven = _woven(delta, target.model, load, casing, kinds_in(GATES) if kinds is None else kinds)
     try:
         found = expand(woven.source, target, load, casing)
         found = replace(found, made_from=_followed(found.made_from, woven.restated))
@@ -98,12 +102,12 @@ def convert(delta: Source, target: Target, load: Loader, casing: Mapping[str, st
     return replace(found or again, warnings=tuple(located(each, delta, whole) for each in again.warnings))
 
 
-def _woven(delta: Source, model: str, load: Loader, casing: Mapping[str, str]) -> Woven:
+def _woven(delta: Source, model: str, load: Loader, casing: Mapping[str, str], kinds: Sequence[str]) -> Woven:
     """The weave; what its base does not say is a problem of the delta, at the import that names the base."""
     from weave.woven import weave
 
     try:
-        return weave(delta, model, load, casing, kinds=kinds_in(gates_of(PROJECT)))
+        return weave(delta, model, load, casing, kinds=kinds)
     except ConversionError as error:
         raise ConversionError(*(_of_delta(each, delta) for each in error.diagnostics)) from None
 
@@ -145,7 +149,7 @@ def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[
     source = Source(shown(job.delta), job.module, decode(delta, job.delta))
     if not is_short(source):
         return None
-    return styled(_woven(source, job.target.model, Library(roots).load, casing).source.text)
+    return styled(_woven(source, job.target.model, Library(roots).load, casing, kinds_in(roots["gates"])).source.text)
 
 
 def styled(text: str) -> str:
