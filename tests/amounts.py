@@ -1,13 +1,15 @@
 """How many lines of tests there are for each line of the tools: `python tests/amounts.py`.
 
-Lines that are not blank count. Tests of a package are the files of tests/<package>/; golden cases, which are input and
+Lines that are not blank count, but for docstrings. Tests of a package are the files of tests/<package>/; golden cases, which are input and
 output rather than tests, count apart, and rendered suites of models not at all.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -37,7 +39,11 @@ def amount(package: str) -> Amount:
     """What there is of one package."""
     files = list((ROOT / "tests" / package).rglob("*.py"))
     golden = [path for path in files if GOLDEN & set(path.relative_to(ROOT / "tests" / package).parts)]
-    return Amount(_lines((ROOT / "utils" / package).rglob("*.py")), _lines(set(files) - set(golden)), _lines(golden))
+    return Amount(
+        _lines((ROOT / "utils" / package).rglob("*.py")),
+        _lines(set(files) - set(golden)),
+        sum(_filled(path.read_text(encoding="utf-8")) for path in golden),
+    )
 
 
 def overall() -> Amount:
@@ -45,11 +51,30 @@ def overall() -> Amount:
     tests = ROOT / "tests"
     files = [path for path in tests.rglob("*.py") if tests / "models" not in path.parents]
     golden = [path for path in files if GOLDEN & set(path.relative_to(tests).parts)]
-    return Amount(_lines((ROOT / "utils").rglob("*.py")), _lines(set(files) - set(golden)), _lines(golden))
+    return Amount(
+        _lines((ROOT / "utils").rglob("*.py")),
+        _lines(set(files) - set(golden)),
+        sum(_filled(path.read_text(encoding="utf-8")) for path in golden),
+    )
 
 
 def _lines(paths: Iterable[Path]) -> int:
-    return sum(bool(line.strip()) for path in paths for line in path.read_text(encoding="utf-8").splitlines())
+    return sum(map(_lines_of, paths))
+
+
+@cache
+def _lines_of(path: Path) -> int:
+    text = path.read_text(encoding="utf-8")
+    said = (ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if _has_docstring(node))
+    return _filled(text) - sum(map(_filled, said))
+
+
+def _filled(text: str) -> int:
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None
 
 
 if __name__ == "__main__":

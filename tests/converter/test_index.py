@@ -10,7 +10,7 @@ from corpus import sample_modules
 from diagnostics.errors import ConversionError
 from syntax.source import Source
 
-from converter.index import ClassParts, Kind, ModuleIndex, index_module, take_apart
+from converter.index import ClassParts, Kind, ModuleIndex, first_line_of, index_module, method_node, take_apart
 
 
 def index(text: str) -> ModuleIndex:
@@ -164,3 +164,21 @@ def test_what_is_not_python_is_refused_with_its_place() -> None:
         index("a = 1\nb = (\n")
     problem = caught.value.diagnostics[0]
     assert (problem.code, problem.path, problem.line, problem.column) == ("syntax-error", "toy.py", 2, 5)
+
+
+def test_a_statement_gives_the_node_of_its_kind_alone() -> None:
+    text = "import os\nif os.name:\n    import sys\nclass A:\n    def f(self): ...\n"
+    imported, guard, owner = index(text).statements
+    [method] = take_apart(owner).members
+    assert imported.imported.names[0].name == "os" and isinstance(guard.guard.test, ast.Attribute)
+    assert (owner.owner.name, method.function.name) == ("A", "f")
+    for each, other in ((imported, "guard"), (guard, "owner"), (owner, "function"), (method, "imported")):
+        with pytest.raises(AssertionError):
+            getattr(each, other)
+
+
+@pytest.mark.parametrize("decorated", ["", "    @first\n    @second(1)\n", "    @property\n"])
+def test_the_node_of_a_method_has_its_decorators_and_lines_from_two(decorated: str) -> None:
+    node = method_node(f"{decorated}    def f(self): ...\n")
+    assert (node.name, len(node.decorator_list)) == ("f", decorated.count("@"))
+    assert first_line_of(node) == 2 and node.lineno == 2 + decorated.count("\n")

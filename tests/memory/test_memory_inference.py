@@ -158,8 +158,14 @@ def test_streams_are_the_answer_in_pieces(model: Any, tokenizer: Tokenizer) -> N
 def test_who_stops_reading_a_stream_stops_the_model(model: Any, tokenizer: Tokenizer) -> None:
     before = threading.active_count()
     model.generation_config.eos_token_id = None
-    stream = DualPathInference(model, tokenizer).stream(input_text="Melk is big.", max_new_tokens=400, do_sample=False)
-    next(stream)
+    letter, blank = tokenizer("a ", add_special_tokens=False)["input_ids"]
+
+    def words(_: int, ids: torch.Tensor) -> list[int]:  # a streamer gives words when they end
+        return [blank if ids[-1] == letter else letter]
+
+    how = {"max_new_tokens": 99_999, "do_sample": False, "prefix_allowed_tokens_fn": words}
+    stream = DualPathInference(model, tokenizer).stream(input_text="Melk is big.", **how)
+    assert next(stream).strip() == "a"
     stream.close()
     assert threading.active_count() == before and in_memory(model, tokenizer) == {}
 

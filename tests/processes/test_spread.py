@@ -43,6 +43,25 @@ def test_a_process_of_a_pool_can_spread_as_well() -> None:
         assert pool.submit(_nested).result() == ["a"]
 
 
+def test_an_interrupt_while_a_process_begins_ends_that_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes at once behind the fork, before anybody has noted the process."""
+    fork, mark = os.fork, tmp_path / "child"
+
+    def interrupted() -> int:
+        process = fork()
+        if process:
+            os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(os, "fork", interrupted)
+    monkeypatch.setattr("processes.spread._end", lambda process: ended.append(process) or os.kill(process, 9))
+    ended: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        list(spread(_work, [str(mark)], 1, 60))
+    assert len(ended) == 1
+    os.waitpid(ended[0], 0)
+
+
 def _nested() -> list[str]:
     return [ended.name for ended in spread(_work, ["a"], 1, 60)]
 

@@ -28,7 +28,7 @@ from matrix.values import Made, State
 FOUNDATION = "llama"  # what all deltas inherit from
 _NO_MODELS = {"auto"}  # folders of transformers whose causal language model is no architecture
 _SHARED = ("support.py", "conftest.py")  # beside the tests of all models
-_RUNNER = Path(__file__).with_name("trial.py")
+_RUNNER = Path(__file__).with_name("isolated.py")
 DECISIVE_PACKAGES = ("transformers", "torch", "tokenizers", "huggingface_hub")  # with a say in test results
 
 

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,10 +116,11 @@ def trial(args: argparse.Namespace, project: Path, chosen: Sequence[Mutant], row
     limits = Limits(test=args.seconds / 3, run=args.seconds)
     with tempfile.TemporaryDirectory(prefix="tool-mutants-") as scratch:
         preload()
-        for verdict in judged(Trial(project, Path(scratch), args.jobs, args.files, limits), chosen):
-            verdict = replace(verdict, why=why(rows, verdict.mutant))
-            verdicts.append(verdict)
-            print(line(verdict), flush=True)
+        with closing(judged(Trial(project, Path(scratch), args.jobs, args.files, limits), chosen)) as found:
+            for verdict in found:
+                verdict = replace(verdict, why=why(rows, verdict.mutant))
+                verdicts.append(verdict)
+                print(line(verdict), flush=True)
     return report(verdicts, time.monotonic() - began)
 
 

@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Trial:
         return self.scratch / "intact"
 
 
-def judged(trial: Trial, mutants: Sequence[Mutant]) -> Iterator[Verdict]:
+def judged(trial: Trial, mutants: Sequence[Mutant]) -> Generator[Verdict, None, None]:
     """A verdict on each mutant, as they come in."""
     copied(trial.project, trial.intact)
     nearness = Nearness(trial.intact)
@@ -55,9 +56,11 @@ def judged(trial: Trial, mutants: Sequence[Mutant]) -> Iterator[Verdict]:
         (folder / _VERDICT).write_text(json.dumps(said), encoding="utf-8")
 
     names = [str(number) for number in range(len(mutants))]
-    for done in spread(work, names, trial.jobs, 3 * ROUNDS * trial.files * _CLOCK * (trial.limits.run + 1)):
-        yield _read(trial.scratch / done.name / _VERDICT, mutants[int(done.name)])
-        shutil.rmtree(trial.scratch / done.name, ignore_errors=True)
+    limit = 3 * ROUNDS * trial.files * _CLOCK * (trial.limits.run + 1)
+    with closing(spread(work, names, trial.jobs, limit)) as ended:
+        for done in ended:
+            yield _read(trial.scratch / done.name / _VERDICT, mutants[int(done.name)])
+            shutil.rmtree(trial.scratch / done.name, ignore_errors=True)
 
 
 def _read(file: Path, mutant: Mutant) -> Verdict:

@@ -6,12 +6,14 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from types import FrameType
 
 
 _FAILED = 1  # the exit status of work that raised
@@ -33,7 +35,9 @@ class _Running:
     started: float
 
 
-def spread(work: Callable[[str], None], names: Sequence[str], processes: int, limit: float) -> Iterator[Ended]:
+def spread(
+    work: Callable[[str], None], names: Sequence[str], processes: int, limit: float
+) -> Generator[Ended, None, None]:
     """Each name when the process that works on it ended, or was ended after `limit` seconds with all its children.
 
     Whatever ends this, no process goes on without it. Processes of multiprocessing are not used, since those of a pool
@@ -50,8 +54,9 @@ def spread(work: Callable[[str], None], names: Sequence[str], processes: int, li
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                pipe, process = _start(work, waiting[-1])
-                running[pipe] = _Running(waiting.pop(), process, time.monotonic())
+                with _interrupts_held():
+                    pipe, process = _start(work, waiting[-1])
+                    running[pipe] = _Running(waiting.pop(), process, time.monotonic())
             left = min(one.started for one in running.values()) + limit - time.monotonic()
             done = wait(list(running), None if math.isinf(left) else max(left, 0))
             late = [pipe for pipe, one in running.items() if one.started + limit <= time.monotonic()]
@@ -63,6 +68,22 @@ def spread(work: Callable[[str], None], names: Sequence[str], processes: int, li
         for pipe, one in running.items():
             os.close(pipe)
             _end(one.process)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: between a fork and the note of it, nobody would end the process."""
+    if threading.current_thread() is not threading.main_thread():  # Python interrupts no other
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    handler = signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if came and callable(handler):
+        handler(*came[0])
 
 
 def _start(work: Callable[[str], None], name: str) -> tuple[int, int]:
@@ -78,10 +99,13 @@ def _start(work: Callable[[str], None], name: str) -> tuple[int, int]:
         os.close(ours)
         os.setsid()  # a group of its own, to be ended as one
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         work(name)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else _FAILED
+    except KeyboardInterrupt:  # whoever waits for this process says so
+        pass
     except BaseException:
         traceback.print_exc()
     finally:

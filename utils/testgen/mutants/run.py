@@ -8,6 +8,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ def run_all(
             tests, files = texts[name]
             sys.exit(_run_tests(_laid_out(Path(scratch) / name, files, package), tests, package, suite))
 
-        for done in spread(run, list(texts), jobs, PATIENCE):
-            told = Path(scratch) / done.name / "first_failure"
-            test = told.read_text(encoding="utf-8") if told.exists() else ""
-            yield Verdict(done.name, UNFINISHED if done.status < 0 else done.status, test, done.seconds)
+        with closing(spread(run, list(texts), jobs, PATIENCE)) as ended:  # nobody writes there when it goes
+            for done in ended:
+                told = Path(scratch) / done.name / "first_failure"
+                test = told.read_text(encoding="utf-8") if told.exists() else ""
+                yield Verdict(done.name, UNFINISHED if done.status < 0 else done.status, test, done.seconds)
 
 
 def _laid_out(folder: Path, files: Mapping[str, str], package: str) -> Path:
