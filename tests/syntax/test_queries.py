@@ -120,6 +120,10 @@ def test_what_is_no_such_number(text: str) -> None:
     assert not queries.is_number(expression(text), 1)
 
 
+def test_a_negative_zero_is_no_number_that_anybody_asks_for() -> None:
+    assert not queries.is_number(expression("-0"), 0) and queries.is_number(expression("0"), 0)
+
+
 def test_strings_of_lists_and_tables() -> None:
     assert queries.strings(expression("['a', b, 1, 'c']")) == ("a", "c")
     assert queries.strings(expression("{'a': 1, **b}")) == ("a",)
