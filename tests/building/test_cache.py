@@ -64,6 +64,16 @@ def test_a_foreign_file_is_a_miss(cache: Cache) -> None:
         assert cache.get("k") is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permissions of this kind")
+def test_nobody_else_sees_into_the_cache(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        Cache(tmp_path / "new" / "cache").put("key", {}, {"a.py": "A = 1\n"})
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "new" / "cache").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     cache = Cache(tmp_path / "file" / "cache")
