@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 
 import pytest
+from syntax.queries import call_of_super, called_super
 
-from converter.merge.bodies import assigned, call_of_super, called_super, deleted, place_of_super
+from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.methods import clean_method, merge_method
 
 

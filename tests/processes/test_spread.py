@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from processes.spread import spread
+from processes.spread import forked, spread
 
 
 def _work(name: str) -> None:
@@ -88,6 +89,24 @@ def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     done = {ended.name: ended.status for ended in spread(_work, [str(mark), "a"], 2, 3)}
     assert done == {str(mark): -signal.SIGKILL, "a": 0}
     assert time.monotonic() - started < 60
+    _assert_ended(mark)
+
+
+def test_a_fork_says_how_it_ended() -> None:
+    assert forked(lambda: None) == 0
+    assert forked(lambda: sys.exit(4)) == 4
+    assert forked(lambda: os.kill(os.getpid(), signal.SIGTERM)) == -signal.SIGTERM
+
+
+def test_a_fork_within_work_ends_with_it(tmp_path: Path) -> None:
+    mark = tmp_path / "fork"
+
+    def inner() -> None:
+        mark.write_text(str(os.getpid()))
+        time.sleep(600)
+
+    [done] = spread(lambda _: sys.exit(forked(inner)), ["a"], 1, 3)
+    assert done.status == -signal.SIGKILL
     _assert_ended(mark)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import importlib
 import json
-import math
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 from facts.project import facts_of
 from files.writing import write_text
-from processes.spread import spread
+from processes.spread import forked, spread
 from testgen.pull_request import upstream_path
 
 from common_tests.outcomes import Outcome, read_outcomes
@@ -64,13 +63,13 @@ def _in_fork(root: Path, nodes: Sequence[str]) -> list[Outcome]:
     """What became of test files or single tests, from a process that leaves nothing behind in this one."""
     written = root / f"outcomes-{os.getpid()}.json"
 
-    def run(_: str) -> None:
+    def run() -> None:
         os.environ[OUTCOMES] = str(written)
         sys.exit(int(pytest.main([*OPTIONS, *nodes])))
 
-    [done] = spread(run, ["pytest"], 1, math.inf)
-    if done.status not in (0, 1, 2) or not written.exists():
-        raise SuiteError(f"pytest ended with {done.status}", f"see what it printed in {root / LOGS}")
+    status = forked(run)
+    if status not in (0, 1, 2) or not written.exists():
+        raise SuiteError(f"pytest ended with {status}", f"see what it printed in {root / LOGS}")
     outcomes = read_outcomes(written)
     written.unlink()
     return outcomes

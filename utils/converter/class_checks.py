@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
 from diagnostics.names import nearest
+from syntax.queries import call_of_super
 from syntax.scan import map_prose
 
 from converter.checks import Finding, Level, exported_names, place_of
 from converter.dropped import check_dropped, check_overwritten
 from converter.index import ClassParts, Kind, ModuleIndex
-from converter.merge.bodies import assigned, call_of_super, deleted, place_of_super
+from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
 from converter.scope import Scope

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from syntax.queries import call_of_super
+
 from converter.checks import Finding, Level, place_of
 from converter.index import ClassParts, Function, Kind, ModuleIndex
-from converter.merge.bodies import assigned, call_of_super, deleted, place_of_super
+from converter.merge.bodies import assigned, deleted, place_of_super
 
 
 _FIX = "make `super().{0}(...)` its own statement in `{0}`, or write out what it should do"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import time
@@ -12,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes.spread import spread
+from processes.spread import forked, spread
 
 from mutation.nearest import Nearness
 from mutation.operators import changed
@@ -123,10 +122,5 @@ def _apart(
 ) -> tuple[Seen, int]:
     """A run in a fork: what it saw, and the signal that ended it, 0 for none."""
     folder.mkdir()
-    if child := os.fork():
-        _, status = os.waitpid(child, 0)
-        return seen(folder), os.WTERMSIG(status)
-    try:
-        run(project, tests, folder, limits, without, collecting)
-    finally:
-        os._exit(0)
+    status = forked(lambda: run(project, tests, folder, limits, without, collecting))
+    return seen(folder), max(-status, 0)

@@ -11,6 +11,7 @@ LEFT_OUT = {
     ".git",
     ".venv",
     "__pycache__",
+    ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",
     ".hypothesis",

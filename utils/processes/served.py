@@ -59,7 +59,6 @@ def served(
     ):
         assert server.stdin is not None and server.stdout is not None  # both are pipes
         try:
-            assert server.stdin and server.stdout  # both are pipes
             server.stdin.write(json.dumps(asked))
             server.stdin.close()
             for line in server.stdout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -47,7 +46,7 @@ def spread(
         work: called with a name, in a fork that shares what this process has imported; what it returns is lost.
         names: in the order in which they are begun.
         processes: how many at a time.
-        limit: seconds of the clock for each; it may be infinite.
+        limit: seconds of the clock for each.
     """
     waiting = list(reversed(names))
     running: dict[int, _Running] = {}  # by a pipe that closes when the process ends
@@ -58,7 +57,7 @@ def spread(
                     pipe, process = _start(work, waiting[-1])
                     running[pipe] = _Running(waiting.pop(), process, time.monotonic())
             left = min(one.started for one in running.values()) + limit - time.monotonic()
-            done = wait(list(running), None if math.isinf(left) else max(left, 0))
+            done = wait(list(running), max(left, 0))
             late = [pipe for pipe, one in running.items() if one.started + limit <= time.monotonic()]
             for pipe in [pipe for pipe in running if pipe in done] or late:
                 one = running.pop(pipe)
@@ -86,21 +85,39 @@ def _interrupts_held() -> Iterator[None]:
         handler(*came[0])
 
 
+def forked(work: Callable[[], None]) -> int:
+    """The exit status of work in a fork of this process; below 0, the signal that ended it.
+
+    The fork belongs to the group of this process, so that whatever ends the group ends it as well.
+    """
+    return os.waitstatus_to_exitcode(os.waitpid(_fork(work), 0)[1])
+
+
 def _start(work: Callable[[str], None], name: str) -> tuple[int, int]:
     """Fork: a pipe that closes when the process ends, and its number."""
     ours, theirs = os.pipe()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # or the fork prints it once more
-    if process := os.fork():
-        os.close(theirs)
-        return ours, process
-    status = _FAILED
-    try:
+
+    def lead() -> None:
         os.close(ours)
         os.setsid()  # a group of its own, to be ended as one
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         work(name)
+
+    process = _fork(lead)
+    os.close(theirs)
+    return ours, process
+
+
+def _fork(work: Callable[[], None]) -> int:
+    """The number of a new process that does some work, and ends with the status that it leaves with."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # or the fork prints it once more
+    if process := os.fork():
+        return process
+    status = _FAILED
+    try:
+        work()
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else _FAILED

@@ -8,9 +8,20 @@ from dataclasses import dataclass, replace
 
 from facts.values import base_name
 from syntax.edits import Edit
-from syntax.modules import Module, module_of
+from syntax.modules import Module
 from syntax.queries import bound_names, dotted, methods, names_in
-from syntax.statements import above, edited, imported, members_past_super, replaced, text_of, with_changes, without
+from syntax.statements import (
+    above,
+    edited,
+    imported,
+    members,
+    members_past_super,
+    replaced,
+    text_of,
+    text_of_members,
+    with_changes,
+    without,
+)
 
 from pull_request.reachable import INIT
 from pull_request.values import kind_in
@@ -18,7 +29,6 @@ from pull_request.values import kind_in
 
 PAST = f"PreTrainedModel.{INIT}"  # past the base's own, which asks for modules that are not there
 PRE_TRAINED = "from ...modeling_utils import PreTrainedModel"
-_SHELL = "class _:\n"  # in which a method stands alone
 
 
 def initialised(modular: Module, modeling: Module, here: ast.ClassDef, dead: set[str]) -> list[Edit]:
@@ -46,22 +56,18 @@ def initialised(modular: Module, modeling: Module, here: ast.ClassDef, dead: set
 
 def without_branches(text: str, dead: set[str]) -> str:
     """A method without its branches for modules of dead classes. A dead class among live ones leaves their tuple."""
-    module = module_of(_SHELL + text)
-    return _unshelled(edited(module, _trimmed(module, module.tree.body, dead)))
+    module = members(text)
+    return text_of_members(edited(module, _trimmed(module, module.tree.body, dead)))
 
 
 def without_unused(text: str) -> str:
     """A method without assignments to names that it never reads, and branches of nothing else."""
-    module = module_of(_SHELL + text)
+    module = members(text)
     nodes = list(ast.walk(module.tree))
     read = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
     (owner,) = module.classes.values()
     (method,) = methods(owner)
-    return _unshelled(edited(module, [without(module, each) for each in method.body if _is_idle(each, read)]))
-
-
-def _unshelled(module: Module) -> str:
-    return module.source.text.removeprefix(_SHELL)
+    return text_of_members(edited(module, [without(module, each) for each in method.body if _is_idle(each, read)]))
 
 
 def _is_idle(statement: ast.stmt, read: set[str]) -> bool:
@@ -161,7 +167,7 @@ class _Needs:
 def _needs(method: str, modular: Module, modeling: Module) -> _Needs | None:
     """None where the modeling file defines something that no import brings."""
     known = {name for node in modular.tree.body for name in bound_names(node)}
-    wanted = names_in(module_of(_SHELL + method).tree) - known
+    wanted = names_in(members(method).tree) - known
     parent = next((node for node in modular.tree.body if _imports_model(node)), None)
     imports: list[str] = []
     classes: dict[str, str] = {}

@@ -199,12 +199,22 @@ def is_self(node: ast.AST) -> TypeGuard[ast.Attribute]:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
+def call_of_super(node: ast.stmt) -> ast.Call | None:
+    """The call of a whole statement `super().m(...)` or `return super().m(...)`."""
+    match node:
+        case ast.Expr(value=ast.Call() as call) | ast.Return(value=ast.Call() as call):
+            match call.func:
+                case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+                    return call
+    return None
+
+
+def called_super(node: ast.stmt) -> str | None:
+    """The method `m` of a whole statement `super().m(...)` or `return super().m(...)`."""
+    call = call_of_super(node)
+    return last_name(call.func) if call else None
+
+
 def is_super_call(node: ast.stmt, method: str) -> bool:
     """Whether a statement is `super().method(...)`, returned or not."""
-    match node:
-        case (
-            ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
-            | ast.Return(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)))
-        ):
-            return name == method
-    return False
+    return called_super(node) == method

@@ -89,10 +89,20 @@ def past_super(module: Module, tree: ast.AST, method: str, owner: str) -> list[E
     ]
 
 
+def members(text: str) -> Module:
+    """Members of a class, indented as they stand there, as a module; `text_of_members` gives them back."""
+    return module_of(_SHELL + text)
+
+
+def text_of_members(module: Module) -> str:
+    """The members of a module that `members` has made, edited or not."""
+    return module.source.text.removeprefix(_SHELL)
+
+
 def members_past_super(text: str, method: str, owner: str) -> str:
     """The same for members of a class, indented as they stand there."""
-    module = module_of(_SHELL + text)
-    return edited(module, past_super(module, module.tree, method, owner)).source.text.removeprefix(_SHELL)
+    module = members(text)
+    return text_of_members(edited(module, past_super(module, module.tree, method, owner)))
 
 
 def _by_name(module: Module, call: ast.Call, called: str) -> dict[ast.expr, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from syntax.queries import called_super
+
 from converter.index import Statement
 
 
@@ -41,24 +43,6 @@ def unroll_super(
 def place_of_super(name: str, body: Sequence[ast.stmt]) -> int | None:
     """The position of the statement `super().<name>(...)` that is unrolled: the first one of a method's body."""
     return next((i for i, each in enumerate(body) if called_super(each) == name), None)
-
-
-def called_super(node: ast.stmt) -> str | None:
-    """The method `m` of a whole statement `super().m(...)` or `return super().m(...)`."""
-    match call_of_super(node):
-        case ast.Call(func=ast.Attribute(attr=name)):
-            return name
-    return None
-
-
-def call_of_super(node: ast.stmt) -> ast.Call | None:
-    """The call of a whole statement `super().m(...)` or `return super().m(...)`."""
-    match node:
-        case ast.Expr(value=ast.Call() as call) | ast.Return(value=ast.Call() as call):
-            match call.func:
-                case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
-                    return call
-    return None
 
 
 def assigned(node: ast.stmt) -> str | None:
