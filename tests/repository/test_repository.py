@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 import subprocess
@@ -126,3 +127,9 @@ def test_runs_of_tests_begin_with_the_machine(target: str) -> None:
     """A report from elsewhere says what it is of."""
     plan = dry_run(target)
     assert 0 < plan.index("utils/machine.py") < plan.index("-m pytest")
+
+
+def test_garbage_is_searched_for_in_what_came_since_collection() -> None:
+    """A search through all that tests import takes a second, and libraries ask for one after each step."""
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
