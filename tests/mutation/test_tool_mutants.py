@@ -248,7 +248,7 @@ def test_a_mutant_is_noticed_or_survives_or_is_reached_by_no_test(project: Path)
 
 
 def test_a_mutant_whose_tests_hang_is_noticed(project: Path) -> None:
-    status, said = run(project, "--at", "toy/room.py:14")
+    status, said = run(project, "--at", "toy/room.py:14", "--seconds", "3")
     assert re.search(r"^hung .*room.py:14:9: statement: `number \+= 1` -> `pass`", said, re.M), said
     assert status == 0
 
