@@ -448,15 +448,6 @@ def test_a_broken_ruff_table_is_one_problem(run: Run, tmp_path: Path) -> None:
     assert status == 2 and err.count("style-failed") == 1 and "no-such-setting" in err
 
 
-def test_every_code_is_documented() -> None:
-    """Codes are the second argument of a refusal, or the first of a Diagnostic, and all look alike."""
-    packages = ("building", "converter", "syntax")
-    text = "".join(path.read_text() for name in packages for path in sorted((UTILS / name).rglob("*.py")))
-    codes = set(re.findall(r"""(?:refuse|Diagnostic)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)+)\"""", text))
-    documented = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (UTILS.parent / "docs/errors.md").read_text(), re.MULTILINE))
-    assert len(codes) > 15 and codes <= documented
-
-
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -224,16 +223,3 @@ def test_names_of_bases_are_spelled_as_they_spell_them() -> None:
     assert base_name("QualityGateBertForCausalLM") == "BertLMHeadModel"
     assert base_name("QualityGateKosmos25TextModel") == "Kosmos2_5TextModel"
     assert base_name("QualityGateBertModel") == "BertModel" and base_name("QualityGateLlamaModel") == "LlamaModel"
-
-
-def test_every_code_about_peculiarities_and_suites_is_documented() -> None:
-    texts = (
-        path.read_text()
-        for name in ("facts", "testgen")
-        for path in (FOLDER.parents[1] / "utils" / name).rglob("*.py")
-    )
-    codes = set(re.findall(r'"((?:\w+-)+(?:peculiarity|reason|tests|facts|template|collect))"', "".join(texts)))
-    documented = set(
-        re.findall(r"^\| `([a-z0-9-]+)` \|", (FOLDER.parents[1] / "docs" / "errors.md").read_text(), re.MULTILINE)
-    )
-    assert {"bad-peculiarity", "stale-peculiarity", "no-reason", "fewer-tests"} <= codes <= documented

@@ -17,7 +17,7 @@ from syntax.source import Source
 
 from building.jobs import Convert, Job, Outcome, Task, crashed, refused
 from building.library import Library, View, decode, shown
-from building.style import SYNTAX, Finding, Styled, style
+from building.style import SYNTAX, RuffFinding, Styled, style
 
 
 _QUOTED = re.compile(r"`([^`]+)`")
@@ -105,7 +105,7 @@ def _finish(outcome: Outcome, task: Task, styled: Styled) -> Outcome:
     return replace(outcome, texts=texts, warnings=outcome.warnings + diagnostics)
 
 
-def _tell(task: Task, name: str, finding: Finding) -> Diagnostic:
+def _tell(task: Task, name: str, finding: RuffFinding) -> Diagnostic:
     """A finding in an output as a problem of the modular file, at the first mention of the name it is about."""
     path = shown(task.job.delta)
     if finding.code == SYNTAX:

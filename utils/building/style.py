@@ -24,7 +24,7 @@ _OPTIONS = ("--no-cache", "--quiet", "--no-respect-gitignore", "--no-force-exclu
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuffFinding:
     """A defect that ruff reports and cannot fix, with the line of the text that holds it."""
 
     code: str  # "F821", "invalid-syntax"
@@ -40,7 +40,7 @@ class Styled:
     """
 
     texts: Mapping[str, str]
-    findings: Mapping[str, tuple[Finding, ...]]
+    findings: Mapping[str, tuple[RuffFinding, ...]]
 
 
 def style(files: Mapping[str, str], config: Path, scratch: str | None = None) -> Styled:
@@ -61,16 +61,16 @@ def style(files: Mapping[str, str], config: Path, scratch: str | None = None) ->
         return Styled({path: _read(os.path.join(folder, path)) for path in whole}, findings)
 
 
-def _check(folder: str, paths: Sequence[str], config: Path) -> dict[str, tuple[Finding, ...]]:
+def _check(folder: str, paths: Sequence[str], config: Path) -> dict[str, tuple[RuffFinding, ...]]:
     """Fix what can be fixed, in place; return what has to be told, by path."""
     command = ("check", "--fix", "--output-format", "json", *_OPTIONS, "--config", str(config), *paths)
-    told: dict[str, list[Finding]] = {}
+    told: dict[str, list[RuffFinding]] = {}
     for item in json.loads(_run(command, folder, config, (0, 1)) or "[]"):
         if item["code"] in _TOLD:
             path = os.path.relpath(item["filename"], os.path.realpath(folder)).replace(os.sep, "/")
             lines = _read(os.path.join(folder, path)).split("\n")
             line = lines[min(item["location"]["row"], len(lines)) - 1].strip()
-            told.setdefault(path, []).append(Finding(item["code"], item["message"], line))
+            told.setdefault(path, []).append(RuffFinding(item["code"], item["message"], line))
     return {path: tuple(found) for path, found in told.items()}
 
 
