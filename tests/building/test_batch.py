@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from building.batch import Conversions, Here, Setting, convert_family
+from building.batch import Conversions, SameProcess, Setting, convert_family
 from building.cache import Cache
 from building.jobs import Job, Outcome, State
 from building.library import Library
@@ -321,7 +321,7 @@ def test_what_is_written_is_sealed(tmp_path: Path) -> None:
 
 
 def test_a_pool_of_no_processes_works_chunk_by_chunk() -> None:
-    pool = Here(lambda chunk: [len(chunk)])  # type: ignore[list-item, arg-type]
+    pool = SameProcess(lambda chunk: [len(chunk)])  # type: ignore[list-item, arg-type]
     assert pool.idle == 1
     pool.submit(["x", "y"])  # type: ignore[list-item]
     assert pool.idle == 0

@@ -1,4 +1,4 @@
-"""transformers' own tests on architectures of the workshop: what is run, kept and told."""
+"""transformers' own tests on architectures of the workspace: what is run, kept and told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common_tests.outcomes import FAILED, INHERITED, PASSED, SKIPPED, Outcome
 from common_tests.problems import SuiteError
 from common_tests.workspace import Workspace
 from matrix import cli
-from matrix.common_tests import Bench, run_common, tallied
+from matrix.common_tests import Checkout, run_common, tallied
 from matrix.pipeline import Settings
 from matrix.results import Results
 from matrix.values import Common, Made, Row, State, Subset, Tally
@@ -45,16 +45,18 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         for name in names:
             yield name, None if name == "hangs" else [outcome(PASSED)]
 
-    monkeypatch.setattr(matrix.common_tests, "set_up", lambda *_: Bench(workspace, tmp_path / "generated", "shared"))
+    monkeypatch.setattr(
+        matrix.common_tests, "set_up", lambda *_: Checkout(workspace, tmp_path / "generated", "shared")
+    )
     monkeypatch.setattr(matrix.common_tests, "run_many", run_many)
     return ran
 
 
 def test_what_has_not_changed_is_not_run_again(bench: list[list[str]], tmp_path: Path) -> None:
-    workshop = SimpleNamespace(facts=lambda name: SimpleNamespace(package=f"quality_gate_{name}"))
+    workspace = SimpleNamespace(facts=lambda name: SimpleNamespace(package=f"quality_gate_{name}"))
     told: list[str] = []
     known = replace(SETTINGS, only_known=True)
-    arguments = (workshop, MADE, Results(tmp_path), SETTINGS, lambda name, _: told.append(name))
+    arguments = (workspace, MADE, Results(tmp_path), SETTINGS, lambda name, _: told.append(name))
     assert set(run_common(*arguments[:3], known, lambda *_: None)) == {"odd"} and not bench
     first = run_common(*arguments)
     assert first["bart"] == Common(1, 0, (), (), 1.0) and set(first) == {"bart", "gemma", "hangs", "odd"}
@@ -75,7 +77,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "docs").mkdir()
     for name in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
         monkeypatch.setenv(name, "1")  # to be restored
-    monkeypatch.setattr(cli.Workshop, "open", lambda _: None)
+    monkeypatch.setattr(cli.MatrixWorkspace, "open", lambda _: None)
     for name, value in (("architectures", ["bart"]), ("make_all", MADE[:1]), ("test_all", [row])):
         monkeypatch.setattr(cli, name, lambda *_, value=value: value)
 

@@ -21,7 +21,7 @@ REFUSED = Made("mamba", State.REFUSED, "no-feed-forward: none")
 PASSED = Tally(passed=3, subset="fast")
 
 
-class Workshop(SimpleNamespace):
+class Workspace(SimpleNamespace):
     """Stands in for the folder in which architectures are made."""
 
     def view(self, name: str) -> Path:
@@ -35,7 +35,7 @@ class Workshop(SimpleNamespace):
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Each architecture's tests write down that they ran."""
 
     def run(job: isolated.Job) -> Tally:
@@ -45,52 +45,52 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
         return replace(PASSED, failures=(("test_a", "no"),) if job.facts == "odd" else ())
 
     monkeypatch.setattr(isolated, "run", run)
-    return Workshop(folder=tmp_path)
+    return Workspace(folder=tmp_path)
 
 
-def rows_of(workshop: Workshop, made: list[Made], told: list[Row], **changed: object) -> list[Row]:
-    results = Results(workshop.folder / "results")
-    return run_tests(workshop, made, results, replace(SETTINGS, **changed), told.append)
+def rows_of(workspace: Workspace, made: list[Made], told: list[Row], **changed: object) -> list[Row]:
+    results = Results(workspace.folder / "results")
+    return run_tests(workspace, made, results, replace(SETTINGS, **changed), told.append)
 
 
-def test_only_what_was_gated_is_tested(workshop: Workshop) -> None:
+def test_only_what_was_gated_is_tested(workspace: Workspace) -> None:
     told: list[Row] = []
-    rows = rows_of(workshop, [REFUSED, GATED], told)
+    rows = rows_of(workspace, [REFUSED, GATED], told)
     assert [(row.name, row.state, row.reason) for row in rows] == [
         ("llama", State.GATED, ""),
         ("mamba", State.REFUSED, "no-feed-forward: none"),
     ]
     assert told == [rows[0]] and rows[0].tests == PASSED  # the other was told when it was made
-    assert not (workshop.folder / "ran_mamba").exists()
+    assert not (workspace.folder / "ran_mamba").exists()
 
 
-def test_what_was_found_before_is_kept_until_it_changes(workshop: Workshop) -> None:
-    ran = workshop.folder / "ran_llama"
-    first = rows_of(workshop, [GATED], [])
+def test_what_was_found_before_is_kept_until_it_changes(workspace: Workspace) -> None:
+    ran = workspace.folder / "ran_llama"
+    first = rows_of(workspace, [GATED], [])
     ran.unlink()
     told: list[Row] = []
-    assert rows_of(workshop, [GATED], told) == first == told and not ran.exists()
-    rows_of(workshop, [replace(GATED, key="another")], [])
+    assert rows_of(workspace, [GATED], told) == first == told and not ran.exists()
+    rows_of(workspace, [replace(GATED, key="another")], [])
     assert ran.exists()
     ran.unlink()
-    rows_of(workshop, [replace(GATED, key="another")], [], again=True)
+    rows_of(workspace, [replace(GATED, key="another")], [], again=True)
     assert ran.exists()
 
 
-def test_a_failure_is_a_row_and_is_kept(workshop: Workshop) -> None:
+def test_a_failure_is_a_row_and_is_kept(workspace: Workspace) -> None:
     odd = replace(GATED, name="odd")
-    (row,) = rows_of(workshop, [odd], [])
+    (row,) = rows_of(workspace, [odd], [])
     assert (row.state, row.reason) == (State.FAILING, "test_a: no")
-    (workshop.folder / "ran_odd").unlink()
-    assert rows_of(workshop, [odd], []) == [row] and not (workshop.folder / "ran_odd").exists()
+    (workspace.folder / "ran_odd").unlink()
+    assert rows_of(workspace, [odd], []) == [row] and not (workspace.folder / "ran_odd").exists()
 
 
-def test_a_process_that_dies_is_a_failure_that_is_not_kept(workshop: Workshop) -> None:
+def test_a_process_that_dies_is_a_failure_that_is_not_kept(workspace: Workspace) -> None:
     dies = replace(GATED, name="dies")
     for _ in range(2):
-        (row,) = rows_of(workshop, [dies], [])
+        (row,) = rows_of(workspace, [dies], [])
         assert (row.state, row.tests.failures) == (State.FAILING, ((isolated.BROKEN, "ended without a word"),))
-        (workshop.folder / "ran_dies").unlink()  # it ran again
+        (workspace.folder / "ran_dies").unlink()  # it ran again
 
 
 def test_what_is_made_is_sorted_and_what_has_no_tests_is_told() -> None:

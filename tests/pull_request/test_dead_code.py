@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from pull_request.dead_code import export_configs, settle, settle_configs, settle_models
+from pull_request.dead_code import export_configs, without_dead_code, without_dead_configs, without_dead_modules
 from pull_request.initialisation import without_branches, without_unused
 from pull_request.reachable import dead_classes
 
@@ -88,7 +88,7 @@ def test_what_initialisation_alone_names_is_dead() -> None:
 
 
 def test_initialisation_is_written_out_without_the_dead() -> None:
-    settled = settle_models(MODULAR, MODELING)
+    settled = without_dead_modules(MODULAR, MODELING)
     assert (
         "        PreTrainedModel._init_weights(self, module)\n        if isinstance(module, QualityGateToyExperts):\n"
         "            # kept\n            init.ones_(module.b)\n"
@@ -106,11 +106,11 @@ def test_initialisation_is_written_out_without_the_dead() -> None:
 def test_a_model_without_dead_classes_stays_as_it_is() -> None:
     alive = MODELING.replace("self.experts =", "self.tower = QualityGateToyTower()\n        self.experts =")
     alive = alive.replace(', "QualityGateToyAudio"', "")
-    assert settle_models(MODULAR, alive) == MODULAR
+    assert without_dead_modules(MODULAR, alive) == MODULAR
 
 
 def test_configurations_of_parts_without_a_model_go() -> None:
-    settled = settle_configs(MODULAR, MODELING, CONFIGURATION)
+    settled = without_dead_configs(MODULAR, MODELING, CONFIGURATION)
     assert "VisionConfig" not in settled
     assert (
         "class QualityGateToyPreTrainedModel(ToyPreTrainedModel):\n    config: QualityGateToyTextConfig\n" in settled
@@ -122,7 +122,7 @@ def test_configurations_that_something_names_stay(place: str) -> None:
     part = "\n    sub_configs = {'vision': QualityGateToyVisionConfig}\n"
     modeling = MODELING.replace("config: QualityGateToyTextConfig", "config: QualityGateToyVisionConfig")
     texts = (modeling, CONFIGURATION) if place == "modeling" else (MODELING, CONFIGURATION + part)
-    assert settle_configs(MODULAR, *texts) == MODULAR
+    assert without_dead_configs(MODULAR, *texts) == MODULAR
 
 
 METHOD = """\
@@ -171,10 +171,10 @@ def test_every_configuration_that_is_left_is_exported() -> None:
 
 
 def test_all_of_it_in_one() -> None:
-    settled = settle(MODULAR, MODELING, CONFIGURATION)
+    settled = without_dead_code(MODULAR, MODELING, CONFIGURATION)
     assert (
         "VisionConfig" not in settled and "Tower(" not in settled and settled.count('"QualityGateToyTextConfig"') == 1
     )
     part = "class QualityGateToyVisionConfig(PreTrainedConfig):\n    pass\n\n\n"
     naming = CONFIGURATION.replace("pass", "sub_configs = {'vision': QualityGateToyVisionConfig}")
-    assert '__all__ = [\n    "QualityGateToyVisionConfig",\n' in settle(MODULAR, MODELING, part + naming)
+    assert '__all__ = [\n    "QualityGateToyVisionConfig",\n' in without_dead_code(MODULAR, MODELING, part + naming)

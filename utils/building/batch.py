@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from building.cache import Cache
-from building.cache_keys import Memory
+from building.cache_keys import ConversionCache
 from building.jobs import Convert, Job, Outcome, State, Task, crashed, refused
 from building.library import Library, digest
 from building.order import Family, ancestors, circular, find_cycle, in_order, urgency
@@ -45,7 +45,7 @@ class Pool(Protocol):
     def collect(self) -> list[tuple[Sequence[Task], list[Outcome] | None]]: ...
 
 
-class Here:
+class SameProcess:
     """A pool of no processes: a chunk is worked off when it is collected."""
 
     def __init__(self, work: Work) -> None:
@@ -74,7 +74,7 @@ class Conversions:
         self.outcomes: dict[str, Outcome] = {}
         self._family = family
         self._keep_texts = setting.keep_texts
-        self._memory = Memory(setting.cache, setting.library, setting.fingerprint)
+        self._cache = ConversionCache(setting.cache, setting.library, setting.fingerprint)
         self._advance = advance
         self._fresh: dict[str, dict[str, str | None]] = {}  # job -> its modules that will change on disk
         self._queue: list[Job] = []
@@ -104,7 +104,7 @@ class Conversions:
         """Give an outcome to every job that is ready and needs no conversion; queue the others."""
         while ready := sorted(self._sorter.get_ready()):
             for job in (self._family.jobs[name] for name in ready):
-                outcome = self._hopeless(job) or self._recall(job)
+                outcome = self._hopeless(job) or self._cached(job)
                 if outcome is None:
                     self._queue.append(job)
                 else:
@@ -145,8 +145,8 @@ class Conversions:
             outcome = replace(outcome, blocked_by=failed[0])
         return replace(outcome, states=self._unknown(job.name)) if outcome.failed else None
 
-    def _recall(self, job: Job) -> Outcome | None:
-        return self._memory.recall(job, self._family.deltas[job.name], self._changes_before(job), self._keep_texts)
+    def _cached(self, job: Job) -> Outcome | None:
+        return self._cache.find(job, self._family.deltas[job.name], self._changes_before(job), self._keep_texts)
 
     def _changes_before(self, job: Job) -> dict[str, str | None]:
         """The modules that earlier jobs change, of those alone that this one inherits from: their order is certain."""
@@ -169,7 +169,7 @@ class Conversions:
         if outcome.failed:
             self._finish(replace(outcome, states=self._unknown(job.name)))
             return
-        self._memory.remember(outcome, self._family.deltas[job.name])
+        self._cache.keep(outcome, self._family.deltas[job.name])
         states = survey(job, {name: digest(text.encode()) for name, text in outcome.texts.items()})
         kept = {name: text for name, text in outcome.texts.items() if self._keep_texts or states[name] != State.SAME}
         self._finish(replace(outcome, states=states, texts=kept))
@@ -240,7 +240,7 @@ def _convert_rest(run: Conversions, setting: Setting) -> None:
         expander = Expander(convert, setting.library, setting.casing, setting.ruff_config, scratch)
         workers = min(setting.processes, run.width)
         if workers <= 1:
-            run.work_off(Here(expander.expand), 1)
+            run.work_off(SameProcess(expander.expand), 1)
         else:
             from building.workers import Workers
 

@@ -93,7 +93,7 @@ class Cache:
         """Store one conversion, or quietly do not: a cache that cannot be written must not stop anyone.
 
         Args:
-            key: the digest of what is known before a conversion: see `cache_keys.Memory`.
+            key: the digest of what is known before a conversion: see `cache_keys.ConversionCache`.
             reads: module -> digest of what the conversion read.
             texts: file name -> text of the outputs.
             warnings: what was said of them.

@@ -18,7 +18,7 @@ _DELTA = "<delta>"  # stands for the modular file's path in stored warnings
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class ConversionCache:
     """What earlier runs converted.
 
     An entry is kept under the digest of what is known before a conversion (the modular file, its target, the tools)
@@ -29,7 +29,7 @@ class Memory:
     library: Library
     fingerprint: str  # of the tools
 
-    def recall(self, job: Job, delta: bytes, fresh: Mapping[str, str | None], keep_texts: bool) -> Outcome | None:
+    def find(self, job: Job, delta: bytes, fresh: Mapping[str, str | None], keep_texts: bool) -> Outcome | None:
         """The outcome of a job without converting it; None where it has to be converted.
 
         Args:
@@ -51,7 +51,7 @@ class Memory:
         warnings = tuple(replace(one, path=paths.get(one.path, one.path)) for one in entry.warnings)
         return Outcome(job, states, texts, warnings, reads=entry.reads, made_from=entry.made_from, cached=True)
 
-    def remember(self, outcome: Outcome, delta: bytes) -> None:
+    def keep(self, outcome: Outcome, delta: bytes) -> None:
         """Keep a finished conversion."""
         if self.cache is None or outcome.failed:
             return

@@ -32,7 +32,7 @@ from building.lock import FILE as LOCK
 from building.lock import Lock, read_lock
 from building.order import gather
 from building.outputs import made_before, write_all
-from building.package_files import entrance
+from building.package_files import template_outcomes
 from building.report import Mode, Progress, Report, count_identical, table, texts, unified_diff
 from building.stage import Stage
 from building.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_ruff_config, fingerprint
@@ -57,7 +57,7 @@ Prove = Callable[[Sequence[Outcome], Sequence[Outcome], Path, Setting, Callable[
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunSetup:
     """Where a run takes place: its transformers, its models, and what they are formatted under."""
 
     package: Path
@@ -154,7 +154,7 @@ def _run(args: Namespace, report: Report, stage: Stage, folders: Folders, prove:
     return report.status
 
 
-def _expand(report: Report, place: Place, stage: Stage, folders: Folders) -> int:
+def _expand(report: Report, place: RunSetup, stage: Stage, folders: Folders) -> int:
     """Print modular files as the converter reads them, short ones written out; the exit status."""
     roots = {**stage.roots, "transformers": place.package, "generated": folders.generated}
     for job in place.wanted:
@@ -166,7 +166,9 @@ def _expand(report: Report, place: Place, stage: Stage, folders: Folders) -> int
     return report.status
 
 
-def _drift(args: Namespace, report: Report, place: Place, stage: Stage, folders: Folders, prove: Prove | None) -> int:
+def _drift(
+    args: Namespace, report: Report, place: RunSetup, stage: Stage, folders: Folders, prove: Prove | None
+) -> int:
     """Compare what the lock knows with another release; the exit status."""
     from building.drift import drift_document, find_drift, render_drift, status_of, unlocked
 
@@ -200,21 +202,21 @@ def _mode(args: Namespace) -> Mode:
     return Mode.PRINT if args.stdout else Mode.DIFF if args.diff else Mode.WRITE
 
 
-def _package(args: Namespace, folders: Folders) -> Place:
+def _package(args: Namespace, folders: Folders) -> RunSetup:
     """The models of modular/, or files from anywhere."""
     package = _release(args.against) if args.against else find_transformers()
     release = read_release(package)
     config = check_ruff_config(args.ruff_config) if args.ruff_config else SHIPPED_CONFIG
     if args.paths:
         known = path_jobs(args.paths, args.output or Path(), release, args.strict)
-        return Place(package, known, known, config)
+        return RunSetup(package, known, known, config)
     known = project_jobs(release, args.strict, folders)
     family = GateNames(args.gate or GATE).family
     wanted = select(known, args.model, folders.modular, family)
     if args.gate:
         wanted = [job for job in wanted if job.name.startswith(family)]
     along = _coming_along(known, release, args.strict, folders)
-    return Place(package, wanted, known, config, entrance(folders), along)
+    return RunSetup(package, wanted, known, config, template_outcomes(folders), along)
 
 
 def _coming_along(known: Sequence[Job], release: str, strict: bool, folders: Folders) -> tuple[Job, ...]:
@@ -232,15 +234,15 @@ def _release(wanted: str) -> Path:
     return find_release(wanted)
 
 
-def _tree(args: Namespace) -> Place:
+def _tree(args: Namespace) -> RunSetup:
     """The models of a transformers package."""
     package = _release(str(args.tree)) if is_release(str(args.tree)) else find_tree(args.tree)
     config = check_ruff_config(args.ruff_config) if args.ruff_config else find_ruff_config(package)
     known = tree_jobs(package, read_release(package), args.strict)
-    return Place(package, select(known, args.model, package / "models"), known, config)
+    return RunSetup(package, select(known, args.model, package / "models"), known, config)
 
 
-def _setting(args: Namespace, place: Place, stage: Stage, folders: Folders) -> Setting:
+def _setting(args: Namespace, place: RunSetup, stage: Stage, folders: Folders) -> Setting:
     roots = {**stage.roots, "transformers": place.package, "generated": folders.generated}
     # A tree of a few models may lack the table; the installed one then knows better than no table.
     casing = read_casing(place.package) or read_casing(Path(installed("transformers") or place.package))
@@ -257,7 +259,7 @@ def _setting(args: Namespace, place: Place, stage: Stage, folders: Folders) -> S
     )
 
 
-def _report(args: Namespace, report: Report, place: Place, outcomes: Sequence[Outcome]) -> None:
+def _report(args: Namespace, report: Report, place: RunSetup, outcomes: Sequence[Outcome]) -> None:
     """Tell of the models that were asked for, of their parents where they were written, and of all that failed."""
     wanted = {job.name for job in place.wanted} | {outcome.job.name for outcome in place.ready if args.all} | {LOCK}
     asked = [outcome for outcome in outcomes if outcome.job.name in wanted]

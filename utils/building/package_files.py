@@ -24,7 +24,7 @@ _FILES = {
 }
 
 
-def entrance(folders: Folders) -> tuple[Outcome, ...]:
+def template_outcomes(folders: Folders) -> tuple[Outcome, ...]:
     """The outcome for each of these files, ready to be compared or written; none in a project without the template.
 
     The templates carry the banner already, since what they are made from is themselves.

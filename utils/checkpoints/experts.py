@@ -28,7 +28,7 @@ _FUSED = re.compile(r"^(.+\.experts)\.(gate_up_proj|down_proj)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TensorSlice:
     """Elements `start` to `stop` of a source tensor, all of them without `stop`."""
 
     name: str
@@ -36,12 +36,12 @@ class Part:
     stop: int | None = None
 
 
-Planned = Mapping[str, tuple[Tensor, tuple[Part, ...]]]
+Planned = Mapping[str, tuple[Tensor, tuple[TensorSlice, ...]]]
 
 
 def regroup(
     folder: Path, tensors: Planned, experts: str, model_type: str
-) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
+) -> dict[str, tuple[Tensor, tuple[TensorSlice, ...]]]:
     """The tensors with the experts fused, separate, or as they are. The others stay, in their order.
 
     Args:
@@ -65,7 +65,7 @@ def regroup(
     return found
 
 
-def _fuse(folder: Path, tensors: Planned) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
+def _fuse(folder: Path, tensors: Planned) -> dict[str, tuple[Tensor, tuple[TensorSlice, ...]]]:
     layers: dict[str, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
     for name in tensors:
         if match := _SEPARATE.match(name):
@@ -86,12 +86,12 @@ def _fuse(folder: Path, tensors: Planned) -> dict[str, tuple[Tensor, tuple[Part,
                 raise CheckpointError(folder, f"the experts of `{prefix}` differ in shape", "give --experts keep")
             dtype, (height, width) = kind.pop()
             shape = (len(numbers), rows * height, width)
-            fused[name] = Tensor(name, dtype, shape), tuple(Part(part) for part in parts)
+            fused[name] = Tensor(name, dtype, shape), tuple(TensorSlice(part) for part in parts)
     return fused
 
 
-def _separate(folder: Path, tensors: Planned, model_type: str) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
-    separate: dict[str, tuple[Tensor, tuple[Part, ...]]] = {}
+def _separate(folder: Path, tensors: Planned, model_type: str) -> dict[str, tuple[Tensor, tuple[TensorSlice, ...]]]:
+    separate: dict[str, tuple[Tensor, tuple[TensorSlice, ...]]] = {}
     gate, up, down = peculiarities(model_type).experts or _QWEN
     for name, planned in tensors.items():
         match = _FUSED.match(name)
@@ -106,13 +106,13 @@ def _separate(folder: Path, tensors: Planned, model_type: str) -> dict[str, tupl
     return separate if len(separate) > len(tensors) else {}
 
 
-def _split(prefix: str, tensor: Tensor, names: tuple[str, ...]) -> dict[str, tuple[Tensor, tuple[Part, ...]]]:
+def _split(prefix: str, tensor: Tensor, names: tuple[str, ...]) -> dict[str, tuple[Tensor, tuple[TensorSlice, ...]]]:
     experts, rows, width = tensor.shape
     height = rows // len(names)
-    parts: dict[str, tuple[Tensor, tuple[Part, ...]]] = {}
+    parts: dict[str, tuple[Tensor, tuple[TensorSlice, ...]]] = {}
     for number in range(experts):
         for place, name in enumerate(names):
             full, start = f"{prefix}.{number}.{name}.weight", (number * rows + place * height) * width
-            part = Part(tensor.name, start, start + height * width)
+            part = TensorSlice(tensor.name, start, start + height * width)
             parts[full] = Tensor(full, tensor.dtype, (height, width)), (part,)
     return parts

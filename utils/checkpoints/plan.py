@@ -19,7 +19,7 @@ from checkpoints.banks import Bank, PlannedBank, plan_bank
 from checkpoints.casting import DTYPES, target_dtype
 from checkpoints.configs import auto_map, gated_config
 from checkpoints.errors import CheckpointError
-from checkpoints.experts import KEEP, Part, regroup
+from checkpoints.experts import KEEP, TensorSlice, regroup
 from checkpoints.fields import completed_fields, fields_of
 from checkpoints.gates import gate_tensors
 from checkpoints.headers import Tensor
@@ -91,7 +91,7 @@ class PlannedShard:
     """A file of weights to be made: linked from one of the base, or written tensor by tensor."""
 
     name: str
-    tensors: Mapping[str, tuple[Tensor, tuple[Part, ...]]]  # what goes in, and where its bytes come from
+    tensors: Mapping[str, tuple[Tensor, tuple[TensorSlice, ...]]]  # what goes in, and where its bytes come from
     linked: Shard | None = None
 
     @property
@@ -210,7 +210,7 @@ def _plan_shards(
 ) -> tuple[PlannedShard, ...]:
     dtype = DTYPES.get(options.dtype, "keep")
     wanted = {
-        name: (Tensor(name, target_dtype(tensor.dtype, dtype), tensor.shape), (Part(name),))
+        name: (Tensor(name, target_dtype(tensor.dtype, dtype), tensor.shape), (TensorSlice(name),))
         for name, tensor in tensors.known.items()
     }
     regrouped = regroup(base.folder, wanted, options.experts, str(config.get("model_type")))
@@ -238,9 +238,9 @@ def _linked_name(base: Checkpoint, shard: Shard, kinds: Sequence[str]) -> str:
 
 
 def _groups(
-    tensors: Mapping[str, tuple[Tensor, tuple[Part, ...]]],
-) -> list[dict[str, tuple[Tensor, tuple[Part, ...]]]]:
-    groups: list[dict[str, tuple[Tensor, tuple[Part, ...]]]] = [{}]
+    tensors: Mapping[str, tuple[Tensor, tuple[TensorSlice, ...]]],
+) -> list[dict[str, tuple[Tensor, tuple[TensorSlice, ...]]]]:
+    groups: list[dict[str, tuple[Tensor, tuple[TensorSlice, ...]]]] = [{}]
     size = 0
     for name, planned in tensors.items():
         if groups[-1] and size + planned[0].size > _SHARD_SIZE:

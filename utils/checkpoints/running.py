@@ -33,7 +33,7 @@ _COMPARED = ("logits", "start_logits", "end_logits", "last_hidden_state")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ModelOutputs:
     """What one model returned for some tokens."""
 
     outputs: dict[str, torch.Tensor]
@@ -105,7 +105,7 @@ def _refuse_code(checkpoint: Checkpoint, error: Exception) -> None:
 
 def _run(
     checkpoint: Checkpoint, tokens: torch.Tensor, homes: Homes, dtype: str, rounded: str, trust_remote_code: bool
-) -> Run:
+) -> ModelOutputs:
     with refusing_what_cannot_run(checkpoint):
         return _run_loaded(checkpoint, tokens, *_load(checkpoint, homes, dtype, rounded, trust_remote_code))
 
@@ -129,7 +129,9 @@ def refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
         raise CheckpointError(checkpoint.folder, message, "correct its configuration, or fetch it again") from error
 
 
-def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedModel, unloaded: list[str]) -> Run:
+def _run_loaded(
+    checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedModel, unloaded: list[str]
+) -> ModelOutputs:
     names = names_of(checkpoint.config)
     mask = torch.ones_like(tokens)
     with torch.inference_mode():
@@ -145,7 +147,7 @@ def _run_loaded(checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedM
     )
     del model, outputs
     gc.collect()
-    return Run(kept, generated, scores, unloaded, width)
+    return ModelOutputs(kept, generated, scores, unloaded, width)
 
 
 def _scores(
@@ -213,7 +215,7 @@ def class_of(checkpoint: Checkpoint, homes: Homes) -> Any:
     return found
 
 
-def _check_outputs(theirs: Run, ours: Run, dtype: str) -> Check:
+def _check_outputs(theirs: ModelOutputs, ours: ModelOutputs, dtype: str) -> Check:
     """Equal bit by bit in float32: the same operations on weights that lie alike. A gate that observes adds no operation
     in any type, but kernels for half precision differ more from machine to machine: one rounding is let pass."""
     name = "outputs are equal"
@@ -231,7 +233,7 @@ def _check_outputs(theirs: Run, ours: Run, dtype: str) -> Check:
     return Check(name, finite and difference <= allowed, said if finite else f"{said}; some are no numbers")
 
 
-def _check_generation(theirs: Run, ours: Run) -> Check:
+def _check_generation(theirs: ModelOutputs, ours: ModelOutputs) -> Check:
     name = "greedy generation is equal"
     if theirs.generated is None or ours.generated is None:
         return Check(name, None, "the model does not generate")
@@ -239,7 +241,7 @@ def _check_generation(theirs: Run, ours: Run) -> Check:
     return Check(name, same, f"{NEW_TOKENS} tokens after each of {len(ours.generated)} prompts")
 
 
-def _check_scores(ours: Run, wanted: int, tokens: torch.Tensor) -> Check:
+def _check_scores(ours: ModelOutputs, wanted: int, tokens: torch.Tensor) -> Check:
     shapes = {tuple(each.shape) for each in ours.scores}
     passed = {shape[:2] for shape in shapes} == {tuple(tokens.shape)} and len(ours.scores) == (
         wanted or len(ours.scores)

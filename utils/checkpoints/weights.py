@@ -15,7 +15,7 @@ from naming.kinds import MEANT, GateNames
 from checkpoints.casting import FLOATS
 from checkpoints.configs import names_of, text_config
 from checkpoints.errors import CheckpointError
-from checkpoints.experts import KEEP, Part
+from checkpoints.experts import KEEP, TensorSlice
 from checkpoints.forms import check_promises
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import Tensor
@@ -91,13 +91,15 @@ def _check_files(gated: Checkpoint, manifest: Mapping[str, Any] | None, progress
     return Check(name, True, f"{len(known)} hashes equal" + (f", {pending} not computed yet" if pending else ""))
 
 
-def _parts(ours: Tensors, theirs: Tensors, manifest: Mapping[str, Any] | None) -> dict[str, tuple[Part, ...]]:
+def _parts(ours: Tensors, theirs: Tensors, manifest: Mapping[str, Any] | None) -> dict[str, tuple[TensorSlice, ...]]:
     """The gated checkpoint's tensors that come from the base -> the base's tensors they should consist of."""
-    parts: dict[str, tuple[Part, ...]] = {name: (Part(name),) for name in ours.known if name in theirs.known}
+    parts: dict[str, tuple[TensorSlice, ...]] = {
+        name: (TensorSlice(name),) for name in ours.known if name in theirs.known
+    }
     if manifest is not None and manifest.get("experts", KEEP) != KEEP:
         for name, entry in manifest["tensors"].items():
             if name in ours.known and name not in parts and "parts" in entry:
-                parts[name] = tuple(Part(*part) for part in entry["parts"])
+                parts[name] = tuple(TensorSlice(*part) for part in entry["parts"])
     return parts
 
 
@@ -106,7 +108,7 @@ def _check_tensors(
     gated: Checkpoint,
     ours: Tensors,
     theirs: Tensors,
-    parts: Mapping[str, tuple[Part, ...]],
+    parts: Mapping[str, tuple[TensorSlice, ...]],
     progress: Progress,
 ) -> Iterator[Check]:
     used = {part.name for each in parts.values() for part in each}
@@ -135,7 +137,7 @@ def _linked(base: Checkpoint, gated: Checkpoint) -> set[str]:
 
 
 def _difference(
-    ours: Tensors, theirs: Tensors, tensor: Tensor, sources: tuple[Part, ...], progress: Progress
+    ours: Tensors, theirs: Tensors, tensor: Tensor, sources: tuple[TensorSlice, ...], progress: Progress
 ) -> str | None:
     """How a tensor differs from what it should consist of, each bit counting; None where it does not."""
     if any(part.name not in theirs.known for part in sources):
@@ -143,7 +145,7 @@ def _difference(
     if not _fit(tensor, sources, theirs):
         return "is made of parts that have not its size"
     source = theirs.known[sources[0].name]
-    if sources == (Part(tensor.name),) and source.shape != tensor.shape:
+    if sources == (TensorSlice(tensor.name),) and source.shape != tensor.shape:
         return f"shape {list(tensor.shape)}, not {list(source.shape)}"
     if source.dtype != tensor.dtype and not {source.dtype, tensor.dtype} <= set(FLOATS):
         return f"type {tensor.dtype}, not {source.dtype}"
@@ -157,12 +159,12 @@ def _difference(
     return None
 
 
-def _fit(tensor: Tensor, sources: tuple[Part, ...], theirs: Tensors) -> bool:
+def _fit(tensor: Tensor, sources: tuple[TensorSlice, ...], theirs: Tensors) -> bool:
     """Whether parts lie in the tensors that they are of, and have as many elements together as they should.
 
     Only more than a name is looked at: a tensor of another shape than its base's is told as such.
     """
-    if sources == (Part(tensor.name),):
+    if sources == (TensorSlice(tensor.name),):
         return True
     sizes = [prod(theirs.known[part.name].shape) for part in sources]
     ends = [size if part.stop is None else part.stop for part, size in zip(sources, sizes, strict=True)]

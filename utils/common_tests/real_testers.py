@@ -15,7 +15,7 @@ TESTERS = "causal_lm_tester.py"  # without it a folder lends nothing
 _WANTED = (".py", ".json")
 
 
-def lend(testers: Path, tests: Path) -> list[str]:
+def copy_missing(testers: Path, tests: Path) -> list[str]:
     """Copy what is missing below `tests` from the same place below the testers' `tests/`; return their paths, sorted.
 
     Raises SuiteError where that folder has no testers.
@@ -58,7 +58,7 @@ def copy_tests(tree: Path, root: Path, packages: Iterable[str]) -> list[str]:
     return sorted(copied)
 
 
-def lend_beside(testers: Path, root: Path) -> None:
+def copy_beside(testers: Path, root: Path) -> None:
     """What testers read of a repository beside its tests: `utils/` and the settings of pytest."""
     for name in ("utils", "conftest.py"):
         source, target = testers / name, root / name

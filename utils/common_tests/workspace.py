@@ -16,7 +16,7 @@ from testgen.pull_request import upstream_path, upstream_test
 
 from common_tests.overlay import lay_over
 from common_tests.problems import SuiteError
-from common_tests.real_testers import check_fit, copy_tests, lend, lend_beside
+from common_tests.real_testers import check_fit, copy_beside, copy_missing, copy_tests
 from common_tests.sdist import unpack_tests
 
 
@@ -73,9 +73,9 @@ def build(
     lay_over(installed, packages, root / "src" / "transformers")
     shipped = unpack_tests(archive, tests)
     if testers is not None:
-        lent = lend(testers, tests)
+        lent = copy_missing(testers, tests)
         check_fit(tests, lent, installed)
-        lend_beside(testers, root)
+        copy_beside(testers, root)
         shipped += lent
     stood_in = _stand_in(tests)
     unwritten, known = {}, _shared_tests(tests)
@@ -108,10 +108,10 @@ def build_of_tree(root: Path, tree: Path, packages: Iterable[str], testers: Path
     (root / "pytest.ini").write_text("[pytest]\nverbosity_subtests = 0\n", encoding="utf-8")
     (root / "src").symlink_to(tree / "src", target_is_directory=True)
     shipped = copy_tests(tree, root, packages)
-    lend_beside(tree, root)
+    copy_beside(tree, root)
     if testers is not None:
-        shipped += lend(testers, tests)
-        lend_beside(testers, root)
+        shipped += copy_missing(testers, tests)
+        copy_beside(testers, root)
     check_fit(tests, [path for path in shipped if "/" not in path], tree / "src" / "transformers")
     stood_in = _stand_in(tests)
     for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:

@@ -28,7 +28,7 @@ from matrix.page import count, render_page
 from matrix.pipeline import Settings, make_all, test_all
 from matrix.results import Results
 from matrix.values import Common, Made, Row, State, Subset
-from matrix.workspace import BusyError, Workshop, architectures
+from matrix.workspace import BusyError, MatrixWorkspace, architectures
 
 
 PAGE = "docs/architectures.md"
@@ -58,16 +58,16 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     if names != MEANT:
         return _of_kind(names, args, known, project, console)
     folder = args.work or _own_folder(project)
-    workshop = Workshop(project, folder / "project")
+    workspace = MatrixWorkspace(project, folder / "project")
     try:
-        workshop.open()
+        workspace.open()
     except BusyError as error:
         console.print(str(error), markup=False)
         return 2
     sdists = None if args.subset is Subset.FAST else args.sdists
     settings = Settings(args.subset, args.jobs, args.limit, args.again, sdists, args.no_common)
     try:
-        found = _run(workshop, args.model or known, Results(folder / "results"), settings, console)
+        found = _run(workspace, args.model or known, Results(folder / "results"), settings, console)
     except KeyboardInterrupt:
         console.print("interrupted; what was tested is kept")
         return 130
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
         (project / PAGE).write_text(render_page(found.rows, found.common, found.why_not), encoding="utf-8")
     if args.adopt:
         passing = {row.name for row in found.rows if row.state is State.GATED}
-        adopt(workshop, [one.name for one in found.made if one.name in passing and not one.own_delta])
+        adopt(workspace, [one.name for one in found.made if one.name in passing and not one.own_delta])
     console.print(", ".join(f"{number} {name}" for name, number in count(found.rows).items()))
     failing = any(row.state in (State.FAILING, State.STUCK) for row in found.rows)
     return int(failing or any(tests.failures for tests in found.common.values()))
@@ -167,7 +167,7 @@ class _Found:
 
 
 def _run(
-    workshop: Workshop,
+    workspace: MatrixWorkspace,
     names: Sequence[str],
     results: Results,
     settings: Settings,
@@ -186,11 +186,11 @@ def _run(
         def tell_row(row: Row) -> None:
             tell(row.name, _said(row), _COLOURS[row.state])
 
-        made = make_all(workshop, names, settings.processes, tell_row)
-        rows = test_all(workshop, made, results, settings, tell_row)
+        made = make_all(workspace, names, settings.processes, tell_row)
+        rows = test_all(workspace, made, results, settings, tell_row)
         bar.update(task, completed=0, total=sum(one.state is State.GATED for one in made), description="common tests")
         try:
-            common = run_common(workshop, made, results, settings, lambda *found: tell(*_said_common(*found)))
+            common = run_common(workspace, made, results, settings, lambda *found: tell(*_said_common(*found)))
         except SuiteError as error:
             console.print(f"transformers' common tests were not run: {error}", style="red", markup=False)
             return _Found(made, rows, {}, error.message)

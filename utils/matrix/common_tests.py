@@ -17,7 +17,7 @@ from facts.values import ModelFacts
 from matrix.pipeline import Settings
 from matrix.results import Results
 from matrix.values import Common, Made, State
-from matrix.workspace import DECISIVE_PACKAGES, Workshop
+from matrix.workspace import DECISIVE_PACKAGES, MatrixWorkspace
 
 
 Tell = Callable[[str, Common], None]
@@ -25,47 +25,47 @@ _BROKEN, _FILE = "pytest", "the test file"  # named instead of a test where it w
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Checkout:
     """Where these tests run: a folder that looks like a checkout of transformers with the architectures in it."""
 
-    workspace: Workspace
+    built: Workspace
     generated: Path
     shared: str  # digest of what the tests of all of them depend on
 
     def key(self, package: str) -> str:
         """Digest of everything that the tests of one package depend on."""
-        folders = (self.generated / package, self.workspace.root / "tests" / "models" / package)
+        folders = (self.generated / package, self.built.root / "tests" / "models" / package)
         files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
         return digest(
             "\n".join([self.shared, *(f"{path.name} {digest(path.read_bytes())}" for path in files)]).encode()
         )
 
 
-def set_up(workshop: Workshop, names: Iterable[str], sdists: Path) -> Bench:
+def set_up(workspace: MatrixWorkspace, names: Iterable[str], sdists: Path) -> Checkout:
     """Make the folder anew. Raises SuiteError where transformers' source distribution is not to be had."""
     archive = find_sdist(version("transformers") or "", sdists)
-    generated = workshop.folder / "generated"
-    models = [_located(workshop, name) for name in names]
-    workspace = build(workshop.folder / "common", Path(installed("transformers") or ""), archive, models)
+    generated = workspace.folder / "generated"
+    models = [_located(workspace, name) for name in names]
+    checkout = build(workspace.folder / "common", Path(installed("transformers") or ""), archive, models)
     parts = [f"{path.name} {digest(path.read_bytes())}" for path in DECISIVE]
     parts += [f"{package} {version(package)}" for package in DECISIVE_PACKAGES]
-    return Bench(workspace, generated, digest("\n".join([digest(archive.read_bytes()), *parts]).encode()))
+    return Checkout(checkout, generated, digest("\n".join([digest(archive.read_bytes()), *parts]).encode()))
 
 
-def _located(workshop: Workshop, name: str) -> tuple[Path, ModelFacts]:
-    facts = workshop.facts(name)
-    return workshop.folder / "generated" / facts.package, facts
+def _located(workspace: MatrixWorkspace, name: str) -> tuple[Path, ModelFacts]:
+    facts = workspace.facts(name)
+    return workspace.folder / "generated" / facts.package, facts
 
 
 def run_common(
-    workshop: Workshop, made: Sequence[Made], results: Results, settings: Settings, tell: Tell
+    workspace: MatrixWorkspace, made: Sequence[Made], results: Results, settings: Settings, tell: Tell
 ) -> Mapping[str, Common]:
     """What these tests say of each architecture that was made, from kept results where nothing has changed.
 
     Those that the settings leave out are missing. Raises SuiteError where none of these tests can be had.
 
     Args:
-        workshop: the folder that they were made in.
+        workspace: the folder that they were made in.
         made: the architectures; only those with gates have such tests.
         results: those of earlier runs; new ones are kept there.
         settings: of the run.
@@ -74,11 +74,11 @@ def run_common(
     names = [one.name for one in made if one.state is State.GATED]
     if not names or settings.sdists is None:
         return {}
-    bench = set_up(workshop, names, settings.sdists)
-    packages = {name: workshop.facts(name).package for name in names}
-    keys = {name: bench.key(package) for name, package in packages.items()}
+    checkout = set_up(workspace, names, settings.sdists)
+    packages = {name: workspace.facts(name).package for name in names}
+    keys = {name: checkout.key(package) for name, package in packages.items()}
     found = {name: None if settings.again else results.get_common(name, keys[name]) for name in names}
-    unwritten = bench.workspace.unwritten
+    unwritten = checkout.built.unwritten
     found |= {
         name: Common(failures=((_FILE, unwritten[each]),)) for name, each in packages.items() if each in unwritten
     }
@@ -87,14 +87,14 @@ def run_common(
             tell(name, kept)
     known = {name: kept for name, kept in found.items() if kept}
     waiting = [] if settings.only_known else [name for name in names if name not in known]
-    return known | (_run(bench, waiting, keys, results, settings, tell) if waiting else {})
+    return known | (_run(checkout, waiting, keys, results, settings, tell) if waiting else {})
 
 
 def _run(
-    bench: Bench, names: Sequence[str], keys: Mapping[str, str], results: Results, settings: Settings, tell: Tell
+    checkout: Checkout, names: Sequence[str], keys: Mapping[str, str], results: Results, settings: Settings, tell: Tell
 ) -> dict[str, Common]:
     found = {}
-    runs = run_many(bench.workspace.root, bench.generated, names, settings.processes, settings.limit)
+    runs = run_many(checkout.built.root, checkout.generated, names, settings.processes, settings.limit)
     for name, outcomes in runs:
         found[name] = tallied(outcomes, settings.limit)
         if outcomes is not None:

@@ -11,7 +11,7 @@ from building.workers import Workers
 
 from matrix.results import Results
 from matrix.values import Made, Row, State, Subset, Tally
-from matrix.workspace import Workshop
+from matrix.workspace import MatrixWorkspace
 
 
 Tell = Callable[[Row], None]
@@ -29,17 +29,17 @@ class Settings:
     only_known: bool = False  # of those tests, show what earlier runs found, and run none
 
 
-def make_all(workshop: Workshop, names: Sequence[str], processes: int, tell: Tell) -> list[Made]:
+def make_all(workspace: MatrixWorkspace, names: Sequence[str], processes: int, tell: Tell) -> list[Made]:
     """Scaffold, convert and render every architecture; those without tests to run are told.
 
     Args:
-        workshop: the folder to make them in.
+        workspace: the folder to make them in.
         names: of the architectures, "llama".
         processes: how many are made at a time.
         tell: called with the row of each that has no tests.
     """
     found = []
-    for name, made in _spread(workshop.make, names, processes):
+    for name, made in _spread(workspace.make, names, processes):
         made = made or Made(name, State.STUCK, "the process that made it ended without a word")
         found.append(made)
         if made.state is not State.GATED:
@@ -47,11 +47,13 @@ def make_all(workshop: Workshop, names: Sequence[str], processes: int, tell: Tel
     return sorted(found, key=lambda one: one.name)
 
 
-def test_all(workshop: Workshop, made: Sequence[Made], results: Results, settings: Settings, tell: Tell) -> list[Row]:
+def test_all(
+    workspace: MatrixWorkspace, made: Sequence[Made], results: Results, settings: Settings, tell: Tell
+) -> list[Row]:
     """A row for each architecture, from kept results where nothing has changed.
 
     Args:
-        workshop: the folder that they were made in.
+        workspace: the folder that they were made in.
         made: the architectures; those without gates get a row without a test.
         results: those of earlier runs; new ones are kept there.
         settings: of the run; its limit is in seconds.
@@ -66,7 +68,7 @@ def test_all(workshop: Workshop, made: Sequence[Made], results: Results, setting
         else:
             rows[one.name] = kept
             tell(kept)
-    for row in _tested(workshop, waiting, results, settings) if waiting else ():
+    for row in _tested(workspace, waiting, results, settings) if waiting else ():
         rows[row.name] = row
         tell(row)
     return [rows[name] for name in sorted(rows)]
@@ -85,13 +87,22 @@ def judged(made: Made, tests: Tally) -> Row:
     return Row(made.name, State.FAILING, f"{name}: {said}", made.places, tests)
 
 
-def _tested(workshop: Workshop, waiting: dict[str, Made], results: Results, settings: Settings) -> Iterator[Row]:
+def _tested(
+    workspace: MatrixWorkspace, waiting: dict[str, Made], results: Results, settings: Settings
+) -> Iterator[Row]:
     # Imported when there is something to test: torch and transformers take seconds.
     from matrix import isolated
 
     def work(name: str) -> Tally:
-        log = workshop.folder / "logs" / settings.subset.value / f"{name}.txt"
-        job = (workshop.view(name), workshop.facts(name), workshop.tests(name), settings.subset, log, settings.limit)
+        log = workspace.folder / "logs" / settings.subset.value / f"{name}.txt"
+        job = (
+            workspace.view(name),
+            workspace.facts(name),
+            workspace.tests(name),
+            settings.subset,
+            log,
+            settings.limit,
+        )
         return isolated.run(isolated.Job(*job))
 
     for name, tests in _spread(work, list(waiting), settings.processes):

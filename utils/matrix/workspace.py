@@ -42,8 +42,8 @@ def architectures() -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """`project` is where deltas of people's own lie; `folder` is the workshop's."""
+class MatrixWorkspace:
+    """`project` is where deltas of people's own lie; `folder` is the workspace's."""
 
     project: Path
     folder: Path
@@ -86,7 +86,7 @@ class Workshop:
         return self.folder / "tests" / "models" / f"{FAMILY}{name}"
 
     def delta(self, name: str) -> Path:
-        """A model's modular file, in the workshop."""
+        """A model's modular file, in the workspace."""
         return self.folder / "modular" / f"modular_{FAMILY}{name}.py"
 
     def view(self, name: str) -> Path:

@@ -20,7 +20,7 @@ from checkpoints.paths import is_there
 from checkpoints.staging import Staging
 from checkpoints.writing import copy_file, write_tensors
 from files.writing import write_file
-from selection.reading import Part, find_parts, read
+from selection.reading import CorpusPart, find_parts, read
 from selection.values import Reject
 
 from memory.bank_files import (
@@ -153,7 +153,7 @@ def _source(
     return rows_of(_raw(parts), tokenizer, shape), described
 
 
-def _raw(parts: Sequence[Part]) -> Iterator[Any]:
+def _raw(parts: Sequence[CorpusPart]) -> Iterator[Any]:
     for part in parts:
         yield from read(part)
 

@@ -13,7 +13,7 @@ from building.casing import read_casing
 from building.jobs import Outcome
 from building.library import Library
 from building.order import gather
-from building.package_files import entrance
+from building.package_files import template_outcomes
 from building.tools import SHIPPED_CONFIG, fingerprint
 from building.workspace import Folders, find_transformers, project_jobs, read_release, select
 from naming.kinds import kind_of
@@ -110,4 +110,4 @@ def prove_models(
         convert=stage.convert,
     )
     outcomes = convert_family(family, setting, lambda outcome: None)
-    return prove(outcomes, entrance(Folders.of(project)), package, setting, lambda outcome: None)
+    return prove(outcomes, template_outcomes(Folders.of(project)), package, setting, lambda outcome: None)

@@ -60,7 +60,7 @@ class Setting:
 
 
 def try_all(
-    names: Sequence[str], texts: Texts, entrance: str, release: Release, setting: Setting
+    names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: Setting
 ) -> Iterator[tuple[str, Trial, bool]]:
     """The trial of each model as it is done, and whether an earlier run made it.
 
@@ -68,34 +68,34 @@ def try_all(
         setting: how trials are made, and where what they found is kept; its `limit` is in seconds for one model.
         names: the packages to try.
         texts: the files of these, and of all packages that they may import.
-        entrance: the text of the `__init__.py` above them.
+        package_init: the text of the `__init__.py` above them.
         release: the transformers that they were converted for.
 
     Raises:
         ConversionError: `cannot-fetch` where what the release needs is not to be had, `no-proof` where it cannot be imported.
     """
-    shared = _shared(release, entrance)
+    shared = _shared(release, package_init)
     own = {name: f"{sorted(setting.fields.get(name, {}).items())}{setting.spared.get(name, ())}" for name in names}
     keys = {name: _key(f"{shared}{own[name]}", name, texts) for name in names}
     kept = {name: _recall(setting.cache, key) for name, key in keys.items()}
     for name, trial in kept.items():
         if trial:
             yield name, trial, True
-    for name, trial in _run([name for name in names if not kept[name]], texts, entrance, release, setting):
+    for name, trial in _run([name for name in names if not kept[name]], texts, package_init, release, setting):
         if setting.cache and not trial.broken:
             setting.cache.put(keys[name], {}, {_KEPT: json.dumps(trial.to_json())})
         yield name, trial, False
 
 
 def _run(
-    names: Sequence[str], texts: Texts, entrance: str, release: Release, setting: Setting
+    names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: Setting
 ) -> Iterator[tuple[str, Trial]]:
     if not names:
         return
     with TemporaryDirectory(prefix="proof-", ignore_cleanup_errors=True) as scratch:
         root = Path(scratch).resolve()
         needs = _needs(release)
-        _lay_out(root, texts, entrance, release)
+        _lay_out(root, texts, package_init, release)
         environment = quiet_environment([root / "path", *needs, UTILS]) | _bytecode(release)
         asked = {"names": list(names), "processes": setting.processes, "limit": setting.limit}
         asked |= {"generated": str(root / "generated"), "trials": str(root / "trials")}
@@ -109,12 +109,12 @@ def _run(
             raise _refuse(release, Path(str(error)).read_text(encoding="utf-8", errors="replace")) from None
 
 
-def _lay_out(root: Path, texts: Texts, entrance: str, release: Release) -> None:
+def _lay_out(root: Path, texts: Texts, package_init: str, release: Release) -> None:
     """A folder with the texts as the package `generated`, and one with the release alone, whatever lies beside it."""
     for folder in ("generated", "trials", "path"):
         (root / folder).mkdir()
     (root / "path" / "transformers").symlink_to(release.package)
-    (root / "generated" / "__init__.py").write_text(entrance, encoding="utf-8")
+    (root / "generated" / "__init__.py").write_text(package_init, encoding="utf-8")
     for package, files in texts.items():
         (root / "generated" / package).mkdir()
         for name, text in files.items():
@@ -146,10 +146,10 @@ def _read(path: Path, limit: float) -> Trial:
         return Trial({PROCESS: Kind.RAISES.value}, (Finding(PROCESS, Kind.RAISES, "", what),), broken=True)
 
 
-def _shared(release: Release, entrance: str) -> str:
+def _shared(release: Release, package_init: str) -> str:
     """The digest of all that decides every trial."""
     code = [path for package in _CODE for path in sorted((UTILS / package).glob("*.py"))]
-    parts = [release.digest, digest(entrance.encode()), *(f"{name} {version(name)}" for name in _PACKAGES)]
+    parts = [release.digest, digest(package_init.encode()), *(f"{name} {version(name)}" for name in _PACKAGES)]
     parts += [f"{path.relative_to(UTILS)} {digest(path.read_bytes())}" for path in code]
     return digest("\n".join(parts).encode())
 

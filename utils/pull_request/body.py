@@ -13,7 +13,7 @@ from pull_request.compose import Export
 from pull_request.difference import Change, changes, lines_saved
 from pull_request.gates import template_of
 from pull_request.parity import Parity
-from pull_request.validation import Run
+from pull_request.validation import CommandRun
 from pull_request.values import Tree, kind_in
 
 
@@ -21,9 +21,9 @@ from pull_request.values import Tree, kind_in
 class Evidence:
     """What was run, and what came of it."""
 
-    parity: Mapping[str, tuple[Run, Parity | None]] = field(default_factory=dict)
-    checkers: Sequence[Run] = ()
-    tests: Sequence[Run] = ()
+    parity: Mapping[str, tuple[CommandRun, Parity | None]] = field(default_factory=dict)
+    checkers: Sequence[CommandRun] = ()
+    tests: Sequence[CommandRun] = ()
     findings: Sequence[Diagnostic] | None = None  # of --verify; None where it was not run
 
 

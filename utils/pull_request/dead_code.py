@@ -13,18 +13,18 @@ from pull_request.initialisation import initialised
 from pull_request.reachable import SPLIT, dead_classes
 
 
-def settle(modular: str, modeling: str, configuration: str) -> str:
+def without_dead_code(modular: str, modeling: str, configuration: str) -> str:
     """The modular file without what its first conversion shows to be dead; every configuration that is left is exported.
 
     Args:
         modular: as it was converted.
         modeling: the modeling file that came of it; `configuration`: the other one.
     """
-    settled = settle_models(modular, modeling)
-    return export_configs(settle_configs(settled, modeling, configuration))
+    settled = without_dead_modules(modular, modeling)
+    return export_configs(without_dead_configs(settled, modeling, configuration))
 
 
-def settle_models(modular: str, modeling: str) -> str:
+def without_dead_modules(modular: str, modeling: str) -> str:
     """The modular file whose models are initialised, and split among devices, by what they are made of.
 
     A text model of several parts inherits from their abstract model an `_init_weights` that asks for modules of the
@@ -65,7 +65,7 @@ def _split(made: Module, here: ast.ClassDef, dead: set[str]) -> list[Edit]:
     return [above(_opening(here), f"    {SPLIT} = [{names}]")]
 
 
-def settle_configs(modular: str, modeling: str, configuration: str) -> str:
+def without_dead_configs(modular: str, modeling: str, configuration: str) -> str:
     """The modular file without configurations of parts that have no model here, where no live class names one.
 
     The abstract model, whose configuration is that of all parts, gets the one that is exported.

@@ -11,7 +11,7 @@ from facts.values import ModelFacts
 from rendering.render import render
 
 from pull_request.gates import start_of, template_of
-from pull_request.validation import Run, run
+from pull_request.validation import CommandRun, run
 
 
 MARK = "PARITY "
@@ -30,7 +30,7 @@ class Parity:
     multiplications: int  # of the gates for one token, in the default configuration
 
 
-def measure(facts: ModelFacts, tree: Path) -> tuple[Run, Parity | None]:
+def measure(facts: ModelFacts, tree: Path) -> tuple[CommandRun, Parity | None]:
     """Run the comparison on a tree. None where it cannot be run there: the run says why."""
     model = facts.causal_lm or facts.text_model
     script = render(

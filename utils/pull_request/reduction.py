@@ -11,7 +11,7 @@ from facts.values import base_name
 
 from pull_request.borrowing import borrowed, definitions, loans, with_stubs
 from pull_request.conversion import formatted, generate
-from pull_request.dead_code import settle
+from pull_request.dead_code import without_dead_code
 from pull_request.layout import configuration_path, modeling_path, modular_path
 from pull_request.parents import homes
 from pull_request.unused import shared_texts, without_unused
@@ -50,7 +50,9 @@ class Reducer:
         return Converted(modular, *generate(self.model.name, modular, self.tree, self.setting, strict=True))
 
     def _settled(self, made: Converted) -> str:
-        return settle(made.modular, self._modeling(made), made.generated[configuration_path(self.model.name)])
+        return without_dead_code(
+            made.modular, self._modeling(made), made.generated[configuration_path(self.model.name)]
+        )
 
     def _without_unused(self, made: Converted) -> str:
         modeling, configuration = self._modeling(made), made.generated[configuration_path(self.model.name)]

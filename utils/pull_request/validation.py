@@ -24,7 +24,7 @@ SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CommandRun:
     """A command that was run in the tree."""
 
     command: str
@@ -48,25 +48,25 @@ def checkers(tree: Path) -> list[str]:
     return []
 
 
-def run_fixers(tree: Path) -> list[Run]:
+def run_fixers(tree: Path) -> list[CommandRun]:
     """Let the tree's own scripts put the shared files right. Where they fail, its checkers will say so."""
     known = checkers(tree)
     return [run(tree, [CHECKERS, "--no-cache", name, "--fix"]) for name in FIXERS if name in known]
 
 
-def run_checkers(tree: Path) -> list[Run]:
+def run_checkers(tree: Path) -> list[CommandRun]:
     """Every checker of the tree, one process each."""
     return [run(tree, [CHECKERS, "--no-cache", name]) for name in checkers(tree)]
 
 
-def run_tests(tree: Path, names: Iterable[str]) -> list[Run]:
+def run_tests(tree: Path, names: Iterable[str]) -> list[CommandRun]:
     """The models' own test suites, where the tree has what they are built on."""
     if not (tree / TESTER).is_file():
         return []
     return [run(tree, ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/models/{name}"]) for name in names]
 
 
-def run(tree: Path, arguments: Sequence[str], script: str | None = None, name: str = "") -> Run:
+def run(tree: Path, arguments: Sequence[str], script: str | None = None, name: str = "") -> CommandRun:
     """Run Python in a tree, on the tree's own transformers. What takes longer than `SECONDS` has not passed.
 
     Args:
@@ -99,4 +99,4 @@ def run(tree: Path, arguments: Sequence[str], script: str | None = None, name: s
         said, passed = f"no end after {SECONDS} s", False
     said = re.sub(r"\x1b\[[0-9;]*m", "", said)
     tail = "\n".join(said.rstrip().splitlines()[-15:])
-    return Run(name or f"python {' '.join(arguments)}", passed, time.perf_counter() - started, tail)
+    return CommandRun(name or f"python {' '.join(arguments)}", passed, time.perf_counter() - started, tail)

@@ -13,10 +13,10 @@ from naming.kinds import GateNames
 from places import PROJECT
 from weave.stage import gates_of, kinds_in
 
+from scaffold.delta_paths import delta_path
 from scaffold.find import base_names
-from scaffold.kept import delta_path
 from scaffold.short import short_delta
-from scaffold.write import told, write_delta
+from scaffold.write import report_line, write_delta
 
 
 DONE, REFUSED = 0, 2
@@ -61,7 +61,7 @@ def _attempt(one: Callable[[str, Path, str], None], name: str, project: Path, ga
 def _write(name: str, project: Path, gate: str) -> None:
     modular = project / "modular"
     found = write_delta(name, modular, gate)
-    print(told(found, modular) if found else f"kept    {delta_path(name, modular, gate).relative_to(project)}")
+    print(report_line(found, modular) if found else f"kept    {delta_path(name, modular, gate).relative_to(project)}")
 
 
 def _print(name: str, project: Path, gate: str) -> None:

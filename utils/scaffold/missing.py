@@ -7,7 +7,7 @@ from pathlib import Path
 from building.workspace import GATE, find_transformers
 from naming.kinds import GateNames
 
-from scaffold.kept import delta_path
+from scaffold.delta_paths import delta_path
 
 
 def write_missing(model: str, modular: Path, gate: str = GATE) -> str | None:
@@ -21,7 +21,7 @@ def write_missing(model: str, modular: Path, gate: str = GATE) -> str | None:
     known = (models / name / "__init__.py").is_file() or any(models.glob(f"*/modeling_{name}.py"))
     if delta_path(name, modular, gate).exists() or not known:
         return None
-    from scaffold.write import told, write_delta
+    from scaffold.write import report_line, write_delta
 
     found = write_delta(name, modular, gate)
-    return told(found, modular) if found else None
+    return report_line(found, modular) if found else None

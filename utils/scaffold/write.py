@@ -7,7 +7,7 @@ from pathlib import Path
 
 from building.workspace import GATE
 
-from scaffold.kept import delta_path
+from scaffold.delta_paths import delta_path
 from scaffold.short import ShortDelta, short_delta
 
 
@@ -32,7 +32,7 @@ def write_delta(name: str, modular: Path, gate: str = GATE) -> ShortDelta | None
     return found
 
 
-def told(found: ShortDelta, modular: Path) -> str:
+def report_line(found: ShortDelta, modular: Path) -> str:
     """One line on a delta that was written."""
     path = os.path.relpath(delta_path(found.name, modular, found.gate))
     places = ", ".join(os.path.relpath(place) if os.path.isabs(place) else place for place in found.places)

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from selection.errors import SelectionError
-from selection.reading import Part, find_parts, read
+from selection.reading import CorpusPart, find_parts, read
 from selection.records import document_of
-from selection.values import DUPLICATE, Document, Entry, Reject
+from selection.values import DUPLICATE, CorpusEntry, Document, Reject
 
 
 _CACHE = 64 << 10  # KiB of memory that ids already seen may take; the rest of them is on disk
@@ -26,7 +26,7 @@ class Corpus:
     data: tuple[str, ...]  # files, folders, names of data sets
     form: str = "auto"  # of the records: `selection.records.FORMS`
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[CorpusPart]:
         """The files, in the order that they are read in. Raises SelectionError where one is not there."""
         return [part for each in self.data for part in find_parts(each)]
 
@@ -61,7 +61,7 @@ def scored_corpus(manifest: Mapping[str, Any], data: Sequence[str] = ()) -> Corp
     return corpus
 
 
-def entries(corpus: Corpus, parts: Sequence[Part] | None = None) -> Iterator[Entry]:
+def entries(corpus: Corpus, parts: Sequence[CorpusPart] | None = None) -> Iterator[CorpusEntry]:
     """All records in their order; the second of a source with an id is a reject. Memory is bounded."""
     position, before = 0, dict[str, int]()  # records of a source in the files before
     parts = corpus.parts() if parts is None else parts
@@ -75,7 +75,7 @@ def entries(corpus: Corpus, parts: Sequence[Part] | None = None) -> Iterator[Ent
                 if isinstance(found, Document) and not seen.is_new(found.source, found.id):
                     detail = f"{found.source} has had a document called so"
                     found = Reject(found.id, found.source, raw.place, DUPLICATE, detail)
-                yield Entry(position, raw.place, found, (read_before + raw.share * (part.size or 1)) / size)
+                yield CorpusEntry(position, raw.place, found, (read_before + raw.share * (part.size or 1)) / size)
                 position += 1
             before[part.source] = before.get(part.source, 0) + count
             read_before += part.size or 1

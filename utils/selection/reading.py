@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CorpusPart:
     """A file of the corpus, or a split of a data set."""
 
     name: str  # the path below what was given, or "name/config/split"
@@ -39,7 +39,7 @@ class Part:
         return _endings(self.path)[0] if self.path else ""
 
 
-def find_parts(data: str) -> list[Part]:
+def find_parts(data: str) -> list[CorpusPart]:
     """The files that `data` leads to, sorted: a file, a folder of them, or a data set's name (`name`, `name:split`).
 
     Raises SelectionError where there is none.
@@ -60,10 +60,10 @@ def find_parts(data: str) -> list[Part]:
     looks_like_file = data.startswith((".", "/", "~")) or _endings(path)[0] or data.count("/") > 1
     if looks_like_file:
         raise SelectionError(path, "does not exist", "check the path")
-    return [Part(data, data.partition(":")[0].rsplit("/", 1)[-1])]
+    return [CorpusPart(data, data.partition(":")[0].rsplit("/", 1)[-1])]
 
 
-def read(part: Part) -> Iterator[Raw]:
+def read(part: CorpusPart) -> Iterator[Raw]:
     """The records of a part, in their order. Raises SelectionError where a whole file cannot be read."""
     reached = _Reached()
     records = _data_set(part, reached) if part.path is None else _file(part, part.path, reached)
@@ -84,7 +84,7 @@ class _Reached:
 Found = tuple[int, Any, str, str]  # line or row from 1, record, reason, detail
 
 
-def _file(part: Part, path: Path, reached: _Reached) -> Iterator[Found]:
+def _file(part: CorpusPart, path: Path, reached: _Reached) -> Iterator[Found]:
     try:
         if part.kind in PARQUET:
             yield from _parquet(path, reached)
@@ -175,7 +175,7 @@ def _row(batch: pa.RecordBatch, number: int) -> Any:
         return None
 
 
-def _data_set(part: Part, reached: _Reached) -> Iterator[Found]:
+def _data_set(part: CorpusPart, reached: _Reached) -> Iterator[Found]:
     """A split of a data set by its name: from the cache of `datasets`, or the Hub."""
     from datasets import load_dataset
 
@@ -209,12 +209,12 @@ def _first(file: IO[bytes]) -> bytes:
     return head[:1]
 
 
-def _part(path: Path, name: Path) -> Part:
+def _part(path: Path, name: Path) -> CorpusPart:
     """A file; its source is the folder that it is in below what was given, else its own name without endings."""
     source = name.parts[0]
     while len(name.parts) == 1 and Path(source).suffix in (*_PACKED, *LINES, *ARRAY, *PARQUET):
         source = Path(source).stem
-    return Part(_shown(name.as_posix()), _shown(source), path, path.stat().st_size)
+    return CorpusPart(_shown(name.as_posix()), _shown(source), path, path.stat().st_size)
 
 
 def _shown(name: str) -> str:

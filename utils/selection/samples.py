@@ -14,7 +14,7 @@ import numpy as np
 from selection.chat import IGNORED, Tokenize, encode
 from selection.corpus import Corpus
 from selection.errors import SelectionError
-from selection.reading import Part, read
+from selection.reading import CorpusPart, read
 from selection.records import document_of
 from selection.values import Document
 
@@ -105,7 +105,7 @@ def gather(
     return Samples(samples, dict(sorted(left_out.items())))
 
 
-def _documents(part: Part, share: str, options: SampleOptions, left_out: Counter[str]) -> Iterator[Document]:
+def _documents(part: CorpusPart, share: str, options: SampleOptions, left_out: Counter[str]) -> Iterator[Document]:
     """The documents of a part's sample, drawn before records are looked into, in the order that they were drawn in."""
     count = sum(1 for _ in read(part))
     drawn = np.random.default_rng(options.seed).permutation(count)[: floor(Fraction(share) * count)]

@@ -18,7 +18,7 @@ from selection.errors import SelectionError
 from selection.forward import Scored, Scorer
 from selection.shards import ScoreFolder, ShardFacts
 from selection.table import MEANS, ROUTER, TOKEN_LOGITS, TOKEN_NLL, WEIGHTED, schema
-from selection.values import NOT_FINITE, OVER_LONG, REJECT, TAGGED, Document, Entry, Reject
+from selection.values import NOT_FINITE, OVER_LONG, REJECT, TAGGED, CorpusEntry, Document, Reject
 from selection.writing_systems import writing_system
 
 
@@ -54,7 +54,7 @@ Tell = Callable[[Step], None]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    entry: Entry
+    entry: CorpusEntry
     document: Document
     tokens: list[int]
     characters: int
@@ -106,9 +106,11 @@ def score_corpus(
     return folder.finish(number + 1)
 
 
-def _windows(corpus: Corpus, size: int, is_mine: Callable[[int], bool]) -> Iterator[tuple[int, list[Entry] | None]]:
+def _windows(
+    corpus: Corpus, size: int, is_mine: Callable[[int], bool]
+) -> Iterator[tuple[int, list[CorpusEntry] | None]]:
     """The entries of each shard that is to be scored; None for the others, which are read past."""
-    window: list[Entry] = []
+    window: list[CorpusEntry] = []
     number, mine = -1, False
     for entry in entries(corpus):
         if entry.position // size != number:
@@ -123,7 +125,12 @@ def _windows(corpus: Corpus, size: int, is_mine: Callable[[int], bool]) -> Itera
 
 
 def _score_shard(
-    folder: ScoreFolder, number: int, window: Sequence[Entry], scorer: Scorer, options: ScoringOptions, tell: Tell
+    folder: ScoreFolder,
+    number: int,
+    window: Sequence[CorpusEntry],
+    scorer: Scorer,
+    options: ScoringOptions,
+    tell: Tell,
 ) -> None:
     began = time.perf_counter()
     rows, rejects = _prepare(window, scorer, options)
@@ -162,7 +169,7 @@ def _score_shard(
 
 
 def _prepare(
-    window: Sequence[Entry], scorer: Scorer, options: ScoringOptions
+    window: Sequence[CorpusEntry], scorer: Scorer, options: ScoringOptions
 ) -> tuple[list[_Row], list[tuple[int, Reject]]]:
     """Documents with their tokens, and what is not scored, each with its position."""
     rows, rejects = [], []

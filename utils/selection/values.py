@@ -67,7 +67,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CorpusEntry:
     """A record by its place in the whole corpus: a document, or what is wrong with it."""
 
     position: int

@@ -39,7 +39,7 @@ _PLANS = re.compile(r"^\s*base_model_[te]p_plan\b", re.MULTILINE)  # of tensors 
 
 
 @dataclass(frozen=True)
-class Part:
+class ModelPart:
     """The base model or a head in a delta."""
 
     name: str
@@ -60,7 +60,7 @@ class Part:
     returns: str = ""  # what it is annotated to return instead, where it is not written out
 
 
-def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] | None = None) -> Part:
+def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] | None = None) -> ModelPart:
     """The base model, which asks its layers for scores.
 
     Args:
@@ -79,7 +79,7 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
         text = text or dedent_function(module, forward)
     inputs, returned = inputs_of(base.kind, "Model", forward), returned_of(base.kind, output)
     text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
-    part = Part(
+    part = ModelPart(
         base.gated(node.name),
         node.name,
         output,
@@ -100,7 +100,7 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
     return replace(part, text=indent_function(part.text) if part.text else "")
 
 
-def _with_documentation(part: Part, documentation: str, said: str) -> Part:
+def _with_documentation(part: ModelPart, documentation: str, said: str) -> ModelPart:
     """A base model with another documentation than what is said already."""
     documentation = documentation if documentation != said else ""
     end = "" if documentation.endswith("```") else "\n"
@@ -108,7 +108,7 @@ def _with_documentation(part: Part, documentation: str, said: str) -> Part:
     return replace(part, documentation=documentation, text=text)
 
 
-def _documented_model(base: Base, part: Part, said: str) -> Part:
+def _documented_model(base: Base, part: ModelPart, said: str) -> ModelPart:
     """The base model with a docstring where its base's has entries, or where it names what only the gates add."""
     asked: list[Argument] = []
     if part.text:
@@ -182,7 +182,7 @@ def _plan(base: Base, stack: Stack, gates: Mapping[str, str]) -> str:
     return "{" + ", ".join(entries) + "}"
 
 
-def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -> Part:
+def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -> ModelPart:
     """A head, which hands on what it is asked to the base model.
 
     Args:
@@ -201,7 +201,7 @@ def head_part(base: Base, stack: Stack, head: Head, output: str, example: str) -
     return replace(part, text=indent_function(with_docstring(part.text, said)), example=example)
 
 
-def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
+def _head(base: Base, stack: Stack, head: Head, output: str) -> ModelPart:
     module, node = base.modeling, head.node
     name, ours = base.gated(node.name), base.kind.decorators("ForCausalLM", output)
     if head.generic:
@@ -224,7 +224,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
         ours.append(base.kind.gate.balanced)
     text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
     coefficient = coefficient_of(forward)
-    return Part(
+    return ModelPart(
         name,
         node.name,
         output,
@@ -239,13 +239,13 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> Part:
     )
 
 
-def _generic(base: Base, stack: Stack, head: Head, name: str, output: str, ours: list[str]) -> Part:
+def _generic(base: Base, stack: Stack, head: Head, name: str, output: str, ours: list[str]) -> ModelPart:
     """A generic head, whose forward is that of a class of all models: a method with the same inputs, which it hands on."""
     generic, prefix = str(head.generic), _prefix(base, stack, head.node)
     owner = base.generic.classes.get(generic) if base.generic else None
     forward = base.generic.own_method(owner, "forward") if base.generic and owner else None
     if forward is None or not ours:
-        return Part(name, head.node.name, output, generic, tuple(ours), "", "", prefix)
+        return ModelPart(name, head.node.name, output, generic, tuple(ours), "", "", prefix)
     inputs, rest = inputs_of(base.kind, "ForCausalLM", forward), forward.args.kwarg
     passed = ["self", *(f"{each.arg}={each.arg}" for each in [*forward.args.args[1:], *forward.args.kwonlyargs])]
     passed += [f"**{rest.arg}"] if rest else []
@@ -255,10 +255,10 @@ def _generic(base: Base, stack: Stack, head: Head, name: str, output: str, ours:
     text = spelled_out(text, inputs, returned_of(base.kind, output))
     renaming = [each for each in map(ast.unparse, forward.decorator_list) if each.startswith(_RENAMES)]
     said = with_inputs("", base.kind, inputs) if base.kind.form is Form.HOME else ""
-    return Part(name, head.node.name, output, generic, outermost(ours, renaming), said, text, prefix)
+    return ModelPart(name, head.node.name, output, generic, outermost(ours, renaming), said, text, prefix)
 
 
-def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> Part:
+def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> ModelPart:
     module, node = base.modeling, head.node
     forward = forward_of(module, node)
     if forward.args.kwarg is None:
@@ -268,7 +268,7 @@ def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> 
     inputs = inputs_of(base.kind, "ForCausalLM", forward)
     said = _documentation(base, forward, inputs)
     spelled = header(inputs, returned_of(base.kind, output))
-    return Part(name, node.name, output, None, outermost(ours, kept), said, "", None, **spelled)
+    return ModelPart(name, node.name, output, None, outermost(ours, kept), said, "", None, **spelled)
 
 
 def _written_out(base: Base, stack: Stack, node: ast.ClassDef, inner: str) -> str:

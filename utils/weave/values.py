@@ -18,7 +18,7 @@ from weave.declaration import Declaration
 from weave.dependencies import circular, other_configs, reached
 from weave.form import Form
 from weave.forwarding import rename_members
-from weave.heads import Part, container_text, head_part, model_part
+from weave.heads import ModelPart, container_text, head_part, model_part
 from weave.layers import Layer
 from weave.limits import check_imports
 from weave.mappings import gate_restored, mapped_names
@@ -116,13 +116,13 @@ class Values:
         usual = base.gated_name == f"{base.kind.family}{base.name}"
         return f"{base.kind.family}{self.config.model_type}" if usual else base.gated_name
 
-    def _model(self) -> Part:
+    def _model(self) -> ModelPart:
         members = {**self.gated, **self._renamed_methods(self.stack.model)}
         plan = gate_plan(self.base, self.stack, self.declaration)
         part = model_part(self.base, self.stack, self.outputs[self.stack.output].name, plan)
         return _renamed(part, members)
 
-    def _heads(self) -> tuple[Part, ...]:
+    def _heads(self) -> tuple[ModelPart, ...]:
         heads = [
             head_part(self.base, self.stack, head, self.outputs[head.output].name, self._example(head.node))
             for head in self.stack.heads
@@ -144,7 +144,7 @@ class Values:
         written = {self.config.name, *others, *(each.parent for each in self.declaration.classes)}
         return [name for name in self.base.configuration.classes if name in written]
 
-    def _exported(self, parts: Sequence[Part | Pretrained]) -> list[str]:
+    def _exported(self, parts: Sequence[ModelPart | Pretrained]) -> list[str]:
         """The models of `__all__`; upstream without a network within another model, and a decoder that the base hides."""
         if not self.is_upstream:
             return [each.name for each in parts]
@@ -225,7 +225,7 @@ class Values:
             if name in self.gated and named_checkpoint(node.decorator_list)
         }
 
-    def _mappings(self, parts: Iterable[Part]) -> list[tuple[str, str]]:
+    def _mappings(self, parts: Iterable[ModelPart]) -> list[tuple[str, str]]:
         """The gated names that need the checkpoint conversions of the base, each with the base's name."""
         known = mapped_names(self.base.conversions)
         config = self.config
@@ -282,7 +282,7 @@ def _kept_prefix(base: Base, node: ast.ClassDef) -> str | None:
     return value if value and base.renaming.word(value) != value else None
 
 
-def _renamed(part: Part, names: Mapping[str, str]) -> Part:
+def _renamed(part: ModelPart, names: Mapping[str, str]) -> ModelPart:
     return replace(part, text=rename_members(part.text, names), members=rename_members(part.members, names))
 
 

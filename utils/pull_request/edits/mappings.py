@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pull_request.edits.ordering import Entry, insert, plain
+from pull_request.edits.ordering import ListEntry, insert, plain
 
 
 CONFIGS = "CONFIG_MAPPING_NAMES"
@@ -23,7 +23,7 @@ class Table:
     """One table: where its entries are, and those of them that pair a model type with one name."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ListEntry, ...]
     values: dict[str, str]
     end: int  # the number of the line that closes the list of entries
 
@@ -71,10 +71,10 @@ def _tables(lines: list[str]) -> Iterator[Table]:
             start = end
 
 
-def _entries(lines: list[str], start: int, end: int) -> Iterator[Entry]:
+def _entries(lines: list[str], start: int, end: int) -> Iterator[ListEntry]:
     for number in range(start, end):
         match = _START.match(lines[number])
         if match and not match[1]:
             match = _KEY.match(lines[number + 1])
         if match:
-            yield Entry(match[1], number)
+            yield ListEntry(match[1], number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pull_request.edits.ordering import Entry, insert, natural
+from pull_request.edits.ordering import ListEntry, insert, natural
 
 
 _LINE = re.compile(r"    from \.(\w+) import \*$")
@@ -20,7 +20,7 @@ def add_model(text: str, name: str) -> str:
     return "".join(insert(lines, entries, end, name, f"    from .{name} import *\n", natural))
 
 
-def listed(text: str) -> list[Entry]:
+def listed(text: str) -> list[ListEntry]:
     """The models of the file in its order."""
     found = ((_LINE.match(line), number) for number, line in enumerate(text.splitlines()))
-    return [Entry(match[1], number) for match, number in found if match]
+    return [ListEntry(match[1], number) for match, number in found if match]

@@ -12,7 +12,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListEntry:
     """One entry of a sorted list: its key and the number of its first line, from 0."""
 
     key: str
@@ -30,7 +30,7 @@ def plain(key: str) -> tuple[tuple[int, int, str], ...]:
     return ((1, 0, key),)
 
 
-def insert(lines: Sequence[str], entries: Sequence[Entry], end: int, key: str, new: str, order: Key) -> list[str]:
+def insert(lines: Sequence[str], entries: Sequence[ListEntry], end: int, key: str, new: str, order: Key) -> list[str]:
     """The lines with `new` before the first entry that comes after `key`, or before line `end` where none does.
 
     Entries keep the places they have, sorted or not.

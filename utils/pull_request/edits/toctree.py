@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pull_request.edits.ordering import Entry, insert, plain
+from pull_request.edits.ordering import ListEntry, insert, plain
 
 
 _PAGE = re.compile(r"(\s*)- local: model_doc/(\S+)\s*$")
@@ -43,7 +43,7 @@ def add_page(text: str, name: str, title: str, near: str) -> str:
         return text
     lines = text.splitlines(keepends=True)
     section = section_of(lines, found, neighbour)
-    entries = [Entry(page.title.lower(), page.line) for page in section]
+    entries = [ListEntry(page.title.lower(), page.line) for page in section]
     new = f"{neighbour.indent}- local: model_doc/{name}\n{neighbour.indent}  title: {title}\n"
     return "".join(insert(lines, entries, _end(lines, section[-1]), title.lower(), new, plain))
 

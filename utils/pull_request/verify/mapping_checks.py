@@ -8,7 +8,7 @@ from diagnostics.values import Diagnostic
 from facts.values import ModelClass, base_name
 
 from pull_request.edits import mappings, models_init, repo_lists
-from pull_request.edits.ordering import Entry, Key, natural, plain
+from pull_request.edits.ordering import Key, ListEntry, natural, plain
 from pull_request.layout import AUTO_MAPPINGS, CONFIGURATION_AUTO, MODELING_AUTO, MODELS_INIT, REPO_CHECK
 from pull_request.shared import tables_of
 from pull_request.verify.subject import Subject, finding
@@ -82,7 +82,7 @@ def _role(name: str) -> str:
     return mark + task if mark else "Model"
 
 
-def _unsorted(path: str, entries: Sequence[Entry], own: set[str], order: Key, fix: str) -> Iterator[Diagnostic]:
+def _unsorted(path: str, entries: Sequence[ListEntry], own: set[str], order: Key, fix: str) -> Iterator[Diagnostic]:
     """Entries of the model that do not stand between their neighbours."""
     for before, entry in zip(entries, entries[1:]):
         if {before.key, entry.key} & own and order(before.key) > order(entry.key):

@@ -29,7 +29,7 @@ from scaffold.sites.values import NoPlace
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FeedForwardPart:
     """A feed-forward part in a block of a forward, from its first call up to the residual."""
 
     spot: Spot
@@ -42,7 +42,7 @@ class Part:
 
 def find_parts(
     module: Module, layer: ast.ClassDef, forward: ast.FunctionDef, names: frozenset[str]
-) -> tuple[Part, ...]:
+) -> tuple[FeedForwardPart, ...]:
     """The feed-forward parts of a forward; several only where branches have one each.
 
     Args:
@@ -71,7 +71,7 @@ class _Search:
     joins: Joins
     names: frozenset[str]
 
-    def parts(self, tree: ast.AST) -> Iterator[Part]:
+    def parts(self, tree: ast.AST) -> Iterator[FeedForwardPart]:
         """The parts of each outermost block that holds one up to its residual."""
         for block in blocks(tree):
             first = self.first(block)
@@ -95,22 +95,22 @@ class _Search:
         except NoPlace:
             return False
 
-    def part(self, block: Block, first: int) -> Part:
+    def part(self, block: Block, first: int) -> FeedForwardPart:
         """The part that begins at a statement of a block. Raises NoPlace."""
         start, before, after = block[first], block[:first], block[first + 1 :]
         openers = tuple(first_calls(start, self.names))
         source, here = _source(start, openers), position(start)
         if residual := self.residual_inside(openers[0]):
             spot = Spot(here, source, here, _assigned(start), adds=residual)
-            return Part(spot, openers, tuple(part_calls(start, self.names)), start)
+            return FeedForwardPart(spot, openers, tuple(part_calls(start, self.names)), start)
         if summand := self.summand(start, openers[0]):
             spot = Spot(here, source, here, ast.unparse(summand), hoisted=True)
-            return Part(spot, openers, tuple(part_calls(summand, self.names)), start)
+            return FeedForwardPart(spot, openers, tuple(part_calls(summand, self.names)), start)
         place, output, chain = self.residual(after, start, openers[0])
         end, joining = [start, *after][place], tuple(self.joining(after[place], output))
         spot = Spot(here, source, position(end), _as_added(after[place], output))
         calls = [call for each in (start, *chain) for call in part_calls(each, self.names)]
-        return Part(spot, openers, tuple(calls), end, joining, flattened(before, source))
+        return FeedForwardPart(spot, openers, tuple(calls), end, joining, flattened(before, source))
 
     def residual_inside(self, call: ast.Call) -> str | None:
         """The argument of a call that what it runs adds to its own result."""

@@ -10,7 +10,7 @@ from syntax.modules import Module
 from weave.place import Place
 
 from scaffold.sites.fit import Spot, fit
-from scaffold.sites.residual import Part, find_parts
+from scaffold.sites.residual import FeedForwardPart, find_parts
 from scaffold.sites.syntax import calls_in, contains, simple_statements
 from scaffold.sites.values import Found, NoPlace
 
@@ -43,7 +43,7 @@ def _spots(forward: ast.FunctionDef, place: Place) -> tuple[Spot, ...] | None:
         return None
 
 
-def _candidates(part: Part) -> Iterator[Place]:
+def _candidates(part: FeedForwardPart) -> Iterator[Place]:
     """Places that may be this one, the shorter ones first."""
     for opener in part.openers:
         reader = ast.unparse(opener.func)
@@ -53,14 +53,14 @@ def _candidates(part: Part) -> Iterator[Place]:
             yield replace(place, adds=part.spot.adds, tokens=part.tokens)
 
 
-def _behind(part: Part, reader: str) -> Iterator[Place]:
+def _behind(part: FeedForwardPart, reader: str) -> Iterator[Place]:
     """The scale behind a later call."""
     values = [each.value for each in simple_statements(part.end) if isinstance(each, _VALUED) and each.value]
     callees = dict.fromkeys(ast.unparse(call.func) for value in values for call in calls_in(value))
     yield from (Place(reader, callee) for callee in callees if callee != reader)
 
 
-def _before_sum(part: Part, reader: str) -> Iterator[Place]:
+def _before_sum(part: FeedForwardPart, reader: str) -> Iterator[Place]:
     """The scale before the statement that adds the residual."""
     for each in part.joining:
         yield Place(reader, part.spot.scaled, into=ast.unparse(each))
