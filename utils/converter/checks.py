@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
 
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
@@ -49,8 +50,33 @@ def by_place(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda each: (each.diagnostic.line, each.diagnostic.column, each.diagnostic.code))
 
 
+Run = TypeVar("Run", bound=Callable[..., Iterator[Finding]])
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[Run]):
+    """A row of a table of checks: what finds something, and the codes that it may find, as docs/errors.md has them."""
+
+    run: Run
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A delta before anything is expanded, and what it is looked up in."""
+
+    index: ModuleIndex
+    parents: Mapping[str, Parent]  # the modules that it inherits from, by dotted name
+    casing: Casing
+    load: Loader
+
+    def followed(self) -> list[FollowedImport]:
+        """The imports of parents, in order."""
+        return list(followed_imports(self.index))
+
+
 def check_delta(index: ModuleIndex, parents: Mapping[str, Parent], casing: Casing, load: Loader) -> Iterator[Finding]:
-    """Everything that can be said without expanding.
+    """Everything that can be said without expanding: what DELTA_CHECKS find.
 
     Args:
         index: the delta.
@@ -58,13 +84,8 @@ def check_delta(index: ModuleIndex, parents: Mapping[str, Parent], casing: Casin
         casing: how model names are written in CamelCase.
         load: reads a module by its dotted name; None where there is none.
     """
-    yield from _check_top_level_imports(index, load)
-    followed = list(followed_imports(index))
-    yield from _check_prefixes(index, parents)
-    for each in followed:
-        yield from _check_followed(index, each, parents, casing)
-    yield from _check_bases(index, {each.name: each.module for each in followed})
-    yield from _check_all(index)
+    delta = Delta(index, parents, casing, load)
+    return (found for check in DELTA_CHECKS for found in check.run(delta))
 
 
 def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: str, level: Level) -> Finding:
@@ -82,7 +103,8 @@ def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: st
     return Finding(level, index.source.problem(line, column, code, message, fix))
 
 
-def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Finding]:
+def _check_imports(delta: Delta) -> Iterator[Finding]:
+    index = delta.index
     for statement in index.of_kind(Kind.IMPORT):
         for item, alias in zip(import_items(statement.node), statement.imported.names, strict=True):
             if item.level and absolute_module(item, index.source.module).partition(".")[0] != "transformers":
@@ -92,19 +114,24 @@ def _check_top_level_imports(index: ModuleIndex, load: Loader) -> Iterator[Findi
                 fix = "three dots are `transformers`, two are `transformers.models`: or write the absolute name"
                 yield place_of(index, alias, "bad-relative-import", message, fix, Level.ERROR)
             is_top = item.name and item.module == "transformers" and not item.level
-            if is_top and load(f"transformers.{item.name}") is None:  # `import initialization` is a module's import
+            if (
+                is_top and delta.load(f"transformers.{item.name}") is None
+            ):  # `import initialization` is a module's import
                 message = f"`{item.name}` is imported from `transformers` itself, where nothing tells what it is"
                 fix = f"import `{item.name}` from the module that defines it, `from transformers.<module> import ...`"
                 yield place_of(index, alias, "top-level-import", message, fix, Level.ERROR)
 
 
-def _check_followed(
-    index: ModuleIndex, each: FollowedImport, parents: Mapping[str, Parent], casing: Casing
-) -> Iterator[Finding]:
+def _check_parents(delta: Delta) -> Iterator[Finding]:
+    return (found for each in delta.followed() for found in _check_parent(delta, each))
+
+
+def _check_parent(delta: Delta, each: FollowedImport) -> Iterator[Finding]:
+    index = delta.index
     alias = next(alias for alias in each.statement.imported.names if alias.name == each.item.name)
-    parent = parents.get(each.module)
+    parent = delta.parents.get(each.module)
     if parent is None:
-        yield _unknown_module(index, each, casing)
+        yield _unknown_module(index, each, delta.casing)
         return
     if each.item.alias:
         message = f"`{each.item.name}` is imported as `{each.item.alias}`, and renaming goes by its own name"
@@ -123,12 +150,12 @@ def _check_followed(
         yield place_of(index, alias, "unknown-name", message, fix, Level.SILENT)
 
 
-def _check_prefixes(index: ModuleIndex, parents: Mapping[str, Parent]) -> Iterator[Finding]:
-    for parent in parents.values():
+def _check_prefixes(delta: Delta) -> Iterator[Finding]:
+    for parent in delta.parents.values():
         if parent.doubt:
-            first = next(each for each in followed_imports(index) if each.module == parent.module)
+            first = next(each for each in delta.followed() if each.module == parent.module)
             fix = "name the classes so that they agree on one prefix"
-            yield place_of(index, first.statement.node, "doubtful-prefix", parent.doubt, fix, Level.WARNING)
+            yield place_of(delta.index, first.statement.node, "doubtful-prefix", parent.doubt, fix, Level.WARNING)
 
 
 def check_capitals(index: ModuleIndex, model: Spelling) -> Iterator[Finding]:
@@ -163,7 +190,8 @@ def _imported_names(index: ModuleIndex) -> set[str]:
     return {name for each in index.of_kind(Kind.IMPORT) for name in each.names}
 
 
-def _check_bases(index: ModuleIndex, followed: Mapping[str, str]) -> Iterator[Finding]:
+def _check_bases(delta: Delta) -> Iterator[Finding]:
+    index, followed = delta.index, {each.name for each in delta.followed()}
     bound = set(index.definitions) | _imported_names(index) | _guarded_names(index)
     bound |= {name.partition(".")[0] for name in bound}
     for statement in index.of_kind(Kind.CLASS):
@@ -187,7 +215,8 @@ def _guarded_names(index: ModuleIndex) -> set[str]:
     return {item.binds for node in guards if isinstance(node, ast.stmt) for item in import_items(node)}
 
 
-def _check_all(index: ModuleIndex) -> Iterator[Finding]:
+def _check_all(delta: Delta) -> Iterator[Finding]:
+    index = delta.index
     statement = index.definitions.get("__all__")
     if statement is None:
         message = "there is no `__all__`, which says what each output file exports: none of them has one"
@@ -209,3 +238,12 @@ def exported_names(index: ModuleIndex) -> list[str] | None:
         return None
     said = [each.value for each in elements if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     return said if len(said) == len(elements) else None
+
+
+DELTA_CHECKS: tuple[Check[Callable[[Delta], Iterator[Finding]]], ...] = (
+    Check(_check_imports, ("bad-relative-import", "top-level-import")),
+    Check(_check_prefixes, ("doubtful-prefix",)),
+    Check(_check_parents, ("unknown-module", "unknown-name", "aliased-import", "config-from-modeling")),
+    Check(_check_bases, ("unknown-base", "two-parents")),
+    Check(_check_all, ("missing-all", "bad-all")),
+)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
 
 from diagnostics.names import nearest
 from syntax.queries import call_of_super
 from syntax.scan import map_prose
 
-from converter.checks import Finding, Level, exported_names, place_of
+from converter.checks import Check, Finding, Level, exported_names, place_of
 from converter.dropped import check_dropped, check_overwritten
 from converter.index import ClassParts, Kind, ModuleIndex
 from converter.merge.bodies import assigned, deleted, place_of_super
@@ -21,56 +20,44 @@ from converter.scope import Scope
 from converter.super_checks import check_deletions, check_repeats, check_supers, methods_of
 
 
+PairRun = Callable[[ModuleIndex, ClassParts, ClassParts, str], Iterator[Finding]]
+OutputRun = Callable[[Scope, Mapping[str, Draft]], Iterator[Finding]]
+
+
 def check_outputs(scope: Scope, drafts: Mapping[str, Draft], in_tree: bool) -> Iterator[Finding]:
     """Everything that only shows once the classes are merged and the files planned."""
     if in_tree:
         yield from _check_lost(scope, drafts)
     for name, pair in scope.pairs.items():
-        delta, theirs, base = pair.delta, pair.parent, pair.parent_name
-        yield from _check_stubs(scope, delta, theirs, base)
-        yield from _check_members(scope, delta, theirs, base)
+        delta, said = pair.delta, scope.delta.definitions[name].text
+        yield from _check_members(scope, delta, pair.parent, pair.parent_name)
         yield from check_overwritten(scope.delta, name)
-        said = scope.delta.definitions[name].text
-        if "super" in said or "__class__" in said:
-            yield from check_supers(scope.delta, delta, theirs, base)
-            yield from check_deletions(scope.delta, delta, theirs, base)
-            yield from check_repeats(scope.delta, delta, theirs, base)
-            yield from _check_leaks(scope, delta, theirs)
-            yield from _check_unrolled(scope, delta, theirs, base)
+        calls_above = "super" in said or "__class__" in said
+        yield from check_pair(scope.delta, delta, pair.parent, pair.parent_name, calls_above)
+        if calls_above:
             text = next(draft.body[name] for draft in drafts.values() if name in draft.body)
             yield from _check_deleted(scope, delta, text)
-    yield from check_dropped(scope, drafts)
-    yield from _check_ignored_assignments(scope)
-    yield from _check_conflicts(scope, drafts)
-    yield from _check_exports(scope, {name for draft in drafts.values() for name in draft.body})
+    for check in OUTPUT_CHECKS:
+        yield from check.run(scope, drafts)
 
 
-class Merging(Protocol):
-    """What merges classes of a delta."""
-
-    @property
-    def delta(self) -> ModuleIndex:
-        """The delta's index, whose lines findings have."""
-
-
-def check_pair(merging: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+def check_pair(
+    index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str, calls_above: bool = True
+) -> Iterator[Finding]:
     """What goes wrong when a class is merged with what is written out of it already, whatever becomes of both then.
 
     Args:
-        merging: what merges them.
+        index: the delta.
         delta: the class as the delta has it.
         parent: what is written out of it already.
         base: the name of the parent, for messages.
+        calls_above: whether the class may call `super()`; else only what goes wrong without is looked for.
     """
-    yield from _check_stubs(merging, delta, parent, base)
-    yield from check_supers(merging.delta, delta, parent, base)
-    yield from check_deletions(merging.delta, delta, parent, base)
-    yield from check_repeats(merging.delta, delta, parent, base)
-    yield from _check_leaks(merging, delta, parent)
-    yield from _check_unrolled(merging, delta, parent, base)
+    checks = (*PAIR_CHECKS, *(SUPER_CHECKS if calls_above else ()))
+    return (found for check in checks for found in check.run(index, delta, parent, base))
 
 
-def _check_stubs(scope: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+def _check_stubs(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     inherited = {method_key(each) for each in parent.members if each.kind is Kind.FUNCTION}
     for each in delta.members:
         if (
@@ -83,7 +70,7 @@ def _check_stubs(scope: Merging, delta: ClassParts, parent: ClassParts, base: st
         name = each.names[0]
         message = f"the stub of `{name}` does not remove `{base}.{name}`: it is decorated, or the class opens with it"
         fix = f"put a blank line above `def {name}` (below a docstring, say) and take its decorators off"
-        yield place_of(scope.delta, each.node, "stub-kept", message, fix, Level.SILENT)
+        yield place_of(index, each.node, "stub-kept", message, fix, Level.SILENT)
 
 
 def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
@@ -106,7 +93,7 @@ def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: st
             )
 
 
-def _check_unrolled(scope: Merging, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
+def _check_unrolled(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     """A parent's body takes the place of the call: its own parameters must be in scope, and it must not return."""
     theirs = dict(methods_of(parent))
     for name, method in methods_of(delta):
@@ -119,12 +106,12 @@ def _check_unrolled(scope: Merging, delta: ClassParts, parent: ClassParts, base:
         if wrong:
             message = f"`{base}.{name}` is pasted in here, so `{wrong}` does not reach it: it uses its own names"
             fix = "assign to the parent's parameter above the call, and pass it by its own name"
-            yield place_of(scope.delta, call, "super-arguments", message, fix, Level.SILENT)
+            yield place_of(index, call, "super-arguments", message, fix, Level.SILENT)
         later = [each for each in method.body[place + 1 :] if deleted(each) is None and assigned(each) is None]
         if later and isinstance(theirs[name].body[-1], ast.Return | ast.Raise):
             message = f"`{base}.{name}`, pasted in above, ends in a return: this statement is never reached"
             fix = f"write `{name}` out"
-            yield place_of(scope.delta, later[0], "unreachable-statement", message, fix, Level.SILENT)
+            yield place_of(index, later[0], "unreachable-statement", message, fix, Level.SILENT)
 
 
 def _changed_argument(call: ast.Call, parameters: ast.arguments) -> str | None:
@@ -164,7 +151,7 @@ def _check_lost(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
             yield place_of(scope.delta, node, "reference-loses", message, fix, Level.WARNING)
 
 
-def _check_leaks(scope: Merging, delta: ClassParts, parent: ClassParts) -> Iterator[Finding]:
+def _check_leaks(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     """What one method assigns below `super()` also replaces assignments in the methods woven after it."""
     mine = dict(methods_of(delta))
     seen: dict[str, tuple[str, ast.stmt]] = {}
@@ -180,7 +167,7 @@ def _check_leaks(scope: Merging, delta: ClassParts, parent: ClassParts) -> Itera
             origin, statement = seen[target]
             message = f"`{target} = ...` of `{origin}` would also replace the assignment in the parent's `{name}`"
             fix = f"assign `{target}` in `{name}` too, or use another name in `{origin}`"
-            yield place_of(scope.delta, statement, "leaking-assignment", message, fix, Level.SILENT)
+            yield place_of(index, statement, "leaking-assignment", message, fix, Level.SILENT)
         seen |= {target: (name, each) for target, each in later.items()}
 
 
@@ -198,7 +185,7 @@ def _check_deleted(scope: Scope, delta: ClassParts, merged: str) -> Iterator[Fin
                 yield place_of(scope.delta, statement, "dangling-attribute", message, fix, Level.SILENT)
 
 
-def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
+def _check_ignored_assignments(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
     for name in sorted(scope.defined - {"logger", "__all__", "__getattr__"}):
         statement = scope.delta.definitions[name]
         for parent in scope.parents.values():
@@ -213,7 +200,8 @@ def _check_ignored_assignments(scope: Scope) -> Iterator[Finding]:
                 yield place_of(scope.delta, statement.node, "ignored-assignment", message, fix, Level.SILENT)
 
 
-def _check_exports(scope: Scope, defined: Collection[str]) -> Iterator[Finding]:
+def _check_exports(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding]:
+    defined = {name for draft in drafts.values() for name in draft.body}
     names = exported_names(scope.delta) or []
     value = getattr(scope.delta.definitions["__all__"].node, "value", None) if names else None
     elements = value.elts if isinstance(value, ast.List | ast.Tuple) else []
@@ -223,3 +211,19 @@ def _check_exports(scope: Scope, defined: Collection[str]) -> Iterator[Finding]:
             fix = f"did you mean `{guess}`?" if guess else f"define `class {name}` or take it out of `__all__`"
             message = f"`__all__` exports `{name}`, which no output file defines"
             yield place_of(scope.delta, element, "unknown-export", message, fix, Level.ERROR)
+
+
+PAIR_CHECKS: tuple[Check[PairRun], ...] = (Check(_check_stubs, ("stub-kept",)),)
+SUPER_CHECKS: tuple[Check[PairRun], ...] = (  # of classes that call `super()`
+    Check(check_supers, ("nested-super",)),
+    Check(check_deletions, ("vain-deletion",)),
+    Check(check_repeats, ("dropped-statement",)),
+    Check(_check_leaks, ("leaking-assignment",)),
+    Check(_check_unrolled, ("super-arguments", "unreachable-statement")),
+)
+OUTPUT_CHECKS: tuple[Check[OutputRun], ...] = (
+    Check(check_dropped, ("dropped-statement", "unused-definition")),
+    Check(_check_ignored_assignments, ("ignored-assignment",)),
+    Check(_check_conflicts, ("conflicting-definition",)),
+    Check(_check_exports, ("unknown-export",)),
+)

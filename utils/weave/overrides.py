@@ -119,7 +119,7 @@ class Overrides:
         delta, parent = self._members(name, take_apart(own)), take_apart(woven)
         if not delta.members and delta.bases[1:] == () and not delta.decorators:
             return woven.whole
-        warnings_of(by_place(check_pair(self, delta, parent, name)), True)
+        warnings_of(by_place(check_pair(self.delta, delta, parent, name)), True)
         delta = replace(delta, members=tuple(_with_entries(delta, parent)))
         pair = ClassPair(parent, delta, delta.bases[0] if delta.bases else "", self.base.casing)
         return merge_class(pair)

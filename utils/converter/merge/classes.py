@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from converter.index import ClassParts, Kind, Statement
 from converter.merge.bodies import Carried
 from converter.merge.methods import clean_method, merge_method
+from converter.merge.step import MergeStep
 from converter.names import Casing, Rename, common_suffix
 from converter.quirks import included_in
 
@@ -26,18 +27,22 @@ class ClassPair:
     casing: Casing
 
 
+@dataclass(frozen=True, slots=True)
+class ClassMerge:
+    """Two classes on their way to be one: the parent's texts speak of the child already."""
+
+    pair: ClassPair
+    bases: Sequence[str]  # of the merged class
+
+
 def merge_class(pair: ClassPair) -> str:
-    """The text of the merged class: docstring, attributes, then methods."""
+    """The text of the merged class: its parts, one step each."""
     pair = _named_after_child(pair)
-    parent, delta = pair.parent, pair.delta
-    bases = merge_bases(pair)
-    docstring = _docstring(delta) or _docstring(parent)
-    pieces = [docstring.whole] if docstring else []
-    pieces += [each.whole for each in merged_attributes(pair)]
-    pieces += merged_methods(pair, bases)
-    header = f"class {delta.name}({', '.join(bases)}):" if bases else f"class {delta.name}:"
-    body = "".join(pieces) or _EMPTY_BODY
-    return f"{parent.lead}{_decorators(pair)}{header}{parent.header_comment}\n{body}{parent.footer}"
+    both = ClassMerge(pair, merge_bases(pair))
+    header, body, footer = (
+        "".join(step.make(both) for step in steps) for steps in (HEADER_STEPS, BODY_STEPS, FOOTER_STEPS)
+    )
+    return header + (body or _EMPTY_BODY) + footer
 
 
 def _named_after_child(pair: ClassPair) -> ClassPair:
@@ -55,13 +60,19 @@ def _named_after_child(pair: ClassPair) -> ClassPair:
     return replace(pair, parent=changed)
 
 
-def _docstring(parts: ClassParts) -> Statement | None:
-    return next((each for each in parts.members if each.kind is Kind.DOCSTRING), None)
-
-
-def _decorators(pair: ClassPair) -> str:
-    chosen = pair.delta.decorators or pair.parent.decorators
+def _decorators(both: ClassMerge) -> str:
+    chosen = both.pair.delta.decorators or both.pair.parent.decorators
     return "" if chosen.strip() == "@no_inherit_decorator" else chosen
+
+
+def _header(both: ClassMerge) -> str:
+    bases = f"({', '.join(both.bases)})" if both.bases else ""
+    return f"class {both.pair.delta.name}{bases}:{both.pair.parent.header_comment}\n"
+
+
+def _docstring(both: ClassMerge) -> str:
+    found = (each for parts in (both.pair.delta, both.pair.parent) for each in parts.members)
+    return next((each.whole for each in found if each.kind is Kind.DOCSTRING), "")
 
 
 def merge_bases(pair: ClassPair) -> list[str]:
@@ -142,3 +153,39 @@ def removes_method(member: Statement) -> bool:
 
 def _is_string(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+HEADER_STEPS: tuple[MergeStep[ClassMerge], ...] = (
+    MergeStep(
+        "lead", lambda both: both.pair.parent.lead, "the comments above the parent", case="class_inherited_whole"
+    ),
+    MergeStep(
+        "decorators",
+        _decorators,
+        "the delta's, or the parent's where it has none",
+        case="decorators_of_the_delta_or_parent",
+    ),
+    MergeStep(
+        "header", _header, "the parent's bases, with those that the delta adds in their roles", case="bases_merged"
+    ),
+)
+BODY_STEPS: tuple[MergeStep[ClassMerge], ...] = (
+    MergeStep("docstring", _docstring, "the delta's, or the parent's where it has none", case="docstrings"),
+    MergeStep(
+        "attributes",
+        lambda both: "".join(each.whole for each in merged_attributes(both.pair)),
+        "the parent's in order, the delta's in their places or below; `x = AttributeError()` removes one",
+        case="attributes_merged",
+    ),
+    MergeStep(
+        "methods",
+        lambda both: "".join(merged_methods(both.pair, both.bases)),
+        "the parent's in order, the delta's in their places or below, each by METHOD_STEPS; a stub that raises removes one",
+        case="methods_merged",
+    ),
+)
+FOOTER_STEPS: tuple[MergeStep[ClassMerge], ...] = (
+    MergeStep(
+        "footer", lambda both: both.pair.parent.footer, "the comments below the parent", case="class_inherited_whole"
+    ),
+)

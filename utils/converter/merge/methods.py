@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from syntax.scan import closing_colon
@@ -12,6 +12,7 @@ from converter.index import Kind, Statement, first_line_of, method_node, split_l
 from converter.merge.bodies import Carried, unroll_super
 from converter.merge.decorators import merge_decorators
 from converter.merge.headers import merge_headers
+from converter.merge.step import MergeStep
 from converter.merge.supers import call_super, explicit_calls
 
 
@@ -32,32 +33,65 @@ class MethodParts:
 
     def render(self) -> str:
         """The method's text."""
-        statements = (self.docstring, *self.body) if self.docstring else self.body
-        return self.decorators + self.header + "".join(each.whole for each in statements) + self.footer
+        docstring = self.docstring.whole if self.docstring else ""
+        return self.decorators + self.header + docstring + _texts(self.body) + self.footer
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPair:
+    """A method of the delta beside the parent's of the same name."""
+
+    parent: MethodParts
+    delta: MethodParts
+    bases: Sequence[str]  # those that the class keeps
+    carried: Carried  # what earlier methods of the class have assigned (see `unroll_super`)
 
 
 def merge_method(parent_text: str, delta_text: str, bases: Sequence[str], carried: Carried) -> str:
-    """Weave two methods into one.
-
-    Decorators, docstring, return annotation and parameters that the delta leaves out come from the parent.
+    """Weave two methods into one: what the delta leaves out comes from the parent.
 
     Args:
         parent_text, delta_text: the methods, each indented as in its class.
         bases: those that the class keeps; calls that name one of them become `super()` calls.
         carried: what earlier methods of the class have assigned (see `unroll_super`).
     """
-    parent, delta = take_method_apart(parent_text), take_method_apart(delta_text)
-    woven = unroll_super(delta.name, parent.body, delta.body, carried)
-    theirs = set(map(id, parent.body))
-    calls = explicit_calls(bases)
-    return MethodParts(
-        name=delta.name,
-        decorators=merge_decorators(parent.decorators, delta.decorators),
-        header=merge_headers(parent.header, delta.header),
-        docstring=delta.docstring or parent.docstring,
-        body=tuple(each if id(each) in theirs else _with_super_call(each, calls) for each in woven),
-        footer=delta.footer,
-    ).render()
+    pair = MethodPair(take_method_apart(parent_text), take_method_apart(delta_text), bases, carried)
+    return "".join(step.make(pair) for step in METHOD_STEPS)
+
+
+def _docstring(pair: MethodPair) -> str:
+    chosen = pair.delta.docstring or pair.parent.docstring
+    return chosen.whole if chosen else ""
+
+
+def _body(pair: MethodPair) -> str:
+    woven = unroll_super(pair.delta.name, pair.parent.body, pair.delta.body, pair.carried)
+    theirs, calls = set(map(id, pair.parent.body)), explicit_calls(pair.bases)
+    return _texts(each if id(each) in theirs else _with_super_call(each, calls) for each in woven)
+
+
+METHOD_STEPS: tuple[MergeStep[MethodPair], ...] = (
+    MergeStep(
+        "decorators",
+        lambda pair: merge_decorators(pair.parent.decorators, pair.delta.decorators),
+        "the delta's, or the parent's where it has none; both where the delta only repeats deprecations",
+        case="decorators_of_the_delta_or_parent",
+    ),
+    MergeStep(
+        "header",
+        lambda pair: merge_headers(pair.parent.header, pair.delta.header),
+        "the delta's, with the parent's return annotation and, at `**super_kwargs`, its parameters",
+        case="signature_super_kwargs",
+    ),
+    MergeStep("docstring", _docstring, "the delta's, or the parent's where it has none", case="docstrings"),
+    MergeStep(
+        "body",
+        _body,
+        "the delta's, with the parent's statements in the place of `super().m()`; calls by a base's name become super()",
+        case="super_unrolled",
+    ),
+    MergeStep("footer", lambda pair: pair.delta.footer, "the comments below the delta's", case="methods_merged"),
+)
 
 
 def clean_method(text: str, bases: Sequence[str]) -> str:
@@ -70,6 +104,10 @@ def clean_method(text: str, bases: Sequence[str]) -> str:
 def _with_super_calls(method: MethodParts, bases: Sequence[str]) -> MethodParts:
     calls = explicit_calls(bases)
     return replace(method, body=tuple(_with_super_call(each, calls) for each in method.body))
+
+
+def _texts(statements: Iterable[Statement]) -> str:
+    return "".join(each.whole for each in statements)
 
 
 def _with_super_call(statement: Statement, calls: re.Pattern[str]) -> Statement:

@@ -11,6 +11,7 @@ class CaseModel:
     # The parent's comment is.
     def second(self, x) -> int:
         return x
+        # Below its last statement the delta's is.
 
     def third(self):
         return 3

@@ -8,6 +8,7 @@ class CaseModel(ToyModel):
     # The delta's comment on a method is not kept.
     def second(self, x):
         return x
+        # Below its last statement the delta's is.
 
 
 __all__ = ["CaseModel"]
