@@ -70,34 +70,34 @@ MODEL_FOR_X_MAPPING_NAMES = OrderedDict(
 
 
 def test_entries_sort_as_strings() -> None:
-    edited = mappings.add_entry(MAPPINGS, "CONFIG_MAPPING_NAMES", "layoutlmv2", "New")
+    edited = mappings.add_entries(MAPPINGS, [("CONFIG_MAPPING_NAMES", "layoutlmv2", "New")])
     lines = edited.splitlines()
     assert lines[lines.index('        ("layoutlmv2", "New"),') + 1] == '        ("layoutlmv3", "LayoutLMv3Config"),'
-    assert mappings.add_entry(edited, "CONFIG_MAPPING_NAMES", "layoutlmv2", "New") == edited
+    assert mappings.add_entries(edited, [("CONFIG_MAPPING_NAMES", "layoutlmv2", "New")]) == edited
 
 
 def test_entries_of_several_lines_are_found_by_their_key() -> None:
     table = mappings.read_tables(MAPPINGS)["CONFIG_MAPPING_NAMES"]
     assert [entry.key for entry in table.entries] == ["bert-generation", "layoutlmv10", "layoutlmv3"]
     assert table.values["layoutlmv10"] == "ALongName"
-    assert '("layoutlmv1", "New"),\n        (\n            "layoutlmv10",' in mappings.add_entry(
-        MAPPINGS, "CONFIG_MAPPING_NAMES", "layoutlmv1", "New"
+    assert '("layoutlmv1", "New"),\n        (\n            "layoutlmv10",' in mappings.add_entries(
+        MAPPINGS, [("CONFIG_MAPPING_NAMES", "layoutlmv1", "New")]
     )
 
 
 def test_an_entry_goes_behind_all_others_and_into_its_own_table() -> None:
-    edited = mappings.add_entry(MAPPINGS, "CONFIG_MAPPING_NAMES", "zzz", "Last")
+    edited = mappings.add_entries(MAPPINGS, [("CONFIG_MAPPING_NAMES", "zzz", "Last")])
     assert edited.index('("zzz", "Last")') < edited.index("MODEL_FOR_X")
     assert edited.count("zzz") == 1
 
 
 def test_an_entry_that_is_too_long_takes_lines_of_its_own() -> None:
-    edited = mappings.add_entry(MAPPINGS, "MODEL_FOR_X_MAPPING_NAMES", "m" * 60, "M" * 60)
+    edited = mappings.add_entries(MAPPINGS, [("MODEL_FOR_X_MAPPING_NAMES", "m" * 60, "M" * 60)])
     assert f'        (\n            "{"m" * 60}",\n            "{"M" * 60}",\n        ),\n' in edited
 
 
 def test_a_table_that_is_not_there_changes_nothing() -> None:
-    assert mappings.add_entry(MAPPINGS, "NO_SUCH_TABLE", "a", "A") == MAPPINGS
+    assert mappings.add_entries(MAPPINGS, [("NO_SUCH_TABLE", "a", "A")]) == MAPPINGS
 
 
 TOCTREE = """\
@@ -244,3 +244,24 @@ def test_a_folder_that_is_no_model_type_has_its_configuration_named() -> None:
     assert docstring_configs.name_config(named, *base) == named
     last = docstring_configs.name_config(text, "llama", "quality_gate_llama", "GatedConfig")
     assert last == text.removesuffix("}\n") + '    "quality-gate-llama": "GatedConfig",\n}\n'
+
+
+def test_a_shared_file_that_is_no_python_is_left_as_it_is() -> None:
+    """ruff says what is wrong with it; nothing else has to end."""
+    broken = "CONFIG_MAPPING_NAMES = OrderedDict(\n    [\n"
+    assert mappings.read_tables(broken) == {} and models_init.listed(broken) == []
+    assert mappings.add_entries(broken, [("CONFIG_MAPPING_NAMES", "a", "A")]) == broken
+    assert docstring_configs.name_config(broken, "llama", "quality_gate_llama", "GatedConfig") == broken
+
+
+def test_several_entries_of_one_place_are_sorted_and_the_first_of_a_model_type_counts() -> None:
+    table = "MODEL_FOR_X_MAPPING_NAMES"
+    wanted = [(table, "y", "Y"), (table, "x", "X"), (table, "x", "Other"), (table, "zoo", "There")]
+    edited = mappings.add_entries(MAPPINGS, wanted)
+    assert edited == MAPPINGS.replace('        ("zoo"', '        ("x", "X"),\n        ("y", "Y"),\n        ("zoo"')
+
+
+def test_tables_are_read_however_they_are_laid_out() -> None:
+    text = "A_NAMES: OrderedDict[str, str] = OrderedDict(\n    [\n      ('a',\n       'A'),\n    ]\n)\nB_NAMES = OrderedDict([('b', 'B')])\n"
+    tables = mappings.read_tables(text)
+    assert list(tables) == ["A_NAMES"] and tables["A_NAMES"].values == {"a": "A"}  # nothing can be put into the other

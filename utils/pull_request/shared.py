@@ -90,11 +90,10 @@ def with_docstrings(text: str, facts: ModelFacts) -> str:
 
 def with_configs(text: str, facts: ModelFacts) -> str:
     """The table of configurations, and the folder of those whose model type is not its name."""
-    for config in facts.configs.values():
-        text = mappings.add_entry(text, mappings.CONFIGS, config.model_type, config.name)
-        if config.model_type != facts.package:
-            text = mappings.add_entry(text, mappings.FOLDERS, config.model_type, facts.package)
-    return text
+    types = [(config.model_type, config.name) for config in facts.configs.values()]
+    wanted = [(mappings.CONFIGS, *each) for each in types]
+    wanted += [(mappings.FOLDERS, key, facts.package) for key, _ in types if key != facts.package]
+    return mappings.add_entries(text, wanted)
 
 
 def with_models(text: str, facts: ModelFacts) -> str:
@@ -102,11 +101,15 @@ def with_models(text: str, facts: ModelFacts) -> str:
     tables = mappings.read_tables(text)
     keys = {model.name: facts.configs[model.config].model_type for model in facts.models}
     listed = [model for model in facts.models if any(_has_base(table, model, keys) for table in tables.values())]
-    for model in [*listed, *(model for model in facts.models if model not in listed)]:
-        key = keys[model.name]
-        for table in sorted(tables_of(model, key, tables.values())):
-            text = mappings.add_entry(text, table, key, model.name)
-    return text
+    models = [*listed, *(model for model in facts.models if model not in listed)]
+    return mappings.add_entries(
+        text,
+        (
+            (table, keys[model.name], model.name)
+            for model in models
+            for table in sorted(tables_of(model, keys[model.name], tables.values()))
+        ),
+    )
 
 
 def _has_base(table: mappings.Table, model: ModelClass, keys: Mapping[str, str]) -> bool:

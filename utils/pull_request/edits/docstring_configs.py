@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import ast
+
+from syntax.edits import Edit, apply
+from syntax.queries import string, strings, value_of
+
+from pull_request.edits.reading import statements_in
 
 
 TABLE = "HARDCODED_CONFIG_FOR_MODELS"
@@ -18,12 +23,13 @@ def name_config(text: str, base: str, package: str, config: str) -> str:
         config: the class of its configuration.
     """
     theirs, ours = (name.replace("_", "-") for name in (base, package))
-    line = re.compile(rf'^( +)"{re.escape(theirs)}": "\w+",\n', re.MULTILINE)
-    table = text.partition(f"{TABLE} = {{")
-    if not table[1] or f'"{ours}": ' in table[2].partition("\n}")[0]:
+    table = value_of(statements_in(text), TABLE)
+    if not isinstance(table, ast.Dict) or not table.values or ours in strings(table):
         return text
-    entries, close, rest = table[2].partition("\n}")
-    own = f'"{ours}": "{config}",\n'
-    new = line.sub(lambda found: found[0] + found[1] + own, f"{entries}\n", count=1)
-    new = new if own in new else f"{entries}\n    {own}"
-    return table[0] + table[1] + new.removesuffix("\n") + close + rest
+    pairs = zip(table.keys, table.values, strict=True)
+    below = next((value for key, value in pairs if key is not None and string(key) == theirs), table.values[-1])
+    lines = text.split("\n")
+    first = lines[table.values[0].lineno - 1]
+    indent = first[: len(first) - len(first.lstrip())]
+    line = below.end_lineno or below.lineno
+    return "\n".join(apply(lines, [Edit(line, line, (f'{indent}"{ours}": "{config}",',))]))

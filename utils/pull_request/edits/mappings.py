@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pull_request.edits.ordering import ListEntry, insert, plain
+from syntax.edits import Edit, apply
+from syntax.queries import assigned_names, callee, string
+
+from pull_request.edits.ordering import ListEntry, place_of, plain
+from pull_request.edits.reading import statements_in
 
 
 CONFIGS = "CONFIG_MAPPING_NAMES"
 FOLDERS = "SPECIAL_MODEL_TYPE_TO_MODULE_NAME"
 WIDTH = 119
-_TABLE = re.compile(r"(\w+)(?:: [^=]+)? = OrderedDict\($")
-_ENTRY = re.compile(r"""        \(\s*["']([^"']+)["'],\s*["'](\w+)["'],?\s*\),?""")
-_START = re.compile(r"""        \((?:["']([^"']+)["'],|$)""")
-_KEY = re.compile(r"""\s+["']([^"']+)["'],""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +34,55 @@ class Table:
 
 
 def read_tables(text: str) -> dict[str, Table]:
-    """The tables of a file by name, in its order."""
-    return {table.name: table for table in _tables(text.splitlines())}
+    """The tables of a file by name, in its order; none of a file that is no Python."""
+    return {table.name: table for table in _tables(statements_in(text))}
 
 
-def add_entry(text: str, table: str, key: str, value: str) -> str:
-    """The text with an entry in a table; as it is where the table is missing or has that key already.
+def add_entries(text: str, wanted: Iterable[tuple[str, str, str]]) -> str:
+    """The text with entries in tables; those of a table that is missing, or has the key already, are left out.
 
     Args:
         text: of the file.
-        table: its name, "MODEL_MAPPING_NAMES".
-        key: a model type.
-        value: what the table pairs with it, such as the name of a class.
+        wanted: the name of a table ("MODEL_MAPPING_NAMES"), a model type, and what the table pairs with it, such as
+            the name of a class. Of two for one model type in one table the first counts.
     """
-    found = read_tables(text).get(table)
-    if found is None or any(entry.key == key for entry in found.entries):
-        return text
-    lines = text.splitlines(keepends=True)
-    new = f'        ("{key}", "{value}"),\n'
-    if len(new) > WIDTH + 1:
-        new = f'        (\n            "{key}",\n            "{value}",\n        ),\n'
-    return "".join(insert(lines, found.entries, found.end, key, new, plain))
+    tables = read_tables(text)
+    new: dict[tuple[str, str], str] = {}
+    for name, key, value in wanted:
+        if name in tables and all(entry.key != key for entry in tables[name].entries):
+            new.setdefault((name, key), value)
+    edits = []
+    for (name, key), value in sorted(new.items(), key=lambda each: plain(each[0][1])):
+        place = place_of(key, tables[name].entries, tables[name].end, plain)
+        edits.append(Edit(place, place, _lines(key, value)))
+    return "\n".join(apply(text.split("\n"), edits))
 
 
-def _tables(lines: list[str]) -> Iterator[Table]:
-    start = 0
-    while start < len(lines):
-        head = _TABLE.match(lines[start])
-        start += 1
-        if head:
-            end = next((n for n in range(start, len(lines)) if lines[n] == ")"), len(lines))
-            close = next((n for n in range(end - 1, start, -1) if lines[n] == "    ]"), end)
-            entries = tuple(_entries(lines, start, close))
-            pairs = _ENTRY.findall("\n".join(lines[start:close]))
-            yield Table(head[1], entries, dict(pairs), close)
-            start = end
+def _lines(key: str, value: str) -> tuple[str, ...]:
+    line = f'        ("{key}", "{value}"),'
+    if len(line) <= WIDTH:
+        return (line,)
+    return ("        (", f'            "{key}",', f'            "{value}",', "        ),")
 
 
-def _entries(lines: list[str], start: int, end: int) -> Iterator[ListEntry]:
-    for number in range(start, end):
-        match = _START.match(lines[number])
-        if match and not match[1]:
-            match = _KEY.match(lines[number + 1])
-        if match:
-            yield ListEntry(match[1], number)
+def _tables(statements: Iterable[ast.stmt]) -> Iterator[Table]:
+    """`NAME = OrderedDict([...])`, the list on lines of its own."""
+    for node in statements:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Call):
+            continue
+        listed = node.value.args[0] if callee(node.value) == "OrderedDict" and node.value.args else None
+        if not isinstance(listed, ast.List) or not listed.elts:
+            continue
+        end, last = listed.end_lineno or 0, listed.elts[-1].end_lineno or 0
+        if end > last:
+            pairs = list(_pairs(listed))
+            entries = tuple(ListEntry(key, line) for key, _, line in pairs)
+            values = {key: value for key, value, _ in pairs if value is not None}
+            yield from (Table(name, entries, values, end - 1) for name in assigned_names(node))
+
+
+def _pairs(listed: ast.List) -> Iterator[tuple[str, str | None, int]]:
+    """Each entry's key, its value where that is one name, and the number of its first line."""
+    for node in listed.elts:
+        if isinstance(node, ast.Tuple) and len(node.elts) == 2 and (key := string(node.elts[0])) is not None:
+            yield key, string(node.elts[1]), node.lineno - 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import ast
+from typing import TypeGuard
 
 from pull_request.edits.ordering import ListEntry, insert, natural
-
-
-_LINE = re.compile(r"    from \.(\w+) import \*$")
+from pull_request.edits.reading import statements_in
 
 
 def add_model(text: str, name: str) -> str:
@@ -21,6 +20,11 @@ def add_model(text: str, name: str) -> str:
 
 
 def listed(text: str) -> list[ListEntry]:
-    """The models of the file in its order."""
-    found = ((_LINE.match(line), number) for number, line in enumerate(text.splitlines()))
-    return [ListEntry(match[1], number) for match, number in found if match]
+    """The models of the file in its order: what it imports whole for whoever checks types."""
+    guarded = (each for node in statements_in(text) if isinstance(node, ast.If) for each in node.body)
+    return [ListEntry(each.module, each.lineno - 1) for each in guarded if _is_whole(each) and each.module]
+
+
+def _is_whole(node: ast.stmt) -> TypeGuard[ast.ImportFrom]:
+    """Whether a statement is `from .x import *`."""
+    return isinstance(node, ast.ImportFrom) and node.level == 1 and [each.name for each in node.names] == ["*"]

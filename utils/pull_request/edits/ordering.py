@@ -43,6 +43,17 @@ def insert(lines: Sequence[str], entries: Sequence[ListEntry], end: int, key: st
         new: its text, with the ends of its lines.
         order: what keys are compared by: `plain` or `natural`.
     """
-    after = (entry.line for entry in entries if order(entry.key) > order(key))
-    place = next(after, end)
+    place = place_of(key, entries, end, order)
     return [*lines[:place], new, *lines[place:]]
+
+
+def place_of(key: str, entries: Sequence[ListEntry], end: int, order: Key) -> int:
+    """The number of the line that an entry goes before.
+
+    Args:
+        key: of the new entry.
+        entries: of the list, in the order of the file.
+        end: the number of the line after the last entry, from 0.
+        order: what keys are compared by: `plain` or `natural`.
+    """
+    return next((entry.line for entry in entries if order(entry.key) > order(key)), end)

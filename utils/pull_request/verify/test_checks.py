@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Iterator
 
 from diagnostics.values import Diagnostic
-from syntax.queries import last_name
+from syntax.queries import assignments, classes, dotted, last_name, names_in
 
 from pull_request.edits import repo_lists
 from pull_request.layout import REPO_CHECK
@@ -20,7 +20,7 @@ ROLES = {
     "question_answering_class": "ForQuestionAnswering",
     "token_classification_class": "ForTokenClassification",
 }
-_CLASSES = re.compile(r"all_model_classes\s+=\s+\(?\s*\(([^)]*)\)")
+TESTER_CLASS = "CausalLMModelTester"  # derives a model's classes from its base model's name
 
 
 def tested(subject: Subject) -> Iterator[Diagnostic]:
@@ -31,7 +31,7 @@ def tested(subject: Subject) -> Iterator[Diagnostic]:
     cases = [node for node in file.classes() if any("TestCase" in last_name(base) for base in node.bases)]
     if not cases:
         yield finding(file, 1, "no-tests", "nothing here would be collected", "derive a class from unittest.TestCase")
-    named = named_models(file.text)
+    named = named_models(file.tree)
     exceptions = subject.tree.read(REPO_CHECK) or ""
     for name in subject.models:
         if name not in named and not repo_lists.excepted(exceptions, name):
@@ -40,16 +40,27 @@ def tested(subject: Subject) -> Iterator[Diagnostic]:
             yield finding(file, file.line(r"base_model_class|all_model_classes"), "untested-model", message, fix)
 
 
-def named_models(text: str) -> set[str]:
-    """The models that a test file names, or that its tester derives from the base model's name."""
-    named = {name.strip() for listed in _CLASSES.findall(text) for name in listed.split(",")}
-    base = re.search(r"base_model_class\s+=\s*(\w+)", text)
-    if "CausalLMModelTester" in text and base:
-        named.add(base[1])
-        for attribute, ending in ROLES.items():
-            own = re.search(rf"{attribute}\s+=\s*(\w+)", text)
-            named.add(own[1] if own else base[1].replace("Model", "") + ending)
-    return named
+def named_models(file: ast.Module) -> set[str]:
+    """The models that a test file names, or that its testers derive from a base model's name."""
+    return {name for node in classes(file) for name in _named_in(node, TESTER_CLASS in names_in(file))}
+
+
+def _named_in(node: ast.ClassDef, derives: bool) -> Iterator[str]:
+    """The models that one class of a test file names, under `if is_torch_available():` as well."""
+    given = list(assignments(each for each in ast.walk(node) if isinstance(each, ast.stmt)))
+    listed = [value for name, value in given if name == "all_model_classes"]
+    yield from (each.id for value in listed for each in _first_choice(value) if isinstance(each, ast.Name))
+    attributes = {name: dotted(value) for name, value in given}
+    base = attributes.get("base_model_class")
+    if base and derives:
+        yield base
+        yield from (attributes.get(name) or base.removesuffix("Model") + task for name, task in ROLES.items())
+
+
+def _first_choice(value: ast.expr) -> list[ast.expr]:
+    """The elements of `(A, B)`, also of `(A, B) if is_torch_available() else ()`."""
+    chosen = value.body if isinstance(value, ast.IfExp) else value
+    return chosen.elts if isinstance(chosen, ast.Tuple | ast.List) else []
 
 
 def collected(subject: Subject) -> Iterator[Diagnostic]:
