@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from syntax.trees import statements_of
+
 from common_tests.problems import SuiteError
 
 
@@ -74,6 +76,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _asked(text: str) -> Iterator[tuple[str, str]]:
     """The names that a text imports from modules of transformers, at its margin."""
-    for node in ast.parse(text).body:
+    for node in statements_of(text):
         if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("transformers."):
             yield from ((node.module or "", each.name) for each in node.names)

@@ -16,6 +16,7 @@ from syntax.compiling import parse
 from syntax.scan import closing_colon, mentions
 from syntax.source import Source
 from syntax.tidy import tidy
+from syntax.trees import statements_of
 
 
 Import = ast.Import | ast.ImportFrom
@@ -245,7 +246,7 @@ def _target_names(targets: Sequence[ast.expr]) -> Iterator[str]:
 
 def method_node(text: str) -> Function:
     """The node of a method that is indented as in its class; its lines count from 2."""
-    owner = ast.parse("class _:\n" + text).body[0]
+    owner = statements_of("class _:\n" + text)[0]
     assert isinstance(owner, ast.ClassDef)
     method = owner.body[0]
     assert isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)

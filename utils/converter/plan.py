@@ -10,6 +10,7 @@ from functools import partial
 
 from syntax.import_time import sort_for_import
 from syntax.scan import is_definition, local_functions, mentions
+from syntax.trees import tree_of
 
 from converter.index import Kind
 from converter.kinds import COPIES
@@ -95,7 +96,7 @@ def _lost(scope: Scope, parent: Parent, text: str) -> set[str]:
     constants = scope.imported_constants - parent.names.keys()
     if not any(name in text for name in constants):
         return set()
-    tree = ast.parse(text)
+    tree = tree_of(text)
     decorators = [one for node in ast.walk(tree) for one in getattr(node, "decorator_list", ())]
     calls = [one for one in decorators if isinstance(one, ast.Call)]
     inside = Counter(_names(part for one in calls for part in (*one.args, *one.keywords)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from syntax.source import Source
+from syntax.trees import statements_of, tree_of
 
 from converter.imports import ImportItem, absolute_module, import_items
 from converter.values import Layout, Loader, Target
@@ -59,7 +60,7 @@ def find_missing(files: Mapping[str, str], importer: str, target: Target, load: 
 def _items(text: str) -> Iterator[ImportItem]:
     statements = [found.group().strip() for found in _IMPORT.finditer(text)]
     try:
-        body = ast.parse("\n".join(statements)).body
+        body = statements_of("\n".join(statements))
     except SyntaxError:  # prose is among them
         body = [node for each in statements for node in _parsed(each)]
     for node in body:
@@ -68,7 +69,7 @@ def _items(text: str) -> Iterator[ImportItem]:
 
 def _parsed(statement: str) -> list[ast.stmt]:
     try:
-        return ast.parse(statement).body
+        return statements_of(statement)
     except SyntaxError:
         return []
 
@@ -76,7 +77,7 @@ def _parsed(statement: str) -> list[ast.stmt]:
 def _unguarded(text: str) -> set[ImportItem]:
     """What a text's import statements ask for, save those that it expects to fail."""
     found: set[ImportItem] = set()
-    pending: list[ast.AST] = [ast.parse(text)]
+    pending: list[ast.AST] = [tree_of(text)]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Try) and any(_catches_imports(each) for each in node.handlers):
@@ -158,7 +159,7 @@ class _Bindings:
 @lru_cache(maxsize=512)
 def _bindings(source: Source) -> _Bindings:
     try:
-        tree = ast.parse(source.text)
+        tree = tree_of(source.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _Bindings(frozenset(), (), True)
     names: set[str] = set()

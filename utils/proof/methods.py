@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from facts.values import base_name
+from syntax.queries import classes, last_name, methods
+from syntax.trees import tree_of
 
 from proof.values import Lack
 
@@ -37,18 +39,17 @@ def _renamed(path: str) -> Mapping[str, Mapping[str, str]]:
     text = Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
     if _RENAMER not in text:
         return {}
-    classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     return {
         f"{each.name}.{member.name}": dict(_renames(member))
-        for each in classes
-        for member in each.body
-        if isinstance(member, ast.FunctionDef) and member.decorator_list
+        for each in classes(tree_of(text))
+        for member in methods(each)
+        if member.decorator_list
     }
 
 
 def _renames(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
     for call in function.decorator_list:
-        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == _RENAMER:
+        if isinstance(call, ast.Call) and last_name(call.func) == _RENAMER:
             given = dict(zip(("old_name", "version", "new_name"), call.args)) | {
                 word.arg: word.value for word in call.keywords
             }

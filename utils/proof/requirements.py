@@ -15,6 +15,8 @@ from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from files.folders import filled
 from packaging.requirements import InvalidRequirement, Requirement
+from syntax.queries import value_of
+from syntax.trees import statements_of
 
 
 _TABLE, _CHECK = "dependency_versions_table.py", "dependency_versions_check.py"
@@ -35,10 +37,9 @@ def unmet(package: Path) -> tuple[str, ...]:
 def _literal(path: Path, name: str) -> Any:
     """The value that a file gives to a name, where that is plain; None where it is not."""
     try:
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-        found = (node.value for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name)
-        return ast.literal_eval(next(found))
-    except (OSError, ValueError, SyntaxError, StopIteration):
+        found = value_of(statements_of(path.read_text(encoding="utf-8")), name)
+        return ast.literal_eval(found) if found is not None else None
+    except (OSError, ValueError, SyntaxError):
         return None
 
 

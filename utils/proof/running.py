@@ -25,7 +25,7 @@ from proof.values import PROCESS, Finding, Kind, Trial
 LIMIT = 300.0  # seconds for one model, which takes half a second on an idle machine
 _KEPT = "trial.json"
 _PACKAGES = ("torch", "huggingface_hub", "tokenizers", "safetensors", "numpy", "accelerate")  # with a say in outcomes
-_CODE = ("proof", "facts", "processes")
+_CODE = ("proof", "facts", "processes", "syntax")
 
 Texts = Mapping[str, Mapping[str, str]]  # package -> file name -> text
 

@@ -16,6 +16,9 @@ from naming.kinds import kind_of
 from places import GENERATED, HOME
 from rich.console import Console
 from rich.table import Table
+from syntax.edits import source_of
+from syntax.queries import assignments, classes, last_name
+from syntax.trees import tree_of
 from telling.answers import Answer, answer
 from telling.grammar import Parser
 from telling.refusals import refused
@@ -80,14 +83,9 @@ def listed(home: Path = HOME, generated: Path = GENERATED) -> list[Listed]:
 
 def anchors(delta: str) -> Iterator[str]:
     """The gates that a delta declares: the class of the base, and the declaration."""
-    tree = ast.parse(delta)
-    for owner in tree.body:
-        if not isinstance(owner, ast.ClassDef) or not owner.bases:
-            continue
-        for statement in owner.body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-                name = ast.unparse(owner.bases[0]).rpartition(".")[2]
-                yield f"{name}: {ast.get_source_segment(delta, statement.value)}"
+    for owner in classes(tree_of(delta)):
+        calls = [value for _, value in assignments(owner.body) if isinstance(value, ast.Call)]
+        yield from (f"{last_name(owner.bases[0])}: {source_of(delta, call)}" for call in calls if owner.bases)
 
 
 def _releases(lock: Path) -> dict[str, str]:

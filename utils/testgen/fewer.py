@@ -14,6 +14,8 @@ from diagnostics.values import Diagnostic
 from facts.peculiar import Peculiarities, peculiarities
 from facts.values import ModelFacts
 from places import TEMPLATES
+from syntax.queries import callee, calls, classes, methods
+from syntax.trees import tree_of
 
 from testgen.manifest import running
 from testgen.render import draft
@@ -90,8 +92,8 @@ def _why_not(test: str, suite: _Suite) -> str:
 
 def _read(text: str) -> _Suite:
     found = {}
-    for group in (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
-        for each in (node for node in group.body if isinstance(node, ast.FunctionDef)):
+    for group in classes(tree_of(text)):
+        for each in methods(group):
             left_out = dict(_left_out(each))
             found[f"{group.name}::{each.name}"] = _Test(_skipped(each) or _skipped(group), left_out)
     return _Suite(found, frozenset(_CLASS.findall(text)))
@@ -104,7 +106,7 @@ def _skipped(node: ast.ClassDef | ast.FunctionDef) -> str:
 
 def _reason(mark: ast.AST) -> str:
     """That of `pytest.mark.skip(reason="...")`; of any other expression ""."""
-    if not isinstance(mark, ast.Call) or ast.unparse(mark.func) != "pytest.mark.skip":
+    if not isinstance(mark, ast.Call) or callee(mark) != "pytest.mark.skip":
         return ""
     return next((ast.literal_eval(word.value) for word in mark.keywords if word.arg == "reason"), "no reason is given")
 
@@ -112,8 +114,8 @@ def _reason(mark: ast.AST) -> str:
 def _left_out(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
     """`pytest.param("sdpa", marks=pytest.mark.skip(reason="..."))`: value and reason."""
     for mark in function.decorator_list:
-        for call in ast.walk(mark):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.param":
+        for call in calls(mark):
+            if callee(call) == "pytest.param":
                 marks = [each for word in call.keywords if word.arg == "marks" for each in ast.walk(word.value)]
                 named = [word.value for word in call.keywords if word.arg == "id"] or call.args[:1]
                 reason = next((reason for each in marks if (reason := _reason(each))), "")

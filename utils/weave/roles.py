@@ -173,7 +173,7 @@ class Roles:
             return ""
         text = _text(module, method)
         if self.is_upstream and not base_config.initializes:
-            text = text.replace(f"super().{method.name}(", f"PreTrainedConfig.{method.name}(self, ")
+            text = members_past_super(text, method.name, "PreTrainedConfig")
         if not base_config.returns:
             return self.named(text)
         place = next(number for number, each in enumerate(method.body) if is_super_call(each, method.name))
