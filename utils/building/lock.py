@@ -12,16 +12,11 @@ from pathlib import Path
 from converter.values import Layout, Provenance, Target
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from files.locking import lock_folder
 
 from building.jobs import Job, Outcome, State, refused
 from building.library import digest, shown
 from building.outputs import before, replace_files
-
-
-try:
-    import fcntl
-except ImportError:  # elsewhere than on Unix two runs at once may lose an entry, which --check then tells
-    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 
 FILE = "lock.json"
@@ -159,17 +154,16 @@ def _written(outcome: Outcome) -> Outcome:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs from reading the lock until this one has written it."""
+    """Keep other runs from reading the lock until this one has written it.
+
+    Where there are no file locks, two runs at once may lose an entry, which --check then tells.
+    """
     with suppress(OSError):
         os.makedirs(folder, exist_ok=True)
+    handle = None
+    with suppress(OSError):  # a file system without locks; or no folder, and writing will say what is wrong
+        handle = lock_folder(folder, wait=True)
     try:
-        handle = os.open(folder, os.O_RDONLY) if fcntl else None
-    except OSError:  # no folder: writing will say what is wrong
-        handle = None
-    try:
-        if handle is not None:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         if handle is not None:

@@ -8,21 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 from converter.banner import is_edited, is_sealed, render_banner
 from converter.values import Layout
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from files.locking import lock
 
 from building.jobs import Job, Outcome, State, refused
 from building.library import digest, shown
 
-
-try:
-    import fcntl
-except ImportError:  # Windows, where an open file cannot be removed anyway
-    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 _HEAD = 2048  # a banner ends well before this byte
 
@@ -174,14 +169,8 @@ def sweep(folder: Path, names: Iterable[str]) -> None:
         return
     for name in left:
         with suppress(OSError), open(folder / name, "rb+") as file:
-            _hold(file)  # fails where another run is about to put the file in place
+            lock(file)  # fails where another run is about to put the file in place; Windows removes no open file
             os.unlink(folder / name)
-
-
-def _hold(file: IO[Any]) -> None:
-    """Take the lock of an open file, which ends with the process. Raises OSError where another process has it."""
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _mode(path: str) -> int | None:
@@ -190,7 +179,7 @@ def _mode(path: str) -> int | None:
 
 def _write(path: str, text: str, mode: int | None, held: ExitStack) -> None:
     file = held.enter_context(open(path, "w", encoding="utf-8", newline=""))
-    _hold(file)
+    lock(file)
     file.write(text)
     file.flush()
     if mode is not None:

@@ -11,17 +11,12 @@ from pathlib import Path
 from types import TracebackType
 
 from files.folders import take_place
+from files.locking import lock_folder
 from files.writing import PART, write_file
 from naming.kinds import MEANT
 
 from checkpoints.errors import CheckpointError
 from checkpoints.paths import file_inside, is_there, read_small
-
-
-try:
-    import fcntl
-except ImportError:  # a system without file locks: whoever runs twice at once is on their own there
-    fcntl = None  # type: ignore[assignment]  # mypy knows the systems that have it
 
 
 PROGRESS = f"{MEANT.attribute}_progress.json"
@@ -65,7 +60,7 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """A refusal takes away what was put there; whatever else stops a run leaves it, to go on from."""
-        if isinstance(error, CheckpointError) and not error.resumable and self._handle is not None:
+        if isinstance(error, CheckpointError) and not error.resumable:
             _empty(self.folder, _record(self.folder))
             with suppress(OSError):  # it is not empty: somebody has put something in
                 self.folder.rmdir()
@@ -98,14 +93,9 @@ class Staging:
         forget_progress(self.output)
 
     def _lock(self) -> None:
-        self._handle = os.open(self.folder, os.O_RDONLY)
-        if fcntl is None:
-            return
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._handle = lock_folder(self.folder)
         except BlockingIOError as error:
-            os.close(self._handle)
-            self._handle = None
             raise CheckpointError(self.folder, "another process is writing it", "wait for it to finish") from error
 
     def _unlock(self) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from building.workspace import FAMILY, find_transformers
 from diagnostics.errors import ConversionError
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
+from files.locking import lock_folder
 from gating.cli import main as convert
 from scaffold.find import base_names
 from scaffold.short import short_delta
@@ -51,9 +50,8 @@ class MatrixWorkspace:
     def open(self) -> None:
         """Bring what all architectures share up to date. Raises BusyError where another run is at work here."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder, os.O_RDONLY)  # held until this process ends
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_folder(self.folder)  # until this process ends
         except BlockingIOError:
             raise BusyError(
                 f"another run is at work in {self.folder}: wait for it, or name a folder with --work"

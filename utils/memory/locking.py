@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from files.locking import lock
+
 from memory.errors import BankError
 
-
-try:
-    import fcntl
-except ImportError:  # a system without file locks: processes are on their own there, threads are not
-    fcntl = None  # type: ignore[assignment]  # mypy knows the systems that have it
 
 PATIENCE = 120.0  # seconds that one waits for another
 _PAUSE = 0.02
@@ -31,8 +28,8 @@ def locked(path: Path, seconds: float = PATIENCE) -> Iterator[None]:
     """
     name = os.path.realpath(path)
     with _guard:
-        lock = _locks.setdefault(name, threading.RLock())
-    if not lock.acquire(timeout=seconds):
+        of_threads = _locks.setdefault(name, threading.RLock())
+    if not of_threads.acquire(timeout=seconds):
         raise _held(path, seconds)
     try:
         if _depth(name, 1) > 1:  # this thread has the file already
@@ -45,7 +42,7 @@ def locked(path: Path, seconds: float = PATIENCE) -> Iterator[None]:
             os.close(handle)
     finally:
         _depth(name, -1)
-        lock.release()
+        of_threads.release()
 
 
 _depths = threading.local()
@@ -63,9 +60,7 @@ def _take(path: Path, seconds: float) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
-            if fcntl is None:
-                return handle
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(handle)
             if _is_at(handle, path):
                 return handle
         except BlockingIOError:
