@@ -49,32 +49,12 @@ def code_for(wanted: str, package: str) -> tuple[Path, ...]:
 
 def _converted(wanted: str, package: str) -> dict[str, str]:
     """The files of a model by their names, as the converter makes them from a release. Raises ConversionError."""
-    from building.batch import Setting, convert_family
-    from building.cache import Cache, default_folder
-    from building.casing import read_casing
-    from building.library import Library
-    from building.order import gather
+    from building.project import convert_models
     from building.releases import find_release
-    from building.tools import SHIPPED_CONFIG, fingerprint
-    from building.workspace import find_transformers, project_jobs, read_release, select
     from diagnostics.errors import ConversionError
     from weave.stage import weaving
 
-    release, stage = find_release(wanted), weaving(PROJECT)
-    known = project_jobs(read_release(release), strict=True)
-    family = gather(select(known, [package], PROJECT / "modular"), known, lambda job: True, stage.stands_on)
-    casing, folder = read_casing(release) or read_casing(find_transformers()), default_folder()
-    setting = Setting(
-        library=Library({**stage.roots, "transformers": release, "generated": PROJECT / "generated"}),
-        casing=casing,
-        ruff_config=SHIPPED_CONFIG,
-        fingerprint=fingerprint(casing, SHIPPED_CONFIG, stage.code),
-        cache=Cache(folder) if folder else None,
-        processes=1,
-        keep_texts=True,
-        convert=stage.convert,
-    )
-    outcomes = convert_family(family, setting, lambda outcome: None)
+    outcomes, _ = convert_models([package], find_release(wanted), PROJECT, weaving(PROJECT))
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     if problems:
         raise ConversionError(*problems)

@@ -83,13 +83,8 @@ def check_deletions(index: ModuleIndex, delta: ClassParts, parent: ClassParts, b
         parent: the class that it is merged with.
         base: the name of that, for messages.
     """
-    theirs = dict(methods_of(parent))
-    for name, method in methods_of(delta):
-        place = place_of_super(name, method.body)
-        if place is None or name not in theirs:
-            continue
-        there = {assigned(each) for each in theirs[name].body}
-        later = method.body[place + 1 :]
+    for name, theirs, later in _unrolled(delta, parent):
+        there = {assigned(each) for each in theirs}
         for position, statement in enumerate(later):
             target = deleted(statement)
             if target is None:
@@ -115,19 +110,24 @@ def check_repeats(index: ModuleIndex, delta: ClassParts, parent: ClassParts, bas
         parent: the class that it is merged with.
         base: the name of that, for messages.
     """
-    theirs = dict(methods_of(parent))
-    for name, method in methods_of(delta):
-        place = place_of_super(name, method.body)
-        if place is None or name not in theirs:
-            continue
-        seen = {ast.dump(each) for each in theirs[name].body}
-        for statement in method.body[place + 1 :]:
+    for name, theirs, later in _unrolled(delta, parent):
+        seen = {ast.dump(each) for each in theirs}
+        for statement in later:
             said = ast.dump(statement)
             if said in seen and not _is_harmless(statement):
                 message = f"`{ast.unparse(statement).partition(chr(10))[0]}` is there already, and merging drops the repetition"
                 fix = f"say it in another way, or write `{name}` out"
                 yield place_of(index, statement, "dropped-statement", message, fix, Level.SILENT)
             seen.add(said)
+
+
+def _unrolled(delta: ClassParts, parent: ClassParts) -> Iterator[tuple[str, list[ast.stmt], list[ast.stmt]]]:
+    """The methods whose `super()` is unrolled: name, the parent's body, and what the delta says below the call."""
+    theirs = dict(methods_of(parent))
+    for name, method in methods_of(delta):
+        place = place_of_super(name, method.body)
+        if place is not None and name in theirs:
+            yield name, theirs[name].body, method.body[place + 1 :]
 
 
 def _is_harmless(statement: ast.stmt) -> bool:

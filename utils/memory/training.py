@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from selection.options import TRAINING
 from torch import nn
 
 from memory.questions import IGNORED, NOTHING, Encoded
@@ -181,17 +182,12 @@ def _run(options: TrainOptions, output: Path, callbacks: Sequence[Any], job: Job
         max_steps=job.steps,
         per_device_train_batch_size=max(job.batch // options.accumulation, 1),
         gradient_accumulation_steps=options.accumulation,
-        max_grad_norm=1.0,
         logging_steps=options.logging_steps,
-        logging_first_step=True,
-        save_strategy="no",
-        report_to="none",
         seed=options.seed,
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=False,  # states are on the device already
-        remove_unused_columns=False,
         label_names=["memory_targets"],
-        disable_tqdm=True,
+        **TRAINING,
     )
     warm_up = max(job.steps // 15, 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(job.optimizer, lambda step: cosine(step, warm_up, job.steps))

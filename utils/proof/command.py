@@ -7,15 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from building.batch import Setting as Conversion
-from building.batch import convert_family
-from building.cache import Cache, default_folder
-from building.casing import read_casing
 from building.jobs import Outcome
-from building.library import Library
-from building.order import gather
 from building.package_files import template_outcomes
-from building.tools import SHIPPED_CONFIG, fingerprint
-from building.workspace import Folders, find_transformers, project_jobs, read_release, select
+from building.project import convert_models
+from building.workspace import Folders, find_transformers, read_release
 from naming.kinds import kind_of
 from places import PROJECT
 from weave.gate import Gate
@@ -93,21 +88,6 @@ def prove_models(
     Raises:
         ConversionError: a name means nothing, or nothing can be proven.
     """
-    package, stage = against or find_transformers(), weaving(project)
-    release = read_release(package)
-    known = project_jobs(release, strict=True, project=project)
-    family = gather(select(known, models, project / "modular"), known, lambda job: True, stage.stands_on)
-    casing = read_casing(package) or read_casing(find_transformers())
-    folder = default_folder()
-    setting = Conversion(
-        library=Library({**stage.roots, "transformers": package, "generated": project / "generated"}),
-        casing=casing,
-        ruff_config=SHIPPED_CONFIG,
-        fingerprint=fingerprint(casing, SHIPPED_CONFIG, stage.code),
-        cache=Cache(folder) if folder else None,
-        processes=processes,
-        keep_texts=True,
-        convert=stage.convert,
-    )
-    outcomes = convert_family(family, setting, lambda outcome: None)
+    package = against or find_transformers()
+    outcomes, setting = convert_models(list(models), package, project, weaving(project), processes)
     return prove(outcomes, template_outcomes(Folders.of(project)), package, setting, lambda outcome: None)

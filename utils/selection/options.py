@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from selection.errors import SelectionError
+
+
+# What every training here tells `TrainingArguments`: nothing is kept or reported but what the commands write themselves.
+TRAINING: Mapping[str, Any] = {
+    "max_grad_norm": 1.0,
+    "logging_first_step": True,
+    "save_strategy": "no",
+    "report_to": "none",
+    "remove_unused_columns": False,  # collators know what forward takes
+    "disable_tqdm": True,
+}
 
 
 def check_counts(

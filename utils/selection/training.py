@@ -17,6 +17,7 @@ from selection.chat import IGNORED
 from selection.errors import SelectionError
 from selection.metrics import Metrics
 from selection.models import Loaded, freeze_all_but_gates, target_argument, write_original_gates
+from selection.options import TRAINING
 from selection.samples import UNKNOWN, Sample, Samples
 from selection.values import CONFIG, FULL_RANK, LORA, METRICS, ORIGINAL_GATES
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments, set_seed
@@ -114,18 +115,13 @@ def _arguments(options: TrainOptions, output: Path) -> TrainingArguments:
         learning_rate=options.learning_rate,
         lr_scheduler_type="linear",
         weight_decay=0.0,
-        max_grad_norm=1.0,
         logging_steps=options.logging_steps,
-        logging_first_step=True,
-        save_strategy="no",
-        report_to="none",
         seed=options.seed,
         use_cpu=not torch.cuda.is_available(),  # else Trainer takes no processes of torchrun together on CPUs
         bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         dataloader_pin_memory=torch.cuda.is_available(),
-        remove_unused_columns=False,  # the collator knows what forward takes
         label_names=["labels"],
-        disable_tqdm=True,
+        **TRAINING,
     )
     found.gradient_accumulation_steps = accumulation(options.total_batch, options.device_batch, found.world_size)
     return found

@@ -11,6 +11,7 @@ from syntax.modules import Function, Module
 from syntax.trees import function_in, tree_of
 
 from weave.gate import Argument
+from weave.outermost import Outermost
 
 
 _EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
@@ -115,21 +116,15 @@ class _Renamer(cst.CSTTransformer):
         return updated_node.with_changes(value=self.names.get(updated_node.value, updated_node.value))
 
 
-class _Parameters(cst.CSTTransformer):
-    """Adds a parameter to the outermost function."""
+class _Parameters(Outermost):
+    """Adds a parameter."""
 
     def __init__(self, added: cst.Param) -> None:
         super().__init__()
-        self.added, self.depth = added, 0
+        self.added = added
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.depth += 1
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        self.depth -= 1
-        if self.depth:
-            return updated_node
-        own = updated_node.params
+    def change(self, function: cst.FunctionDef) -> cst.FunctionDef:
+        own = function.params
         keyword_only = bool(own.kwonly_params)
         parameters = list(own.kwonly_params if keyword_only else own.params)
         comma = parameters[-1].comma
@@ -138,20 +133,17 @@ class _Parameters(cst.CSTTransformer):
         parameters[-1] = parameters[-1].with_changes(comma=comma)
         parameters.append(self.added.with_changes(comma=comma if own.star_kwarg else cst.MaybeSentinel.DEFAULT))
         changed = {"kwonly_params" if keyword_only else "params": parameters}
-        return updated_node.with_changes(params=own.with_changes(**changed))
+        return function.with_changes(params=own.with_changes(**changed))
 
 
-class _Rest(_Parameters):
-    """Adds `**kwargs` to the outermost function."""
+class _Rest(Outermost):
+    """Adds `**kwargs`."""
 
-    def __init__(self) -> None:
-        super().__init__(cst.Param(cst.Name("kwargs"), star="**"))
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        self.depth -= 1
-        if self.depth or updated_node.params.star_kwarg:
-            return updated_node
-        return updated_node.with_changes(params=updated_node.params.with_changes(star_kwarg=self.added))
+    def change(self, function: cst.FunctionDef) -> cst.FunctionDef:
+        if function.params.star_kwarg:
+            return function
+        added = cst.Param(cst.Name("kwargs"), star="**")
+        return function.with_changes(params=function.params.with_changes(star_kwarg=added))
 
 
 class _Arguments(cst.CSTTransformer):

@@ -11,6 +11,7 @@ from syntax.modules import Function
 from weave.documented import described, described_names, input_entries, without_entries
 from weave.form import Form
 from weave.kinds import Kind
+from weave.outermost import Outermost
 
 
 def inputs_of(kind: Kind, role: str, forward: Function) -> tuple[str, ...]:
@@ -56,23 +57,17 @@ def _parameter(each: ast.arg, default: ast.expr | None) -> str:
     return each.arg + annotation + (f" = {ast.unparse(default)}" if default else "")
 
 
-class _Header(cst.CSTTransformer):
-    """Adds keyword-only parameters to the outermost function, and replaces its return annotation."""
+class _Header(Outermost):
+    """Adds keyword-only parameters, and replaces the return annotation."""
 
     def __init__(self, added: tuple[cst.Param, ...], returns: cst.Annotation | None) -> None:
         super().__init__()
-        self.added, self.returns, self.depth = added, returns, 0
+        self.added, self.returns = added, returns
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.depth += 1
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        self.depth -= 1
-        if self.depth:
-            return updated_node
-        own = updated_node.params
+    def change(self, function: cst.FunctionDef) -> cst.FunctionDef:
+        own = function.params
         star = own.star_arg
         if self.added and not isinstance(star, cst.Param | cst.ParamStar):
             star = cst.ParamStar()
         params = own.with_changes(kwonly_params=[*own.kwonly_params, *self.added], star_arg=star)
-        return updated_node.with_changes(params=params, returns=self.returns or updated_node.returns)
+        return function.with_changes(params=params, returns=self.returns or function.returns)

@@ -15,10 +15,11 @@ from typing import TypeGuard
 
 from syntax.modules import Module
 from syntax.queries import assigned_calls, form, is_self, names_in, string
+from weave.anchors import target_of
 from weave.place import Place
 
 from scaffold.sites.fit import Spot, fit, position
-from scaffold.sites.syntax import part_of, target_of
+from scaffold.sites.syntax import part_of
 from scaffold.sites.values import Found, NoPlace
 
 

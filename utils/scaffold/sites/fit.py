@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from syntax.modules import Placed
 from syntax.queries import form, same
-from weave.anchors import CHUNKS, fits, parse, path_to
+from weave.anchors import CHUNKS, fits, parse, path_to, target_of
 from weave.place import Place
 
-from scaffold.sites.syntax import Block, assigned_by, contains, exclusive, given, is_simple, sums
+from scaffold.sites.syntax import Block, contains, exclusive, given, is_simple, sums
 from scaffold.sites.values import NoPlace
 
 
@@ -110,7 +110,7 @@ def _scales(place: Place) -> str:
 
 
 def _named(statement: ast.stmt, place: Place) -> str:
-    name = assigned_by(statement)
+    name = target_of(statement)
     if name is None:
         raise NoPlace(statement.lineno, f"what `{place.scales}` returns is not assigned to a name")
     return name

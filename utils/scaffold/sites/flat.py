@@ -6,8 +6,9 @@ import ast
 from collections.abc import Sequence
 
 from syntax.queries import is_number
+from weave.anchors import target_of
 
-from scaffold.sites.syntax import assigned_by, simple_statements
+from scaffold.sites.syntax import simple_statements
 from scaffold.sites.values import NoPlace
 
 
@@ -17,17 +18,12 @@ def flattened(before: Sequence[ast.stmt], source: str) -> str | None:
     Raises NoPlace where it is flat and its shape has no name: a gate's scores are of the tokens of samples.
     """
     flat = [
-        each
-        for each in before
-        if isinstance(each, ast.Assign) and assigned_by(each) == source and _is_flat(each.value)
+        each for each in before if isinstance(each, ast.Assign) and target_of(each) == source and _is_flat(each.value)
     ]
     if not flat:
         return None
     shapes = [
-        name
-        for each in before
-        for inner in simple_statements(each)
-        if _is_shape(inner) and (name := assigned_by(inner))
+        name for each in before for inner in simple_statements(each) if _is_shape(inner) and (name := target_of(inner))
     ]
     if not shapes:
         raise NoPlace(

@@ -8,23 +8,12 @@ from dataclasses import dataclass
 
 from syntax.modules import Module
 from syntax.queries import form
-from weave.anchors import blocks
+from weave.anchors import blocks, target_of
 
 from scaffold.sites.fit import Spot, position
 from scaffold.sites.flat import flattened
 from scaffold.sites.joins import Joins
-from scaffold.sites.syntax import (
-    Block,
-    assigned_by,
-    calls_in,
-    contains,
-    first_calls,
-    given,
-    is_simple,
-    part_calls,
-    reads,
-    sums,
-)
+from scaffold.sites.syntax import Block, calls_in, contains, first_calls, given, is_simple, part_calls, reads, sums
 from scaffold.sites.values import NoPlace
 
 
@@ -148,7 +137,7 @@ class _Search:
                     raise NoPlace(call.lineno, f"`{ast.unparse(call.func)}` adds its input to its result itself")
                 return place, output, chain
             chain.append(each)
-            output = assigned_by(each) or output
+            output = target_of(each) or output
         raise NoPlace(start.lineno, "no later statement adds what the feed-forward part returns to a residual")
 
     def joining(self, statement: ast.stmt, output: str) -> Iterator[ast.expr]:
@@ -182,7 +171,7 @@ def _source(start: ast.stmt, openers: Sequence[ast.Call]) -> str:
 
 
 def _assigned(start: ast.stmt) -> str:
-    target = assigned_by(start)
+    target = target_of(start)
     if target is None:
         raise NoPlace(start.lineno, "what the feed-forward part returns is not assigned to a name")
     return target

@@ -44,27 +44,6 @@ def _apart(one: list[Step], other: list[Step]) -> bool:
     return len(one) == len(other)
 
 
-def target_of(statement: ast.stmt) -> str | None:
-    """The first name that a simple statement assigns."""
-    if isinstance(statement, ast.Assign):
-        target = statement.targets[0]
-    elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
-        target = statement.target
-    else:
-        return None
-    if isinstance(target, ast.Tuple):
-        target = target.elts[0]
-    return target.id if isinstance(target, ast.Name) else None
-
-
-def assigned_by(statement: ast.stmt) -> str | None:
-    """The name that a statement assigns: the first of a tuple; of an `if`, what all its branches assign last."""
-    if not isinstance(statement, ast.If):
-        return target_of(statement)
-    last = {assigned_by(block[-1]) for block in blocks(statement)}
-    return last.pop() if len(last) == 1 else None
-
-
 def reads(tree: ast.AST, name: str) -> bool:
     """Whether a name occurs in a tree."""
     return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(tree))
