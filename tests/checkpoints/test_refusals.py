@@ -95,8 +95,12 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "shard a folder": (lambda base: ((base / SHARD).unlink(), (base / SHARD).mkdir()), SHARD, "is no file"),
     "header no JSON": (lambda base: (base / SHARD).write_bytes(b"\x08" + b"\0" * 7 + b"no json!"), SHARD, "header"),
     "index names no file": (lambda base: point_index(base, "gone.safetensors"), "gone.safetensors", "is missing"),
-    "index leads outside": (lambda base: point_index(base, "../base2/x.safetensors"), INDEX, "no file of this folder"),
-    "index leads to root": (lambda base: point_index(base, "/etc/passwd"), INDEX, "no file of this folder"),
+    "index leads outside": (
+        lambda base: point_index(base, "../base2/x.safetensors"),
+        INDEX,
+        "not a file of this folder",
+    ),
+    "index leads to root": (lambda base: point_index(base, "/etc/passwd"), INDEX, "not a file of this folder"),
     "index no JSON": (lambda base: (base / INDEX).write_text("{"), INDEX, "is no JSON"),
     "index no text": (lambda base: (base / INDEX).write_bytes(b"\xff\xfe"), INDEX, "is no text"),
     "index without map": (lambda base: (base / INDEX).write_text("{}"), INDEX, "weight_map"),
@@ -201,7 +205,7 @@ def test_a_partial_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys:
     (tmp_path / "gated.partial").mkdir()
     (tmp_path / "gated.partial" / "notes.txt").write_text("mine")
     line = refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "gated")]))
-    assert "is no partial checkpoint" in line
+    assert "is not a partial checkpoint" in line
     assert (tmp_path / "gated.partial" / "notes.txt").read_text() == "mine" and not (tmp_path / "gated").exists()
 
 

@@ -112,7 +112,7 @@ def test_an_index_names_files_of_its_folder_alone(
     weight_map = read_index(base)
     write_index(base, weight_map | {next(iter(weight_map)): name.format(tmp_path)})
     line = refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "gated")]))
-    assert "outside-folder" in line and "no file of this folder" in line
+    assert "outside-folder" in line and "not a file of this folder" in line
 
 
 def test_gated_folders_of_links_go_on_working(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_only_a_whole_folder_is_read(tmp_path: Path) -> None:
     with pytest.raises(SelectionError, match="holds 3 shards, and its manifest has 3"):
         read_folder(folder)
     (folder / "manifest.json").write_text(json.dumps({"manifest": 99, "shards": 3}))
-    with pytest.raises(SelectionError, match="is no manifest of this version"):
+    with pytest.raises(SelectionError, match="is not a manifest of this version"):
         read_folder(folder)
 
 

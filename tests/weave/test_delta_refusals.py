@@ -47,7 +47,7 @@ CASES = {
     "its names alone": (put(BASE, "from transformers.models.toy.modeling_toy import ToyDecoderLayer"), "no-base", 5, "does not say", "as base"),
     "its configuration": (put("modeling_toy", "configuration_toy"), "no-base", 5, "does not say", "as base"),
     "without a name": (put(BASE, "import transformers.models.toy.modeling_toy"), "no-base", 5, "does not say", "as base"),
-    "a generated one": (put("transformers.models.toy", "generated.toy"), "no-base", 5, "is no modeling file", "as base"),
+    "a generated one": (put("transformers.models.toy", "generated.toy"), "no-base", 5, "is not the modeling file", "as base"),
     "two bases": (put(BASE, f"{BASE}\nfrom transformers.models.llama import modeling_llama as b"), "several-bases", 6, "two bases", "by name"),
     "no such folder": (put("models.toy", "models.toi"), "unknown-base", 5, "no transformers.models.toi", "`toy`"),
     "no such file": (put("modeling_toy", "modeling_toi"), "unknown-base", 5, "modeling_toi", "`modeling_toy`"),
@@ -65,8 +65,8 @@ CASES = {
     # places
     "nowhere": (put(PLACE, "    x = 1\n"), "no-place", 4, "says nowhere", "class QualityGateToyDecoderLayer(base.ToyDecoderLayer):"),
     "two places": (PLAIN + PLACE, "several-gates", 10, "2 places", "one place"),
-    "in a part": (PLAIN.replace("DecoderLayer", "MLP"), "no-place", 9, "ToyMLP is no layer", "ToyDecoderLayer"),
-    "in the model": (PLAIN.replace("DecoderLayer", "Model"), "no-place", 9, "ToyModel is no layer", "ToyDecoderLayer"),
+    "in a part": (PLAIN.replace("DecoderLayer", "MLP"), "no-place", 9, "ToyMLP is not a layer", "ToyDecoderLayer"),
+    "in the model": (PLAIN.replace("DecoderLayer", "Model"), "no-place", 9, "ToyModel is not a layer", "ToyDecoderLayer"),
     "in a configuration": (PLAIN.replace("DecoderLayer", "Config"), "no-place", 9, "computes nothing", "ToyDecoderLayer"),
     "without a base": (put("(base.ToyDecoderLayer)", ""), "unknown-class", 8, "not in which class", "(base.<Layer>)"),
     "nobody handed": (put(', scales="self.mlp"', ', hands="self.mlp"'), "no-place", 9, "no class takes it", "base.ToyMLP"),
@@ -85,7 +85,7 @@ CASES = {
     "of super": (MEMBER.format("\n    def extra(self):\n        return super().forwrd(1)"), "unknown-member", 12, "no method `forwrd`", "super().forward("),
     "an attribute": (TOP.format('class QualityGateToyPreTrainedModel(base.ToyPreTrainedModel):\n    base_model_prefx = "m"'), "unknown-member", 13, "`base_model_prefx`", "`base_model_prefix`"),
     "a field": (CONFIG.format("quality_los_weight: float = 1.0"), "unknown-member", 13, "`quality_los_weight`", "`quality_loss_weight`"),
-    "no type": (CONFIG.format("toy_scale = 2.0"), "bad-field", 13, "without its type", "`toy_scale: float = 2.0`"),
+    "no type": (CONFIG.format("toy_scale = 2.0"), "bad-field", 13, "has no type", "`toy_scale: float = 2.0`"),
     "no default": (CONFIG.format("toy_scale: float"), "bad-field", 13, "has no default", "`toy_scale: float = ...`"),
     # names
     "none of the base": (MEMBER.format("\n    def extra(self):\n        return base.ToyFoo"), "unknown-name", 12, "no `ToyFoo`", "did you mean"),

@@ -78,14 +78,14 @@ def changed(old: str, new: str) -> str:
         ("x = 1\n", "declares no `GATE`", 1),
         ("GATE = 3\n", "`GATE` is no Gate", 1),
         ("from weave.gate import Gate\nGATE = Gate(nothing=1)\n", "`Gate`: ", 2),
-        ("GATE = Gate(attribute=len('x'))\n", "is nothing that a gate can be declared with", 1),
+        ("GATE = Gate(attribute=len('x'))\n", "cannot be part of a gate's declaration", 1),
         (changed("Splice(Site.LAYER, set_up),", ""), "no splice goes to `Site.LAYER`", 43),
         (
             changed("Splice(Site.LAYER, set_up),", "Splice(Site.LAYER, set_up), Splice(Site.LAYER, set_up),"),
             "two splices go to",
             43,
         ),
-        (changed("Site.LAYER,", "Site.NOWHERE,"), "`Site.NOWHERE` is nothing", 61),
+        (changed("Site.LAYER,", "Site.NOWHERE,"), "`Site.NOWHERE` cannot be part", 61),
         (changed("def set_up(self, config)", "def set_up(config)"), "`set_up` does not take `self` first", 11),
         (changed("def set_up(self, config)", "def set_up()"), "`set_up` does not take `self` first", 11),
         (

@@ -76,7 +76,7 @@ def test_layers_without_a_gate_are_told() -> None:
         (
             "def forward(self, hidden_states: torch.Tensor, **kwargs: Unpack",
             "def run(self, hidden_states: torch.Tensor, **kwargs: Unpack",
-            "is no layer that ToyModel goes through",
+            "is not a layer that ToyModel goes through",
         ),
     ],
 )

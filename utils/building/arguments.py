@@ -133,7 +133,9 @@ def _parser() -> Parser:
     )
     how.add_argument("--jobs", type=_positive, default=_cores(), metavar="N", help="processes (default: cores)")
     how.add_argument("--ruff-config", type=Path, metavar="FILE", help="lint and format under this configuration")
-    how.add_argument("--no-cache", action="store_true", help="convert everything anew, and remember nothing")
+    how.add_argument(
+        "--no-cache", action="store_true", help="convert everything anew, and keep nothing for later runs"
+    )
     return parser
 
 

@@ -155,7 +155,7 @@ def _gate_parser(takes_banks: bool) -> Parser:
     parser = _parser("gate_checkpoint.py", "Make a gated checkpoint of a base, mostly by linking its files.", _STATUS)
     parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="the gated one; comes into being whole"
+        "--output", required=True, type=Path, metavar="DIR", help="the gated one; written whole or not at all"
     )
     parser.add_argument(
         "--gate", default=Options().gate, metavar="KIND", help="the kind of gate (default: %(default)s)"
@@ -178,10 +178,12 @@ def _gate_parser(takes_banks: bool) -> Parser:
         "--model", default="auto", metavar="NAME", help="the generated model: llama (default: by type)"
     )
     parser.add_argument(
-        "--init-mean", type=float, default=0.0, metavar="X", help="of new gates (default: %(default)s)"
+        "--init-mean", type=float, default=0.0, metavar="X", help="mean of the weights of new gates (%(default)s)"
     )
-    parser.add_argument("--init-std", type=float, default=0.02, metavar="X", help="their deviation (%(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="that they are drawn with (default: %(default)s)")
+    parser.add_argument(
+        "--init-std", type=float, default=0.02, metavar="X", help="their standard deviation (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=42, help="seed of their weights (%(default)s)")
     parser.add_argument(
         "--dtype",
         default="keep",
@@ -228,7 +230,9 @@ def _compare_parser() -> Parser:
 def _ungate_parser() -> Parser:
     parser = _parser("ungate_checkpoint.py", "Remove the gates of a checkpoint: what is left is its base.", _STATUS)
     parser.add_argument("--gated", required=True, metavar="PATH_OR_HUB_ID", help="the gated checkpoint")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the base; comes into being whole")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="the base; written whole or not at all"
+    )
     parser.add_argument("--link", default=HARD, choices=(HARD, SYMLINK, COPY), help="how shards are shared")
     return parser
 

@@ -82,7 +82,9 @@ def check_manifest(folder: Path, path: Path, found: Mapping[str, Any]) -> None:
         file_inside(folder, name, path)
     problem = next(_problems(found), None)
     if problem is not None:
-        message = f"is no manifest as it was written: {problem} is missing, or is none"
+        message = (
+            f"is not a manifest as these commands write it: {problem} is missing, or has something else in its place"
+        )
         raise CheckpointError(path, message, "gate the base again, or remove the manifest", code=BAD_MANIFEST)
 
 

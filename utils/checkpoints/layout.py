@@ -126,7 +126,7 @@ def _weight_map(path: Path, document: Mapping[str, Any]) -> dict[str, str]:
         raise CheckpointError(path, "has no `weight_map`", "fetch the index again")
     for tensor, name in weight_map.items():
         if not is_plain(name):
-            message = f"places `{tensor}` in {name!r}, which is no file of this folder"
+            message = f"places `{tensor}` in {name!r}, which is not a file of this folder"
             fix = "move every shard beside its index, and name it there without a path"
             raise CheckpointError(path, message, fix, code=OUTSIDE)
     return weight_map

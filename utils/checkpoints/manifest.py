@@ -76,7 +76,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     _, found = read_document(path)
     if found.get("manifest") != _FORM:
         fix = "remove it, or gate the base again"
-        raise CheckpointError(path, "is no manifest of this version", fix, code=BAD_MANIFEST)
+        raise CheckpointError(path, "is not a manifest of this version", fix, code=BAD_MANIFEST)
     check_manifest(folder, path, found)
     return found
 

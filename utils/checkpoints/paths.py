@@ -37,7 +37,7 @@ def file_inside(folder: Path, name: object, said_by: Path) -> Path:
     """
     if not isinstance(name, str) or not all(is_plain(part) for part in name.split("/")):
         fix = "name a file of the same folder there, without a path"
-        raise CheckpointError(said_by, f"names {name!r}, which is no file of this folder", fix, code=OUTSIDE)
+        raise CheckpointError(said_by, f"names {name!r}, which is not a file of this folder", fix, code=OUTSIDE)
     return folder / name
 
 
@@ -80,7 +80,7 @@ def own_file(folder: Path, path: Path) -> Path:
     inside = real.is_relative_to(home) and not any(part.startswith(".") for part in real.relative_to(home).parts)
     if inside or real == home / path.relative_to(folder) or real.parent in _blobs(home):
         return real
-    message = f"is a symbolic link to {real}, which is none of this folder's files"
+    message = f"is a symbolic link to {real}, which is not a file of this folder"
     raise CheckpointError(path, message, "put the file itself in its place, or remove the link", code=OUTSIDE)
 
 

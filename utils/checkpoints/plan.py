@@ -232,7 +232,7 @@ def _linked_name(base: Checkpoint, shard: Shard, kinds: Sequence[str]) -> str:
     if shard.name == SINGLE:
         return "model-00001-of-00001.safetensors"
     if not _SHARD_NAME.fullmatch(shard.name) or shard.name in map(gates_file, kinds):
-        message = "is no name for a shard"
+        message = "is not a name for a shard"
         raise CheckpointError(base.folder / shard.name, message, "rename the shard, and in the index as well")
     return shard.name
 

@@ -119,7 +119,9 @@ def _refuse_foreign(folder: Path, record: _Record | None) -> None:
     known -= set() if record else {PROGRESS}
     foreign = sorted(name for name in _files(folder) if name not in known)
     if foreign:
-        reason = f"holds `{foreign[0]}`, which is not of it" if record else "is no partial checkpoint of this command"
+        reason = (
+            f"holds `{foreign[0]}`, which is not of it" if record else "is not a partial checkpoint of these commands"
+        )
         raise CheckpointError(folder, reason, "move or remove it", code=FOREIGN)
 
 

@@ -192,7 +192,7 @@ def _check_names(source: Checkpoint, names: Mapping[str, str]) -> None:
     """Every shard gets a name of its own, and one of a shard: a manifest or an index may say anything."""
     wrong = next((name for name in names.values() if not is_shard_name(name)), None)
     if wrong or len(set(names.values())) < len(names):
-        reason = f"{wrong!r} is no name for a shard" if wrong else "two shards would get one name"
+        reason = f"{wrong!r} is not a name for a shard" if wrong else "two shards would get one name"
         fix = f"remove {MANIFEST}, or gate the base again"
         raise CheckpointError(source.folder, reason, fix, code=BAD_MANIFEST)
 

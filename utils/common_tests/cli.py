@@ -135,34 +135,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments; says what is wrong with them and raises SystemExit(2)."""
     given = list(sys.argv[1:] if argv is None else argv)
     ours, rest = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
-    parser = argparse.ArgumentParser(
-        prog="upstream_tests.py",
-        description="Run transformers' tests for all of its models on the generated ones.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    cache = default_folder() or PROJECT / "build"
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable")
-    parser.add_argument("--all", action="store_true", help="every model of generated/")
-    parser.add_argument("--generated", type=Path, default=PROJECT / "generated", metavar="DIR", help="the models")
-    parser.add_argument(
-        "--workspace", type=Path, default=PROJECT / "build" / "upstream-tests", metavar="DIR", help="made anew"
-    )
-    parser.add_argument("--cache", type=Path, default=cache / "sdist", metavar="DIR", help="for transformers' sdist")
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N", help="processes")
-    parser.add_argument(
-        "--distributed", action="store_true", help="also tests of several processes: a minute for each"
-    )
-    parser.add_argument(
-        "--testers",
-        type=Path,
-        default=os.environ.get(TESTERS) or None,
-        metavar="DIR",
-        help=f"transformers' real testers, as its repository has them below tests/; ${TESTERS} if not given",
-    )
-    parser.add_argument("--tree", type=Path, metavar="DIR", help="models exported into this tree, under its own tests")
-    parser.add_argument("--python", default=sys.executable, metavar="EXE", help="runs them: what the tree needs")
-    parser.add_argument("--update", action="store_true", help="write down the outcomes as those to expect")
+    parser = _grammar()
     args = parser.parse_args(ours)
     args.pytest = rest
     if args.all and args.model:
@@ -177,3 +150,55 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if getattr(args, name) is not None:
             setattr(args, name, Path(getattr(args, name)).resolve())
     return args
+
+
+def _grammar() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="upstream_tests.py",
+        description="Run transformers' tests for all of its models on the generated ones.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cache = default_folder() or PROJECT / "build"
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", help='a model, "llama"; repeatable')
+    parser.add_argument("--all", action="store_true", help="every model of generated/")
+    parser.add_argument(
+        "--generated",
+        type=Path,
+        default=PROJECT / "generated",
+        metavar="DIR",
+        help="the folder of the generated models",
+    )
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        default=PROJECT / "build" / "upstream-tests",
+        metavar="DIR",
+        help="the folder to run them in, which is made anew",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=cache / "sdist",
+        metavar="DIR",
+        help="where transformers' source distribution is kept",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N", help="how many processes run at a time"
+    )
+    parser.add_argument(
+        "--distributed", action="store_true", help="also tests of several processes: a minute for each"
+    )
+    parser.add_argument(
+        "--testers",
+        type=Path,
+        default=os.environ.get(TESTERS) or None,
+        metavar="DIR",
+        help=f"transformers' real testers, as its repository has them below tests/; ${TESTERS} if not given",
+    )
+    parser.add_argument("--tree", type=Path, metavar="DIR", help="models exported into this tree, under its own tests")
+    parser.add_argument(
+        "--python", default=sys.executable, metavar="EXE", help="the Python that runs them, with what the tree needs"
+    )
+    parser.add_argument("--update", action="store_true", help="write down the outcomes as those to expect")
+    return parser

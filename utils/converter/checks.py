@@ -134,7 +134,7 @@ def _check_parent(delta: Delta, each: FollowedImport) -> Iterator[Finding]:
         yield _unknown_module(index, each, delta.casing)
         return
     if each.item.alias:
-        message = f"`{each.item.name}` is imported as `{each.item.alias}`, and renaming goes by its own name"
+        message = f"`{each.item.name}` is imported as `{each.item.alias}`, but renaming has to find it by its own name"
         fix = f"import `{each.item.name}` under its own name"
         yield place_of(index, alias, "aliased-import", message, fix, Level.ERROR)
     if kind_of_module(each.module) == "modeling" and each.item.name.endswith("Config"):
@@ -168,7 +168,7 @@ def check_capitals(index: ModuleIndex, model: Spelling) -> Iterator[Finding]:
     for name, node in named:
         if usual and not name.startswith(model.camel):
             message = (
-                f"`{name}` and `{usual}` spell the model's name with different capitals, and it is to have one name"
+                f"`{name}` and `{usual}` spell the model's name with different capitals, but it has to have one name"
             )
             fix = f"`{model.camel}{name[len(model.camel) :]}`, or spell all others as this one"
             yield place_of(index, node, "mixed-capitals", message, fix, Level.SILENT)

@@ -61,7 +61,7 @@ def read_entries(text: str, path: str) -> dict[str, Entries]:
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         line, column = (int(place[1]), int(place[2])) if place else (1, 1)
-        message = f"the file is no TOML: {_PLACE.sub('', str(error)).strip()}"
+        message = f"the file is not TOML: {_PLACE.sub('', str(error)).strip()}"
         raise PeculiarError(Diagnostic("bad-peculiarity", path, line, column, message, "correct this line")) from None
     reader = _Reader(path, text)
     return {name: reader.section(name, entries) for name, entries in reader.sections(tables)}

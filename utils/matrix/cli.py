@@ -113,12 +113,18 @@ def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespac
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable; all without")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help='an architecture, "llama"; repeatable; all where none is given',
+    )
     parser.add_argument(
         "--gate",
         default=MEANT.kind,
         metavar="KIND",
-        help="of another kind: convert and prove alone, docs/KIND_gate_bases.md",
+        help="another kind of gate: converted and proven, without tests; see docs/KIND_gate_bases.md",
     )
     parser.add_argument(
         "--fast",
@@ -138,9 +144,11 @@ def parse(argv: Sequence[str] | None, known: Sequence[str]) -> argparse.Namespac
     )
     parser.add_argument("--adopt", action="store_true", help="put what passes and is new into the project")
     parser.add_argument("--again", action="store_true", help="run tests also where nothing has changed")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes")
     parser.add_argument(
-        "--limit", type=float, default=900, metavar="SECONDS", help="for the tests of one architecture"
+        "--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="how many processes run at a time"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=900, metavar="SECONDS", help="how long the tests of one architecture may take"
     )
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="where work and results are kept, instead of the cache"

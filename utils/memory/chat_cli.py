@@ -153,15 +153,26 @@ def _parser() -> Parser:
     add("--save", action="store_true", help="keep changes in the bank; else they end with the conversation")
     add("--log", type=Path, metavar="FILE", help="a log of changes that are not kept (with --save it is the bank's)")
     add("--strategy", default=STRATEGIES[0], choices=STRATEGIES, help="which rows new facts take (%(default)s)")
-    add("--frequency", type=int, default=1, metavar="N", help="remember at every N-th line (%(default)s)")
-    add("--no-remember", action="store_true", help="answer alone")
+    add("--frequency", type=int, default=1, metavar="N", help="remember once in N lines (%(default)s)")
+    add("--no-remember", action="store_true", help="answer, and remember nothing")
     add("--llmlingua", type=Path, metavar="DIR", help="an LLMLingua-2 model that finds facts (default: a rule)")
     add("--rate", type=float, metavar="X", help="the share of a line that is kept (default: every statement; 0.4)")
     add("--frozen", action="store_true", help="let frozen rows be edited")
     add("--raw", action="store_true", help="give lines to the model as they are, not in its chat template")
-    add("--max-new-tokens", type=int, default=64, metavar="N", help="of an answer (%(default)s)")
-    add("--temperature", type=float, default=0.0, metavar="X", help="0: the likeliest tokens (%(default)s)")
-    add("--seed", type=int, default=0, help="of sampling and of the strategy random (%(default)s)")
-    add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="of the model (%(default)s)")
-    add("--device", default="cpu", help="cpu, cuda, cuda:1 (%(default)s)")
+    add("--max-new-tokens", type=int, default=64, metavar="N", help="tokens of an answer at most (%(default)s)")
+    add(
+        "--temperature",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="of sampling; 0 takes the likeliest tokens (%(default)s)",
+    )
+    add("--seed", type=int, default=0, help='seed of sampling and of the strategy "random" (%(default)s)')
+    add(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16", "float16"),
+        help="type of the model (%(default)s)",
+    )
+    add("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (%(default)s)")
     return parser

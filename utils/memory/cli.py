@@ -236,43 +236,45 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _build_arguments(_command(commands, "build", _build, "records -> a bank", bank=False))
     add = _command(commands, "show", _show, "what a bank is, or some of its rows").add_argument
-    add("rows", nargs="?", metavar="ROWS", help="17, 10-20, 3,7-9")
+    add("rows", nargs="?", metavar="ROWS", help="rows by number: 17, 10-20 or 3,7-9")
     add = _command(commands, "edit", _edit, "give a row another sentence").add_argument
     add("row", nargs="?", type=int, metavar="ROW")
     add("sentence", nargs="?", metavar="SENTENCE")
-    add("--file", type=Path, metavar="JSONL", help="many at once: lines with a row and a sentence")
-    add("--empty", action="store_true", help="take the row away")
-    add("--frozen", action="store_true", help="also where the row is frozen")
-    add("--by", default=_BY, metavar="NAME", help="who, for the log (%(default)s)")
+    add("--file", type=Path, metavar="JSONL", help="many rows at once: lines with a row and a sentence each")
+    add("--empty", action="store_true", help="empty the row")
+    add("--frozen", action="store_true", help="edit frozen rows, too")
+    add("--by", default=_BY, metavar="NAME", help="who made the change, for the log (%(default)s)")
     add = _command(commands, "search", _search, "rows by words, or by a model's keys").add_argument
     add("words", nargs="+", metavar="WORD")
-    add("--limit", type=int, default=10, metavar="N", help="rows at most (%(default)s)")
+    add("--limit", type=int, default=10, metavar="N", help="how many rows at most (%(default)s)")
     add("--model", metavar="CHECKPOINT", help="rank by the keys of this gated model, not by words")
-    add("--keys", action="store_true", help="the same, where the bank is a gated checkpoint's")
+    add("--keys", action="store_true", help="the same with a gated checkpoint's own bank")
     add = _command(commands, "export", _export, "rows for other tools").add_argument
-    add("--format", default=JSONL, choices=FORMATS, help="(%(default)s); original: knowledge_cache.pt")
-    add("--output", required=True, type=Path, metavar="FILE", help="a new file; comes into being whole")
+    add(
+        "--format", default=JSONL, choices=FORMATS, help="form of the file (%(default)s); original: knowledge_cache.pt"
+    )
+    add("--output", required=True, type=Path, metavar="FILE", help="a new file; written whole or not at all")
     add = _command(commands, "log", _log, "what was changed, when and by whom").add_argument
-    add("--last", type=int, default=0, metavar="N", help="the last ones alone")
+    add("--last", type=int, default=0, metavar="N", help="only the last N changes")
     add = _command(commands, "undo", _undo, "take back the last changes").add_argument
-    add("count", nargs="?", type=int, default=1, metavar="N", help="how many (%(default)s)")
-    add("--by", default=_BY, metavar="NAME", help="who, for the log (%(default)s)")
+    add("count", nargs="?", type=int, default=1, metavar="N", help="how many changes (%(default)s)")
+    add("--by", default=_BY, metavar="NAME", help="who made the change, for the log (%(default)s)")
     return parser
 
 
 def _build_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--data", nargs="+", required=True, metavar="DATA", help=".jsonl, .json, .parquet, a folder, or a cache.pt")
-    add("--output", required=True, type=Path, metavar="DIR", help="the bank's folder; comes into being whole")
-    add("--tokenizer", metavar="PATH_OR_NAME", help="of the model that reads the bank")
+    add("--output", required=True, type=Path, metavar="DIR", help="the bank's folder; written whole or not at all")
+    add("--tokenizer", metavar="PATH_OR_NAME", help="the tokenizer of the model that reads the bank")
     add("--model", metavar="CHECKPOINT", help="the gated checkpoint that reads it: its shape and its tokenizer")
     add("--knowledge-num", type=int, metavar="N", help="rows, a perfect square (default: 1048576)")
     add("--knowledge-length", type=int, metavar="K", help="tokens of a row (default: 16)")
     add("--freeze-ratio", type=float, metavar="X", help="the leading share that updates never overwrite (0.2)")
     add("--pad-id", type=int, metavar="ID", help="what fills rows (default: the tokenizer's, else 0)")
-    add("--special-tokens", action="store_true", help="tokenise with them, as the original project does")
+    add("--special-tokens", action="store_true", help="tokenise with special tokens, as the original project does")
     add("--strict", action="store_true", help="refuse a record that cannot be used, in place of an empty row")
-    add("--recompute", action="store_true", help="also where the bank is up to date, or its rows were changed")
+    add("--recompute", action="store_true", help="build again where the bank is up to date, or rows were changed")
 
 
 def _command(

@@ -47,15 +47,27 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("settings", nargs="*", metavar="KEY=VALUE", help="how to train, as in retrieval_steps=350 (docs/memory.md)")
     add("--model", required=True, metavar="CHECKPOINT", help="a checkpoint with memory gates")
-    add("--data", required=True, nargs="+", type=Path, metavar="JSONL", help="`prompt`, `answer`, `row` or `fact`")
+    add(
+        "--data",
+        required=True,
+        nargs="+",
+        type=Path,
+        metavar="JSONL",
+        help="questions: lines with `prompt`, `answer`, and `row` or `fact`",
+    )
     add("--output", required=True, type=Path, metavar="RUN", help="the folder of the run")
-    add("--bank", metavar="BANK", help="of memory_bank.py build (default: that in the checkpoint)")
+    add("--bank", metavar="BANK", help="a bank from memory_bank.py build (default: that in the checkpoint)")
     add("--held-out", nargs="+", type=Path, default=[], metavar="JSONL", help="questions that are asked at the end")
-    add("--config", type=Path, metavar="YAML", help="settings in a file; those on the command line go before them")
+    add("--config", type=Path, metavar="YAML", help="settings in a file; those on the command line override them")
     add("--max-length", type=int, default=512, metavar="N", help="tokens of a question at most (%(default)s)")
-    add("--resume", action="store_true", help="go on behind the last stage that --output holds")
-    add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="of the backbone (%(default)s)")
-    add("--device", default="cpu", help="cpu, cuda, cuda:1 (%(default)s)")
+    add("--resume", action="store_true", help="continue after the last stage that --output holds")
+    add(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16", "float16"),
+        help="type of the backbone (%(default)s)",
+    )
+    add("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (%(default)s)")
     return parser
 
 

@@ -52,17 +52,27 @@ def main(argv: Sequence[str] | None = None, project: Path = HOME, table: Path | 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tool_mutants.py", description=__doc__)
     parser.add_argument(
-        "--package", action="append", default=[], metavar="NAME", help="of utils/; repeatable; all without"
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a package of utils/; repeatable; all where none is given",
     )
-    parser.add_argument("--file", action="append", default=[], metavar="PATH", help="below utils/; all without")
     parser.add_argument(
-        "--at", action="append", default=[], metavar="FILE:LINE", help="each mutant of this line, in no sample"
+        "--file",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file below utils/; repeatable; all where none is given",
+    )
+    parser.add_argument(
+        "--at", action="append", default=[], metavar="FILE:LINE", help="try every mutant of this line, and no sample"
     )
     parser.add_argument("--size", type=int, default=SIZE, metavar="N", help=f"mutants in the sample ({SIZE})")
     parser.add_argument(
         "--seed", type=int, default=SEED, metavar="N", help=f"another number is another sample ({SEED})"
     )
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many processes run at a time (2)")
     parser.add_argument(
         "--files", type=int, default=FILES, metavar="N", help=f"of tests for each mutant, nearest first ({FILES})"
     )

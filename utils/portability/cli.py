@@ -51,8 +51,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--sample", action="store_true", help="a few layouts on a few kinds of kernels")
     known = [each.name for each in kernels(this_processor()[1])]
-    parser.add_argument("--kernels", action="append", default=[], choices=known, help="repeatable; all without")
-    parser.add_argument("--tests", default="", metavar="WORDS", help="which, as pytest's -k takes them")
+    parser.add_argument(
+        "--kernels",
+        action="append",
+        default=[],
+        choices=known,
+        help="the kernels to run with; repeatable; all where none are given",
+    )
+    parser.add_argument(
+        "--tests", default="", metavar="WORDS", help="which tests, by an expression as pytest's -k takes it"
+    )
     parser.add_argument("--jobs", type=int, default=cores(), metavar="N", help="processes (default: cores)")
     parser.add_argument(
         "--project", type=Path, default=PROJECT, metavar="DIR", help="a checkout of another commit, with its suites"

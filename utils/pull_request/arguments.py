@@ -30,7 +30,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", action="append", required=True, help="llama: the gated Llama; repeatable")
+    parser.add_argument(
+        "--model", action="append", required=True, help='a model, "llama" for the gated Llama; repeatable'
+    )
     places = parser.add_argument_group("where to")
     places.add_argument(
         "--repo", type=Path, metavar="PATH", help="a git checkout of transformers: make a branch there"

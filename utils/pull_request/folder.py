@@ -37,9 +37,7 @@ def deliver_folder(folder: Path, found: Bundle, tree: Tree, evidence: Evidence, 
     if not above.is_dir():
         raise refuse("not-a-folder", str(folder), f"{above} is a file", "name a place below a folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise refuse(
-            "not-empty", str(folder), "there is something here already", "name a new folder, or empty this one"
-        )
+        raise refuse("not-empty", str(folder), "the folder is not empty", "name a new folder, or empty this one")
     hunks = missing_hunks(found, tree)
     exports = found.exports
     texts = {**found.texts, CHECKLIST: checklist(found, tree)}

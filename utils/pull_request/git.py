@@ -80,7 +80,7 @@ def check_repository(folder: Path) -> str:
         raise refuse("dirty-tree", str(folder), message, "commit, stash or remove them")
     for mark in UNFINISHED:
         if (folder / git(folder, "rev-parse", "--git-path", mark).strip()).exists():
-            raise refuse("unfinished", str(folder), f"something is half done here: {mark}", "finish or abort it")
+            raise refuse("unfinished", str(folder), f"git has something unfinished here: {mark}", "finish or abort it")
     if not knows_who(folder):
         fix = "git config user.name ...; git config user.email ..."
         raise refuse("no-identity", str(folder), "git does not know who commits", fix)

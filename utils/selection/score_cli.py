@@ -158,18 +158,28 @@ def _parser() -> Parser:
     )
     add("--output", required=True, type=Path, metavar="DIR", help="the folder of the scores")
     add_generated(parser)
-    add("--router-data", type=Path, metavar="DIR", help="the original project's, in place of --model and --data")
-    add("--gate-space", choices=(LOGIT, PROB), help="what its gates are, where its files do not say")
-    add("--format", default="auto", choices=("auto", *FORMS), help="of the records (default: by their columns)")
+    add(
+        "--router-data",
+        type=Path,
+        metavar="DIR",
+        help="scores of the original project, in place of --model and --data",
+    )
+    add("--gate-space", choices=(LOGIT, PROB), help="what its gates are, where the files do not say")
+    add("--format", default="auto", choices=("auto", *FORMS), help="form of the records (default: by their columns)")
     add("--max-length", type=int, metavar="N", help="tokens of a document (default: the model's, 4096 at most)")
-    add("--over-long", default=REJECT, choices=(REJECT, TRUNCATE), help="what becomes of longer ones (%(default)s)")
+    add(
+        "--over-long",
+        default=REJECT,
+        choices=(REJECT, TRUNCATE),
+        help="what becomes of longer documents (%(default)s)",
+    )
     add("--style", default=STYLES[0], choices=STYLES, help="how messages are written (default: as in training)")
     add(
         "--batch-tokens", type=int, default=4096, metavar="N", help="tokens of a batch, padding included (%(default)s)"
     )
     add("--shard-size", type=int, default=4096, metavar="N", help="records of a shard (%(default)s)")
-    add("--dtype", default="float32", choices=DTYPES, help="of the weights (%(default)s)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
+    add("--dtype", default="float32", choices=DTYPES, help="type of the weights (%(default)s)")
+    add("--device", default="auto", help="where it runs: cpu, cuda, cuda:1 (default: a GPU if there is one)")
     add(
         "--alpha",
         type=float,
@@ -177,7 +187,7 @@ def _parser() -> Parser:
         metavar="X",
         help="power of the perplexity as a token's weight (%(default)s)",
     )
-    add("--no-perplexity", action="store_true", help="do not run the head: tokens weigh alike")
+    add("--no-perplexity", action="store_true", help="do not run the head: all tokens weigh the same")
     add("--router", action="store_true", help="keep what routers of a base with experts say, for clusters")
     add("--tokens", action="store_true", help="keep every token's logits and loss")
     return parser

@@ -162,22 +162,35 @@ def _parser() -> Parser:
     parser = Parser(prog="select_data.py", description=words, epilog=STATUS)
     add = parser.add_argument
     add("--scores", required=True, type=Path, metavar="DIR", help="the folder of the scores")
-    add("--output", required=True, type=Path, metavar="DIR", help="a new folder; comes into being whole")
+    add("--output", required=True, type=Path, metavar="DIR", help="a new folder; written whole or not at all")
     keep = parser.add_mutually_exclusive_group(required=True)
-    keep.add_argument("--keep", metavar="RATIO", help="this share of the documents, rounded up")
-    keep.add_argument("--count", type=int, metavar="N", help="this many documents")
-    keep.add_argument("--threshold", type=float, metavar="X", help="all with this score or more (perplexity: or less)")
-    keep.add_argument("--token-budget", type=int, metavar="N", help="the best, up to this many tokens in all")
+    keep.add_argument("--keep", metavar="RATIO", help="keep this share of the documents, rounded up")
+    keep.add_argument("--count", type=int, metavar="N", help="keep this many documents")
+    keep.add_argument(
+        "--threshold", type=float, metavar="X", help="keep all with this score or more (perplexity: or less)"
+    )
+    keep.add_argument("--token-budget", type=int, metavar="N", help="keep the best, up to this many tokens in all")
     add("--method", default=METHODS[0], choices=METHODS, help="how documents are ordered (%(default)s)")
     add(
         "--quota", action="append", default=[], metavar="SOURCE=MOST", help="documents of a source at most, or a share"
     )
     add("--alpha", type=float, metavar="X", help="power of the perplexity as a token's weight (default: as scored)")
-    add("--eps", type=float, default=EPSILON, metavar="X", help="what ranges and means are at least (%(default)s)")
-    add("--tau", type=float, default=TAU, metavar="X", help="added to means where above 0 (%(default)s)")
-    add("--seed", type=int, default=42, help="of random and of clusters (%(default)s)")
-    add("--clusters", type=int, default=26, metavar="N", help="how many, at most (%(default)s)")
-    add("--features", default=LAYERS, choices=(LAYERS, ROUTERS), help="for clusters and farthest (%(default)s)")
+    add(
+        "--eps",
+        type=float,
+        default=EPSILON,
+        metavar="X",
+        help="the least that ranges and means count as (%(default)s)",
+    )
+    add("--tau", type=float, default=TAU, metavar="X", help="where above 0, it is added to means (%(default)s)")
+    add("--seed", type=int, default=42, help='seed of the methods "random" and "clusters" (%(default)s)')
+    add("--clusters", type=int, default=26, metavar="N", help="how many clusters at most (%(default)s)")
+    add(
+        "--features",
+        default=LAYERS,
+        choices=(LAYERS, ROUTERS),
+        help='what "clusters" and "farthest" go by (%(default)s)',
+    )
     add("--data", nargs="+", metavar="DATA", help="where the corpus is now (default: where it was scored)")
     add("--no-texts", action="store_true", help="write scores and reasons alone, not the documents")
     return parser

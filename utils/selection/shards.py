@@ -135,7 +135,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
         raise SelectionError(folder, what, fix)
     _, manifest = read_document(folder / MANIFEST)
     if manifest.get("manifest") != _FORM or not isinstance(manifest.get("shards"), int):
-        raise SelectionError(folder / MANIFEST, "is no manifest of this version", "score the corpus again")
+        raise SelectionError(folder / MANIFEST, "is not a manifest of this version", "score the corpus again")
     found = sorted((path, match) for path in folder.iterdir() if (match := _SHARD.fullmatch(path.name)))
     files = [path for path, _ in found]
     if [int(match[1]) for _, match in found] != list(range(manifest["shards"])):

@@ -101,24 +101,30 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--model", required=True, metavar="CHECKPOINT", help="a gated checkpoint, or a base, which is gated first")
     add("--data", nargs="+", default=[], metavar="DATA", help=".jsonl, .json, .parquet, a folder, a data set's name")
-    add("--target-data", nargs="+", default=[], metavar="DATA", help="of the quality to train for: all of it is taken")
+    add(
+        "--target-data",
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="data of the quality to train for, all of which is taken",
+    )
     add("--output", required=True, type=Path, metavar="RUN", help="the folder of the run")
-    add("--format", default="auto", choices=("auto", *FORMS), help="of the records (default: by their columns)")
+    add("--format", default="auto", choices=("auto", *FORMS), help="form of the records (default: by their columns)")
     add("--mode", default=FULL_RANK, choices=(FULL_RANK, LORA), help="the gates' weights, or LoRA on them")
-    add("--subset", default="1", metavar="RATIO", help="of every file of --data, this share (%(default)s)")
+    add("--subset", default="1", metavar="RATIO", help="the share of every file of --data that is taken (%(default)s)")
     add("--max-length", type=int, default=1024, metavar="N", help="tokens of a sample at most (%(default)s)")
-    add("--assistant-only", action="store_true", help="labels for what assistants say alone")
+    add("--assistant-only", action="store_true", help="labels for what assistants say, and for nothing else")
     add("--keep-tags", action="store_true", help="labels for the tags of messages, too (see docs/selection.md)")
-    add("--epochs", type=float, default=2, metavar="N", help="(%(default)s)")
-    add("--max-steps", type=int, default=-1, metavar="N", help="in place of epochs")
+    add("--epochs", type=float, default=2, metavar="N", help="how often the data is gone through (%(default)s)")
+    add("--max-steps", type=int, default=-1, metavar="N", help="how many steps, in place of --epochs")
     add("--batch", type=int, default=16, metavar="N", help="samples of a step, over all processes (%(default)s)")
     add("--device-batch", type=int, default=1, metavar="N", help="samples at a time in a process (%(default)s)")
     add("--rate", type=float, default=3e-4, metavar="X", help="learning rate (%(default)s)")
     add("--loss-weight", type=float, metavar="X", help="quality_loss_weight (default: the checkpoint's)")
     add("--balance", type=float, metavar="X", help="quality_loss_balance (default: the checkpoint's)")
-    add("--lora-rank", type=int, default=16, metavar="N", help="(%(default)s)")
-    add("--lora-alpha", type=int, default=64, metavar="N", help="(%(default)s)")
-    add("--gradient-checkpointing", action="store_true", help="less memory, more time")
+    add("--lora-rank", type=int, default=16, metavar="N", help="rank of LoRA (%(default)s)")
+    add("--lora-alpha", type=int, default=64, metavar="N", help="alpha of LoRA (%(default)s)")
+    add("--gradient-checkpointing", action="store_true", help="use less memory and more time")
     add_generated(parser)
-    add("--seed", type=int, default=42, help="(%(default)s)")
+    add("--seed", type=int, default=42, help="seed of samples and of new weights (%(default)s)")
     return parser

@@ -18,7 +18,10 @@ def smoke(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 every model ran, 1 one did not, 2 there is no such model."""
     parser = Parser(description="Run generated models once at a tiny size: forward, gate scores, generation.")
     parser.add_argument(
-        "--model", action="append", metavar="NAME", help="llama; repeatable; all of generated/ without"
+        "--model",
+        action="append",
+        metavar="NAME",
+        help='a model, "llama"; repeatable; all of generated/ where none is given',
     )
     return answer(parser.parse_args(argv), _smoke)
 

@@ -39,7 +39,7 @@ class Listed:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 listed, 2 there is no such kind of gate."""
     parser = Parser(description="List every gated architecture: its kind of gate, its base, where.")
-    parser.add_argument("--gate", metavar="KIND", help="of this kind of gate alone")
+    parser.add_argument("--gate", metavar="KIND", help="list models with this kind of gate alone")
     return answer(parser.parse_args(argv), _answered)
 
 

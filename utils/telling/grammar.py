@@ -26,7 +26,9 @@ class Parser(argparse.ArgumentParser):
         told.add_argument(JSON, action="store_true", help="the result as one JSON document; all else goes to stderr")
         loud = told.add_mutually_exclusive_group()
         loud.add_argument("-q", "--quiet", action="store_true", help=quiet)
-        loud.add_argument("-v", "--verbose", action="store_true", help="say more; of a fault of this project, all")
+        loud.add_argument(
+            "-v", "--verbose", action="store_true", help="say more; of a fault of this project, the whole traceback"
+        )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse has it."""

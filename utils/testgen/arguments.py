@@ -78,7 +78,7 @@ def _parser() -> Parser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help="llama; repeatable")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", help='a model, "llama"; repeatable')
     parser.add_argument("--all", action="store_true", help="every model of generated/")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does"
@@ -103,7 +103,17 @@ def _parser() -> Parser:
         metavar="FLAVOUR",
         help="local (the default), or upstream: as transformers has them",
     )
-    parser.add_argument("--generated", type=Path, default=PROJECT / "generated", metavar="DIR", help="the models")
-    parser.add_argument("--output", type=Path, default=PROJECT / "tests" / "models", metavar="DIR", help="the suites")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes of --matrix")
+    parser.add_argument(
+        "--generated",
+        type=Path,
+        default=PROJECT / "generated",
+        metavar="DIR",
+        help="the folder of the generated models",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=PROJECT / "tests" / "models", metavar="DIR", help="the folder of the suites"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many processes --matrix runs at a time"
+    )
     return parser

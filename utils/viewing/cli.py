@@ -63,7 +63,7 @@ def _view(args: argparse.Namespace) -> Answer:
     texts = [_read(each) for each in args.text]
     panels = list(_panels([args.model, *args.against], texts, args))
     if args.output and len({panel.measure for panel in panels}) > 1:
-        fix = "give checkpoints of one kind, whose gates begin alike"
+        fix = "give checkpoints with one kind of gate, initialized the same way"
         raise CheckpointError(args.against[0], "has gates of another kind, or that are read otherwise", fix)
     if args.png:
         import_module("viewing.plot").write_picture(panels, args.png)

@@ -126,7 +126,7 @@ def read_declaration(source: Source, kind: Kind) -> Declaration:
     alias, base, statement = _base(module)
     match = _BASE.fullmatch(base)
     if match is None:
-        message = f"`{base}` is no modeling file of a model of transformers"
+        message = f"`{base}` is not the modeling file of a model of transformers"
         raise module.refuse(statement, "no-base", message, _NAME_A_BASE)
     gates = [node for node in module.tree.body if isinstance(node, ast.ImportFrom) and _kind(node)]
     words = _words(module, kind)

@@ -25,7 +25,7 @@ def check_fields(declaration: Declaration, base: Base, declared: Declared) -> It
             yield from declaration.refuse(each, "bad-field", message, f"write `{ast.unparse(each)} = ...`").diagnostics
         name = next(iter(assigned_names(each)), "")
         if isinstance(each, ast.Assign) and name in known:
-            message = f"`{name}` without its type is no field: nothing could be given for it"
+            message = f"`{name}` has no type, so it is not a field, and nobody could set it"
             fix = f"write `{name}: {known[name]} = {ast.unparse(each.value)}`"
             yield from declaration.refuse(each, "bad-field", message, fix).diagnostics
 

@@ -270,7 +270,7 @@ class _Reader:
                 return self._function(found)
             case ast.Call(func=ast.Name(id=name)) if name in _VALUES:
                 return self._made(_VALUES[name], node)
-        message = f"`{ast.unparse(node)}` is nothing that a gate can be declared with"
+        message = f"`{ast.unparse(node)}` cannot be part of a gate's declaration"
         raise self._refuse(node, message, "use literals, functions of this file, and the classes of weave.gate")
 
     def _made(self, make: Callable[..., object], node: ast.Call) -> object:

@@ -43,7 +43,7 @@ def _without_place(base: Base, stack: Stack, declaration: Declaration) -> Except
 def _check_layer(base: Base, stack: Stack, declaration: Declaration, declared: Declared) -> None:
     """The class is in the list of layers that the base model goes through, and what it hands on to is told to scale."""
     if declared.parent not in {each.name for each in stack.layers}:
-        message = f"{declared.parent} is no layer that {stack.model.name} goes through"
+        message = f"{declared.parent} is not a layer that {stack.model.name} goes through"
         raise _refuse(declaration, declared, message, _layers(stack))
     if isinstance(declared.place, Returns):
         return

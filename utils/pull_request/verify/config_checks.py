@@ -32,7 +32,7 @@ def decorated(subject: Subject) -> Iterator[Diagnostic]:
                 message = f"without @strict `{node.name}` validates no types"
                 yield finding(file, node.lineno, "missing-strict", message, "add `@strict` right above the class")
             if "auto_docstring" not in names:
-                message = f"without @auto_docstring `{node.name}` takes over its parent's, names mangled"
+                message = f"without @auto_docstring `{node.name}` takes over its parent's, with mangled names"
                 fix = 'add `@auto_docstring(checkpoint="org/name")` above `@strict`'
                 yield finding(file, node.lineno, "missing-docstring", message, fix)
 

@@ -88,5 +88,5 @@ def _unsorted(path: str, entries: Sequence[ListEntry], own: set[str], order: Key
         if {before.key, entry.key} & own and order(before.key) > order(entry.key):
             key = entry.key if entry.key in own else before.key
             line = entry.line if entry.key in own else before.line
-            message = f"`{key}` is not where it sorts: {before.key} stands before {entry.key}"
+            message = f"`{key}` is not in its sorted place: {before.key} stands before {entry.key}"
             yield finding(path, line + 1, "unsorted-mapping", message, fix)

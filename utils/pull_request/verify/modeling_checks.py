@@ -163,7 +163,7 @@ def base_prefixes(subject: Subject) -> Iterator[Diagnostic]:
             continue  # a part of a whole, whose weights lie further in
         common = next((prefixes[base] for base in bases[name] if base in prefixes), None)
         if common is not None and not same(each.value, common.value):
-            message = f"`{name}` would find no weight of its own causal language model: {ast.unparse(each)}"
+            message = f"`{name}` would not find the weights of its causal language model: {ast.unparse(each)}"
             fix = f"say `{ast.unparse(common)}` in the modular file"
             yield finding(file, each.lineno, "base-prefix", message, fix)
 

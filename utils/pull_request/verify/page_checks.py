@@ -35,7 +35,7 @@ def dates(subject: Subject) -> Iterator[Diagnostic]:
             page, line, "missing-date", "the page does not say when the model was contributed", f"add `{wanted}`"
         )
     elif found and abs((date.fromisoformat(found[1]) - today).days) > 1:
-        message = f"the page says {found[1]}, which is not today"
+        message = f"the page says {found[1]}, which is not today's date"
         yield finding(page, page.line(_DATE.pattern), "stale-date", message, f"write `{wanted}`")
 
 
@@ -74,4 +74,10 @@ def listed(subject: Subject) -> Iterator[Diagnostic]:
     around = titles[max(place - 1, 0) : place + 2]
     if around != sorted(around):
         fix = "python utils/check_doc_toc.py --fix_and_overwrite"
-        yield finding(TOCTREE, own.line + 1, "unsorted-page", f"`{own.title}` is not where its title sorts it", fix)
+        yield finding(
+            TOCTREE,
+            own.line + 1,
+            "unsorted-page",
+            f"`{own.title}` is not in the place that its title sorts it to",
+            fix,
+        )

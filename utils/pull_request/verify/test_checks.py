@@ -30,7 +30,9 @@ def tested(subject: Subject) -> Iterator[Diagnostic]:
         return
     cases = [node for node in file.classes() if any("TestCase" in last_name(base) for base in node.bases)]
     if not cases:
-        yield finding(file, 1, "no-tests", "nothing here would be collected", "derive a class from unittest.TestCase")
+        yield finding(
+            file, 1, "no-tests", "pytest would collect nothing here", "derive a class from unittest.TestCase"
+        )
     named = named_models(file.tree)
     exceptions = subject.tree.read(REPO_CHECK) or ""
     for name in subject.models:

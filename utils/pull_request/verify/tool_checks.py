@@ -81,7 +81,7 @@ def _format(subject: Subject, path: str, text: str) -> Iterator[Diagnostic]:
         return  # no Python: the rules have said so
     if text != wanted:
         line = _first_difference(text, wanted)
-        yield finding(path, line, "format", "ruff would write this differently", "ruff check --fix and ruff format")
+        yield finding(path, line, "format", "ruff would format this differently", "ruff check --fix and ruff format")
 
 
 def linted(subject: Subject) -> Iterator[Diagnostic]:
