@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from syntax.modules import Module
 from syntax.queries import assigned_calls, last_name
 
-
-_FEED_FORWARD = re.compile(r"(?:^|_)(?:mlps?|feed_?forwards?|ffn?s?|moes?|experts?|fc)\d*(?:_|$)", re.IGNORECASE)
-_OTHER = re.compile(
-    r"norm|dropout|router|gate$|^has_|_hc$|_input$|conv|connection|scale|post_|residual", re.IGNORECASE
-)
-# Classes that hold one of several kinds of mixing layer under one name
-_MIXERS = re.compile(r"attention|attn|mamba|mixer|conv|recurrent|rwkv", re.IGNORECASE)
+from scaffold.name_rules import BESIDE_FEED_FORWARD, FEED_FORWARD, MIXERS, WITHOUT_WEIGHTS
 
 
 def feed_forward_names(module: Module, layer: ast.ClassDef) -> frozenset[str]:
@@ -27,9 +20,9 @@ def _names(module: Module, layer: ast.ClassDef) -> Iterator[str]:
     for each in module.lineage(layer):
         for name, call, _ in assigned_calls(module.own_method(each, "__init__")):
             kind = last_name(call.func)
-            if _is_word(name) and not _OTHER.search(name) and not re.search(r"Norm|Dropout", kind):
+            if _is_word(name) and not BESIDE_FEED_FORWARD.fits(name) and not WITHOUT_WEIGHTS.fits(kind):
                 yield name
 
 
 def _is_word(name: str) -> bool:
-    return bool(_FEED_FORWARD.search(name)) and not _MIXERS.search(name)
+    return FEED_FORWARD.fits(name) and not MIXERS.fits(name)

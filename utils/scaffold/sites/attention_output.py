@@ -12,22 +12,15 @@ from syntax.queries import assigned_calls, dotted, is_self, last_name, names_in
 from weave.anchors import fits
 from weave.place import Feeds
 
+from scaffold.name_rules import ATTENTION_CLASS, BESIDE_ATTENTION, QUERY, USUAL_WIDTH
 from scaffold.sites.syntax import exclusive, given
 from scaffold.sites.values import Found, NoPlace
 
 
 # What bases call the projection, the last of low-rank ones; `dense` and `proj` are the less telling names
 _PROJECTIONS = ("o_proj", "out_proj", "o_b_proj", "c_proj", "wo", "Wo", "dense", "proj")
-_ATTENTION = re.compile(r"Attention|Attn|MLA")
-# Classes with such a name that mix by other means, or are a part of one
-_OTHER = re.compile(
-    r"Rotary|Embedding|Config|MLP|Expert|(?:Layer|Block|MoE|Residual|Output)$|Mamba|Mixer|Conv|Delta|Lightning|"
-    r"LinearAttention|Indexer|Compressor"
-)
 _HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # what bases call the number of heads
 _USUAL_HEADS = "config.num_attention_heads"
-_QUERY = re.compile(r"^(?:q|query|wq|c_attn|attn)(?:_|$)|qkv|query_key_value", re.IGNORECASE)
-_USUAL_WIDTH = re.compile(r"(?:(?:self|config)\.)?(?:hidden_size|hidden_dim|embed_dim|d_model|n_embd|dim)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+")
 
 
@@ -73,9 +66,9 @@ def _width(module: Module, owner: ast.ClassDef) -> str | None:
     """How wide the input is by the query projection, where that is not the width of the model."""
     for each in module.lineage(owner):
         for name, call, _ in assigned_calls(module.own_method(each, "__init__")):
-            if _QUERY.search(name) and last_name(call.func).endswith("Linear") and call.args:
+            if QUERY.fits(name) and last_name(call.func).endswith("Linear") and call.args:
                 width = ast.unparse(call.args[0])
-                if _USUAL_WIDTH.fullmatch(width) or names_in(call.args[0]) - {"self", "config"}:
+                if USUAL_WIDTH.fits(width) or names_in(call.args[0]) - {"self", "config"}:
                     return None
                 return width
     return None
@@ -97,13 +90,13 @@ def _is_attention(layer: str, name: str) -> bool:
     """Whether a class is called attention, and nothing else behind the words that it shares with the layer."""
     words, shared = _WORD.findall(name), _WORD.findall(layer)
     own = "".join(words[sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(words, shared))) :])
-    return bool(_ATTENTION.search(name)) and not _OTHER.search(own)
+    return ATTENTION_CLASS.fits(name) and not BESIDE_ATTENTION.fits(own)
 
 
 def _attends(module: Module, owner: ast.ClassDef) -> bool:
     """Whether a class computes attention itself and does not leave all of it to a class inside."""
     forward = module.method(owner, "forward")
-    inner = [each for each in _classes_named(module, owner) if _ATTENTION.search(each.name)]
+    inner = [each for each in _classes_named(module, owner) if ATTENTION_CLASS.fits(each.name)]
     return forward is not None and not (inner and not _names_projection(module, owner))
 
 

@@ -9,7 +9,6 @@ else:
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -18,12 +17,10 @@ from syntax.queries import assigned_calls, form, is_self, names_in, string
 from weave.anchors import target_of
 from weave.place import Place
 
+from scaffold.name_rules import FEED_FORWARD_CLASS
 from scaffold.sites.fit import Spot, fit, position
 from scaffold.sites.syntax import part_of
 from scaffold.sites.values import Found, NoPlace
-
-
-_FEED_FORWARD = re.compile(r"MLP|MoE|Moe|FeedForward|FFN|Experts")  # in the name of a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ def _may_be_feed_forward(module: Module, layer: ast.ClassDef, attribute: str | N
     """Whether a feed-forward class is among those that an attribute may be made of, by itself or through a table."""
     for each in module.lineage(layer):
         for name, _, statement in assigned_calls(module.own_method(each, "__init__")):
-            if name == attribute and any(map(_FEED_FORWARD.search, _named(module, statement))):
+            if name == attribute and any(map(FEED_FORWARD_CLASS.fits, _named(module, statement))):
                 return True
     return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,15 +11,13 @@ from syntax.queries import assigned_calls, assigned_names, is_self, last_name, n
 from weave.anchors import parse
 from weave.place import Place
 
+from scaffold.name_rules import ATTENTION_ATTRIBUTE, BESIDE_EXPERTS, EXPERTS
 from scaffold.sites.branch import find_branch
 from scaffold.sites.single import find_single
 from scaffold.sites.values import Found, NoPlace
 
 
-_EXPERTS = re.compile(r"experts?(?:$|_)|Experts", re.IGNORECASE)  # attributes or classes that hold experts
-_OTHER = re.compile(r"num_|_per_|has_|top_?k|bias|_id|dropout|norm", re.IGNORECASE)
 _COUNTS = ("num_experts", "n_experts", "num_local_experts", "n_routed_experts")
-_ATTENTION = re.compile(r"attention|attn", re.IGNORECASE)  # whose heads may be experts, too
 _DEEP = 2  # a mixture holds its experts itself, or in one part
 
 
@@ -80,9 +77,7 @@ def _when(module: Module, part: _Part) -> str | None:
 def _expert(module: Module, owner: ast.ClassDef, deep: int = _DEEP) -> str | None:
     """The attribute of a class that holds experts, itself or in a part of it."""
     made = [pair for each in module.lineage(owner) for pair in _made(module, each)]
-    known = [
-        name for name, call in made if any(map(_EXPERTS.search, (name, last_name(call.func), *names_in(call.func))))
-    ]
+    known = [name for name, call in made if any(map(EXPERTS.fits, (name, last_name(call.func), *names_in(call.func))))]
     if known:
         return "experts" if "experts" in known else known[0]
     for name, call in made if deep > 1 else ():
@@ -99,7 +94,7 @@ def _counted(module: Module, owner: ast.ClassDef) -> Iterator[str]:
 
 def _made(module: Module, owner: ast.ClassDef) -> Iterator[tuple[str, ast.Call]]:
     calls = assigned_calls(module.own_method(owner, "__init__"))
-    yield from ((name, call) for name, call, _ in calls if not _OTHER.search(name))
+    yield from ((name, call) for name, call, _ in calls if not BESIDE_EXPERTS.fits(name))
 
 
 def _parts(module: Module, layer: ast.ClassDef) -> Iterator[_Part]:
@@ -108,7 +103,7 @@ def _parts(module: Module, layer: ast.ClassDef) -> Iterator[_Part]:
         init = module.own_method(each, "__init__")
         found: dict[str, list[ast.ClassDef]] = {}
         for name, _, statement in assigned_calls(init):
-            if init and not _ATTENTION.search(name):
+            if init and not ATTENTION_ATTRIBUTE.fits(name):
                 found.setdefault(name, []).extend(_classes(module, statement, _locals(init)))
         yield from (
             _Part(name, tuple(owners), _assigns(init.body, name)) for name, owners in found.items() if init and owners
