@@ -20,8 +20,8 @@ def without_dead_code(modular: str, modeling: str, configuration: str) -> str:
         modular: as it was converted.
         modeling: the modeling file that came of it; `configuration`: the other one.
     """
-    settled = without_dead_modules(modular, modeling)
-    return export_configs(without_dead_configs(settled, modeling, configuration))
+    live = without_dead_modules(modular, modeling)
+    return export_configs(without_dead_configs(live, modeling, configuration))
 
 
 def without_dead_modules(modular: str, modeling: str) -> str:

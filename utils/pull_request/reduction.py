@@ -41,7 +41,7 @@ class Reducer:
         Raises ConversionError where the woven file cannot be converted in this tree.
         """
         made = self._convert(woven)
-        for text in (self._settled, self._without_unused):
+        for text in (self._without_dead_code, self._without_unused):
             made = self._convert(new) if (new := text(made)) != made.modular else made
         return next(self._shorter(made), made)
 
@@ -49,7 +49,7 @@ class Reducer:
         modular = formatted(modular_path(self.model.name), text, self.setting)
         return Converted(modular, *generate(self.model.name, modular, self.tree, self.setting, strict=True))
 
-    def _settled(self, made: Converted) -> str:
+    def _without_dead_code(self, made: Converted) -> str:
         return without_dead_code(
             made.modular, self._modeling(made), made.generated[configuration_path(self.model.name)]
         )
