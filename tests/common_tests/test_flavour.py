@@ -196,3 +196,20 @@ def test_heads_that_transformers_tester_does_not_find_are_named() -> None:
     )
     imported = re.search(r"from transformers import \(\n( +AutoTokenizer.*?)\n +\)", text, re.DOTALL)
     assert imported is not None and set(re.findall(r"\w+", listed[1])) <= set(re.findall(r"\w+", imported[1]))
+
+
+def test_encoders_that_decode_are_trained_and_asked_as_their_bases_are() -> None:
+    facts, text = rendered("bert")
+    assert "        self.tie_word_embeddings = True\n" in text, (
+        "two biases of its heads are one where embeddings are tied"
+    )
+    assert re.search(r"@unittest\.skip\([^)]*three\"\s*\)\n    def test_question_answering_model\(self\)", text)
+    files = package_files(GENERATED / facts.package)
+    name = f"modeling_{facts.package}.py"
+    one = files[name].replace('"cls.predictions.decoder.bias": "cls.predictions.bias",', "")
+    two = one.replace("nn.Linear(config.hidden_size, config.num_labels)", "nn.Linear(config.hidden_size, 2)")
+    other = upstream_test(facts, {**files, name: two})
+    assert files[name] != one != two and "tie_word_embeddings" not in other
+    assert "test_question_answering_model" not in other
+    for other in ("llama", "gpt2"):
+        assert not re.search("tie_word_embeddings|def test_question_answering_model", rendered(other)[1]), other

@@ -19,6 +19,8 @@ from facts.values import ModelFacts
 from naming.kinds import MEANT, GateNames
 from rendering.render import render
 
+from testgen.tester_gaps import tester_sizes, tester_skips
+
 
 TEMPLATE = "tests/upstream_modeling.py.j2"
 HOLDER = "The Quality Gate team"
@@ -116,7 +118,8 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
     peculiar = peculiarities(facts.name)
     peculiar.check("pull_request.tiny", peculiar.upstream_tiny, _known_sizes(facts), "size of the tester")
     configuration = files[f"configuration_{facts.package}.py"]
-    text, image = _text_part(facts, configuration, peculiar), _image_part(facts, configuration, peculiar)
+    modeling = files[f"modeling_{facts.package}.py"]
+    text, image = _text_part(facts, configuration, modeling, peculiar), _image_part(facts, configuration, peculiar)
     parts = [part for part in (image, text) if part]
     imported = _imported(facts, parts[::-1])
     peculiar.check("pull_request.exported", peculiar.exported, imported, "class that the tests of it import")
@@ -169,7 +172,7 @@ def _known_sizes(facts: ModelFacts) -> set[str]:
     return {*facts.text_config.fields, *TESTER_SIZES}
 
 
-def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -> TestedPart | None:
+def _text_part(facts: ModelFacts, configuration: str, modeling: str, peculiar: Peculiarities) -> TestedPart | None:
     if facts.causal_lm is None or facts.causal_lm.config != facts.text_config.name:
         return None
     prefix = facts.text_model.name.removesuffix("Model")
@@ -180,16 +183,17 @@ def _text_part(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     others = [each for each in facts.text_models if each.role not in {"Model", *ROLES.values()}]
     others = [each for each in others if each.name != facts.text_model.name]
     pretrained = [each for each in others if each.role == PRETRAINING]
+    sizes = _own_sizes(facts, configuration, peculiar)
     return TestedPart(
         config=facts.text_config.name,
         base_config=facts.text_config.base_name,
         generative=facts.causal_lm.name,
         models=(facts.text_model.name,),
         pairs=_pairs(facts.text_models),
-        sizes={name: repr(value) for name, value in _own_sizes(facts, configuration, peculiar).items()},
+        sizes={name: repr(value) for name, value in {**tester_sizes(modeling), **sizes}.items()},
         model=facts.text_model.name,
         roles=roles,
-        skips=_skips(facts, peculiar),
+        skips={**tester_skips(modeling), **_skips(facts, peculiar)},
         classes=tuple(each.name for each in facts.text_models) if others else (),
         tasks={task: named[role] for task, role in TASKS.items() if role in named} if others else {},
         labelled={each.name: tuple(filter(_LABEL.search, each.arguments)) for each in pretrained},
