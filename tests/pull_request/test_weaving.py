@@ -61,6 +61,17 @@ def test_a_modular_file_without_a_gate_has_no_such_form() -> None:
     assert [each.code for each in refusal.value.diagnostics] == ["no-gate"]
 
 
+def test_a_language_model_that_has_another_configuration_in_that_tree_is_refused() -> None:
+    path = f"{MODELS}/csm/modeling_csm.py"
+    tree = exported_tree()
+    head, said, tail = (tree.read(path) or "").rpartition("    config: CsmDepthDecoderConfig\n")
+    assert said, "before 5.22 it was left out, and the head took that of the whole model"
+    with pytest.raises(ConversionError) as refusal:
+        compose(find_models(["csm"])[-1], tree.with_changes({path: head + tail}), setting())
+    (problem,) = refusal.value.diagnostics
+    assert problem.code == "not-a-gated-model" and "QualityGateCsmDepthDecoderConfig" in problem.message
+
+
 OWN = """
 
 class QualityGateMistralRMSNorm(base.MistralRMSNorm):

@@ -86,7 +86,11 @@ def _check_checkpoints(facts: ModelFacts, configuration: str) -> None:
 
 
 def _tests(facts: ModelFacts, generated: dict[str, str], tree: Tree) -> str:
-    text = upstream_test(facts, _by_name(generated), HOLDERS)
+    try:
+        text = upstream_test(facts, _by_name(generated), HOLDERS)
+    except LookupError as error:
+        fix = "compare the `config` of the base's classes in this tree with those it was written against"
+        raise refuse("not-a-gated-model", modular_path(facts.package), str(error), fix) from None
     old, new = RENAMED
     return text if f"def {new}(" in (tree.read(MODELING_UTILS) or f"def {new}(") else text.replace(new, old)
 

@@ -19,7 +19,7 @@ from facts.values import ModelFacts
 from naming.kinds import MEANT, GateNames
 from rendering.render import render
 
-from testgen.tester_gaps import tester_sizes, tester_skips
+from testgen.tester_gaps import HYBRID, is_hybrid, records_routers, sizes_of_model, skips_of_model, states_of_model
 
 
 TEMPLATE = "tests/upstream_modeling.py.j2"
@@ -30,6 +30,7 @@ TESTER_SIZES = {
     *("num_key_value_heads", "max_position_embeddings", "pad_token_id", "bos_token_id", "eos_token_id"),
     *("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
 }
+STATES_BETWEEN_LAYERS = "expected_num_hidden_layers"  # how many, where the tester's number of layers does not say
 # Windows stay as wide as the configuration says, which is wider than the texts of these tests: caches are asked for all
 # of a text, and those of a narrow window keep less.
 WINDOWS = {
@@ -45,7 +46,6 @@ SPELLINGS = {
     **dict.fromkeys(("decoder_attention_heads", "encoder_attention_heads"), 2),
     **dict.fromkeys(("n_positions", "max_seq_len"), 512),
 }
-HYBRID = ("linear_attention", "full_attention")
 LISTS = ("layer_types",)  # one element for every layer
 _SIZE = re.compile(r"[\w .+*/-]+")  # "2 * config.hidden_size"
 # Pipelines by the role of their model; transformers' tester knows them only for the roles that it knows itself.
@@ -93,6 +93,7 @@ class TestedPart:
     tasks: Mapping[str, str] = field(default_factory=dict)  # of pipelines -> the model for it, beside `classes`
     labelled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # model -> labels that its loss asks for
     states: Mapping[str, str] = field(default_factory=dict)  # "conv", "recurrent" -> the sizes of one sample, as code
+    records_routers: bool = True
     special: int = SPECIAL_TOKENS  # tokens at the start of the vocabulary that are no text
     image_token: str = "image_token_index"
     tokens_per_image: str = "mm_tokens_per_image"
@@ -112,7 +113,7 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
         holder: of the copyright.
 
     Raises:
-        LookupError: the configuration names no year or no checkpoint.
+        LookupError: the configuration names no year or no checkpoint, or there is no language model of it to test.
         PeculiarError: what is peculiar about it is refused, or names fields that its configuration has not.
     """
     peculiar = peculiarities(facts.name)
@@ -121,6 +122,10 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
     modeling = files[f"modeling_{facts.package}.py"]
     text, image = _text_part(facts, configuration, modeling, peculiar), _image_part(facts, configuration, peculiar)
     parts = [part for part in (image, text) if part]
+    if not parts:
+        raise LookupError(
+            f"no language model of {facts.package} has its text model's configuration, {facts.text_config.name}"
+        )
     imported = _imported(facts, parts[::-1])
     peculiar.check("pull_request.exported", peculiar.exported, imported, "class that the tests of it import")
     internal = [name for name in imported if _is_internal(name, facts, peculiar)]
@@ -169,7 +174,7 @@ def _is_internal(name: str, facts: ModelFacts, peculiar: Peculiarities) -> bool:
 
 def _known_sizes(facts: ModelFacts) -> set[str]:
     """What the tester's attributes may be called: as fields of the configuration, or as transformers' tester has it."""
-    return {*facts.text_config.fields, *TESTER_SIZES}
+    return {*facts.text_config.fields, *TESTER_SIZES, STATES_BETWEEN_LAYERS}
 
 
 def _text_part(facts: ModelFacts, configuration: str, modeling: str, peculiar: Peculiarities) -> TestedPart | None:
@@ -190,14 +195,15 @@ def _text_part(facts: ModelFacts, configuration: str, modeling: str, peculiar: P
         generative=facts.causal_lm.name,
         models=(facts.text_model.name,),
         pairs=_pairs(facts.text_models),
-        sizes={name: repr(value) for name, value in {**tester_sizes(modeling), **sizes}.items()},
+        sizes={name: repr(value) for name, value in {**sizes_of_model(modeling, configuration), **sizes}.items()},
         model=facts.text_model.name,
         roles=roles,
-        skips={**tester_skips(modeling), **_skips(facts, peculiar)},
+        skips={**skips_of_model(modeling, configuration), **_skips(facts, peculiar)},
         classes=tuple(each.name for each in facts.text_models) if others else (),
         tasks={task: named[role] for task, role in TASKS.items() if role in named} if others else {},
         labelled={each.name: tuple(filter(_LABEL.search, each.arguments)) for each in pretrained},
-        states=_states(peculiar),
+        states={**states_of_model(facts.text_config.fields), **_states(peculiar)},
+        records_routers=records_routers(modeling),
     )
 
 
@@ -266,6 +272,6 @@ def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
         for name, value in tiny_fields(fields, facts.name).items()
         if name not in TESTER_SIZES | WINDOWS and name not in derived
     }
-    if "layer_types" in fields and all(f'"{kind}"' in configuration for kind in HYBRID):
+    if "layer_types" in fields and is_hybrid(configuration):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
     return {**sizes, **TINY_GATES.get(facts.names.kind, {}), **peculiar.upstream_tiny}

@@ -1,0 +1,99 @@
+"""What the files of a model say of transformers' tester for language models, and where it is right as it is."""
+
+from __future__ import annotations
+
+import pytest
+from facts.project import GENERATED, facts_of
+from facts.read import package_files, read_facts
+from testgen.pull_request import upstream_test
+from testgen.tester_gaps import is_hybrid, records_routers, sizes_of_model, skips_of_model, states_of_model
+
+
+DELTA_RULE = {
+    *("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim"),
+    "linear_conv_kernel_dim",
+}
+
+
+def rendered(name: str, **changes: tuple[str, str]) -> str:
+    """The test file of a model; `modeling=(old, new)` changes that file before."""
+    facts = facts_of(name)
+    files = package_files(GENERATED / facts.package)
+    for kind, (old, new) in changes.items():
+        file = f"{kind}_{facts.package}.py"
+        assert old in files[file]
+        files[file] = files[file].replace(old, new)
+    return upstream_test(facts, files)
+
+
+@pytest.mark.parametrize("annotation", ["bool", "bool | None"])
+def test_a_decoder_alone_is_no_encoder_and_decoder(annotation: str) -> None:
+    configuration = f"class C:\n    is_encoder_decoder: {annotation} = True\n"
+    assert sizes_of_model("", configuration) == {"is_encoder_decoder": False}
+    assert sizes_of_model("", configuration.replace("True", "False")) == {}
+
+
+def test_what_reads_an_encoder_gets_no_gradient_without_one() -> None:
+    always = "class Layer:\n    def __init__(self):\n        self.encoder_attn = Attention()\n"
+    assert set(skips_of_model(always, "")) == {
+        "test_training_gradient_checkpointing",
+        "test_training_gradient_checkpointing_use_reentrant_false",
+    }
+    asked = always.replace("        self", "        if config.add_cross_attention:\n            self")
+    assert skips_of_model(asked, "") == {}
+
+
+def test_attentions_of_hybrid_layers_are_not_counted() -> None:
+    hybrid = 'layer_types = ["linear_attention", "full_attention"]'
+    assert is_hybrid(hybrid) and list(skips_of_model("", hybrid)) == ["test_attention_outputs"]
+    windows = hybrid.replace("linear", "sliding")
+    assert not is_hybrid(windows) and skips_of_model("", windows) == {}
+
+
+def test_states_of_the_delta_rule_follow_from_its_fields() -> None:
+    states = states_of_model({*DELTA_RULE, "hidden_size"})
+    assert set(states) == {"conv", "recurrent"} and states["conv"].endswith("config.linear_conv_kernel_dim")
+    for name in DELTA_RULE:
+        assert states_of_model(DELTA_RULE - {name}) == {}, name
+
+
+@pytest.mark.parametrize("name", ["qwen3_next", "qwen3_5", "qwen4_exp"])
+def test_models_of_the_delta_rule_tell_their_states(name: str) -> None:
+    text = rendered(name)
+    assert "def _get_conv_state_shape(self, batch_size, config):" in text
+    assert "config.linear_num_value_heads, config.linear_key_head_dim, config.linear_value_head_dim)" in text
+    assert "def test_attention_outputs(self):\n        pass" in text
+
+
+def test_what_a_file_of_peculiarities_says_of_states_comes_first() -> None:
+    text = rendered("zamba2")
+    assert text.count("def _get_conv_state_shape") == 1 and "config.mamba_ngroups" in text
+
+
+def test_a_loss_is_not_asked_for_logits_of_routers_that_record_none() -> None:
+    asked, records = "labels=labels, output_router_logits=True)", '"router_logits":'
+    text = rendered("granitemoehybrid")
+    assert asked in text and "model.router_aux_loss_coef * outputs.aux_loss" in text
+    silent = rendered("granitemoehybrid", modeling=(records, '"routers":'))
+    assert records_routers(records) and not records_routers('"routers":')
+    assert "labels=labels)" in silent and asked not in silent.partition("def test_quality_loss")[2]
+    assert "config.output_quality_logits = True" in silent.partition("def test_quality_loss")[2]
+    assert "aux_loss" not in silent.partition("def test_quality_loss")[2].partition("    def ")[0]
+    assert asked in rendered("llama"), "it has no routers"
+
+
+def test_configurations_inside_a_configuration_bring_only_what_they_take() -> None:
+    text = rendered("dbrx")
+    assert 'for name in ["attn_config", "ffn_config"]:' in text
+    assert "values[name].pop(written, None)" in text and "values[name]" not in rendered("llama")
+
+
+def test_a_model_whose_language_model_is_of_another_configuration_has_no_test_file() -> None:
+    facts = facts_of("csm")
+    files = package_files(GENERATED / facts.package)
+    name = f"modeling_{facts.package}.py"
+    head, own, tail = files[name].rpartition(f"    config: {facts.text_config.name}\n")
+    files[name] = f"{head}    config: QualityGateCsmConfig\n{tail}"
+    assert own
+    with pytest.raises(LookupError, match="no language model of quality_gate_csm has its text model's configuration"):
+        upstream_test(read_facts("csm", files), files)
