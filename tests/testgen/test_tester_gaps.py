@@ -75,11 +75,19 @@ def test_a_loss_is_not_asked_for_logits_of_routers_that_record_none() -> None:
     text = rendered("granitemoehybrid")
     assert asked in text and "model.router_aux_loss_coef * outputs.aux_loss" in text
     silent = rendered("granitemoehybrid", modeling=(records, '"routers":'))
-    assert records_routers(records) and not records_routers('"routers":')
     assert "labels=labels)" in silent and asked not in silent.partition("def test_quality_loss")[2]
     assert "config.output_quality_logits = True" in silent.partition("def test_quality_loss")[2]
     assert "aux_loss" not in silent.partition("def test_quality_loss")[2].partition("    def ")[0]
     assert asked in rendered("llama"), "it has no routers"
+
+
+def test_routers_that_the_configuration_asks_for_record_nothing_by_default() -> None:
+    optional = "self.mlp = MLP(config) if not config.is_moe else Experts(config)\n"
+    recorded = '_can_record_outputs = {"router_logits": OutputRecorder(Experts, index=1)}\n'
+    off = "class C:\n    is_moe: bool = False\n"
+    assert not records_routers(optional + recorded, off)
+    assert records_routers(optional + recorded, off.replace("False", "True"))
+    assert records_routers(recorded, off) and not records_routers(optional, off)
 
 
 def test_configurations_inside_a_configuration_bring_only_what_they_take() -> None:

@@ -203,7 +203,7 @@ def _text_part(facts: ModelFacts, configuration: str, modeling: str, peculiar: P
         tasks={task: named[role] for task, role in TASKS.items() if role in named} if others else {},
         labelled={each.name: tuple(filter(_LABEL.search, each.arguments)) for each in pretrained},
         states={**states_of_model(facts.text_config.fields), **_states(peculiar)},
-        records_routers=records_routers(modeling),
+        records_routers=records_routers(modeling, configuration),
     )
 
 

@@ -17,6 +17,7 @@ _TWO_HALVES = re.compile(r"^    is_encoder_decoder: [\w |]+ = True$", re.MULTILI
 _CROSS_ATTENTION = "self.encoder_attn = "
 _WHERE_ASKED = "add_cross_attention"  # by the configuration, and it asks for none by default
 HYBRID = ("linear_attention", "full_attention")
+_RECORDED = re.compile(r'"router_logits": OutputRecorder\((\w+)')
 _DELTA_RULE = (
     *("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim"),
     "linear_conv_kernel_dim",
@@ -62,6 +63,13 @@ def states_of_model(fields: Collection[str]) -> dict[str, str]:
     return {"conv": f"{keys} + {values}, config.linear_conv_kernel_dim", "recurrent": heads}
 
 
-def records_routers(modeling: str) -> bool:
-    """Whether the logits of a model's routers are recorded; where not, its loss cannot be computed from them."""
-    return '"router_logits":' in modeling
+def records_routers(modeling: str, configuration: str) -> bool:
+    """Whether the logits of a model's routers are recorded; where not, its loss cannot be computed from them.
+
+    They are not where nothing says so, nor where layers have a router only if a field of the configuration asks for it.
+    """
+    if '"router_logits":' not in modeling:
+        return False
+    recorded = _RECORDED.search(modeling)
+    asked = recorded and re.search(rf"if not config\.(\w+) else {recorded[1]}\(", modeling)
+    return not (asked and re.search(rf"^    {asked[1]}: bool = False$", configuration, re.MULTILINE))
