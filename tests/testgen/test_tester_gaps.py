@@ -83,11 +83,13 @@ def test_a_loss_is_not_asked_for_logits_of_routers_that_record_none() -> None:
 
 def test_routers_that_the_configuration_asks_for_record_nothing_by_default() -> None:
     optional = "self.mlp = MLP(config) if not config.is_moe else Experts(config)\n"
-    recorded = '_can_record_outputs = {"router_logits": OutputRecorder(Experts, index=1)}\n'
+    loss = "aux_loss = load_balancing_loss_func(outputs.router_logits)\n"
+    recorded = loss + '_can_record_outputs = {"router_logits": OutputRecorder(Experts, index=1)}\n'
     off = "class C:\n    is_moe: bool = False\n"
     assert not records_routers(optional + recorded, off)
     assert records_routers(optional + recorded, off.replace("False", "True"))
-    assert records_routers(recorded, off) and not records_routers(optional, off)
+    assert records_routers(recorded, off) and not records_routers(optional + loss, off)
+    assert records_routers(optional, off), "it has no loss of them"
 
 
 def test_configurations_inside_a_configuration_bring_only_what_they_take() -> None:

@@ -17,6 +17,7 @@ _TWO_HALVES = re.compile(r"^    is_encoder_decoder: [\w |]+ = True$", re.MULTILI
 _CROSS_ATTENTION = "self.encoder_attn = "
 _WHERE_ASKED = "add_cross_attention"  # by the configuration, and it asks for none by default
 HYBRID = ("linear_attention", "full_attention")
+_ROUTER_LOSS = "load_balancing_loss_func("
 _RECORDED = re.compile(r'"router_logits": OutputRecorder\((\w+)')
 _DELTA_RULE = (
     *("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim"),
@@ -64,10 +65,12 @@ def states_of_model(fields: Collection[str]) -> dict[str, str]:
 
 
 def records_routers(modeling: str, configuration: str) -> bool:
-    """Whether the logits of a model's routers are recorded; where not, its loss cannot be computed from them.
+    """Whether a model that computes a loss of its routers records their logits. True of one that computes none.
 
-    They are not where nothing says so, nor where layers have a router only if a field of the configuration asks for it.
+    It does not where nothing says so, nor where layers have a router only if a field of the configuration asks for it.
     """
+    if _ROUTER_LOSS not in modeling:
+        return True
     if '"router_logits":' not in modeling:
         return False
     recorded = _RECORDED.search(modeling)
