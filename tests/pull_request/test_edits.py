@@ -179,6 +179,16 @@ def test_a_base_with_names_of_its_own_is_named_itself() -> None:
     assert '    "quality_gate_mixtral": "mixtral",\n    "quality_gate_own": "own",\n}' in edited
 
 
+def test_names_that_the_builder_gives_a_base_come_before_those_of_the_table() -> None:
+    extended = CONVERSIONS.replace('mapping["own"] = []', 'mapping["qwen3_moe"] = mapping["qwen2_moe"] + []')
+    assert extended != CONVERSIONS
+    renamed = {"qwen3_moe": "quality_gate_qwen3_moe"}
+    edited = conversions.add_conversions(extended, renamed)
+    assert '    "qwen3_moe": "qwen2_moe",\n    "quality_gate_qwen3_moe": "qwen3_moe",\n' in edited
+    shared = conversions.add_conversions(CONVERSIONS, renamed)
+    assert '    "quality_gate_qwen3_moe": "qwen2_moe",\n' in shared
+
+
 EXCEPTIONS = """\
 SPECIAL_CASES_TO_ALLOW = {
     "xLSTMConfig": ["add_out_norm"],

@@ -34,6 +34,7 @@ def add_conversions(text: str, renamed: dict[str, str]) -> str:
             continue
         if base in entries:
             pattern, line = entries[base]
+            pattern = base if base in own else pattern  # what the builder says of a name comes before the table
             new[line] = new.get(line, "") + f'    "{ours}": "{pattern}",\n'
         elif base in own:
             last = (table.end_lineno or table.lineno) - 1
