@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from syntax.import_time import sort_for_import
+from syntax.import_time import Needs, needed_at_import, needs_of, read_needs, sort_for_import
 
 
 BASE = "class Base:\n    pass\n"
@@ -57,3 +57,53 @@ def test_circles_and_what_is_kept_apart_stay() -> None:
     body = {"A": "class A(B):\n    pass\n", "B": "class B(A):\n    pass\n"}
     assert sorted(sort_for_import(body)) == ["A", "B"]
     assert list(sort_for_import({"A": "A = B\n", "B": "B = 1\n"}, apart={"B"})) == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "called", "mentioned"),
+    [
+        ("A = make(B)", {"make", "B"}, {"make"}, {"make", "B"}),
+        ("@once\nclass A(B, metaclass=C): pass", {"once", "B", "C"}, {"once"}, {"once", "B", "C"}),
+        ("@nn.once\ndef f(x=D): return E", {"nn", "D"}, set(), {"nn", "D", "E"}),
+        ("@once(F)\nasync def f(): await g()", {"once", "F"}, {"once"}, {"once", "F", "g"}),
+        ("A = lambda x=B: C()", {"B"}, set(), {"B", "C"}),
+        ("class A:\n    def f(self, x: B = C): return D", {"B", "C"}, set(), {"B", "C", "D"}),
+        ("A[B] = C.d()", {"A", "B", "C"}, set(), {"A", "B", "C"}),
+        ("for a in B: C(a)", {"B", "C", "a"}, {"C"}, {"B", "C", "a"}),
+        ("no python", set(), set(), set()),
+        ("a\0", set(), set(), set()),
+    ],
+)
+def test_what_a_definition_reads_and_calls_when_it_is_imported(
+    text: str, read: set[str], called: set[str], mentioned: set[str]
+) -> None:
+    expected = Needs(frozenset(read), frozenset(called), frozenset(mentioned))
+    assert read_needs(text) == expected
+    assert needs_of({"one": "one = 1", "two": text, "three": "three = four"}) == {
+        "one": read_needs("one = 1"),
+        "two": expected,
+        "three": read_needs("three = four"),
+    }
+
+
+def test_definitions_of_several_statements_keep_what_is_theirs() -> None:
+    found = needs_of({"A": "A = B\nA += C\n", "D": "", "E": "E = F\n"})
+    assert [sorted(found[name].read) for name in "ADE"] == [["B", "C"], [], ["F"]]
+
+
+def test_functions_that_are_called_at_import_bring_what_they_call() -> None:
+    needs = needs_of(
+        {
+            "A": "A = f()",
+            "f": "def f():\n    return g(B)",
+            "g": "def g():\n    return f(), C",
+            "h": "def h():\n    return D",
+        }
+    )
+    assert needed_at_import("A", needs) == {"f", "g", "B", "C"}
+    assert needed_at_import("h", needs) == needed_at_import("nothing", needs) == set()
+
+
+def test_no_python_stays_where_it_is() -> None:
+    body = {"A": "class A(B:\n", "B": "B = 1\n"}
+    assert sort_for_import(body) == body and list(sort_for_import(body)) == ["A", "B"]

@@ -134,3 +134,54 @@ def test_calls_and_names_of_several_trees() -> None:
     one, other = expression("f(g(a))"), expression("h.i(b)")
     assert [queries.callee(each) for each in queries.calls(one, None, other)] == ["f", "g", "h.i"]
     assert queries.names_in(one, other) == {"f", "g", "a", "h", "b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("torch.empty(3).uniform_()", "torch"),
+        ("self.layers[0](x).y", "self"),
+        ("a", "a"),
+        ("'a'.join(b)", ""),
+        ("(a + b).c", ""),
+    ],
+)
+def test_what_an_expression_begins_with(text: str, name: str) -> None:
+    assert queries.root(expression(text)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [("float | int | None", ["float", "int", "None"]), ("a & b", ["a & b"]), ("Union[a, b]", ["Union[a, b]"])],
+)
+def test_alternatives_of_an_annotation(text: str, types: list[str]) -> None:
+    assert [ast.unparse(each) for each in queries.alternatives(expression(text))] == types
+
+
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [
+        ("super().f(x)", "f"),
+        ("return super().f()", "f"),
+        ("return super(A, self).f()", "f"),
+        ("super().f.g()", None),
+        ("x = super().f()", None),
+        ("return super().f() + 1", None),
+        ("super()", None),
+        ("return", None),
+        ("above().f()", None),
+        ("return super().f", None),
+    ],
+)
+def test_statements_that_call_above(text: str, method: str | None) -> None:
+    (function,) = ast.parse(f"def f(self):\n    {text}").body
+    assert isinstance(function, ast.FunctionDef)
+    assert queries.called_super(function.body[0]) == method
+    assert queries.is_super_call(function.body[0], "f") is (method == "f")
+    assert (queries.call_of_super(function.body[0]) is None) is (method is None)
+
+
+def test_parts_are_told_by_the_first_target_and_every_call_in_it() -> None:
+    (node,) = ast.parse("def f(self):\n    self.a = x = b(c())\n    y = self.d = e()\n    self.g: int = h()").body
+    assert isinstance(node, ast.FunctionDef)
+    assert [(name, queries.callee(call)) for name, call, _ in queries.assigned_calls(node)] == [("a", "b"), ("a", "c")]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syntax.scan import (
     closing_colon,
+    drop_comments,
     is_definition,
     local_functions,
     map_prose,
@@ -194,3 +195,48 @@ def test_functions_below_the_top_level() -> None:
 )
 def test_definitions(text: str, expected: bool) -> None:
     assert is_definition(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = f'{{a}} {b}'", {"x", "b"}),
+        ("f'{ {1: a}[b] } c'", {"a", "b"}),
+        ("f'} {a'", set()),
+        ("rf'{a:{b}}' 'c'", {"a", "b"}),
+        ("F'{a.b}' b'{c}'", {"a"}),
+        ("f'{f\"{a}\"} b'", {"a"}),
+        ("a.b .c(d=1)", {"a", "d"}),
+        ("a = ...", {"a"}),
+        ("1.e5 + 0xab + 1_0j", set()),
+        ("'it\\'s a' + b", {"b"}),
+        ("'''a 'b' c''' + d", {"d"}),
+        ("# a 'b\nc", {"c"}),
+        ("'# a' + b", {"b"}),
+    ],
+)
+def test_words_that_can_be_names(text: str, expected: set[str]) -> None:
+    assert mentions(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = 1  # noqa: E501\nb = 2  # why", "a = 1  \nb = 2  # why"),
+        ("a = '# noqa'", "a = '# noqa'"),
+        ("# noqa\n# and more noqa\nnoqa = 1", "\n\nnoqa = 1"),
+        ("a = 1  # why", "a = 1  # why"),
+    ],
+)
+def test_comments_with_a_mark_are_emptied_and_lines_stay(text: str, expected: str) -> None:
+    assert drop_comments(text, "noqa") == expected
+
+
+@pytest.mark.parametrize("text", ["class A", "def f(x: int", "x[1:2]", ""])
+def test_a_header_without_its_colon_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no colon"):
+        closing_colon(text, 0)
+
+
+def test_an_annotation_of_what_is_no_python_says_only_what_stands_there() -> None:
+    assert mentions_with_annotations("def f(x: 'Cache'", {"Cache"}) == {"def", "f", "x"}

@@ -15,6 +15,7 @@ from syntax.source import Source
 _WIDTH = 4
 _DEPTH = 2  # blocks that are taken apart: a class, a method; what is deeper is carried as it stands
 _NOTHING = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+_TEXTS = {"STRING", "FSTRING_MIDDLE", "TSTRING_MIDDLE"}  # from Python 3.12 on, f-strings are told piece by piece
 
 
 def tidy(source: Source, tree: ast.Module) -> tuple[Source, ast.Module]:
@@ -86,24 +87,34 @@ def _indented_by_four(text: str) -> str:
     inside: set[int] = set()  # lines that begin within a string
     columns = [0]
     start: tuple[int, int] | None = None  # of the logical line at hand: its first line, its depth
+    comments: list[int] = []  # lines of those between two logical lines: an indent is told below them
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         first, last = token.start[0], token.end[0]
         if token.type == tokenize.INDENT:
             columns.append(_width(token.string))
+            _shift_comments(lines, shifted, comments, columns)
         elif token.type == tokenize.DEDENT:
             columns.pop()
-        if token.type == tokenize.STRING:
+        if tokenize.tok_name[token.type] in _TEXTS:
             inside.update(range(first + 1, last + 1))
         if token.type == tokenize.COMMENT and start is None:
-            at = _width(lines[first - 1][: token.start[1]])
-            depth = sum(1 for column in columns[1:] if column <= at)
-            shifted[first - 1] = " " * _WIDTH * depth + lines[first - 1].lstrip()
+            comments.append(first)
+            _shift_comments(lines, shifted, [first], columns)
         elif token.type == tokenize.NEWLINE and start is not None:
             _shift(lines, shifted, start[0], first, start[1], inside)
             start = None
         elif token.type not in _NOTHING and start is None:
             start = first, len(columns) - 1
+            comments.clear()
     return "\n".join(shifted)
+
+
+def _shift_comments(lines: Sequence[str], shifted: list[str], numbers: Sequence[int], columns: Sequence[int]) -> None:
+    """Move comments with lines of their own as deep as the blocks go that they stand in by their columns."""
+    for number in numbers:
+        line = lines[number - 1].lstrip()
+        at = _width(lines[number - 1][: -len(line)])
+        shifted[number - 1] = " " * _WIDTH * sum(1 for column in columns[1:] if column <= at) + line
 
 
 def _shift(lines: list[str], shifted: list[str], first: int, last: int, depth: int, inside: set[int]) -> None:
