@@ -15,7 +15,7 @@ from memory.values import NAMED, Row
 
 ROWS = "memory_bank.jsonl"
 _LONGEST = 16 << 20  # bytes of a line
-_BEGIN = re.compile(rb'\{"row": (\d+), ')  # how lines of ours begin
+_BEGIN = re.compile(rb'\{"row": (\d{1,18}), ')  # how lines of ours begin
 
 
 def encode_row(row: Row) -> bytes:

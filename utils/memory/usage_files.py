@@ -40,7 +40,7 @@ def usage_of(state: Mapping[str, Any], rows: int) -> Usage:
             pointer=int(state["pointer"]),
         )
         usage.generator.bit_generator.state = json.loads(state["generator"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise BankError("state", f"is none of an updater: {error}", "begin without it") from error
     shapes = {each.shape for each in arrays.values()}
     if shapes != {(rows,)}:
