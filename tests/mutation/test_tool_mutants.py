@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -309,7 +310,8 @@ def test_a_broken_tool_finds_no_repository_and_no_home(project: Path, monkeypatc
 def test_all_that_a_run_writes_goes_to_its_folder(tmp_path: Path) -> None:
     given = surroundings(tmp_path / "copy", tmp_path / "run")
     assert {given[name] for name in ("HOME", "TMPDIR")} == {str(tmp_path / "run")}
-    assert all(given[name].startswith(given["HOME"]) for name in ("XDG_CACHE_HOME", "QUALITY_GATE_CACHE_DIR"))
+    for name in ("XDG_CACHE_HOME", "QUALITY_GATE_CACHE_DIR", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        assert given[name].startswith(given["HOME"] + os.sep)
 
 
 def test_an_explained_mutant_is_no_hole(project: Path) -> None:

@@ -141,8 +141,8 @@ def surroundings(project: Path, folder: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(folder / "cache"),
         "QUALITY_GATE_CACHE_DIR": str(folder / "cache" / "quality-gate"),
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),  # git writes by renaming: a device would be replaced by a file
+        "GIT_CONFIG_SYSTEM": str(folder / "gitconfig"),
     }
 
 
