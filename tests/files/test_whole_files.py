@@ -148,3 +148,17 @@ def test_rights_are_those_that_new_files_have(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    """As `/dev/null` is: by whoever may write in its folder, it would be replaced by a file."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        told: list[int] = []
+        write_file(tmp_path / "pipe", [b"one", b"more"], told.append)
+        assert os.read(reader, 99) == b"onemore" and told == [3, 4]
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode) and os.listdir(tmp_path) == ["pipe"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,12 @@ def write_file(
         OSError: the disk is full, the folder cannot be written to, `path` is a folder. It names `path`.
         Exception: whatever `chunks` raises.
     """
+    if _takes_bytes_as_they_come(path):
+        with open(path, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                tell(len(chunk))
+        return
     temporary = path.with_name(path.name + part)
     try:
         temporary.unlink(missing_ok=True)
@@ -49,6 +56,14 @@ def write_file(
         if isinstance(error, OSError) and error.filename == str(temporary):
             error.filename = str(path)  # what whoever asked for it knows
         raise
+
+
+def _takes_bytes_as_they_come(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def write_text(path: Path, text: str, errors: str = "strict", part: str = PART) -> None:
