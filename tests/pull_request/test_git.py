@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 from diagnostics.errors import ConversionError
 from pull_request import git
 from pull_request.patch import make_patch
-from pull_request.repository import Branch, draft_command
+from pull_request.repository import Branch, Order, checked_out, deliver, draft_command
+from pull_request.values import Model
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +174,43 @@ def test_a_patch_is_taken_with_its_hunks_for_files_that_are_not_at_hand(repo: Pa
 def test_a_patch_of_new_files_alone_needs_nothing_from_before() -> None:
     text = make_patch({}, {"a/ü.txt": "ü\n"}, "Add ü", "")
     assert "new file mode 100644" in text and "+ü" in text and text.endswith("+ü\n-- \nquality gate\n")
+
+
+@pytest.mark.parametrize(
+    ("branch", "stack", "there"),
+    [
+        (None, False, "add-quality-gate-llama-qwen3"),
+        ("mine", False, "mine"),
+        (None, True, "add-quality-gate-qwen3"),
+        ("mine", True, "add-quality-gate-llama"),  # each of a stack has the name of its model
+    ],
+)
+def test_a_branch_that_is_there_is_refused_before_anything_is_made(
+    repo: Path, branch: str | None, stack: bool, there: str
+) -> None:
+    models = [Model(f"quality_gate_{name}", "", "", ()) for name in ("llama", "qwen3")]
+    order = Order(repo, models, [each.name for each in models], date(2026, 3, 4), branch, stack, False, None)
+    git.git(repo, "branch", there)
+    with pytest.raises(ConversionError, match=f"there is a branch `{there}` already"):
+        deliver(order, print)
+    assert git.git(repo, "branch", "--format=%(refname:short)").split() == sorted([there, "main"])
+
+
+def test_of_a_stack_what_main_has_already_needs_no_branch(repo: Path) -> None:
+    models = [Model("quality_gate_llama", "", "", ())]
+    order = Order(repo, models, [], date(2026, 3, 4), None, True, False, None)
+    git.write(repo, {"src/transformers/models/quality_gate_llama/__init__.py": ""})
+    git.commit(repo, "llama", ["src"])
+    assert deliver(order, print) == [] and deliver(replace(order, models=[]), print) == []
+
+
+def test_files_of_a_branch_are_where_it_is_checked_out_or_in_a_tree_for_the_purpose(repo: Path) -> None:
+    git.git(repo, "checkout", "--quiet", "-b", "add-x")
+    git.write(repo, {"x": "x"})
+    git.commit(repo, "x", ["x"])
+    for branch in ("add-x", "main", "none"):
+        with checked_out(repo, branch) as folder:
+            assert folder == repo  # `main` comes before it
+    git.git(repo, "checkout", "--quiet", "main")
+    with checked_out(repo, "add-x") as folder:
+        assert folder != repo and (folder / "x").exists() and not (repo / "x").exists()
