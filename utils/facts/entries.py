@@ -140,7 +140,8 @@ class _Reader:
             if name not in (WHY, key) and (name != NONE or key != "fields"):
                 raise self._unknown(name, (WHY, key), "key of an entry", section)
         if not isinstance(why, str) or len(why.strip()) < _SHORTEST_REASON:
-            named = [each for each in entry.get(key, ()) if isinstance(each, str)] if key not in _SINGLE else []
+            said = entry.get(key)
+            named = [each for each in said if isinstance(each, str)] if isinstance(said, list | dict) else []
             message, fix = f"an entry of `{section}` says not why", 'say it: `why = "..."`, in a whole sentence'
             raise problem(self.path, self.text, "no-reason", message, fix, section, next(iter(named), key))
         if _UNQUOTABLE & set(why):
