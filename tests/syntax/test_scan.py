@@ -240,3 +240,14 @@ def test_a_header_without_its_colon_is_refused(text: str) -> None:
 
 def test_an_annotation_of_what_is_no_python_says_only_what_stands_there() -> None:
     assert mentions_with_annotations("def f(x: 'Cache'", {"Cache"}) == {"def", "f", "x"}
+
+
+def test_a_quoted_annotation_of_none_of_the_names_adds_nothing() -> None:
+    assert mentions_with_annotations("def f(x: 'Other'): ...", {"Cache"}) == {"def", "f", "x"}
+    assert mentions_with_annotations("def f(x: 'Cache'): return Cache", {"Cache"}) == {
+        "def",
+        "f",
+        "x",
+        "return",
+        "Cache",
+    }
