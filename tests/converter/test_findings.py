@@ -10,6 +10,7 @@ from golden import CASING
 from syntax.source import Source
 
 from converter.convert import convert
+from converter.plan import Draft, copy_definitions
 from converter.values import Conversion, Layout, Target
 
 
@@ -56,6 +57,15 @@ class ToyModel(ToyPreTrainedModel):
     @wide.setter
     def wide(self, value):
         self.width = value
+
+
+def deep(x):
+    return x
+
+
+class ToyPart(nn.Module):
+    def forward(self, x):
+        return deep(x)
 
 
 class ToyBlock(nn.Module):
@@ -370,3 +380,33 @@ def test_each_kind_of_class_has_its_file() -> None:
         and "CaseModel" not in made.files["configuration_case.py"]
     )
     assert made.reads == tuple(sorted(made.reads)) and "transformers.models.toy.modeling_toy" in made.reads
+
+
+def test_what_a_class_needs_brings_what_that_needs() -> None:
+    """A part of another class, with a function of its own."""
+    parent = PARENT.replace("self.deep = 1", "self.deep = ToyPart()")
+    made = convert_text(
+        delta(FINE), **{"transformers.models.toy.modeling_toy": "from ...utils import nn, Base\n" + parent}
+    )
+    text = made.files["modeling_case.py"]
+    assert text.index("def deep(x)") < text.index("class CasePart(nn.Module)") < text.index("self.deep = CasePart()")
+
+
+COPIED = {"SIZE": "SIZE = 3\n", "one": "def one():\n    return SIZE\n", "two": "def two():\n    return one()\n"}
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"A": "class A:\n    x = two()\n"}, ["SIZE", "one", "two", "A"]),
+        ({"X": "X = 1\n", "A": "class A:\n    x = one()\n"}, ["X", "SIZE", "one", "A"]),
+        ({"one": "def one():\n    return 0\n", "A": "class A:\n    x = two()\n"}, ["two", "one", "A"]),
+        ({"A": "class A:\n    def one(self):\n        return 1\n"}, ["A"]),  # of its own, below the top level
+        ({"A": "class A:\n    x = 'two'  # one\n"}, ["A"]),
+        ({}, []),
+    ],
+)
+def test_a_file_that_stands_alone_holds_copies_of_what_it_names(body: dict[str, str], names: list[str]) -> None:
+    draft = Draft("image_processing_pil", dict(body))
+    copy_definitions(Draft("image_processing", dict(COPIED)), draft)
+    assert list(draft.body) == names and all(draft.body[name] == body.get(name, COPIED.get(name)) for name in names)
