@@ -1,9 +1,8 @@
-"""What documents of strangers must look like, field by field; what comes along with weights; what a comparison says of a bank."""
+"""What documents of strangers must look like, field by field, and what a comparison says of a bank."""
 
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from bases import llama_tensors, make_base
-from checkpoints import CheckpointError, gate_checkpoint
+from checkpoints import CheckpointError
 from checkpoints.forms import check_config, check_manifest, check_promises, is_count, is_shard_name
 from checkpoints.layout import open_checkpoint
-from checkpoints.manifest import MANIFEST
 from checkpoints.paths import file_inside, is_plain
 from checkpoints.progress import Progress
-from checkpoints.tensors import SafetensorsTensors
 from checkpoints.weights import compare_weights
 
 
@@ -212,23 +209,6 @@ def test_files_of_a_manifest_lie_in_its_folder(name: str) -> None:
     with pytest.raises(CheckpointError) as error:
         check_manifest(Path("folder"), Path("manifest.json"), found)
     assert error.value.code == "outside-folder"
-
-
-def test_what_a_file_holds_besides_weights_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tokenizer of a GGUF file, say, in files that it names itself."""
-
-    def write_extras(self: SafetensorsTensors, folder: Path) -> list[str]:
-        (folder / "templates").mkdir()
-        for name in ("vocabulary.json", "templates/a.jinja"):
-            (folder / name).write_text(name)
-        return ["vocabulary.json", "templates/a.jinja"]
-
-    monkeypatch.setattr(SafetensorsTensors, "write_extras", write_extras)
-    gate_checkpoint(make_base(tmp_path / "base"), tmp_path / "gated")
-    files = json.loads((tmp_path / "gated" / MANIFEST).read_text())["files"]
-    for name in ("vocabulary.json", "templates/a.jinja"):
-        assert (tmp_path / "gated" / name).read_text() == name
-        assert files[name]["size"] == len(name) and len(files[name]["sha256"]) == 64
 
 
 BANK, GAIN = "model.memory.memory_bank", "model.layers.0.gated_memory_fusion.gain"
