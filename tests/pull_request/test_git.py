@@ -22,7 +22,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("git") / "transformers"
     (folder / "src" / "transformers" / "models").mkdir(parents=True)
     git.git(folder, "init", "--quiet", "--initial-branch=main")
-    for name, value in (("user.name", "Ann"), ("user.email", "ann@example.com"), ("commit.gpgsign", "false")):
+    settings = {
+        "user.name": "Ann",
+        "user.email": "ann@example.com",
+        "commit.gpgsign": "false",
+        "core.autocrlf": "false",
+    }
+    for name, value in settings.items():
         git.git(folder, "config", name, value)
     git.write(folder, {"src/transformers/models/a.py": "a = 1\n", "b c.txt": "b\r\n", ".gitignore": "*.log\n"})
     git.commit(folder, "first", ["src", "b c.txt", ".gitignore"])
@@ -30,7 +36,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def repo(template: Path, tmp_path: Path) -> Path:
+def repo(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LC_ALL", "C")  # what git says is compared
     return Path(shutil.copytree(template, tmp_path / "transformers"))
 
 
