@@ -125,3 +125,10 @@ def _assert_ended(mark: Path) -> None:
     while status.exists() and status.read_text().split()[2] != "Z":
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_the_time_of_each_is_its_own() -> None:
+    began = time.monotonic()
+    ended = {one.name: one.seconds for one in spread(lambda name: time.sleep(float(name)), ["0.3", "0"], 1, 60)}
+    passed = time.monotonic() - began
+    assert 0.3 <= ended["0.3"] <= passed and 0 <= ended["0"] <= passed - 0.3
