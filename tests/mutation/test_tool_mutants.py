@@ -88,6 +88,7 @@ def test_every_operator_has_a_case() -> None:
         "x = sorted(a, key=b)",
         "x = a  # not 3",
         "x = (a  # is it == b\n     == b)",
+        "x = (a ==  # it is\n     b)",
     ],
 )
 def test_what_nobody_would_test_is_left_alone(source: str) -> None:
