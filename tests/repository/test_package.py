@@ -117,6 +117,23 @@ def test_the_list_has_every_model(site: Path, tmp_path: Path) -> None:
     assert {each["kind"] for each in alone} == {"attention"} < kinds
 
 
+def test_vllm_finds_gated_models_by_the_entry_point_that_it_calls(site: Path, tmp_path: Path) -> None:
+    """In every process of its own, and more than once."""
+    probe = (
+        "from importlib.metadata import entry_points\n"
+        "found = [each for each in entry_points(group='vllm.general_plugins') if each.name == 'quality_gate']\n"
+        "assert all(each.load()() for each in [found[0], found[0]])\n"
+        "import transformers\n"
+        "kind = transformers.QualityGateMistralForCausalLM\n"
+        "assert transformers.AutoConfig.for_model('quality_gate_mistral').__class__ is kind.config_class\n"
+        "print(found[0].dist.locate_file(''), kind.__module__)"
+    )
+    settings = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, env=settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(site), "generated.quality_gate_mistral.modeling_quality_gate_mistral"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
