@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_gpt_oss`.
-# Seal: sha256 b0b0c07fe1385ad8adbefc3e892b7242572bc024cf4827d29decf5c030619526
+# Seal: sha256 4c897c08302a6bcba4ac75a22b985fe3855145e29b84bb792618b1ce0de9742e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -985,6 +985,8 @@ class SelectGateGptOssModel(SelectGateGptOssPreTrainedModel):
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and the logits of the routers. If it is not given,
             `config.output_router_logits` decides; in training they are returned.
+        output_quality_logits (`bool`, *optional*):
+            Whether to record the scores of the gates alone, which is what a head asks of its base model.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_mixtral`.
-# Seal: sha256 9997dc1e1c796b794f0693053d00652ed9d3b44878c8a019ba9431f007b96519
+# Seal: sha256 3dd31c0cb4bdda29aa00c7daf59afb9eb1078110e4583f42b5b121fa5a86daac
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -975,6 +975,8 @@ class SelectGateMixtralModel(SelectGateMixtralPreTrainedModel):
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and the logits of the routers. If it is not given,
             `config.output_router_logits` decides; in training they are returned.
+        output_quality_logits (`bool`, *optional*):
+            Whether to record the scores of the gates alone, which is what a head asks of its base model.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_olmoe`.
-# Seal: sha256 710497ca501a24e6dd2f0adf45fcacc8c017c6b8caf8bc9e36306d8528385777
+# Seal: sha256 8d01e04067ce83cb40931fbe32fa9b910005bc8a9e79bfa6304c6e19080e672c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -967,6 +967,8 @@ class SelectGateOlmoeModel(SelectGateOlmoePreTrainedModel):
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and the logits of the routers. If it is not given,
             `config.output_router_logits` decides; in training they are returned.
+        output_quality_logits (`bool`, *optional*):
+            Whether to record the scores of the gates alone, which is what a head asks of its base model.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_qwen3_moe`.
-# Seal: sha256 06c4686cbaa039eb967f67c8c635ca76920d34534b459800133684609f2850e3
+# Seal: sha256 3ae320f92e96561e4bb803f5dada752fd2f1f4eec36f72cea4f7cd7fb89ea45c
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1015,6 +1015,8 @@ class SelectGateQwen3MoeModel(SelectGateQwen3MoePreTrainedModel):
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and the logits of the routers. If it is not given,
             `config.output_router_logits` decides; in training they are returned.
+        output_quality_logits (`bool`, *optional*):
+            Whether to record the scores of the gates alone, which is what a head asks of its base model.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -117,3 +119,12 @@ def test_loss_and_attention_functions_of_a_user_get_nothing_of_ours(
     outputs = model(tokens(), labels=tokens(), **asked(kind))
     outputs.loss.backward()
     assert seen and not any(each & (HANDED | set(OURS[kind])) for each in seen)
+
+
+def test_importing_models_says_nothing() -> None:
+    """transformers prints an error for each argument of a forward that no docstring describes."""
+    names = sorted({f"{gated.kind}_gate_{gated.name}" for _, gated in (each.values for each in EVERY)})
+    names += ["memory_gate_llama", "select_gate_qwen3_moe", "select_gate_olmoe"]
+    imports = "\n".join(f"import generated.{name}.modeling_{name}" for name in names)
+    done = subprocess.run([sys.executable, "-c", imports], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr

@@ -22,6 +22,8 @@ SELECT_GATE_INPUTS = r"""
     output_router_logits (`bool`, *optional*):
         Whether to return the scores of the gates and the logits of the routers. If it is not given,
         `config.output_router_logits` decides; in training they are returned.
+    output_quality_logits (`bool`, *optional*):
+        Whether to record the scores of the gates alone, which is what a head asks of its base model.
 """
 
 
