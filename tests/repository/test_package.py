@@ -156,9 +156,10 @@ def test_every_first_word_has_an_answer(words: list[str], status: int, said: str
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_needs_no_torch(command: str, tmp_path: Path) -> None:
-    """Torch takes seconds: whoever asks what a command does should not wait for it."""
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('torch was imported')")
+    """Torch takes seconds: whoever asks what a command does should not wait for it, nor for what an extra brings."""
+    for name in ("torch", "pyarrow", "datasets", "peft"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise RuntimeError('{name} was imported')")
     done = started(ROOT, command, "--help", where=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert done.returncode == 0, done.stderr
     assert ("usage: " in done.stdout or command == "run") and done.stdout.strip()
@@ -171,22 +172,24 @@ class Nothing:
         if name == {name!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Nothing())
+sys.argv[1:] = {words!r} + sys.argv[1:]
 from command import run
 run({module!r}, {function!r})
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "module", "function", "extra"),
+    ("name", "module", "function", "extra", "words"),
     [
-        ("torch", "showcase.cli", "smoke", "[torch]"),
-        ("jinja2", "testgen.cli", "main", ""),
-        ("pyarrow", "selection.select_cli", "main", "[data]"),
-        ("rich", "showcase.listing", "main", ""),
+        ("torch", "showcase.cli", "smoke", "[torch]", []),
+        ("jinja2", "testgen.cli", "main", "", []),
+        ("pyarrow", "selection.select_cli", "main", "[data]", ["--scores", "s", "--output", "o", "--keep", "0.3"]),
+        ("pyarrow", "selection.score_cli", "main", "[data]", ["--model", "m", "--data", "d", "--output", "o"]),
+        ("rich", "showcase.listing", "main", "", []),
     ],
 )
-def test_a_missing_package_is_one_line(name: str, module: str, function: str, extra: str) -> None:
-    code = MISSING.format(name=name, module=module, function=function)
+def test_a_missing_package_is_one_line(name: str, module: str, function: str, extra: str, words: list[str]) -> None:
+    code = MISSING.format(name=name, module=module, function=function, words=words)
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT / "utils")},

@@ -12,14 +12,12 @@ import pyarrow as pa
 from selection.audit import Chosen
 from selection.budgets import ALL_OTHERS, KEPT, REASONS, Budget, choose
 from selection.errors import SelectionError
-from selection.quality import EPSILON, TAU, LayerStatistics, add, layer_scores, no_statistics, quality_scores
+from selection.quality import LayerStatistics, add, layer_scores, no_statistics, quality_scores
 from selection.ranking import Block, at_random, best_first, clusters, farthest, from_clusters
 from selection.table import MEANS, ROUTER, TOKEN_LOGITS, TOKEN_NLL, WEIGHTED, Scores
+from selection.values import CLUSTERS, EPSILON, FARTHEST, LAYERS, PERPLEXITY, QUALITY, RANDOM, ROUTERS, TAU
 
 
-QUALITY, RANDOM, PERPLEXITY, CLUSTERS, FARTHEST = "quality", "random", "perplexity", "clusters", "farthest"
-METHODS = (QUALITY, RANDOM, PERPLEXITY, CLUSTERS, FARTHEST)
-LAYERS, ROUTERS = "layers", "router"  # features
 _POOL = 2  # times as many documents as are kept are looked at for those far from each other
 _MOST_DISTANCES = 4 * 10**10
 

@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from selection.models import Loaded
-from selection.quality import ALPHA, EPSILON
+from selection.quality import ALPHA
+from selection.values import EPSILON
 from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selection.values import EPSILON, TAU
 
-ALPHA, EPSILON, TAU = 1.0, 1e-8, 0.0
+
+ALPHA = 1.0
 
 
 def layer_scores(

@@ -15,7 +15,6 @@ from checkpoints.homes import add_generated
 from telling.answers import Answer
 from telling.grammar import Parser
 
-from selection.corpus import Corpus
 from selection.errors import SelectionError
 from selection.options import check_counts
 from selection.records import FORMS
@@ -34,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _score(args: argparse.Namespace) -> Answer:
     check_counts(args, "batch_tokens", "shard_size", "max_length")
-    # late: torch takes seconds, which the help and a wrong option do without
+    # late: torch takes seconds, which the help and a wrong option do without, and pyarrow may not be installed
     from selection.conversion import convert_router_data
+    from selection.corpus import Corpus
     from selection.forward import Scorer
     from selection.models import load
     from selection.scoring import ScoringOptions, score_corpus

@@ -12,7 +12,14 @@ from naming.kinds import MEANT
 NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER = "non-utf-8", "no-json", "wrong-type", "nan"
 EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE = "empty", "duplicate-id", "over-long", "too-large", "not-finite"
 REASONS = (NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER, EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE)
+QUALITY, RANDOM, PERPLEXITY, CLUSTERS, FARTHEST = "quality", "random", "perplexity", "clusters", "farthest"
+METHODS = (QUALITY, RANDOM, PERPLEXITY, CLUSTERS, FARTHEST)
+EPSILON, TAU = (
+    1e-8,
+    0.0,
+)  # what ranges and means are at least, and what is added to means, unless somebody says otherwise
 # What options are called
+LAYERS, ROUTERS = "layers", "router"  # features
 DTYPES = ("float32", "bfloat16", "float16")
 LOGIT, PROB = "logit", "prob"
 TRUNCATE, REJECT = "truncate", "reject"
