@@ -12,7 +12,7 @@ import pytest
 from common_tests.outcomes import FAILED, INHERITED, PASSED, SKIPPED, Outcome
 from common_tests.problems import SuiteError
 from common_tests.workspace import Workspace
-from matrix import cli
+from matrix import cli, runs, workspace
 from matrix.common_tests import Checkout, run_common, tallied
 from matrix.pipeline import Settings
 from matrix.results import Results
@@ -77,12 +77,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "docs").mkdir()
     for name in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
         monkeypatch.setenv(name, "1")  # to be restored
-    monkeypatch.setattr(cli.MatrixWorkspace, "open", lambda _: None)
-    for name, value in (("architectures", ["bart"]), ("make_all", MADE[:1]), ("test_all", [row])):
-        monkeypatch.setattr(cli, name, lambda *_, value=value: value)
+    monkeypatch.setattr(workspace.MatrixWorkspace, "open", lambda _: None)
+    monkeypatch.setattr(workspace, "architectures", lambda: ["bart"])
+    for name, value in (("make_all", MADE[:1]), ("test_all", [row])):
+        monkeypatch.setattr(runs, name, lambda *_, value=value: value)
 
     def command(run: Callable[..., dict[str, Common]], *argv: str) -> tuple[int, str]:
-        monkeypatch.setattr(cli, "run_common", run)
+        monkeypatch.setattr(runs, "run_common", run)
         status = cli.main(["--work", str(tmp_path / "work"), *argv], project=tmp_path)
         return status, (tmp_path / "docs" / "architectures.md").read_text(encoding="utf-8")
 

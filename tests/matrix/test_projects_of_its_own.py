@@ -16,7 +16,7 @@ from matrix.page import count, count_common
 from matrix.pipeline import judged, untested
 from matrix.results import Results
 from matrix.values import Common, Made, Row, State, Subset, Tally
-from matrix.workspace import Workshop
+from matrix.workspace import MatrixWorkspace
 from naming.kinds import GateNames
 
 
@@ -27,7 +27,7 @@ def put(path: Path, text: str = "") -> Path:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
+def workspace(tmp_path: Path) -> MatrixWorkspace:
     """One whose project has a delta of its own for `own`."""
     put(tmp_path / "project" / "modular" / "modular_quality_gate_own.py", "mine")
     (tmp_path / "project" / "tests" / "models").mkdir(parents=True)
@@ -35,38 +35,38 @@ def workshop(tmp_path: Path) -> Workshop:
         put(tmp_path / "work" / "modular" / f"modular_quality_gate_{name}.py", f"made {name}")
         put(tmp_path / "work" / "generated" / f"quality_gate_{name}" / "a.py", name)
     put(tmp_path / "work" / "generated" / "__init__.py")
-    return Workshop(tmp_path / "project", tmp_path / "work")
+    return MatrixWorkspace(tmp_path / "project", tmp_path / "work")
 
 
-def test_a_view_has_one_model_alone(workshop: Workshop) -> None:
+def test_a_view_has_one_model_alone(workspace: MatrixWorkspace) -> None:
     for _ in range(2):
-        view = workshop.view("new")
+        view = workspace.view("new")
         assert sorted(path.name for path in (view / "generated").iterdir()) == ["__init__.py", "quality_gate_new"]
     assert (view / "generated" / "quality_gate_new" / "a.py").read_text() == "new"
-    assert workshop.tests("new") == workshop.folder / "tests" / "models" / "quality_gate_new"
+    assert workspace.tests("new") == workspace.folder / "tests" / "models" / "quality_gate_new"
 
 
-def test_a_fault_of_a_tool_is_a_row_of_one_architecture(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_a_tool_is_a_row_of_one_architecture(workspace: MatrixWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("what\n   is  this " + "x" * 400)
 
     monkeypatch.setattr(workspace, "short_delta", broken)
-    made = workshop.make("new")
+    made = workspace.make("new")
     assert (made.name, made.state) == ("new", State.STUCK) and made.reason.startswith("KeyError: ")
     assert "\n" not in made.reason and len(made.reason) <= 310
 
 
 @pytest.mark.parametrize("listed", [False, True])
 def test_what_passes_goes_into_the_project_and_no_delta_is_replaced(
-    workshop: Workshop, listed: bool, monkeypatch: pytest.MonkeyPatch
+    workspace: MatrixWorkspace, listed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(adopting, "convert", lambda argv, project: asked.append([*argv, str(project)]))
     monkeypatch.setattr(adopting, "render_tests", lambda argv: asked.append(list(argv)))
     if listed:
-        put(workshop.project / "tests" / "models" / "conftest.py")
-    adopting.adopt(workshop, ["own", "new", "other"])
-    modular = workshop.project / "modular"
+        put(workspace.project / "tests" / "models" / "conftest.py")
+    adopting.adopt(workspace, ["own", "new", "other"])
+    modular = workspace.project / "modular"
     assert {path.name[21:]: path.read_text() for path in modular.iterdir()} == {
         "own.py": "mine",
         "new.py": "made new",
@@ -75,14 +75,14 @@ def test_what_passes_goes_into_the_project_and_no_delta_is_replaced(
     models = ["--model", "new", "--model", "other"]
     folders = [
         "--generated",
-        str(workshop.project / "generated"),
+        str(workspace.project / "generated"),
         "--output",
-        str(workshop.project / "tests" / "models"),
+        str(workspace.project / "tests" / "models"),
     ]
-    assert asked == [[*models, "--quiet", str(workshop.project)], [*models, *folders, *(["--manifest"] * listed)]]
+    assert asked == [[*models, "--quiet", str(workspace.project)], [*models, *folders, *(["--manifest"] * listed)]]
     asked.clear()
-    adopting.adopt(workshop, ["own"])
-    adopting.adopt(workshop, [])
+    adopting.adopt(workspace, ["own"])
+    adopting.adopt(workspace, [])
     assert asked == []
 
 

@@ -186,6 +186,7 @@ run({module!r}, {function!r})
         ("pyarrow", "selection.select_cli", "main", "[data]", ["--scores", "s", "--output", "o", "--keep", "0.3"]),
         ("pyarrow", "selection.score_cli", "main", "[data]", ["--model", "m", "--data", "d", "--output", "o"]),
         ("rich", "showcase.listing", "main", "", []),
+        ("libcst", "pull_request.cli", "main", "", ["--model", "llama", "--output", "o"]),
     ],
 )
 def test_a_missing_package_is_one_line(name: str, module: str, function: str, extra: str, words: list[str]) -> None:

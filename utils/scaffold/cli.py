@@ -14,9 +14,6 @@ from places import PROJECT
 from weave.stage import gates_of, kinds_in
 
 from scaffold.delta_paths import delta_path
-from scaffold.find import base_names
-from scaffold.short import short_delta
-from scaffold.write import report_line, write_delta
 
 
 DONE, REFUSED = 0, 2
@@ -36,6 +33,8 @@ def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
         args = _parser(kinds_in(gates_of(project))).parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE
+    from scaffold.find import base_names  # late, as below: the help does without libcst
+
     try:
         if args.list:
             print("\n".join(_listed(project, args.gate)))
@@ -59,16 +58,22 @@ def _attempt(one: Callable[[str, Path, str], None], name: str, project: Path, ga
 
 
 def _write(name: str, project: Path, gate: str) -> None:
+    from scaffold.write import report_line, write_delta
+
     modular = project / "modular"
     found = write_delta(name, modular, gate)
     print(report_line(found, modular) if found else f"kept    {delta_path(name, modular, gate).relative_to(project)}")
 
 
 def _print(name: str, project: Path, gate: str) -> None:
+    from scaffold.short import short_delta
+
     print(short_delta(name, gate=gate, project=project).text, end="")
 
 
 def _listed(project: Path, gate: str) -> list[str]:
+    from scaffold.find import base_names
+
     names = base_names(find_transformers())
     width = max(map(len, names), default=0)
     there = {name for name in names if delta_path(name, project / "modular", gate).exists()}
