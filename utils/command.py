@@ -9,6 +9,7 @@ import sys
 import threading
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -48,6 +49,7 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
         if raises:
             signal.signal(signal.SIGINT, _leave)
         switch_bars()
+        _hush_transformers()
         tool = getattr(import_module(module), function)
         if raises:
             sys.unraisablehook = _come_again
@@ -73,6 +75,12 @@ def run(module: str, function: str = "main", **given: Any) -> NoReturn:
         gc.collect()  # generators put away what they hold, though a cycle with the traceback keeps them
         _leave()
     raise SystemExit(status)
+
+
+def _hush_transformers() -> None:
+    """Without torch transformers warns at its import, and tools that need torch say themselves how to install it."""
+    if find_spec("torch") is None:
+        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 
 def _interrupt(tool: int, number: int, frame: FrameType | None) -> None:

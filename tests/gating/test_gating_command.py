@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostics.errors import ConversionError
 from gating import cli
 from scaffold.missing import write_missing
 
@@ -32,3 +33,18 @@ def test_proving_is_left_out_where_it_is_told_so(handed: dict[str, Any]) -> None
 def test_what_proves_is_imported_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proof.command.prove", lambda *given: given)
     assert cli.prove(1, 2) == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["lama", "quality_gate_lama"])
+def test_a_slip_in_the_name_of_a_base_is_told_where_nothing_is_gated_yet(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError) as told:
+        write_missing(name, tmp_path)
+    (problem,) = told.value.diagnostics
+    assert (problem.code, problem.fix) == ("unknown-model", "did you mean `llama`?") and not any(tmp_path.iterdir())
+
+
+def test_names_like_those_of_modular_files_are_left_to_who_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "modular_quality_gate_llama.py").touch()
+    (tmp_path / "modular_lamma.py").touch()
+    for name in ("lama", "lamma", "nothing_like_any"):
+        assert write_missing(name, tmp_path) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from matrix import adopt as adopting
-from matrix import workspace
+from matrix import workspace as matrix_workspace
 from matrix.cli import parse
 from matrix.kinds import Row as KindRow
 from matrix.kinds import count as count_of_kind
@@ -50,7 +50,7 @@ def test_a_fault_of_a_tool_is_a_row_of_one_architecture(workspace: MatrixWorkspa
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("what\n   is  this " + "x" * 400)
 
-    monkeypatch.setattr(workspace, "short_delta", broken)
+    monkeypatch.setattr(matrix_workspace, "short_delta", broken)
     made = workspace.make("new")
     assert (made.name, made.state) == ("new", State.STUCK) and made.reason.startswith("KeyError: ")
     assert "\n" not in made.reason and len(made.reason) <= 310

@@ -211,6 +211,22 @@ def test_a_missing_package_is_one_line(name: str, module: str, function: str, ex
     assert (told.returncode, told.stderr, problem["code"]) == (2, line, "not-installed")
 
 
+def test_without_torch_transformers_does_not_speak_beside_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    import command
+
+    name = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
+    monkeypatch.delenv(name, raising=False)
+    command._hush_transformers()
+    assert name not in os.environ
+    monkeypatch.setattr(command, "find_spec", lambda package: None)
+    monkeypatch.setenv(name, "0")
+    command._hush_transformers()
+    assert os.environ[name] == "0"  # as the user has it
+    monkeypatch.delenv(name)
+    command._hush_transformers()
+    assert os.environ.pop(name) == "1"
+
+
 def test_another_release_of_transformers_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "tool.py").write_text("from transformers.utils import what_comes_later\n")
     done = subprocess.run(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from building.workspace import GATE, find_transformers
+from diagnostics.errors import ConversionError
+from diagnostics.names import nearest
+from diagnostics.values import Diagnostic
 from naming.kinds import GateNames
 
 from scaffold.delta_paths import delta_path
@@ -14,14 +17,27 @@ def write_missing(model: str, modular: Path, gate: str = GATE) -> str | None:
     """What `modular_converter.py --model mistral` does where modular/ has no delta: write it, and tell of it.
 
     None where nothing is to be scaffolded: there is a delta, or transformers has no such model. Raises ConversionError
-    where the base cannot be gated from its text.
+    where the base cannot be gated from its text, and (`unknown-model`) for what is most likely the name of a base misspelt.
     """
     name = model.removeprefix(GateNames(gate).family)
     models = find_transformers() / "models"
     known = (models / name / "__init__.py").is_file() or any(models.glob(f"*/modeling_{name}.py"))
-    if delta_path(name, modular, gate).exists() or not known:
+    if delta_path(name, modular, gate).exists():
+        return None
+    if not known:
+        _refuse_slip(name, modular, models)
         return None
     from scaffold.write import report_line, write_delta
 
     found = write_delta(name, modular, gate)
     return report_line(found, modular) if found else None
+
+
+def _refuse_slip(name: str, modular: Path, models: Path) -> None:
+    """Name the base that is meant, unless a modular file has a name like it: whoever reads those tells of that one."""
+    deltas = {path.stem.removeprefix("modular_") for path in modular.glob("modular_*.py")}
+    close = nearest(name, {path.parent.name for path in models.glob("*/modeling_*.py")})
+    if close is None or nearest(name, deltas | {each.partition("_gate_")[2] for each in deltas}):
+        return
+    message = f"there is no modular file for {name!r}, and no model of transformers is called so"
+    raise ConversionError(Diagnostic("unknown-model", "--model", 1, 1, message, f"did you mean `{close}`?"))
