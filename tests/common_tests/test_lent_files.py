@@ -10,7 +10,7 @@ from common_tests import runner
 from common_tests.expected import differences, read_expected, write_expected, written_outcomes
 from common_tests.outcomes import FAILED, INHERITED, PASSED, SKIPPED, Outcome, counts
 from common_tests.problems import SuiteError
-from common_tests.real_testers import check_fit, copy_tests, lend, lend_beside
+from common_tests.real_testers import check_fit, copy_beside, copy_missing, copy_tests
 from common_tests.report import markdown, read_table, write_table
 from common_tests.runner import mark_inherited
 from facts.values import Abilities, ConfigFacts, LayerFacts, ModelClass, ModelFacts
@@ -55,15 +55,15 @@ def test_what_is_missing_is_lent_and_what_is_there_stays(tmp_path: Path) -> None
     (testers / "tests" / "link.py").symlink_to(testers / "e.py")
     tests = put(tmp_path / "tests", "a/b.py")
     (tests / "a" / "b.py").write_text("mine")
-    assert lend(testers, tests) == ["c.json", "causal_lm_tester.py"]
+    assert copy_missing(testers, tests) == ["c.json", "causal_lm_tester.py"]
     assert below(tests) == ["a/b.py", "c.json", "causal_lm_tester.py"] and (tests / "a" / "b.py").read_text() == "mine"
-    assert lend(testers, tests) == []
+    assert copy_missing(testers, tests) == []
 
 
 @pytest.mark.parametrize("names", [(), ("tests/a.py",), ("causal_lm_tester.py",)])
 def test_a_folder_without_testers_lends_nothing(names: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=r"causal_lm_tester\.py is not there"):
-        lend(put(tmp_path / "t", *names), tmp_path / "tests")
+        copy_missing(put(tmp_path / "t", *names), tmp_path / "tests")
     assert not (tmp_path / "tests").exists()
 
 
@@ -77,13 +77,13 @@ def test_tests_of_a_tree_are_those_of_all_models_and_of_some(tmp_path: Path) -> 
 
 def test_tools_and_settings_come_along_where_there_are_none(tmp_path: Path) -> None:
     testers = put(tmp_path / "t", "utils/a.py", "utils/__pycache__/a.pyc", "conftest.py", "other.py")
-    lend_beside(testers, put(tmp_path / "root", "x"))
+    copy_beside(testers, put(tmp_path / "root", "x"))
     assert below(tmp_path / "root") == ["conftest.py", "utils/a.py", "x"]
     own = put(tmp_path / "own", "utils/mine.py", "conftest.py")
     (own / "conftest.py").write_text("mine")
-    lend_beside(testers, own)
+    copy_beside(testers, own)
     assert below(own) == ["conftest.py", "utils/mine.py"] and (own / "conftest.py").read_text() == "mine"
-    lend_beside(tmp_path / "nothing", own)
+    copy_beside(tmp_path / "nothing", own)
 
 
 @pytest.mark.parametrize(

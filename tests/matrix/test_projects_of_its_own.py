@@ -46,7 +46,9 @@ def test_a_view_has_one_model_alone(workspace: MatrixWorkspace) -> None:
     assert workspace.tests("new") == workspace.folder / "tests" / "models" / "quality_gate_new"
 
 
-def test_a_fault_of_a_tool_is_a_row_of_one_architecture(workspace: MatrixWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_a_tool_is_a_row_of_one_architecture(
+    workspace: MatrixWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("what\n   is  this " + "x" * 400)
 
@@ -91,10 +93,10 @@ KNOWN = ["llama", "mistral", "gpt_oss"]
 
 def test_the_command_line_takes_models_by_either_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUALITY_GATE_CACHE_DIR", str(tmp_path))
-    args = parse(["--model", "quality_gate_llama", "--model", "gpt_oss", "--fast", "--limit", "2.5"], KNOWN)
+    args = parse(["--model", "quality_gate_llama", "--model", "gpt_oss", "--fast", "--limit", "2.5"], lambda: KNOWN)
     assert (args.model, args.subset, args.limit, args.gate) == (["llama", "gpt_oss"], Subset.FAST, 2.5, "quality")
     assert args.sdists == tmp_path / "sdist" and not (args.adopt or args.again or args.no_common)
-    assert parse(["--sdists", "x"], KNOWN).sdists == Path("x") and parse([], KNOWN).subset is Subset.FULL
+    assert parse(["--sdists", "x"], lambda: KNOWN).sdists == Path("x") and parse([], KNOWN).subset is Subset.FULL
 
 
 @pytest.mark.parametrize(
@@ -109,15 +111,15 @@ def test_the_command_line_takes_models_by_either_name(tmp_path: Path, monkeypatc
 )
 def test_what_means_no_model_is_said(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        parse(argv, KNOWN)
+        parse(argv, lambda: KNOWN)
     assert end.value.code == 2 and said in capsys.readouterr().err
 
 
 def test_without_a_cache_folder_one_has_to_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("matrix.cli.default_folder", lambda: None)
     with pytest.raises(SystemExit):
-        parse([], KNOWN)
-    assert parse(["--work", str(tmp_path)], KNOWN).sdists == tmp_path / "sdist"
+        parse([], lambda: KNOWN)
+    assert parse(["--work", str(tmp_path)], lambda: KNOWN).sdists == tmp_path / "sdist"
 
 
 TALLY = Tally(3, 1, (("a", "b"), ("c", "")), 4, 5, 1.5, "full")

@@ -54,6 +54,7 @@ def test_long_words_are_cut_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = said(monkeypatch, 2, "first " * 500, "last")
     assert len(found.said) == 600 and found.said.endswith("last")
     assert said(monkeypatch, 2, "nothing of numbers")[0].passed == 0
+    assert said(monkeypatch, 1, "", "No module named pytest")[0].said == "No module named pytest"
 
 
 def test_the_process_is_that_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,13 @@ def parse(argv: Sequence[str] | None, known: Callable[[], Sequence[str]]) -> arg
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="where work and results are kept, instead of the cache"
     )
-    args = parser.parse_args(argv)
+    return _sound(parser, parser.parse_args(argv), known)
+
+
+def _sound(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, known: Callable[[], Sequence[str]]
+) -> argparse.Namespace:
+    """The arguments, with what they leave out; says what makes no sense and raises SystemExit."""
     args.model = [name.removeprefix(FAMILY) for name in args.model]
     names = known() if args.model else ()
     for name in args.model:
