@@ -91,6 +91,9 @@ def own() -> int:
         return 0
     if name == "completion":
         return complete(words)
+    if name.startswith("-"):
+        print(f"quality-gate: options come behind the command: `quality-gate COMMAND {name}`", file=sys.stderr)
+        return REFUSED
     close = import_module("diagnostics.names").nearest(name, COMMANDS)
     fix = f"did you mean `{close}`?" if close else "`quality-gate --help` lists them"
     print(f"quality-gate: there is no command {name!r}; {fix}", file=sys.stderr)
@@ -125,6 +128,11 @@ def own_version() -> str:
 
 def complete(words: Sequence[str]) -> int:
     """Print what a shell needs to complete commands and options; the exit status."""
+    if list(words) in (["-h"], ["--help"]):
+        print(
+            "usage: quality-gate completion bash|zsh\n\nin ~/.bashrc or ~/.zshrc: source <(quality-gate completion bash)"
+        )
+        return 0
     if list(words) not in (["bash"], ["zsh"]):
         print("quality-gate completion: give the shell, bash or zsh", file=sys.stderr)
         return REFUSED

@@ -144,6 +144,8 @@ def test_vllm_finds_gated_models_by_the_entry_point_that_it_calls(site: Path, tm
         (["completion", "bash"], 0, "complete -o filenames -F _quality_gate quality-gate"),
         (["completion", "zsh"], 0, "bashcompinit"),
         (["completion"], 2, "give the shell"),
+        (["completion", "--help"], 0, "source <(quality-gate completion bash)"),
+        (["--json", "list"], 2, "`quality-gate COMMAND --json`"),
         (["smoke", "--model", "lama"], 2, "there is no gated model 'lama'; did you mean `llama`?"),
         (["convert"], 2, "say what to convert"),
     ],
