@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,16 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 BEGUN: set[Path] = set()
 
 
-def pytest_collection() -> None:
-    """Nothing that is collected goes away before the end: searching it for circles takes as long as reading it."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing that is collected goes away before the end: it is left out of every search, as libraries ask for after steps."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """What lives from here on is left out of every later search; libraries ask for one after each training step."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
