@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,29 @@ def test_the_same_tests_of_the_base(installed: Path, tmp_path: Path) -> None:
     text = (tmp_path / "work" / add_test_of_base(tmp_path / "work", facts)).read_text()
     compile(text, "test", "exec")
     assert "class Gemma3TextModelTest(CausalLMModelTest" in text and "QualityGate" not in text
+
+
+def test_the_base_is_asked_for_missing_weights_whatever_year_its_files_say(installed: Path, tmp_path: Path) -> None:
+    sdist = archive(tmp_path / "any.tar.gz", {"tests/test_modeling_common.py": ""})
+    folder, facts = gemma3()
+    build(tmp_path / "work", installed, sdist, [(folder, facts)])
+    text = (tmp_path / "work" / add_test_of_base(tmp_path / "work", facts)).read_text()
+    assert text.startswith("# Copyright 2") and "def test_can_init_all_missing_weights(" in text
+    method = re.search(r"    def test_can_init_all_missing_weights.*?super\(\)\.\w+\(\)\n", text, re.DOTALL)
+    here, of_config = tmp_path / "asked.py", tmp_path / "config.py"
+    of_config.write_text("class Config: ...\n\n\nclass Other: ...\n")
+    said = "self.said = [inspect.getfile(kind) for kind in (Config, Other)]"
+    shared = f"class Shared:\n    def test_can_init_all_missing_weights(self):\n        {said}\n"
+    tester = "class Tester:\n    def prepare_config_and_inputs_for_common(self):\n        return Config(), {}\n"
+    here.write_text(
+        f"import inspect\nfrom config import Config, Other\n\n\n{shared}\n\n{tester}\n\n"
+        f"class Tests(Shared):\n    model_tester = Tester()\n\n{method and method[0]}"
+        "\n\ntests = Tests()\ntests.test_can_init_all_missing_weights()\n"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", "import asked; print(*asked.tests.said)"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert asked.stdout.split() == [str(here), str(of_config)], asked.stderr
 
 
 def test_standins_say_what_they_are() -> None:

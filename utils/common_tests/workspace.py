@@ -25,6 +25,18 @@ ROUNDING = Path(__file__).parents[1] / "rounding" / "comparing.py"  # the stand-
 MARK = ".upstream-tests"  # this folder is ours to replace
 _BASE = "base_of_"
 _TEST = re.compile(r"^ +def (test_\w+)\(", re.MULTILINE)
+_TESTS = re.compile(r"^class \w+\([^)]*unittest\.TestCase\):\n", re.MULTILINE)
+# The test passes over models that say no year after 2022 in a file: the base is asked for as new a one as the gated model.
+_OF_ANY_YEAR = """\
+    def test_can_init_all_missing_weights(self):
+        import inspect
+        from unittest.mock import patch
+
+        config, found = type(self.model_tester.prepare_config_and_inputs_for_common()[0]), inspect.getfile
+        with patch("inspect.getfile", lambda what: __file__ if what is config else found(what)):
+            super().test_can_init_all_missing_weights()
+
+"""
 _HERE = Path(__file__).parent
 # Files of ours, beside a model's own, that have a say in what becomes of its tests.
 DECISIVE = (
@@ -178,4 +190,6 @@ def _of_base(text: str, facts: ModelFacts) -> str:
     internal = re.search(rf"from transformers\.models\.{facts.name}\.modeling_\w+ import (\([^)]*\)|.*)", text)
     for name in re.findall(r"\w+", internal[1] if internal else ""):
         text = text.replace(f"        {name},\n", "", 1)  # among those that transformers exports
-    return text
+    if "def test_can_init_all_missing_weights(" in text:
+        return text
+    return _TESTS.sub(lambda line: line[0] + _OF_ANY_YEAR, text)
