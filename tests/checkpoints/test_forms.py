@@ -192,7 +192,9 @@ def test_a_manifest_is_as_it_was_written_or_refused(place: tuple[str, ...], valu
         entry[place[-1]] = value
     with pytest.raises(CheckpointError) as error:
         check_manifest(Path("folder"), Path("manifest.json"), found)
-    assert error.value.code == "bad-manifest" and f"{said} is missing, or is none" in str(error.value)
+    assert error.value.code == "bad-manifest" and f"{said} is missing, or has something else in its place" in str(
+        error.value
+    )
 
 
 def test_no_two_files_of_a_manifest_come_from_one() -> None:

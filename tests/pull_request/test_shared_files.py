@@ -82,9 +82,9 @@ TABLES = (
 
 def test_only_files_that_the_tree_has_and_that_change_are_made(tmp_path: Path) -> None:
     assert shared_files(FACTS, tree(tmp_path)) == {}
-    init = "    from .toy import *\n"
-    found = shared_files(FACTS, tree(tmp_path, init=init, toctree="- local: index\n", models="X = 1\n"))
-    assert found == {MODELS_INIT: f"    from .{NAME} import *\n{init}"}
+    head, init = "if TYPE_CHECKING:\n", "    from .toy import *\n"
+    found = shared_files(FACTS, tree(tmp_path, init=head + init, toctree="- local: index\n", models="X = 1\n"))
+    assert found == {MODELS_INIT: f"{head}    from .{NAME} import *\n{init}"}
     assert shared_files(FACTS, tree(tmp_path, init=found[MODELS_INIT])) == {}
 
 
@@ -121,20 +121,20 @@ def test_where_there_is_a_generated_table_the_one_by_hand_stays(tmp_path: Path) 
 def test_a_model_type_that_is_no_folder_names_its_folder() -> None:
     text_config = replace(CONFIG, name="QualityGateToyTextConfig", model_type="quality_gate_toy_text")
     facts = replace(FACTS, configs={each.name: each for each in (CONFIG, text_config)})
-    text = table("CONFIG_MAPPING_NAMES") + table("SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
+    text = table("CONFIG_MAPPING_NAMES", zoo="ZooConfig") + table("SPECIAL_MODEL_TYPE_TO_MODULE_NAME", zoo_text="zoo")
     assert entries(with_configs(text, facts)) == {
-        "CONFIG_MAPPING_NAMES": {NAME: CONFIG.name, "quality_gate_toy_text": text_config.name},
-        "SPECIAL_MODEL_TYPE_TO_MODULE_NAME": {"quality_gate_toy_text": NAME},
+        "CONFIG_MAPPING_NAMES": {NAME: CONFIG.name, "quality_gate_toy_text": text_config.name, "zoo": "ZooConfig"},
+        "SPECIAL_MODEL_TYPE_TO_MODULE_NAME": {"quality_gate_toy_text": NAME, "zoo_text": "zoo"},
     }
 
 
 def test_docstrings_find_a_configuration_by_its_folder_unless_that_is_no_model_type() -> None:
-    text = "HARDCODED_CONFIG_FOR_MODELS = {\n}\n"
+    text = 'HARDCODED_CONFIG_FOR_MODELS = {\n    "zoo": "ZooConfig",\n}\n'
     assert with_docstrings(text, FACTS) == text
     config = replace(CONFIG, model_type="quality_gate_toy-1")
     facts = replace(FACTS, configs={config.name: config}, text_config=config)
     assert with_docstrings(text, facts) == (
-        'HARDCODED_CONFIG_FOR_MODELS = {\n    "quality-gate-toy": "QualityGateToyConfig",\n}\n'
+        'HARDCODED_CONFIG_FOR_MODELS = {\n    "zoo": "ZooConfig",\n    "quality-gate-toy": "QualityGateToyConfig",\n}\n'
     )
 
 

@@ -34,6 +34,7 @@ from pull_request.verify import (
 from pull_request.verify.subject import Check, Subject
 from pull_request.verify.test_checks import named_models
 from rendering.render import render
+from syntax.trees import tree_of
 
 
 NAME, TODAY = "quality_gate_toy", date(2026, 3, 14)
@@ -360,10 +361,10 @@ MAPPED = table("MODEL_MAPPING_NAMES", f"{NAME}:QualityGateToyModel", "toy:ToyMod
 @pytest.mark.parametrize(
     ("check", "name", "text", "at"),
     [
-        (mapping_checks.in_models_init, "init", f"    from .{NAME} import *\n", []),
-        (mapping_checks.in_models_init, "init", "\n    from .toy import *\n", ["init: 2: missing-mapping"]),
-        (mapping_checks.in_models_init, "init", f"    from .toy import *\n    from .{NAME} import *\n", ["init: 2: unsorted-mapping"]),
-        (mapping_checks.in_models_init, "init", f"    from .z import *\n    from .toy import *\n    from .{NAME}_2 import *\n    from .{NAME} import *\n", ["init: 4: unsorted-mapping"]),
+        (mapping_checks.in_models_init, "init", f"if TYPE_CHECKING:\n    from .{NAME} import *\n", []),
+        (mapping_checks.in_models_init, "init", "if TYPE_CHECKING:\n    from .toy import *\n", ["init: 2: missing-mapping"]),
+        (mapping_checks.in_models_init, "init", f"if TYPE_CHECKING:\n    from .toy import *\n    from .{NAME} import *\n", ["init: 3: unsorted-mapping"]),
+        (mapping_checks.in_models_init, "init", f"if TYPE_CHECKING:\n    from .z import *\n    from .toy import *\n    from .{NAME}_2 import *\n    from .{NAME} import *\n", ["init: 5: unsorted-mapping"]),
         (mapping_checks.configs_mapped, "configs", CONFIGS, []),
         (mapping_checks.configs_mapped, "configs", CONFIGS.replace("QualityGate", ""), ["configs: 3: missing-mapping"]),
         (mapping_checks.configs_mapped, "configs", CONFIGS.replace('"a"', '"s"'), ["configs: 4: unsorted-mapping"]),
@@ -388,8 +389,8 @@ def test_what_the_repository_excepts_is_in_no_table() -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("all_model_classes = (A, B) if x else ()", {"A", "B"}),
-        ("all_model_classes = (\n    (\n        A,\n        B,\n    )\n)", {"A", "B", ""}),
+        ("class T:\n    all_model_classes = (A, B) if x else ()", {"A", "B"}),
+        ("class T:\n    all_model_classes = (\n        (\n            A,\n            B,\n        )\n    )", {"A", "B"}),
         ("class T(CausalLMModelTester):\n    base_model_class = ToyModel", {"ToyModel", *(f"Toy{role}" for role in test_checks.ROLES.values())}),
         (
             "class T(CausalLMModelTester):\n    base_model_class = ToyModel\n    causal_lm_class = ToyLM",
@@ -399,7 +400,7 @@ def test_what_the_repository_excepts_is_in_no_table() -> None:
     ],
 )  # fmt: skip
 def test_a_test_file_names_models_or_lets_its_tester_derive_them(text: str, names: set[str]) -> None:
-    assert named_models(text) == names
+    assert named_models(tree_of(text)) == names
 
 
 @pytest.mark.parametrize(
