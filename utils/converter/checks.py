@@ -114,9 +114,8 @@ def _check_imports(delta: Delta) -> Iterator[Finding]:
                 fix = "three dots are `transformers`, two are `transformers.models`: or write the absolute name"
                 yield place_of(index, alias, "bad-relative-import", message, fix, Level.ERROR)
             is_top = item.name and item.module == "transformers" and not item.level
-            if (
-                is_top and delta.load(f"transformers.{item.name}") is None
-            ):  # `import initialization` is a module's import
+            # `from transformers import initialization` imports a module
+            if is_top and delta.load(f"transformers.{item.name}") is None:
                 message = f"`{item.name}` is imported from `transformers` itself, where nothing tells what it is"
                 fix = f"import `{item.name}` from the module that defines it, `from transformers.<module> import ...`"
                 yield place_of(index, alias, "top-level-import", message, fix, Level.ERROR)

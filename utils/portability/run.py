@@ -47,9 +47,8 @@ def run(machine: Machine, suites: Sequence[Path], project: Path, jobs: int, test
     passed = _SUMMARY.search(done.stdout)
     failed = tuple(f"{suite}::{test}" for suite, test in _FAILED.findall(done.stdout))
     number = int(passed[1]) if passed else 0
-    broken = done.returncode not in (0, 1) or not (
-        number or failed
-    )  # Python ends with 1, too, where pytest is missing
+    # Python ends with 1, too, where pytest is missing
+    broken = done.returncode not in (0, 1) or not (number or failed)
     said = " ".join((done.stdout + done.stderr).split())[-600:] if broken else ""
     return Verdict(machine, done.returncode, number, failed, time.monotonic() - started, said)
 

@@ -16,9 +16,6 @@ class NameRule:
     names: re.Pattern[str]
     why: str
     example: str
-    case: str = (
-        ""  # a base whose places come out otherwise without this rule; "" where no base of this release needs it
-    )
 
     def fits(self, name: str) -> bool:
         """Whether a name has the rule's words in it."""

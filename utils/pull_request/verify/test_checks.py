@@ -44,7 +44,8 @@ def tested(subject: Subject) -> Iterator[Diagnostic]:
 
 def named_models(file: ast.Module) -> set[str]:
     """The models that a test file names, or that its testers derive from a base model's name."""
-    return {name for node in classes(file) for name in _named_in(node, TESTER_CLASS in names_in(file))}
+    derives = TESTER_CLASS in names_in(file)
+    return {name for node in classes(file) for name in _named_in(node, derives)}
 
 
 def _named_in(node: ast.ClassDef, derives: bool) -> Iterator[str]:
