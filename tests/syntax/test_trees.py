@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import gc
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from syntax import trees
-from syntax.trees import function_in, statements_of, tree_of
+from syntax.trees import function_in, statements_of, tree_of, without_collection
 
 
 @pytest.fixture
@@ -48,6 +50,24 @@ def test_a_doubtful_escape_is_no_business_of_readers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(statements_of('a = "\\d of its own"')) == 1
+
+
+@pytest.mark.parametrize("text", ["a = 1", "a ="])
+def test_no_garbage_is_looked_for_while_a_text_is_parsed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parse, enabled = ast.parse, list[bool]()
+    monkeypatch.setattr(trees, "_TREES", trees._Trees(30))
+    monkeypatch.setattr(ast, "parse", lambda text: enabled.append(gc.isenabled()) or parse(text))
+    with suppress(SyntaxError):
+        tree_of(text)
+    assert enabled == [False] and gc.isenabled()
+
+
+def test_who_has_turned_collection_off_finds_it_off() -> None:
+    with without_collection():
+        with without_collection():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_threads_get_one_tree(parsed: list[str]) -> None:

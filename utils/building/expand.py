@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from converter.banner import seal
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from syntax.source import Source
+from syntax.trees import without_collection
 
 from building.jobs import Convert, Job, Outcome, Task, crashed, refused
 from building.library import Library, View, decode, shown
@@ -35,7 +34,7 @@ class Expander:
 
     def expand(self, tasks: Sequence[Task]) -> list[Outcome]:
         """One outcome per task, in order, with the texts of all files but without their state on disk. Never raises."""
-        with _no_collection():
+        with without_collection():
             outcomes = [self._convert(task) for task in tasks]
         try:
             return self._style(tasks, outcomes)
@@ -69,18 +68,6 @@ class Expander:
         except Exception as error:  # a fault of ours must stop neither the other models nor the report
             outcome = crashed(outcome, error)
         return replace(outcome, seconds=time.perf_counter() - started)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Trees hold no cycles, so looking for garbage in them is only lost time: over half of a conversion."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _styled_path(job: Job, name: str) -> str:
