@@ -68,6 +68,14 @@ def test_the_stack_of_a_base() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "loop",
+    ["for layer in self.layers[: self.config.num_hidden_layers]:", "for layer, kind in zip(self.layers, self.kinds):"],
+)
+def test_layers_are_called_in_a_loop_over_them_and_what_else_there_is(loop: str) -> None:
+    assert len(read_stack(changed(("for layer in self.layers:", loop))).layer_calls) == 1
+
+
 def test_names_are_other_than_usual_where_the_base_has_them() -> None:
     toy = base()
     assert names_of(toy, read_stack(toy)).module == "QualityGateToyGate"

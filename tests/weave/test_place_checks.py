@@ -42,6 +42,7 @@ def test_what_a_class_has_can_be_named(words: dict[str, str]) -> None:
     [
         ({"normed": "self.ln"}, "Layer has no `ln`"),
         ({"when": "self.kinds"}, "Layer has no `kinds`"),
+        ({"when": "self.mlp"}, "Layer has no `mlp`"),  # it is read, and nobody sets it
         ({"when": "index > 0"}, "the constructor of Layer has no `index`"),
         ({"tokens": "x_shape"}, "`x_shape` is no name that it assigns"),
     ],

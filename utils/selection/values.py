@@ -80,4 +80,4 @@ class CorpusEntry:
     position: int
     place: str
     found: Document | Reject
-    share: float = 0.0  # of the corpus, in bytes, that was read when it came, about
+    share: float  # of the corpus, in bytes, that was read when it came, about
