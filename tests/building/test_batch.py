@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Sequence
@@ -231,6 +232,21 @@ def test_workers_end_with_the_block() -> None:
         raise KeyboardInterrupt
     assert time.monotonic() - started < 30  # of the 60 that the worker would sleep
     assert not any(process.is_alive() for process in processes)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_objects_that_a_process_froze_stay_frozen(frozen: bool) -> None:
+    """They are frozen while there are workers, which would copy them at each collection."""
+    try:
+        if frozen:
+            gc.freeze()
+        else:
+            gc.unfreeze()
+        with Workers(sleep, 1):
+            assert gc.get_freeze_count() > 0
+        assert bool(gc.get_freeze_count()) is frozen
+    finally:
+        gc.freeze()  # as tests/conftest.py has it
 
 
 def test_what_goes_one_by_one_needs_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

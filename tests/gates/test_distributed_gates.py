@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import pytest
 import torch
 import torch.distributed
 from families import FAMILIES, HIDDEN, gates, tokens
@@ -44,16 +43,15 @@ def process_group(rank: int, folder: Path) -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
-def compare(rank: int, folder: Path, mode: str) -> None:
-    """Runs in each process: every family, loaded whole and loaded in shares."""
-    with process_group(rank, folder):
-        for family in FAMILIES:
-            load = family.gated_class("ForCausalLM").from_pretrained
-            alone = load(folder / family.name)
-            shared = load(folder / family.name, distributed_config=DistributedConfig(**{mode: PROCESSES}))
-            for expected, actual in zip(step(alone), step(shared)):
-                assert_equal_but_for_rounding(actual, expected, HIDDEN, str(family))
-            check_saved_gates(shared, alone, folder / f"{family}-gates")
+def compare(folder: Path, mode: str) -> None:
+    """Every family, loaded whole and loaded in shares."""
+    for family in FAMILIES:
+        load = family.gated_class("ForCausalLM").from_pretrained
+        alone = load(folder / family.name)
+        shared = load(folder / family.name, distributed_config=DistributedConfig(**{mode: PROCESSES}))
+        for expected, actual in zip(step(alone), step(shared)):
+            assert_equal_but_for_rounding(actual, expected, HIDDEN, f"{family}, {mode}")
+        check_saved_gates(shared, alone, folder / f"{family}-{mode}")
 
 
 def check_saved_gates(shared: PreTrainedModel, alone: PreTrainedModel, folder: Path) -> None:
@@ -71,13 +69,6 @@ def check_saved_gates(shared: PreTrainedModel, alone: PreTrainedModel, folder: P
         assert [set(whole(gate.gate.weight).flatten().tolist()) for gate in gates(model)] == [{1}, {2}]
 
 
-@pytest.mark.parametrize("mode", ["tp_size", "fsdp_size"])
-def test_shared_models_agree(mode: str, tmp_path: Path) -> None:
-    for family in FAMILIES:
-        family.gated().save_pretrained(tmp_path / family.name)
-    torch.multiprocessing.spawn(compare, (tmp_path, mode), nprocs=PROCESSES)
-
-
 def train_without_scores(model: torch.nn.Module) -> torch.optim.Optimizer:
     optimizer = torch.optim.Adam(model.train().parameters(), lr=0.01)
     for _ in range(2):  # DistributedDataParallel misses gradients at the step after
@@ -87,25 +78,32 @@ def train_without_scores(model: torch.nn.Module) -> torch.optim.Optimizer:
     return optimizer
 
 
-def resume(rank: int, folder: Path) -> None:
-    """Runs in each process: every family trains, is saved and taken up again, its gates idle all the time."""
+def resume(folder: Path) -> None:
+    """Every family trains, is saved and taken up again, its gates idle all the time."""
+    for family in FAMILIES:
+        load = partial(family.gated_class("ForCausalLM").from_pretrained, folder / family.name)
+        shared = load(distributed_config=DistributedConfig(fsdp_size=PROCESSES))
+        before = [whole(gate.gate.weight) for gate in gates(shared)]
+        optimizer = train_without_scores(shared)
+        save_optimizer_distributed(shared, optimizer, str(folder / f"{family}-optimizer"))
+        again = torch.optim.Adam(shared.parameters(), lr=0.01)
+        load_optimizer_distributed(shared, again, str(folder / f"{family}-optimizer"))
+        for weight in shared.parameters():
+            for name, value in optimizer.state[weight].items():
+                assert torch.equal(whole(again.state[weight][name]), whole(value)), f"{family}: {name}"
+        assert all(map(torch.equal, before, (whole(gate.gate.weight) for gate in gates(shared)))), family
+        train_without_scores(torch.nn.parallel.DistributedDataParallel(load()))
+
+
+def share(rank: int, folder: Path) -> None:
+    """Runs in each process: most of their time is starting, so that they do all."""
     with process_group(rank, folder):
-        for family in FAMILIES:
-            load = partial(family.gated_class("ForCausalLM").from_pretrained, folder / family.name)
-            shared = load(distributed_config=DistributedConfig(fsdp_size=PROCESSES))
-            before = [whole(gate.gate.weight) for gate in gates(shared)]
-            optimizer = train_without_scores(shared)
-            save_optimizer_distributed(shared, optimizer, str(folder / f"{family}-optimizer"))
-            again = torch.optim.Adam(shared.parameters(), lr=0.01)
-            load_optimizer_distributed(shared, again, str(folder / f"{family}-optimizer"))
-            for weight in shared.parameters():
-                for name, value in optimizer.state[weight].items():
-                    assert torch.equal(whole(again.state[weight][name]), whole(value)), f"{family}: {name}"
-            assert all(map(torch.equal, before, (whole(gate.gate.weight) for gate in gates(shared)))), family
-            train_without_scores(torch.nn.parallel.DistributedDataParallel(load()))
+        for mode in ("tp_size", "fsdp_size"):
+            compare(folder, mode)
+        resume(folder)
 
 
-def test_idle_gates_do_not_stop_training(tmp_path: Path) -> None:
+def test_shared_models_agree_and_idle_gates_do_not_stop_their_training(tmp_path: Path) -> None:
     for family in FAMILIES:
         family.gated().save_pretrained(tmp_path / family.name)
-    torch.multiprocessing.spawn(resume, (tmp_path,), nprocs=PROCESSES)
+    torch.multiprocessing.spawn(share, (tmp_path,), nprocs=PROCESSES)

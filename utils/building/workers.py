@@ -29,8 +29,10 @@ class Workers:
         self._idle: list[Connection] = []
         self._busy: dict[Connection, Any] = {}
         self._processes: dict[Connection, BaseProcess] = {}
-        gc.collect()
-        gc.freeze()  # a collection in a forked worker would otherwise copy every shared page
+        self._froze = not gc.get_freeze_count()  # a process that froze its objects has done so for its own reasons
+        if self._froze:
+            gc.collect()
+            gc.freeze()  # a collection in a forked worker would otherwise copy every shared page
         for _ in range(count):
             self._start()
         self.count = count
@@ -83,7 +85,8 @@ class Workers:
             process.join(timeout=5)
             if process.is_alive():
                 process.kill()
-        gc.unfreeze()
+        if self._froze:
+            gc.unfreeze()
 
     def _start(self) -> None:
         ours, theirs = _CONTEXT.Pipe()
