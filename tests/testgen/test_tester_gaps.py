@@ -26,11 +26,32 @@ def rendered(name: str, **changes: tuple[str, str]) -> str:
     return upstream_test(facts, files)
 
 
+@pytest.mark.parametrize(
+    "table", ['{"head.bias": "bias"}', '{"head.weight": "embed.weight"}', "None", '["head.bias"]']
+)
+def test_embeddings_are_tied_for_two_biases_of_a_head_alone(table: str) -> None:
+    assert sizes_of_model(
+        'class Head:\n    _tied_weights_keys = {\n        "a.bias":\n            "b.c.bias",\n    }\n', ""
+    ) == {"tie_word_embeddings": True}
+    assert sizes_of_model(f"class Head:\n    _tied_weights_keys = {table}\n", "") == {}
+    assert sizes_of_model('NAMES = {"a.bias": "b.bias"}\n', "") == {}, "it ties nothing"
+
+
+@pytest.mark.parametrize(
+    "sizes", ["config.hidden_size, config.num_labels", "config.width,\n    out_features=config.num_labels"]
+)
+def test_a_head_with_an_output_for_each_label_is_not_asked_for_a_span(sizes: str) -> None:
+    head = "class Answers:\n  def __init__(self):\n    self.qa_outputs = nn.Linear({})\n"
+    assert list(skips_of_model(head.format(sizes), "")) == ["test_question_answering_model"]
+    assert skips_of_model(head.format("config.num_labels, 2"), "") == {}
+
+
 @pytest.mark.parametrize("annotation", ["bool", "bool | None"])
 def test_a_decoder_alone_is_no_encoder_and_decoder(annotation: str) -> None:
     configuration = f"class C:\n    is_encoder_decoder: {annotation} = True\n"
     assert sizes_of_model("", configuration) == {"is_encoder_decoder": False}
     assert sizes_of_model("", configuration.replace("True", "False")) == {}
+    assert sizes_of_model("", f'"""\n{configuration}"""\n') == {}, "it is only written about"
 
 
 def test_what_reads_an_encoder_gets_no_gradient_without_one() -> None:
@@ -41,6 +62,8 @@ def test_what_reads_an_encoder_gets_no_gradient_without_one() -> None:
     }
     asked = always.replace("        self", "        if config.add_cross_attention:\n            self")
     assert skips_of_model(asked, "") == {}
+    told = always.replace("class", "# by add_cross_attention\nclass")
+    assert skips_of_model(told, "") == skips_of_model(always, ""), "a comment asks for nothing"
 
 
 def test_attentions_of_hybrid_layers_are_not_counted() -> None:
@@ -90,6 +113,12 @@ def test_routers_that_the_configuration_asks_for_record_nothing_by_default() -> 
     assert records_routers(optional + recorded, off.replace("False", "True"))
     assert records_routers(recorded, off) and not records_routers(optional + loss, off)
     assert records_routers(optional, off), "it has no loss of them"
+    wanted = "mlp = (\n    Experts(self.config) if self.config.is_moe else MLP(self.config)\n)\n"
+    assert not records_routers(wanted + recorded, off) and records_routers(
+        wanted + recorded, "class C:\n    is_moe = True\n"
+    )
+    assert not records_routers("from m import load_balancing_loss_func\n" + loss, off), "nothing records them"
+    assert records_routers("# load_balancing_loss_func() is another's\n", off)
 
 
 def test_configurations_inside_a_configuration_bring_only_what_they_take() -> None:
