@@ -9,7 +9,8 @@ import pytest
 from building.library import Library
 from syntax.queries import exported
 from weave.checkpoints import checkpoint_of, complete, named_checkpoint
-from weave.documented import base_fields, described, documented, entries, intro
+from weave.docstrings import described
+from weave.documented import base_fields, documented, entries, intro
 from weave.form import Form
 from weave.imports import relative_module
 from weave.kinds import Kind, read_kind

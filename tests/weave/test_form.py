@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from syntax.source import Source
 from weave.form import Form, home, in_form, upstream
 from weave.form_filter import instead, left_over, without
@@ -141,3 +142,23 @@ def test_members_stand_in_the_place_of_those_of_the_same_name() -> None:
     assert (made.a, made.f(), made.b, made.c, names["g"]()) == (1, 2, 2, 4, 1)  # type: ignore[operator]
     assert "Y" not in names  # what is new stays in its own module
     assert instead(text, "import math\n") == text
+
+
+@pytest.mark.parametrize(
+    ("inside", "kept"),
+    [
+        (
+            "Says.\n\n    Args:\n        gone: of it\n        stays: of it\n    ",
+            "Says.\n\n    Args:\n        stays: of it\n    ",
+        ),
+        (
+            "\n    gone (`int`):\n        One.\n\n        Two.\n    stays (`int`):\n        It.\n    ",
+            "\n    stays (`int`):\n        It.\n    ",
+        ),
+        ("\n    stays (`int`):\n        It.\n    gone (`int`): it", "\n    stays (`int`):\n        It."),
+        ("gone or not", "gone or not"),
+    ],
+)
+def test_a_docstring_loses_whole_entries_and_its_quotes_stay(inside: str, kept: str) -> None:
+    text = 'def f():\n    r"""{}"""\n    return 1\n'
+    assert without(text.format(inside), ["gone"]) == text.format(kept)

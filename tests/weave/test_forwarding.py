@@ -14,7 +14,6 @@ from weave.forwarding import (
     indent_function,
     rename,
     rename_members,
-    split_example,
     with_docstring,
 )
 from weave.gate import Argument
@@ -89,11 +88,6 @@ def test_docstrings_are_put_in_changed_and_taken_away() -> None:
     told = with_docstring(plain, "Says.")
     assert told == 'def f(x):\n    r"""\n    Says."""\n    return x\n'
     assert with_docstring(told, "More.") == told.replace("Says", "More") and with_docstring(told, "") == plain
-
-
-def test_an_example_is_told_from_what_is_above_it() -> None:
-    assert split_example("Says.\n\nExample:\n\n>>> 1") == ("Says.", "Example:\n\n>>> 1")
-    assert split_example("Says.") == ("Says.", "")
 
 
 def test_whether_the_rest_is_handed_on() -> None:

@@ -9,7 +9,8 @@ from diagnostics.errors import ConversionError
 from syntax.modules import read_module
 from syntax.source import Source
 from syntax.trees import function_in
-from weave.documented import described, described_names, intro, without_entries
+from weave.docstrings import described, entry_names, without_entries
+from weave.documented import intro
 from weave.forwards import calls_of, coefficient_of, forward_of, mentions, rest_of
 from weave.signatures import header, spelled_out
 
@@ -154,13 +155,13 @@ def test_a_heading_goes_with_the_last_of_its_entries(heading: str) -> None:
 )
 def test_new_entries_stand_behind_the_others_and_as_far_in(said: str, expected: str) -> None:
     assert described(said, "new (`int`):\n    It.") == expected
-    assert described_names(expected)[-1] == "new" and without_entries(expected, ["new"]).split() == said.split()
+    assert entry_names(expected)[-1] == "new" and without_entries(expected, ["new"]).split() == said.split()
 
 
 def test_entries_are_lines_with_a_type() -> None:
     said = "size (`int`):\n    of it (`all`)\nwidth (int):\n  height (`int`, *optional*, defaults to `(1, 2)`):\nx: (`int`)"
-    assert described_names(said) == ["size", "width", "height"]
-    assert described_names("nothing (of this)\n(`a`)") == []
+    assert entry_names(said) == ["size", "width", "height"]
+    assert entry_names("nothing (of this)\n(`a`)") == []
 
 
 @pytest.mark.parametrize(

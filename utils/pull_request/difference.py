@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from facts.values import ModelFacts
 from syntax.queries import behind_docstring, classes, methods, string
 from syntax.trees import statements_of, tree_of
+from weave.docstrings import entry_name
 
 from pull_request.layout import MODELS, configuration_path, modeling_path, modular_path
 from pull_request.parents import parents
 from pull_request.values import Tree
 
 
-_FIELD = re.compile(r"\w+ \(`")  # how the description of an argument begins
 _ASSIGNED = re.compile(r"(\w+)(?:: | = )")
 _FEW, _SHORT = 5, 300  # lines, and characters, of what is shown of a change
 
@@ -135,7 +135,7 @@ def _first_sentence(node: ast.FunctionDef | ast.ClassDef) -> str:
     keywords = [each for call in node.decorator_list if isinstance(call, ast.Call) for each in call.keywords]
     intro = next((string(each.value) for each in keywords if each.arg == "custom_intro"), None)
     first = " ".join((intro or ast.get_docstring(node) or "").split("\n\n")[0].split())
-    if not intro and _FIELD.match(first):
+    if not intro and entry_name(first):
         return ""
     return re.split(r"(?<=\.) ", first)[0].replace("|", "\\|")
 

@@ -11,7 +11,7 @@ from syntax.modules import Module, module_of
 from syntax.queries import annotated, string
 from syntax.statements import above, edited, replaced
 from syntax.trees import tree_of
-from weave.documented import without_entries
+from weave.docstrings import without_entries
 
 from pull_request.edits.config_fields import declared, unchecked, unread
 from pull_request.values import PACKAGE

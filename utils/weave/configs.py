@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
-import textwrap
 from dataclasses import dataclass
 
 from syntax.queries import string, strings
 
 from weave.base import Base
+from weave.docstrings import arguments_of
 
 
-_EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
-_ARGUMENTS = re.compile(r"^\s*(Args|Parameters|Arguments)\s*:\s*$", re.MULTILINE)
 _CACHES = ("past_key_values", "cache")  # what releases call it; the first where a forward takes none
 
 
@@ -44,7 +41,7 @@ def read_config(base: Base, name: str, model: ast.ClassDef) -> Config:
         name,
         model_type,
         tuple(ast.unparse(each) for each in node.decorator_list),
-        _documentation(node),
+        arguments_of(ast.get_docstring(node) or ""),
         tuple(dict.fromkeys([*(ignored or [_cache(base, model)]), *base.kind.output_fields])),
         post_init is not None and isinstance(post_init.body[-1], ast.Return),
         post_init is not None,
@@ -56,14 +53,3 @@ def _cache(base: Base, model: ast.ClassDef) -> str:
     forward = base.modeling.method(model, "forward")
     taken = {each.arg for each in [*forward.args.args, *forward.args.kwonlyargs]} if forward else set()
     return next((name for name in _CACHES if name in taken), _CACHES[0])
-
-
-def _documentation(node: ast.ClassDef) -> str:
-    text = ast.get_docstring(node, clean=True) or ""
-    example = _EXAMPLE.search(text)
-    text = text[: example.start()] if example else text
-    arguments = _ARGUMENTS.search(text)
-    if arguments:
-        text = textwrap.dedent(text[arguments.end() :].strip("\n"))
-    start = re.search(r"^\w+ \([`*\w]", text, re.MULTILINE)
-    return text[start.start() :].rstrip() if start else ""

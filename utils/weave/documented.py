@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from collections.abc import Collection, Iterable
 
+from weave.docstrings import described, entry_names, without_entries
 from weave.gate import Argument
 from weave.kinds import Kind
 
 
 DOCUMENTED = "auto_docstring"
-_ENTRY = re.compile(r"^ *(\w+) \((?:`|.*\): *$)", re.MULTILINE)
-_HEADING = re.compile(r"^ *(Args|Arguments|Parameters): *$")
-_END = re.compile(r"^ *(Example|Return|```)")
 
 # Fields of transformers' outputs that its linter asks to be documented anew wherever another class stands before them.
 _LOSS = """\
@@ -84,53 +81,18 @@ def documented(
     own = [each for each in decorators if _name(each) == DOCUMENTED]
     keywords = [part for each in reversed(own) for part in _keywords(each)]
     inputs = kind.gate.upstream.inputs
-    replaces = replaces and _ENTRY.search(said) is not None
+    replaces = replaces and bool(entry_names(said))
     said = without_entries(said, known)
-    within = bool(set(asked)) or replaces or _ENTRY.search(said) is not None
+    within = bool(set(asked)) or replaces or bool(entry_names(said))
     if inputs and not within:
         keywords.append(f"custom_args={inputs}")
     outermost = f"{DOCUMENTED}({', '.join(keywords)})" if keywords else DOCUMENTED
     rest = [each for each in decorators if each not in own]
     if not within:
         return [outermost, *rest], said
-    there = _ENTRY.findall(said)
+    there = entry_names(said)
     internal = [each.entry for each in asked if each.name not in there]
     return [outermost, *rest], described(said, "\n".join([*internal, without_entries(_added(kind), known)]))
-
-
-def without_entries(said: str, names: Collection[str]) -> str:
-    """A documentation without the entries of some arguments, and without a heading that nothing is left below."""
-    if not set(_ENTRY.findall(said)) & set(names):
-        return said
-    kept: list[str] = []
-    dropped = False
-    for line in said.split("\n"):
-        entry = _ENTRY.match(line)
-        if entry or (line.strip() and not line.startswith(" ")):
-            if dropped and not entry and kept:
-                kept.append("")
-            dropped = entry is not None and entry[1] in names
-        if not dropped:
-            kept.append(line)
-    if not any(map(_ENTRY.match, kept)):
-        kept = [line for line in kept if not _HEADING.match(line)]
-    return "\n".join(kept).strip("\n")
-
-
-def described(said: str, added: str) -> str:
-    """A documentation with more entries behind its own, as far in as they are."""
-    lines = said.split("\n")
-    first = next((line for line in lines if _ENTRY.match(line)), "")
-    indent = first[: len(first) - len(first.lstrip())]
-    end = next((number for number, line in enumerate(lines) if _END.match(line)), len(lines))
-    above = "\n".join(lines[:end]).rstrip()
-    parts = [above, *(f"{indent}{line}" for line in added.split("\n"))] if above else added.split("\n")
-    return "\n".join([*parts, *["", *lines[end:]]] if lines[end:] else parts)
-
-
-def described_names(said: str) -> list[str]:
-    """The names of the arguments that a documentation has entries of."""
-    return _ENTRY.findall(said)
 
 
 def input_entries(kind: Kind) -> str:
@@ -140,7 +102,7 @@ def input_entries(kind: Kind) -> str:
 
 def entries(kind: Kind) -> list[str]:
     """The names of the inputs that a kind of gate documents."""
-    return _ENTRY.findall(_added(kind))
+    return entry_names(_added(kind))
 
 
 def _added(kind: Kind) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import libcst as cst
 
+from weave.docstrings import without_entries
 
-_ENTRY = re.compile(r"^(?P<indent> *)(?P<name>\w+)(?: \(|: )")
+
 Definition = cst.ClassDef | cst.FunctionDef
 Statement = cst.BaseStatement | cst.BaseSmallStatement
 Removed = cst.RemovalSentinel
@@ -94,7 +94,10 @@ class _Without(cst.CSTTransformer):
     def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
         if original_node.quote not in ('"""', "'''"):
             return updated_node
-        return updated_node.with_changes(value=_without_entries(original_node.value, self.names))
+        quote, said = original_node.quote, original_node.raw_value
+        text = without_entries(said, self.names, brief=True)
+        first = "\n" if said.startswith("\n") and text != said else ""
+        return updated_node.with_changes(value=f"{original_node.prefix}{quote}{first}{text}{quote}")
 
     def _kept(self, node: Definition) -> Definition | Removed:
         return cst.RemoveFromParent() if node.name.value in self.names else node
@@ -115,21 +118,6 @@ def _closed(old: Sequence[Item], new: Sequence[Item]) -> Sequence[Item]:
     kept = list(new[:-1])
     kept.append(new[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT))
     return kept
-
-
-def _without_entries(docstring: str, names: Collection[str]) -> str:
-    """A docstring without the entries of some names: a line each, and those below it that are further in."""
-    kept: list[str] = []
-    depth: int | None = None  # of the entry that goes
-    for line in docstring.split("\n"):
-        indent = len(line) - len(line.lstrip())
-        if depth is not None and indent > depth:
-            continue
-        entry = _ENTRY.match(line)
-        depth = indent if entry and entry["name"] in names else None
-        if depth is None:
-            kept.append(line)
-    return "\n".join(kept)
 
 
 class _Instead(cst.CSTTransformer):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 import libcst as cst
 from syntax.modules import Function, Module
 from syntax.trees import function_in, tree_of
 
+from weave.docstrings import split_example
 from weave.gate import Argument
 from weave.outermost import Outermost
-
-
-_EXAMPLE = re.compile(r"^\s*(Examples?\s*:|```)", re.MULTILINE)
 
 
 def dedent_function(module: Module, function: Function) -> str:
@@ -81,13 +78,6 @@ def docstring_of(text: str) -> str:
     """The docstring of a function, given as its text; "" where there is neither."""
     function = next(iter(tree_of(text).body), None)
     return ast.get_docstring(function) or "" if isinstance(function, Function) else ""
-
-
-def split_example(docstring: str) -> tuple[str, str]:
-    """A docstring before its example, and from there on."""
-    found = _EXAMPLE.search(docstring)
-    place = found.start() if found else len(docstring)
-    return docstring[:place].strip("\n"), docstring[place:].strip("\n")
 
 
 def asks(text: str, asked: Sequence[Argument], documents: bool = False) -> str:

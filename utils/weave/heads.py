@@ -14,6 +14,7 @@ from syntax.statements import members_past_super, text_of
 from syntax.trees import function_in
 
 from weave.base import Base
+from weave.docstrings import split_example
 from weave.documented import DOCUMENTED, documented
 from weave.form import Form
 from weave.forwarding import (
@@ -24,7 +25,6 @@ from weave.forwarding import (
     docstring_of,
     has_rest,
     indent_function,
-    split_example,
     with_docstring,
 )
 from weave.forwards import calls_of, coefficient_of, forward_of, mentions, rest_of

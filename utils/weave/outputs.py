@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from syntax.queries import decorators
 
 from weave.base import Base
+from weave.docstrings import arguments_of
 from weave.documented import base_fields
 from weave.form import Form
 from weave.names import Names
@@ -51,7 +51,8 @@ def _output(base: Base, stack: Stack, names: Names, name: str, what: str) -> Out
     own = base.modeling.classes.get(name)
     if own is not None:
         decorates = "dataclass" not in decorators(own)
-        return Output(base.gated(name), name, "fields", what, _documentation(own), decorates)
+        documentation = arguments_of(ast.get_docstring(own) or "")
+        return Output(base.gated(name), name, "fields", what, documentation, decorates)
     short = _OF_MODEL.sub(lambda match: "" if match[0] != "Moe" or "Causal" in name else "", name)
     gated = f"{names.prefix}{short}"
     around = [base.gated(head.output) for head in stack.heads if head.output in base.modeling.classes]
@@ -59,16 +60,6 @@ def _output(base: Base, stack: Stack, names: Names, name: str, what: str) -> Out
         gated = f"{base.gated(stack.model.name).removesuffix('Model')}{short}"
     said = base_fields(name, base.kind) if base.kind.form is Form.UPSTREAM else ""
     return Output(gated, name, "mixed", what, said)
-
-
-def _documentation(own: ast.ClassDef) -> str:
-    """The lines of a class's docstring that describe its fields, at the left margin."""
-    text = textwrap.dedent(ast.get_docstring(own, clean=True) or "")
-    start = re.search(r"^\w+ \(", text, re.MULTILINE)
-    arguments = re.search(r"^(?:Args|Parameters|Arguments):\n(?P<rest>(?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
-    if arguments:
-        return textwrap.dedent(arguments["rest"]).strip("\n")
-    return text[start.start() :].strip("\n") if start else ""
 
 
 def _what(head: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from syntax.trees import tree_of
 
 from weave.base import Base
 from weave.configs import Config
+from weave.docstrings import split_entries
 from weave.documented import intro
 from weave.form import Form
 from weave.names import Names
@@ -146,14 +146,13 @@ class Roles:
         module, node = self.kind.definitions[name]
         assert isinstance(node, ast.ClassDef)
         docs = ast.get_docstring(node) or ""
-        start = re.search(r"^\w+ \(", docs, re.MULTILINE)
+        said, entries = split_entries(docs)
         fields = "\n".join(_text(module, each) for each in node.body if isinstance(each, ast.AnnAssign))
         methods = [_text(module, each) for each in node.body if isinstance(each, ast.FunctionDef)]
         fields = "\n\n".join([fields, *methods])
-        entries = docs[start.start() :] if start else ""
         text = self._class(name, self.names.output)
         if self.is_home and self.is_upstream:
-            text = self._documented(node, docs[: start.start()] if start else docs, entries, fields)
+            text = self._documented(node, said, entries, fields)
         return text, entries, fields
 
     def _documented(self, node: ast.ClassDef, said: str, entries: str, fields: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import libcst as cst
 from syntax.modules import Function
 
-from weave.documented import described, described_names, input_entries, without_entries
+from weave.docstrings import described, entry_names, without_entries
+from weave.documented import input_entries
 from weave.form import Form
 from weave.kinds import Kind
 from weave.outermost import Outermost
@@ -42,8 +43,8 @@ def spelled_out(text: str, inputs: tuple[str, ...], returned: str) -> str:
 
 def with_inputs(said: str, kind: Kind, inputs: tuple[str, ...]) -> str:
     """A documentation at the left margin with entries for inputs, as the kind's constant describes them."""
-    names = {each.partition(":")[0] for each in inputs} - set(described_names(said))
-    added = without_entries(input_entries(kind), set(described_names(input_entries(kind))) - names)
+    names = {each.partition(":")[0] for each in inputs} - set(entry_names(said))
+    added = without_entries(input_entries(kind), set(entry_names(input_entries(kind))) - names)
     return described(said, added) if added else said
 
 

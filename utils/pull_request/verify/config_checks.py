@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from diagnostics.values import Diagnostic
 from syntax.queries import alternatives, annotated, assigned_names, decorators, dotted
+from weave.docstrings import entry_names
 
 from pull_request.edits.config_fields import allowed, declared, unchecked, unread
 from pull_request.layout import AUTO_DOCSTRING, CONFIG_CHECK
@@ -17,7 +18,6 @@ from pull_request.verify.subject import Subject, finding
 
 
 KNOWN = AUTO_DOCSTRING  # describes the fields that need no text of their own
-_ENTRY = re.compile(r"^ *(\w+) \(`", re.MULTILINE)
 _CHECKPOINT = re.compile(r"""(?:checkpoint=|from_pretrained\()["']([\w.-]+/[\w.-]+)["']""")
 
 
@@ -42,7 +42,7 @@ def documented_fields(subject: Subject) -> Iterator[Diagnostic]:
     known = _known_fields(subject)
     of_base = set(declared(subject.of_base("configuration").text))
     for name, node in subject.configs.items():
-        said = set(_ENTRY.findall(ast.get_docstring(node) or ""))
+        said = set(entry_names(ast.get_docstring(node) or ""))
         fields = annotated(node)
         for field, statement in fields.items():
             if field not in said | known | of_base:

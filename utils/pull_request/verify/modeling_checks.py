@@ -24,7 +24,8 @@ from syntax.queries import (
     value_of,
 )
 from weave.base import described_in
-from weave.documented import DOCUMENTED, described_names, entries
+from weave.docstrings import entry_names
+from weave.documented import DOCUMENTED, entries
 
 from pull_request.gates import decorated
 from pull_request.layout import AUTO_DOCSTRING
@@ -103,7 +104,7 @@ def redundant_inputs(subject: Subject) -> Iterator[Diagnostic]:
     known = described_in(subject.tree.read(AUTO_DOCSTRING) or "")
     for node in file.classes() if returns else ():
         for each in filter(lambda one: _returns(one, returns), methods(node)):
-            said = [name for name in described_names(ast.get_docstring(each) or "") if name in known]
+            said = [name for name in entry_names(ast.get_docstring(each) or "") if name in known]
             if said:
                 names = ", ".join(f"`{name}`" for name in said)
                 message = f"the docstring of `{node.name}.{each.name}` describes {names}, which `auto_docstring` knows"
