@@ -181,6 +181,10 @@ IN_CLASSES = [  # the body of the class, what is found
         "    def __init__(self, config):\n        super().__init__(config)\n        del self.deep\n",
         ["7: dangling-attribute"],
     ),
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        del self.deep\n\n    def new(self):\n        self.deep += 1\n",
+        ["7: dangling-attribute"],
+    ),
     ("    def new(self, x):\n        del x\n", []),
     # assignments that reach other methods
     (

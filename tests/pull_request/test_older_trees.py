@@ -22,3 +22,6 @@ def test_an_export_is_what_that_tree_takes(release: str) -> None:
     assert found.names == ["quality_gate_llama", "quality_gate_qwen3"]
     assert not [warning for export in found.exports for warning in export.warnings]
     assert not list(map(str, verify(found.names, tree.with_changes(found.texts), setting)))
+    enables = "gradient" if release < "5.23" else "activation"  # renamed with 5.23
+    suites = [text for path, text in found.texts.items() if path.rpartition("/")[2].startswith("test_modeling_")]
+    assert len(suites) == 2 and all(f"model.{enables}_checkpointing_enable(" in text for text in suites)

@@ -15,6 +15,8 @@ from weave.forwarding import (
     rename,
     rename_members,
     with_docstring,
+    with_name,
+    without_tuples,
 )
 from weave.gate import Argument
 
@@ -93,3 +95,21 @@ def test_docstrings_are_put_in_changed_and_taken_away() -> None:
 def test_whether_the_rest_is_handed_on() -> None:
     calls = [function(f"def f():\n    {call}\n").body[0].value for call in ("g(x, **kwargs)", "g(x)")]
     assert [has_rest(each) for each in calls] == [True, False]
+
+
+def test_a_function_gets_another_name_and_those_inside_keep_theirs() -> None:
+    text = "@once\ndef f(x):  # def f(\n    def f(): ...\n    return f(x)\n"
+    assert with_name(text, "g") == text.replace("def f(x)", "def g(x)")
+
+
+@pytest.mark.parametrize("choice", ["return_dict is not None", "(\n        return_dict is not None\n    )"])
+def test_an_older_forward_leaves_tuples_to_the_decorators(choice: str) -> None:
+    text = "def f(self, return_dict=None):\n    {}\n    return return_dict\n"
+    older = text.format(f"return_dict = return_dict if {choice} else self.config.use_return_dict")
+    assert without_tuples(older) == text.format("return_dict = True  # the decorators make tuples")
+    for other in (
+        "return_dict = True",
+        "x = return_dict if return_dict is not None else self.config.x",
+        "# return_dict",
+    ):
+        assert without_tuples(text.format(other)) == text.format(other)

@@ -172,6 +172,7 @@ def _check_leaks(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base
 
 
 def _check_deleted(scope: Scope, delta: ClassParts, merged: str) -> Iterator[Finding]:
+    """Read off the text: where the `del` was all of a method, the merged class has no tree."""
     for _, method in methods_of(delta):
         for statement in method.body:
             target = deleted(statement)

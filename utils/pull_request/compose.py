@@ -8,6 +8,8 @@ from diagnostics.values import Diagnostic
 from facts.read import read_facts
 from facts.values import ModelFacts
 from rendering.render import render
+from syntax.queries import classes, method
+from syntax.trees import tree_of
 from testgen.pull_request import upstream_test
 
 from pull_request.conversion import formatted
@@ -87,12 +89,17 @@ def _check_checkpoints(facts: ModelFacts, configuration: str) -> None:
 
 def _tests(facts: ModelFacts, generated: dict[str, str], tree: Tree) -> str:
     try:
-        text = upstream_test(facts, _by_name(generated), HOLDERS)
+        return upstream_test(facts, _by_name(generated), HOLDERS, _checkpointing(tree))
     except LookupError as error:
         fix = "compare the `config` of the base's classes in this tree with those it was written against"
         raise refuse("not-a-gated-model", modular_path(facts.package), str(error), fix) from None
+
+
+def _checkpointing(tree: Tree) -> str:
+    """How models of a tree are told to compute activations again."""
     old, new = RENAMED
-    return text if f"def {new}(" in (tree.read(MODELING_UTILS) or f"def {new}(") else text.replace(new, old)
+    file = tree.read(MODELING_UTILS)
+    return new if file is None or any(method(node, new) for node in classes(tree_of(file))) else old
 
 
 def _by_name(files: dict[str, str]) -> dict[str, str]:

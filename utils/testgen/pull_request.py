@@ -24,6 +24,7 @@ from testgen.tester_gaps import HYBRID, is_hybrid, records_routers, sizes_of_mod
 
 TEMPLATE = "tests/upstream_modeling.py.j2"
 HOLDER = "The Quality Gate team"
+CHECKPOINTING = "activation_checkpointing_enable"
 # The attributes of transformers' tester that its configurations are made from: a file says only what they leave out.
 TESTER_SIZES = {
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
@@ -104,13 +105,16 @@ def upstream_path(facts: ModelFacts) -> str:
     return f"tests/models/{facts.package}/test_modeling_{facts.package}.py"
 
 
-def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOLDER) -> str:
+def upstream_test(
+    facts: ModelFacts, files: Mapping[str, str], holder: str = HOLDER, checkpointing: str = CHECKPOINTING
+) -> str:
     """The text of the test file, formatted as transformers formats. Pure.
 
     Args:
         facts: of a generated package.
         files: the texts of its files by name: the year and the checkpoint of the base are read off the configuration.
         holder: of the copyright.
+        checkpointing: the method by which models of the tree compute activations again.
 
     Raises:
         LookupError: the configuration names no year or no checkpoint, or there is no language model of it to test.
@@ -141,6 +145,7 @@ def upstream_test(facts: ModelFacts, files: Mapping[str, str], holder: str = HOL
         year=_find(r"^# Copyright (\d{4})", configuration, "year"),
         checkpoint=_find(r'checkpoint="([^"]+)"', configuration, "checkpoint"),
         holder=holder,
+        checkpointing=checkpointing,
         integration={"base": base, "gated": gated},
         gates_template=_of_kind(facts.names, "upstream_gates.j2"),
         integration_template=_of_kind(facts.names, "upstream_integration.j2"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 
 from syntax.edits import Edit, apply, indented, lead, lines_of, source_of, spelled_out
@@ -11,7 +10,7 @@ from syntax.queries import callee
 from syntax.trees import function_in, tree_of
 
 from weave.anchors import CHUNKS, Misfit, first_argument, fits, parse, path_to
-from weave.forwarding import add_argument, add_parameter
+from weave.forwarding import add_argument, add_parameter, with_name
 from weave.gate import Site
 from weave.place import Place, Scaled
 from weave.splice import Splices
@@ -115,16 +114,15 @@ def _branches(forward: str, start: ast.stmt, call: ast.Call, reads: str, names: 
     """The statement that runs the chunks in two branches, of which one gives them the ratio as well."""
     last = source_of(forward, call.args[-1])
     scaled = {call.args[0]: _scaled_name(reads), call.args[-1]: f"{last}, {names.ratio}"}
-    plain = _joined("\n".join(lines_of(forward, start)))
-    more = _joined("\n".join(lines_of(forward, start, scaled)))
+    plain = _joined(lines_of(forward, start))
+    more = _joined(lines_of(forward, start, scaled))
     return f"if {names.condition}:\n    {more}\nelse:\n    {plain}"
 
 
 def _handing_chunk(chunk: str, place: Place, names: _Names) -> str:
     """The method that takes the ratio as well: chunks take as many tensors as the method has parameters."""
-    name = place.reads.rpartition(".")[2]
-    text = add_parameter(chunk, f"{names.ratio}: torch.Tensor")
-    text = re.sub(rf"\bdef {name}\(", f"def {_scaled_name(name)}(", text)
+    text = with_name(chunk, _scaled_name(place.reads.rpartition(".")[2]))
+    text = add_parameter(text, f"{names.ratio}: torch.Tensor")
     return add_argument(text, {place.hands or ""}, names.ratio)
 
 
@@ -133,19 +131,9 @@ def _scaled_name(name: str) -> str:
     return f"{owner}{dot}scaled_{method}"
 
 
-def _joined(statement: str) -> str:
+def _joined(lines: list[str]) -> str:
     """A statement on one line, without the comments in it."""
-    statement = statement.strip()
-    text = re.sub(r"\s*\n\s*", " ", statement).replace("( ", "(").replace(", )", ")").replace(" )", ")")
-    whole = tree_of(statement)
-    return text if _same(text, whole) else ast.unparse(whole)
-
-
-def _same(text: str, tree: ast.Module) -> bool:
-    try:
-        return ast.dump(tree_of(text)) == ast.dump(tree)
-    except SyntaxError:  # a comment has swallowed what came behind it
-        return False
+    return ast.unparse(tree_of("\n".join(lines).strip()))
 
 
 def _dedented(text: str, statement: ast.stmt) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import libcst as cst
-from syntax.modules import Function, Module
+from syntax.modules import Function, Module, module_of
+from syntax.queries import dotted
+from syntax.statements import edited, replaced
 from syntax.trees import function_in, tree_of
 
 from weave.docstrings import split_example
@@ -53,6 +55,11 @@ def add_rest(text: str) -> str:
     return cst.parse_module(text).visit(_Rest()).code
 
 
+def with_name(text: str, name: str) -> str:
+    """A function under another name."""
+    return cst.parse_module(text).visit(_Named(name)).code
+
+
 def add_argument(text: str, callees: Collection[str], argument: str) -> str:
     """A function whose calls of `callees` ("self.model", "block") have one more argument: "name=value" or "**kwargs"."""
     return cst.parse_module(text).visit(_Arguments(frozenset(callees), argument)).code
@@ -90,6 +97,25 @@ def asks(text: str, asked: Sequence[Argument], documents: bool = False) -> str:
     own, example = split_example(ast.get_docstring(function) or "")
     described = "\n".join(filter(None, [own, *(each.entry for each in asked)]))
     return with_docstring(text, f"{described}\n\n{example}" if example else f"{described}\n")
+
+
+def own_tuples(tree: ast.AST) -> Iterator[ast.Assign]:
+    """The statements by which an older forward has its configuration say whether to return a tuple."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(
+                targets=[ast.Name("return_dict")], value=ast.IfExp(body=ast.Name("return_dict")) as choice
+            ):
+                if dotted(choice.orelse).startswith("self.config."):
+                    yield node
+
+
+def without_tuples(text: str) -> str:
+    """An older forward that leaves it to the decorators to make tuples."""
+    module = module_of(text)
+    always = "return_dict = True  # the decorators make tuples"
+    edits = [replaced(each, " " * each.col_offset + always) for each in own_tuples(module.tree)]
+    return edited(module, edits).source.text
 
 
 def has_rest(call: ast.Call) -> bool:
@@ -134,6 +160,17 @@ class _Rest(Outermost):
             return function
         added = cst.Param(cst.Name("kwargs"), star="**")
         return function.with_changes(params=function.params.with_changes(star_kwarg=added))
+
+
+class _Named(Outermost):
+    """Gives another name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = cst.Name(name)
+
+    def change(self, function: cst.FunctionDef) -> cst.FunctionDef:
+        return function.with_changes(name=self.name)
 
 
 class _Arguments(cst.CSTTransformer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +24,9 @@ from weave.forwarding import (
     docstring_of,
     has_rest,
     indent_function,
+    own_tuples,
     with_docstring,
+    without_tuples,
 )
 from weave.forwards import calls_of, coefficient_of, forward_of, mentions, rest_of
 from weave.gate import Argument
@@ -33,9 +34,8 @@ from weave.signatures import header, inputs_of, returned_of, spelled_out, with_i
 from weave.stack import Head, Stack
 
 
-_OWN_TUPLES = re.compile(r"return_dict = return_dict if return_dict is not None else self\.config\.\w+")
 _RENAMES = "deprecate_kwarg("
-_PLANS = re.compile(r"^\s*base_model_[te]p_plan\b", re.MULTILINE)  # of tensors or of experts
+_PLANS = ("base_model_tp_plan", "base_model_ep_plan")  # of tensors, of experts
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def model_part(base: Base, stack: Stack, output: str, gates: Mapping[str, str] |
         decorators = ("capture_outputs", *decorators)
         text = text or dedent_function(module, forward)
     inputs, returned = inputs_of(base.kind, "Model", forward), returned_of(base.kind, output)
-    text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
+    text = spelled_out(without_tuples(text), inputs, returned) if text else ""
     part = ModelPart(
         base.gated(node.name),
         node.name,
@@ -126,11 +126,6 @@ def _own_documentation(module: Module, node: ast.ClassDef) -> str:
     return ast.get_docstring(own) or "" if own else ""
 
 
-def _without_tuples(text: str) -> str:
-    """An older forward that leaves it to the decorators to make tuples."""
-    return _OWN_TUPLES.sub("return_dict = True  # the decorators make tuples", text)
-
-
 def container_text(base: Base, stack: Stack) -> str:
     """The forward of a container that does not hand on what layers are asked; empty where it does."""
     if stack.container is None:
@@ -174,7 +169,8 @@ def is_documented(forward: Function) -> bool:
 def _plan(base: Base, stack: Stack, gates: Mapping[str, str]) -> str:
     """`_tp_plan` with the gates; "" where the base has no plan: it would be no more split."""
     plan = base.modeling.attribute(stack.model, "_tp_plan")
-    if plan is None and not _PLANS.search(base.configuration.source.text):
+    configs = base.configuration.classes.values()
+    if plan is None and not any(base.configuration.attribute(each, name) for each in configs for name in _PLANS):
         return ""
     pairs = zip(plan.keys, plan.values) if isinstance(plan, ast.Dict) else ()
     entries = [f"{ast.unparse(key)}: {ast.unparse(value)}" for key, value in pairs if key is not None]
@@ -215,14 +211,13 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> ModelPart:
     inner = head.inner.split(".")[1]
     text = ""
     renamed = base.renaming.word(inner) != inner
-    own_tuples = _OWN_TUPLES.search(module.text(forward))
-    if renamed or own_tuples or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
+    if renamed or any(own_tuples(forward)) or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
         text = add_argument(add_rest(dedent_function(module, forward)), {head.inner}, f"**{rest_of(forward)}")
     balances = any(callee(call) == "load_balancing_loss_func" for call in calls_in(forward))
     kept = [each for each in decorators if each != "can_return_tuple"]
     if balances and base.kind.gate.balanced:
         ours.append(base.kind.gate.balanced)
-    text = spelled_out(_without_tuples(text), inputs, returned) if text else ""
+    text = spelled_out(without_tuples(text), inputs, returned) if text else ""
     coefficient = coefficient_of(forward)
     return ModelPart(
         name,

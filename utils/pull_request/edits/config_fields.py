@@ -31,6 +31,7 @@ def declared(configuration: str | None) -> list[str]:
 
 
 def _reads(modeling: str, field: str) -> bool:
+    """Whether the text mentions it so: the check that this has to agree with asks no tree either."""
     name = re.escape(field)
     return bool(re.search(rf"config\.{name}\b|getattr\(\s*(?:self\.)?config,\s*[\"']{name}[\"']", modeling))
 
