@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from building.batch import Conversions, SameProcess, Setting, convert_family
+from building.batch import BuildSetting, Conversions, SameProcess, convert_family
 from building.cache import Cache
 from building.jobs import Job, Outcome, State
 from building.library import Library
@@ -33,8 +33,8 @@ def family_of(tree: Path) -> Family:
     return gather(jobs, jobs, lambda job: True)
 
 
-def setting_of(tree: Path, cache: Path | None = None, processes: int = 1) -> Setting:
-    return Setting(
+def setting_of(tree: Path, cache: Path | None = None, processes: int = 1) -> BuildSetting:
+    return BuildSetting(
         library=Library({"transformers": tree}),
         casing={},
         ruff_config=SHIPPED_CONFIG,

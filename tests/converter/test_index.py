@@ -10,7 +10,15 @@ from corpus import sample_modules
 from diagnostics.errors import ConversionError
 from syntax.source import Source
 
-from converter.index import ClassParts, Kind, ModuleIndex, first_line_of, index_module, method_node, take_apart
+from converter.index import (
+    ClassParts,
+    ModuleIndex,
+    StatementKind,
+    first_line_of,
+    index_module,
+    method_node,
+    take_apart,
+)
 
 
 def index(text: str) -> ModuleIndex:
@@ -29,7 +37,7 @@ def test_nothing_of_a_real_module_is_lost(path: Path) -> None:
     whole = found.header + "".join(each.whole for each in found.statements)
     assert text.startswith(whole)
     assert all(line.strip() == "" or line.startswith("#") for line in text[len(whole) :].splitlines())
-    for each in found.of_kind(Kind.CLASS):
+    for each in found.of_kind(StatementKind.CLASS):
         assert each.text.endswith(rebuilt(take_apart(each)).lstrip())  # a class on one line gets one more
 
 

@@ -14,7 +14,7 @@ from mutation.cli import line, report
 from mutation.explained import Explained, stale, why
 from mutation.pytest_runs import BEGAN, ENDED, REACHED, RUNNING, Limits, Seen, last_line, seen
 from mutation.trial import Trial
-from mutation.values import Mutant, Outcome, Verdict
+from mutation.values import Mutant, MutantResult, Outcome
 
 
 SOURCE = "def f(a):\n    return a < 3\n"
@@ -157,14 +157,14 @@ def test_what_a_run_left_is_read(tmp_path: Path) -> None:
 def test_the_exit_status_is_that_of_the_worst(
     outcomes: tuple[Outcome, ...], status: int, said: str, mutant: Mutant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report([Verdict(mutant, each, 1, 1.0) for each in outcomes], 9.2) == status
+    assert report([MutantResult(mutant, each, 1, 1.0) for each in outcomes], 9.2) == status
     assert said in capsys.readouterr().out
 
 
 def test_a_line_says_what_decided(mutant: Mutant) -> None:
-    assert line(Verdict(mutant, Outcome.NOTICED, 4, 2.0, TEST)).endswith(f"`<` -> `<=`  {TEST}")
-    assert line(Verdict(mutant, Outcome.SURVIVED, 4, 2.0)).endswith("  4 tests pass")
-    assert line(Verdict(mutant, Outcome.SURVIVED, 4, 2.0, why="the same")).endswith("  explained: the same")
+    assert line(MutantResult(mutant, Outcome.NOTICED, 4, 2.0, TEST)).endswith(f"`<` -> `<=`  {TEST}")
+    assert line(MutantResult(mutant, Outcome.SURVIVED, 4, 2.0)).endswith("  4 tests pass")
+    assert line(MutantResult(mutant, Outcome.SURVIVED, 4, 2.0, why="the same")).endswith("  explained: the same")
 
 
 def test_a_row_explains_its_own_mutant_alone(mutant: Mutant) -> None:

@@ -18,7 +18,7 @@ from mutation.operators import OPERATORS, changed
 from mutation.probe import CALL, probed
 from mutation.pytest_runs import IMPORTED_BEFORE, surroundings
 from mutation.sampling import LEAST, quotas, ranked, sample
-from mutation.values import Mutant, Outcome, Verdict
+from mutation.values import Mutant, MutantResult, Outcome
 from mutation.workspace import copied, utils_of
 from places import HOME
 
@@ -381,5 +381,8 @@ def test_nothing_of_the_tools_is_imported_before() -> None:
 
 def test_a_verdict_is_a_hole_unless_it_is_explained() -> None:
     (mutant,) = (each for each in candidates("a/b.py", "x = 1 < y") if each.operator == "boundary")
-    assert Verdict(mutant, Outcome.UNREACHED, 0, 0.0).is_hole and not Verdict(mutant, Outcome.HUNG, 1, 1.0).is_hole
-    assert not Verdict(mutant, Outcome.SURVIVED, 1, 1.0, why="nobody sees it").is_hole
+    assert (
+        MutantResult(mutant, Outcome.UNREACHED, 0, 0.0).is_hole
+        and not MutantResult(mutant, Outcome.HUNG, 1, 1.0).is_hole
+    )
+    assert not MutantResult(mutant, Outcome.SURVIVED, 1, 1.0, why="nobody sees it").is_hole

@@ -8,7 +8,7 @@ import pytest
 from portability import cli
 from portability.plan import AS_IT_IS, BY_ADDRESS
 from portability.run import run
-from portability.values import Kernels, Layout, Machine, Verdict
+from portability.values import Kernels, Layout, Machine, MachineResult
 
 
 SUITE = '''
@@ -109,7 +109,7 @@ LAYOUTS = (Layout(20, 1), Layout(36, 2))
     ],
 )
 def test_verdicts_decide_the_exit_status(outcomes: list[tuple[int, int, tuple[str, ...]]], expected: int) -> None:
-    found = [Verdict(Machine(AS_IT_IS, LAYOUTS), *outcome, seconds=1.0) for outcome in outcomes]
+    found = [MachineResult(Machine(AS_IT_IS, LAYOUTS), *outcome, seconds=1.0) for outcome in outcomes]
     assert cli.status(found) == expected
 
 
@@ -118,9 +118,9 @@ def test_the_command_runs_what_is_asked_for(
 ) -> None:
     asked = []
 
-    def noted(machine: Machine, suites: list[Path], project: Path, jobs: int, tests: str) -> Verdict:
+    def noted(machine: Machine, suites: list[Path], project: Path, jobs: int, tests: str) -> MachineResult:
         asked.append((machine.kernels.name, [each.name for each in suites], jobs, tests))
-        return Verdict(machine, 0, 3, (), 1.0)
+        return MachineResult(machine, 0, 3, (), 1.0)
 
     monkeypatch.setattr(cli, "run", noted)
     assert cli.main(["--sample", "--model", "llama", "--jobs", "3", "--tests", "TestGate"]) == 0

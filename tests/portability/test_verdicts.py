@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from portability.plan import AS_IT_IS, BY_ADDRESS, kernels
 from portability.run import LEFT_OUT, environment, run
-from portability.values import Layout, Machine, Verdict
+from portability.values import Layout, Machine, MachineResult
 
 
 MACHINE = Machine(AS_IT_IS, (Layout(20, 1), Layout(36, 2)))
@@ -22,7 +22,7 @@ ERROR tests/models/attention_gate_qwen3/test_modeling_attention_gate_qwen3.py::T
 
 def said(
     monkeypatch: pytest.MonkeyPatch, status: int, output: str, error: str = "", **given: Any
-) -> tuple[Verdict, dict[str, Any]]:
+) -> tuple[MachineResult, dict[str, Any]]:
     """The verdict on a process that ends so, and how it was started."""
     started: dict[str, Any] = {}
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 from proof.judge import judge, status_of
-from proof.values import BASE, IMPORT, PROCESS, Finding, Kind, Lack, Proof, Trial, Verdict
+from proof.values import BASE, IMPORT, PROCESS, Finding, FindingKind, Lack, Proof, Trial, Verdict
 
 
-WARNING = Finding("one pass", Kind.WARNS, "QualityGateToyModel.forward (modeling_quality_gate_toy.py:3)", "log: hm")
-DIFFERENCE = Finding(
-    "cached step", Kind.DIFFERS, "QualityGateToyModel.forward of model", "logits differs in 1 of 8 values"
+WARNING = Finding(
+    "one pass", FindingKind.WARNS, "QualityGateToyModel.forward (modeling_quality_gate_toy.py:3)", "log: hm"
 )
-ERROR = Finding("padded generate", Kind.RAISES, "check (modeling_quality_gate_toy.py:9)", "ValueError: no")
+DIFFERENCE = Finding(
+    "cached step", FindingKind.DIFFERS, "QualityGateToyModel.forward of model", "logits differs in 1 of 8 values"
+)
+ERROR = Finding("padded generate", FindingKind.RAISES, "check (modeling_quality_gate_toy.py:9)", "ValueError: no")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_what_methods_do_not_take_is_said_by_name() -> None:
         Lack("QualityGateToyLayer.forward", "cache"),
         Lack("QualityGateToyModel.forward", "cache"),
     )
-    error = Finding("padded generate", Kind.RAISES, "check (x.py:9)", "ValueError: not without a cache")
+    error = Finding("padded generate", FindingKind.RAISES, "check (x.py:9)", "ValueError: not without a cache")
     remedy = judge("quality_gate_toy", Trial(findings=(error,), lacks=lacks)).findings[0].remedy
     assert remedy == (
         "in modular/modular_quality_gate_toy.py, let QualityGateToyLayer.forward, QualityGateToyModel.forward take "
@@ -55,7 +57,7 @@ def test_what_methods_do_not_take_is_said_by_name() -> None:
 
 @pytest.mark.parametrize(("check", "is_named"), [("cached step", True), ("padded generate", False)])
 def test_what_methods_do_not_take_is_said_where_a_finding_speaks_of_it(check: str, is_named: bool) -> None:
-    finding = Finding(check, Kind.DIFFERS, "QualityGateToyModel.forward", "logits differs in 1 of 8 values")
+    finding = Finding(check, FindingKind.DIFFERS, "QualityGateToyModel.forward", "logits differs in 1 of 8 values")
     trial = Trial(findings=(finding,), lacks=(Lack("QualityGateToyLayer.forward", "cache"),))
     assert ("QualityGateToyLayer" in judge("quality_gate_toy", trial).findings[0].remedy) is is_named
 
@@ -66,11 +68,11 @@ def test_what_methods_do_not_take_is_said_where_a_finding_speaks_of_it(check: st
         (WARNING, "say in modular/modular_quality_gate_toy.py what ToyModel.forward does"),
         (DIFFERENCE, "carry over into modular/modular_quality_gate_toy.py what ToyModel.forward does"),
         (
-            Finding(IMPORT, Kind.RAISES, "<module> (x.py:1)", "ImportError: cannot import name 'x'"),
+            Finding(IMPORT, FindingKind.RAISES, "<module> (x.py:1)", "ImportError: cannot import name 'x'"),
             "import in modular/",
         ),
-        (Finding("one pass", Kind.RAISES, BASE, "TypeError: no"), "tiny sizes"),
-        (Finding(PROCESS, Kind.RAISES, "", "ended without a word"), "run it again"),
+        (Finding("one pass", FindingKind.RAISES, BASE, "TypeError: no"), "tiny sizes"),
+        (Finding(PROCESS, FindingKind.RAISES, "", "ended without a word"), "run it again"),
     ],
 )
 def test_every_finding_has_a_remedy(finding: Finding, words: str) -> None:

@@ -22,13 +22,15 @@ from proof.command import SAMPLE, prove_models
 from proof.judge import judge
 from proof.report import Proven
 from proof.running import Release
-from proof.values import Finding, Kind, Trial, Verdict
+from proof.values import Finding, FindingKind, Trial, Verdict
 from releases import ROOT, VERSION, make_project, make_release
 
 
 SCRIPT = ROOT / "utils" / "modular_converter.py"
-WARNING = Finding("one pass", Kind.WARNS, "QualityGateQwen3Model.forward", "log: hm")
-DIFFERENCE = Finding("cached step", Kind.DIFFERS, "QualityGateQwen3Model.forward", "logits differs in 1 of 8 values")
+WARNING = Finding("one pass", FindingKind.WARNS, "QualityGateQwen3Model.forward", "log: hm")
+DIFFERENCE = Finding(
+    "cached step", FindingKind.DIFFERS, "QualityGateQwen3Model.forward", "logits differs in 1 of 8 values"
+)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from proof.judge import judge, judge_unconverted, status_of
 from proof.locate import equal, same
 from proof.pair import Pair
 from proof.report import Proven, conclusion
-from proof.values import BASE, CONVERSION, IMPORT, Finding, Kind, Lack, Proof, Trial, Verdict
+from proof.values import BASE, CONVERSION, IMPORT, Finding, FindingKind, Lack, Proof, Trial, Verdict
 
 from converter.values import Layout, Target
 
@@ -46,32 +46,32 @@ def test_what_waits_for_a_refused_model_says_for_which() -> None:
     [
         (
             IMPORT,
-            Kind.RAISES,
+            FindingKind.RAISES,
             "<module> (x.py:1)",
             "ModuleNotFoundError: No module named 'x'",
             "import in modular/modular_m.py from where",
         ),
-        (IMPORT, Kind.RAISES, "<module> (x.py:1)", "NameError: x", "import in modular/modular_m.py from where"),
+        (IMPORT, FindingKind.RAISES, "<module> (x.py:1)", "NameError: x", "import in modular/modular_m.py from where"),
         (
             IMPORT,
-            Kind.RAISES,
+            FindingKind.RAISES,
             "<module> (x.py:1)",
             "TypeError: x",
             "carry over into modular/modular_m.py what the base does",
         ),
         (
             "one pass",
-            Kind.RAISES,
+            FindingKind.RAISES,
             "QualityGateToyModel.forward (x.py:1)",
             "ImportError: x",
             "what ToyModel.forward does",
         ),
-        ("one pass", Kind.WARNS, "a b", "log: x", "say in modular/modular_m.py what a does"),
-        ("one pass", Kind.DIFFERS, "", "logits differs", "what the base does"),
-        ("cached step", Kind.DIFFERS, BASE, "logits differs", "a base that is there"),
+        ("one pass", FindingKind.WARNS, "a b", "log: x", "say in modular/modular_m.py what a does"),
+        ("one pass", FindingKind.DIFFERS, "", "logits differs", "what the base does"),
+        ("cached step", FindingKind.DIFFERS, BASE, "logits differs", "a base that is there"),
     ],
 )
-def test_remedies_follow_what_was_found(check: str, kind: Kind, where: str, what: str, remedy: str) -> None:
+def test_remedies_follow_what_was_found(check: str, kind: FindingKind, where: str, what: str, remedy: str) -> None:
     (found,) = judge("m", Trial(findings=(Finding(check, kind, where, what),))).findings
     assert remedy in found.remedy
 
@@ -87,7 +87,9 @@ def test_remedies_follow_what_was_found(check: str, kind: Kind, where: str, what
     ],
 )
 def test_a_parameter_is_named_where_a_finding_speaks_of_it(parameter: str, check: str, is_named: bool) -> None:
-    trial = Trial(findings=(Finding(check, Kind.DIFFERS, "f", "logits differs"),), lacks=(Lack("A.f", parameter),))
+    trial = Trial(
+        findings=(Finding(check, FindingKind.DIFFERS, "f", "logits differs"),), lacks=(Lack("A.f", parameter),)
+    )
     assert (f"let A.f take `{parameter}`" in judge("m", trial).findings[0].remedy) is is_named
 
 
@@ -95,13 +97,13 @@ def test_a_parameter_is_named_where_a_finding_speaks_of_it(parameter: str, check
     "damage", [{"findings": [{"check": "a"}]}, {"findings": [{"kind": "odd"}]}, {"lacks": [{}]}, {"x": 1}]
 )
 def test_a_trial_of_another_form_is_refused(damage: dict[str, Any]) -> None:
-    trial = Trial({"a": "right"}, (Finding("a", Kind.WARNS, "b", "c"),), (Lack("d", "e", True),), 1.5, True)
+    trial = Trial({"a": "right"}, (Finding("a", FindingKind.WARNS, "b", "c"),), (Lack("d", "e", True),), 1.5, True)
     assert Trial.from_json(trial.to_json()) == trial
     with pytest.raises((KeyError, TypeError, ValueError)):
         Trial.from_json({**trial.to_json(), **damage})
 
 
-def proof(number: int, what: str, kind: Kind = Kind.RAISES) -> Proof:
+def proof(number: int, what: str, kind: FindingKind = FindingKind.RAISES) -> Proof:
     return Proof(
         f"quality_gate_m{number}", Verdict.REFUSED, (Finding("one pass", kind, "f", what),), {"one pass": "raises"}
     )
@@ -130,7 +132,10 @@ def test_the_commonest_findings_come_first_and_the_rest_is_counted() -> None:
     proofs += [proof(50 + number, "E: common") for number in range(3)]
     lines = Proven(proofs, "9").text.splitlines()
     assert lines[2].split()[:2] == ["3", "raises"] and "and 11 findings more, which --json has" in lines
-    differ = [proof(1, "logits differs in 1 of 8", Kind.DIFFERS), proof(2, "logits differs in 3 of 8", Kind.DIFFERS)]
+    differ = [
+        proof(1, "logits differs in 1 of 8", FindingKind.DIFFERS),
+        proof(2, "logits differs in 3 of 8", FindingKind.DIFFERS),
+    ]
     assert Proven(differ, "9").text.splitlines()[2].startswith("2       logits differs")
 
 

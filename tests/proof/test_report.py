@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 
 from proof.report import Proven
-from proof.values import Finding, Kind, Proof, Verdict
+from proof.values import Finding, FindingKind, Proof, Verdict
 
 
 def refused(model: str, camel: str, number: int) -> Proof:
     what = f"ValueError: `QualityGate{camel}Model` has the shape (2, {number})"
-    finding = Finding("padded generate", Kind.RAISES, f"check (modeling_{model}.py:{number})", what, "take `cache`")
+    finding = Finding(
+        "padded generate", FindingKind.RAISES, f"check (modeling_{model}.py:{number})", what, "take `cache`"
+    )
     return Proof(model, Verdict.REFUSED, (finding,), {"one pass": "right", "padded generate": "raises"})
 
 
 def proven() -> Proven:
     left_out = {"one pass": "right", "padded generate": "left out, the base fails: KeyError: 'x'"}
     differs = Finding(
-        "cached step", Kind.DIFFERS, "QualityGateCModel.forward", "step.logits differs in 3 of 9", "mend it"
+        "cached step", FindingKind.DIFFERS, "QualityGateCModel.forward", "step.logits differs in 3 of 9", "mend it"
     )
     proofs = [
         refused("quality_gate_a", "A", 7),

@@ -10,8 +10,8 @@ import pytest
 from building.cache import Cache
 from diagnostics.errors import ConversionError
 from proof.judge import judge
-from proof.running import Release, Setting, try_all
-from proof.values import BASE, PROCESS, Kind, Proof, Verdict
+from proof.running import ProofSetting, Release, try_all
+from proof.values import BASE, PROCESS, FindingKind, Proof, Verdict
 from toys import OLD_KEYWORD, TOYS, make_toy_release, toy_texts
 
 
@@ -33,12 +33,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 def proofs(release: Release, cache: Cache) -> dict[str, Proof]:
     """The proof of every toy, by the name of its base."""
     texts = toy_texts()
-    found = list(try_all(list(texts), texts, "", release, Setting(2, cache)))
+    found = list(try_all(list(texts), texts, "", release, ProofSetting(2, cache)))
     assert not any(kept for *_, kept in found)
     return {name.removeprefix("quality_gate_"): judge(name, trial) for name, trial, _ in found}
 
 
-def seen(proof: Proof) -> dict[str, Kind]:
+def seen(proof: Proof) -> dict[str, FindingKind]:
     return {one.check: one.kind for one in proof.findings}
 
 
@@ -57,7 +57,7 @@ def test_a_right_model_is_right_in_every_check(proofs: dict[str, Proof]) -> None
 def test_other_logits_differ_and_the_head_is_to_blame(proofs: dict[str, Proof]) -> None:
     found = proofs["mistral"]
     assert found.verdict is Verdict.DIFFERS
-    assert seen(found) == dict.fromkeys(CALLS, Kind.DIFFERS)
+    assert seen(found) == dict.fromkeys(CALLS, FindingKind.DIFFERS)
     first = next(one for one in found.findings if one.check == "one pass")
     assert first.where == "QualityGateMistralForCausalLM.forward"
     assert first.what.startswith("logits differs in ")
@@ -92,7 +92,7 @@ def test_a_warning_of_its_own_is_told_once_with_its_place(proofs: dict[str, Proo
 def test_what_the_base_answers_and_it_does_not_is_refused(proofs: dict[str, Proof]) -> None:
     found = proofs["olmo2"]
     assert found.verdict is Verdict.REFUSED
-    assert seen(found) == {"cached step with a mask": Kind.RAISES, "padded generate": Kind.RAISES}
+    assert seen(found) == {"cached step with a mask": FindingKind.RAISES, "padded generate": FindingKind.RAISES}
     assert {one.what for one in found.findings} == {"ValueError: a toy takes no such mask"}
     assert found.checks["cached step"] == "right"
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_imported_is_refused(proofs: dict[str, Proof]) -> None:
 
 def test_a_process_that_dies_is_one_models_own(proofs: dict[str, Proof]) -> None:
     assert proofs["granite"].verdict is Verdict.REFUSED
-    assert seen(proofs["granite"]) == {PROCESS: Kind.RAISES}
+    assert seen(proofs["granite"]) == {PROCESS: FindingKind.RAISES}
 
 
 def test_a_model_that_is_too_big_takes_nothing_else_down(proofs: dict[str, Proof]) -> None:
@@ -116,11 +116,11 @@ def test_a_model_that_is_too_big_takes_nothing_else_down(proofs: dict[str, Proof
 
 
 def test_other_gradients_differ(proofs: dict[str, Proof]) -> None:
-    assert seen(proofs["starcoder2"]) == {"backward": Kind.DIFFERS}
+    assert seen(proofs["starcoder2"]) == {"backward": FindingKind.DIFFERS}
 
 
 def test_scores_that_change_something_differ(proofs: dict[str, Proof]) -> None:
-    assert seen(proofs["exaone4"]) == {"pass with scores": Kind.DIFFERS}
+    assert seen(proofs["exaone4"]) == {"pass with scores": FindingKind.DIFFERS}
 
 
 def test_weights_that_are_no_gates_are_refused(proofs: dict[str, Proof]) -> None:
@@ -174,7 +174,7 @@ def test_what_was_found_is_kept_and_what_died_is_tried_again(
     texts = toy_texts()
     again = {
         name: judge(name, trial)
-        for name, trial, kept in try_all(list(texts), texts, "", release, Setting(1, cache))
+        for name, trial, kept in try_all(list(texts), texts, "", release, ProofSetting(1, cache))
         if kept
     }
     assert asked == ["quality_gate_granite"]
@@ -185,11 +185,13 @@ def test_another_text_or_release_is_tried_anew(release: Release, cache: Cache, a
     texts = toy_texts()
     names = ["quality_gate_llama", "quality_gate_mistral"]
     texts[names[1]] = {file: f"{text}\n" for file, text in texts[names[1]].items()}
-    assert [kept for *_, kept in try_all(names, texts, "", release, Setting(1, cache))] == [True, False]
+    assert [kept for *_, kept in try_all(names, texts, "", release, ProofSetting(1, cache))] == [True, False]
     assert asked == names[1:]
-    assert not any(kept for *_, kept in try_all(names, texts, "", Release(release.package, "x"), Setting(1, cache)))
-    assert not any(kept for *_, kept in try_all(names, texts, "# above\n", release, Setting(1, cache)))
-    assert not any(kept for *_, kept in try_all(names, texts, "", release, Setting(1)))
+    assert not any(
+        kept for *_, kept in try_all(names, texts, "", Release(release.package, "x"), ProofSetting(1, cache))
+    )
+    assert not any(kept for *_, kept in try_all(names, texts, "# above\n", release, ProofSetting(1, cache)))
+    assert not any(kept for *_, kept in try_all(names, texts, "", release, ProofSetting(1)))
 
 
 def test_a_release_that_cannot_be_imported_is_refused(tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ def test_a_release_that_cannot_be_imported_is_refused(tmp_path: Path) -> None:
     (package / "__init__.py").write_text('raise ImportError("of this Python, no")\n')
     texts = {"quality_gate_llama": toy_texts()["quality_gate_llama"]}
     with pytest.raises(ConversionError) as told:
-        list(try_all(list(texts), texts, "", Release.at(package), Setting(1)))
+        list(try_all(list(texts), texts, "", Release.at(package), ProofSetting(1)))
     problem = told.value.diagnostics[0]
     assert problem.code == "no-proof"
     assert "ImportError: of this Python, no" in problem.message

@@ -21,7 +21,7 @@ from pull_request.layout import (
     page_path,
 )
 from pull_request.layout import tests_path as path_of_tests
-from pull_request.values import Setting, Tree
+from pull_request.values import ExportSetting, Tree
 from pull_request.verify import (
     config_checks,
     layout_checks,
@@ -56,7 +56,7 @@ def found(check: Check, **texts: str) -> list[str]:
     """What a check finds in a tree of these files, as "file: line: code"."""
     tree = Tree(Path("nowhere"), None, "5.24.0", {PATHS[name]: text for name, text in texts.items()})
     names = {path: name for name, path in PATHS.items()}
-    told = list(check(Subject(NAME, tree, Setting(TODAY, Path("ruff.toml"), tree))))
+    told = list(check(Subject(NAME, tree, ExportSetting(TODAY, Path("ruff.toml"), tree))))
     assert all(each.message and each.fix for each in told)
     return [f"{names[each.path]}: {each.line}: {each.code}" for each in told]
 

@@ -17,7 +17,7 @@ from testgen.manifest import HEAD, NAME, manifest, manifests, read, running, sta
 from testgen.mutants.apply import mutated
 from testgen.mutants.cli import line
 from testgen.mutants.table import model_of, mutants, table_of
-from testgen.mutants.values import Mutant, Verdict
+from testgen.mutants.values import Mutant, SuiteResult
 from testgen.recorder import VARIABLE, Recorder
 from testgen.render import Flavour
 from testgen.skips import mark_skips
@@ -261,7 +261,7 @@ def test_a_mutant_that_changes_nothing_or_too_much_is_refused(old: str, new: str
     ],
 )
 def test_a_verdict_is_a_line(status: int, test: str, word: str, noticed: bool) -> None:
-    verdict = Verdict("twice", status, test, 1.25)
+    verdict = SuiteResult("twice", status, test, 1.25)
     assert verdict.noticed is noticed and line(verdict).split() == [word, "twice", "1.2", "s", *test.split()]
 
 

@@ -21,7 +21,7 @@ from places import PROJECT
 from testgen.mutants import cli
 from testgen.mutants.apply import mutated
 from testgen.mutants.table import MODEL, model_of, mutants
-from testgen.mutants.values import Mutant, Verdict
+from testgen.mutants.values import Mutant, SuiteResult
 
 
 KINDS = [GateNames("quality"), GateNames("attention"), GateNames("select")]
@@ -83,7 +83,7 @@ def test_verdicts_decide_the_exit_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = ["sigmoid-twice", cli.INTACT]
-    told = [Verdict(name, *each, seconds=0.1) for name, each in zip(names, verdicts)]
+    told = [SuiteResult(name, *each, seconds=0.1) for name, each in zip(names, verdicts)]
     monkeypatch.setattr(cli, "preload", lambda *modules: None)
     monkeypatch.setattr(cli, "run_all", lambda *arguments: iter(told))
     assert cli.main(["sigmoid-twice"]) == status

@@ -9,7 +9,7 @@ from pull_request.base_source import installed_tree, setting_for
 from pull_request.compose import Export
 from pull_request.exports import Bundle, bundle
 from pull_request.project import find_models
-from pull_request.values import Setting, Tree
+from pull_request.values import ExportSetting, Tree
 
 
 TODAY = date(2026, 3, 14)
@@ -32,5 +32,5 @@ def exported_tree() -> Tree:
 
 
 @cache
-def setting() -> Setting:
+def setting() -> ExportSetting:
     return setting_for(installed_tree(), TODAY)

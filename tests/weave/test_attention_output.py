@@ -12,12 +12,12 @@ from syntax.source import Source
 from toy_deltas import forward, library
 from weave.anchors import Misfit
 from weave.attention_output import constructed, feed
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.place import Feeds
 from weave.woven import Woven, weave
 
 
-def attention() -> Kind:
+def attention() -> GateKind:
     return read_kind("attention", library().load)
 
 

@@ -13,7 +13,7 @@ from weave.docstrings import described
 from weave.documented import base_fields, documented, entries, intro
 from weave.form import Form
 from weave.imports import relative_module
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.notes import noted
 
 
@@ -21,23 +21,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def kind() -> Kind:
+def kind() -> GateKind:
     library = Library({"gates": ROOT / "modular" / "gates"})
     return read_kind("quality", library.load, form=Form.UPSTREAM)
 
 
-def test_inputs_are_described_by_a_constant_outermost(kind: Kind) -> None:
+def test_inputs_are_described_by_a_constant_outermost(kind: GateKind) -> None:
     decorators, said = documented(["returns(O)", "auto_docstring", "capture"], "", kind)
     assert decorators == [f"auto_docstring(custom_args={kind.gate.upstream.inputs})", "returns(O)", "capture"]
     assert said == ""
 
 
-def test_what_the_base_says_in_its_decorator_stays(kind: Kind) -> None:
+def test_what_the_base_says_in_its_decorator_stays(kind: GateKind) -> None:
     decorators, _ = documented(["returns(O)", "auto_docstring(custom_intro='It.')"], "", kind)
     assert decorators[0] == f"auto_docstring(custom_intro='It.', custom_args={kind.gate.upstream.inputs})"
 
 
-def test_a_docstring_with_entries_holds_those_of_the_inputs(kind: Kind) -> None:
+def test_a_docstring_with_entries_holds_those_of_the_inputs(kind: GateKind) -> None:
     own = "labels (`int`):\n    Mine.\n\nReturns:\n    What."
     decorators, said = documented(["returns(O)"], own, kind)
     assert decorators == ["auto_docstring", "returns(O)"]
@@ -45,7 +45,7 @@ def test_a_docstring_with_entries_holds_those_of_the_inputs(kind: Kind) -> None:
     assert names == ["labels", *entries(kind)] and said.endswith("\n\nReturns:\n    What.")
 
 
-def test_what_transformers_describes_itself_is_not_described_again(kind: Kind) -> None:
+def test_what_transformers_describes_itself_is_not_described_again(kind: GateKind) -> None:
     own = "Args:\n    labels (`int`):\n        Mine.\n\nExample: it."
     decorators, said = documented(["auto_docstring"], own, kind, known={"labels"})
     assert decorators == [f"auto_docstring(custom_args={kind.gate.upstream.inputs})"] and said == "Example: it."
@@ -58,14 +58,14 @@ def test_what_transformers_describes_itself_is_not_described_again(kind: Kind) -
     assert "output_router_logits (`" not in said and "Of two" not in said
 
 
-def test_a_docstring_that_would_be_inherited_is_replaced(kind: Kind) -> None:
+def test_a_docstring_that_would_be_inherited_is_replaced(kind: GateKind) -> None:
     own = "input_ids (`int`):\n    Known."
     decorators, said = documented([], own, kind, known={"input_ids"}, replaces=True)
     assert decorators == ["auto_docstring"] and said.startswith("quality_targets (`")
     assert documented([], "", kind, known={"input_ids"}, replaces=True)[1] == ""
 
 
-def test_a_forward_that_names_an_argument_of_the_gates_has_a_docstring(kind: Kind) -> None:
+def test_a_forward_that_names_an_argument_of_the_gates_has_a_docstring(kind: GateKind) -> None:
     decorators, said = documented([], "", kind, asked=kind.gate.asks)
     names = [line.partition(" (")[0] for line in said.split("\n") if " (`" in line]
     assert decorators == ["auto_docstring"] and names == [*(each.name for each in kind.gate.asks), *entries(kind)]
@@ -78,7 +78,7 @@ def test_entries_below_a_heading_are_as_far_in() -> None:
     assert said == "Args:\n    x (int):\n        Its.\n    y (`int`):\n        Ours."
 
 
-def test_fields_behind_the_gates_are_described_anew(kind: Kind) -> None:
+def test_fields_behind_the_gates_are_described_anew(kind: GateKind) -> None:
     said = base_fields("MoeCausalLMOutputWithPast", kind)
     assert said.startswith("loss (`torch.FloatTensor`") and kind.gate.upstream.loss in said and "\nlogits (" in said
     assert "logits" not in base_fields("QuestionAnsweringModelOutput", kind)

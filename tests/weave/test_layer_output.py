@@ -8,12 +8,12 @@ import pytest
 from toy_deltas import forward, library
 from weave.anchors import Misfit, parse
 from weave.gate import Site
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.layer_output import at_the_end, first_returned, numbered
 from weave.place import Returns
 
 
-def memory() -> Kind:
+def memory() -> GateKind:
     return read_kind("memory", library().load)
 
 

@@ -11,7 +11,7 @@ from building.workspace import find_transformers
 from diagnostics.errors import ConversionError
 from syntax.source import Source
 from toy_deltas import forward, library
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.place import Place
 from weave.splice import splice
 from weave.woven import Woven, weave
@@ -31,7 +31,7 @@ class SelectGate{owner}(base.{owner}):
 
 
 @lru_cache
-def select() -> Kind:
+def select() -> GateKind:
     return read_kind("select", library().load)
 
 

@@ -19,7 +19,7 @@ from weave.anchors import Misfit, fits, path_to
 from weave.chunked import hand, scale_handed
 from weave.declaration import read_declaration
 from weave.forwarding import dedent_function
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.place import Place, Scaled
 from weave.splice import splice
 
@@ -28,7 +28,7 @@ DELTAS = sorted((PROJECT / "modular").glob("modular_quality_gate_*.py"))
 
 
 @cache
-def quality() -> Kind:
+def quality() -> GateKind:
     return read_kind("quality", library().load)
 
 

@@ -15,7 +15,7 @@ from diagnostics.values import Diagnostic
 from syntax.modules import Module, read_module
 from syntax.source import Source
 from weave.base import Base, load_base
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.stage import convert, gates_of, styled
 from weave.woven import Woven, weave
 
@@ -52,7 +52,7 @@ def view(modules: Mapping[str, str] | None = None) -> View:
     return View(library(), toy | dict(modules or {}))
 
 
-def kind(**modules: str) -> Kind:
+def kind(**modules: str) -> GateKind:
     """The quality gate, with some of its modules (`declaration`, `losses`) written otherwise."""
     names = {name: "gates.quality" if name == "declaration" else f"gates.quality.{name}" for name in modules}
     return read_kind("quality", view({names[name]: text for name, text in modules.items()}).load, ["quality"])

@@ -23,7 +23,7 @@ Work = Callable[[Sequence[Task]], list[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class BuildSetting:
     """What is the same for all jobs of a run."""
 
     library: Library
@@ -70,7 +70,7 @@ class SameProcess:
 class Conversions:
     """The state of one run; `outcomes` grows until every job of the family has one."""
 
-    def __init__(self, family: Family, setting: Setting, advance: Callable[[Outcome], None]) -> None:
+    def __init__(self, family: Family, setting: BuildSetting, advance: Callable[[Outcome], None]) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._family = family
         self._keep_texts = setting.keep_texts
@@ -199,7 +199,7 @@ class Conversions:
         return dict.fromkeys(made_before(self._family.jobs[name]), State.UNKNOWN)
 
 
-def convert_family(family: Family, setting: Setting, advance: Callable[[Outcome], None]) -> list[Outcome]:
+def convert_family(family: Family, setting: BuildSetting, advance: Callable[[Outcome], None]) -> list[Outcome]:
     """An outcome for every job of a family, parents first. Reads the disk, and writes nothing but the cache.
 
     `advance` is called with each outcome as it comes.
@@ -225,7 +225,7 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
-def _convert_rest(run: Conversions, setting: Setting) -> None:
+def _convert_rest(run: Conversions, setting: BuildSetting) -> None:
     # The one place where imports wait: what follows is slow to import, and mostly nothing has to be converted.
     from tempfile import TemporaryDirectory
 

@@ -23,7 +23,7 @@ from places import HOME, PROJECT
 from telling.answers import INTERRUPTED, Answer, answer
 
 from building.arguments import parse
-from building.batch import Setting, convert_family
+from building.batch import BuildSetting, convert_family
 from building.cache import Cache, default_folder
 from building.casing import read_casing
 from building.jobs import Convert, Job, Outcome, internal_error
@@ -53,7 +53,7 @@ TERMINATED = 143  # what a shell reports of a process that a signal ended
 _NO_STAGE = Stage()
 
 # Converted models, what makes them one package, their transformers, how they were made, progress -> what they are worth.
-Prove = Callable[[Sequence[Outcome], Sequence[Outcome], Path, Setting, Callable[[Outcome], None]], Any]
+Prove = Callable[[Sequence[Outcome], Sequence[Outcome], Path, BuildSetting, Callable[[Outcome], None]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +242,12 @@ def _tree(args: Namespace) -> RunSetup:
     return RunSetup(package, select(known, args.model, package / "models"), known, config)
 
 
-def _setting(args: Namespace, place: RunSetup, stage: Stage, folders: Folders) -> Setting:
+def _setting(args: Namespace, place: RunSetup, stage: Stage, folders: Folders) -> BuildSetting:
     roots = {**stage.roots, "transformers": place.package, "generated": folders.generated}
     # A tree of a few models may lack the table; the installed one then knows better than no table.
     casing = read_casing(place.package) or read_casing(Path(installed("transformers") or place.package))
     folder = None if args.no_cache else default_folder()
-    return Setting(
+    return BuildSetting(
         library=Library(roots),
         casing=casing,
         ruff_config=place.ruff_config,

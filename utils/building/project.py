@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from building.batch import Setting, convert_family
+from building.batch import BuildSetting, convert_family
 from building.cache import Cache, default_folder
 from building.casing import read_casing
 from building.jobs import Outcome
@@ -18,7 +18,7 @@ from building.workspace import find_transformers, project_jobs, read_release, se
 
 def convert_models(
     names: Iterable[str], package: Path, project: Path, stage: Stage, processes: int = 1
-) -> tuple[list[Outcome], Setting]:
+) -> tuple[list[Outcome], BuildSetting]:
     """The outcomes of some models and of what they stand on, all with their texts, and how they were made.
 
     Args:
@@ -34,7 +34,7 @@ def convert_models(
     known = project_jobs(read_release(package), strict=True, project=project)
     family = gather(select(known, names, project / "modular"), known, lambda job: True, stage.stands_on)
     casing, folder = read_casing(package) or read_casing(find_transformers()), default_folder()
-    setting = Setting(
+    setting = BuildSetting(
         library=Library({**stage.roots, "transformers": package, "generated": project / "generated"}),
         casing=casing,
         ruff_config=SHIPPED_CONFIG,

@@ -14,7 +14,7 @@ from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
 
 from converter.imports import absolute_module, import_items
-from converter.index import Kind, ModuleIndex
+from converter.index import ModuleIndex, StatementKind
 from converter.kinds import kind_of_module, model_of_module
 from converter.names import Casing, Spelling, spelled_by
 from converter.parents import FollowedImport, Parent, followed_imports
@@ -105,7 +105,7 @@ def place_of(index: ModuleIndex, node: ast.AST, code: str, message: str, fix: st
 
 def _check_imports(delta: Delta) -> Iterator[Finding]:
     index = delta.index
-    for statement in index.of_kind(Kind.IMPORT):
+    for statement in index.of_kind(StatementKind.IMPORT):
         for item, alias in zip(import_items(statement.node), statement.imported.names, strict=True):
             if item.level and absolute_module(item, index.source.module).partition(".")[0] != "transformers":
                 message = (
@@ -162,7 +162,12 @@ def check_capitals(index: ModuleIndex, model: Spelling) -> Iterator[Finding]:
 
     What the delta does not write is called after one spelling, and would be looked for under it.
     """
-    named = [(name, each.node) for each in index.of_kind(Kind.CLASS) for name in each.names if spelled_by(model, name)]
+    named = [
+        (name, each.node)
+        for each in index.of_kind(StatementKind.CLASS)
+        for name in each.names
+        if spelled_by(model, name)
+    ]
     usual = next((name for name, _ in named if name.startswith(model.camel)), "")
     for name, node in named:
         if usual and not name.startswith(model.camel):
@@ -186,14 +191,14 @@ def _unknown_module(index: ModuleIndex, each: FollowedImport, casing: Casing) ->
 
 
 def _imported_names(index: ModuleIndex) -> set[str]:
-    return {name for each in index.of_kind(Kind.IMPORT) for name in each.names}
+    return {name for each in index.of_kind(StatementKind.IMPORT) for name in each.names}
 
 
 def _check_bases(delta: Delta) -> Iterator[Finding]:
     index, followed = delta.index, {each.name for each in delta.followed()}
     bound = set(index.definitions) | _imported_names(index) | _guarded_names(index)
     bound |= {name.partition(".")[0] for name in bound}
-    for statement in index.of_kind(Kind.CLASS):
+    for statement in index.of_kind(StatementKind.CLASS):
         models = [base for base in statement.owner.bases if isinstance(base, ast.Name) and base.id in followed]
         if len(models) > 1:
             names = " and ".join(f"`{base.id}`" for base in models)
@@ -210,7 +215,7 @@ def _check_bases(delta: Delta) -> Iterator[Finding]:
 
 
 def _guarded_names(index: ModuleIndex) -> set[str]:
-    guards = (node for each in index.of_kind(Kind.GUARD) for node in ast.walk(each.node))
+    guards = (node for each in index.of_kind(StatementKind.GUARD) for node in ast.walk(each.node))
     return {item.binds for node in guards if isinstance(node, ast.stmt) for item in import_items(node)}
 
 

@@ -12,7 +12,7 @@ from syntax.scan import map_prose
 
 from converter.checks import Check, Finding, Level, exported_names, place_of
 from converter.dropped import check_dropped, check_overwritten
-from converter.index import ClassParts, Kind, ModuleIndex
+from converter.index import ClassParts, ModuleIndex, StatementKind
 from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
 from converter.plan import Draft
@@ -58,10 +58,10 @@ def check_pair(
 
 
 def _check_stubs(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
-    inherited = {method_key(each) for each in parent.members if each.kind is Kind.FUNCTION}
+    inherited = {method_key(each) for each in parent.members if each.kind is StatementKind.FUNCTION}
     for each in delta.members:
         if (
-            each.kind is not Kind.FUNCTION
+            each.kind is not StatementKind.FUNCTION
             or method_key(each) not in inherited
             or not is_stub(each)
             or removes_method(each)
@@ -76,7 +76,9 @@ def _check_stubs(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base
 def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:
     """Merging knows docstrings, attributes and methods."""
     for each in delta.members:
-        if each.kind in (Kind.DOCSTRING, Kind.ASSIGNMENT, Kind.FUNCTION) or isinstance(each.node, ast.Pass):
+        if each.kind in (StatementKind.DOCSTRING, StatementKind.ASSIGNMENT, StatementKind.FUNCTION) or isinstance(
+            each.node, ast.Pass
+        ):
             continue
         if isinstance(each.node, ast.Expr) and isinstance(each.node.value, ast.Constant):
             continue
@@ -84,7 +86,7 @@ def _check_members(scope: Scope, delta: ClassParts, parent: ClassParts, base: st
         fix = "move it into a method, or out of the class"
         yield place_of(scope.delta, each.node, "dropped-statement", message, fix, Level.SILENT)
     for each in parent.members:
-        if each.kind in (Kind.CLASS, Kind.GUARD, Kind.UPDATE):
+        if each.kind in (StatementKind.CLASS, StatementKind.GUARD, StatementKind.UPDATE):
             what = ast.unparse(each.node).partition("\n")[0]
             message = f"`{what}` in the body of `{base}` is not inherited: merging drops it"
             fix = f"restate in `{delta.name}` what it is needed for"
@@ -190,7 +192,11 @@ def _check_ignored_assignments(scope: Scope, drafts: Mapping[str, Draft]) -> Ite
     for name in sorted(scope.defined - {"logger", "__all__", "__getattr__"}):
         statement = scope.delta.definitions[name]
         for parent in scope.parents.values():
-            if statement.kind is not Kind.ASSIGNMENT or name not in parent.names or scope.is_replaced(name, parent):
+            if (
+                statement.kind is not StatementKind.ASSIGNMENT
+                or name not in parent.names
+                or scope.is_replaced(name, parent)
+            ):
                 continue
             if (
                 parent.text(name).strip() != statement.whole.strip()

@@ -13,7 +13,7 @@ from converter.checks import by_place, check_capitals, check_delta, exported_nam
 from converter.class_checks import check_outputs
 from converter.dropped import check_guards
 from converter.emit import emit_file
-from converter.index import Kind, index_module
+from converter.index import StatementKind, index_module
 from converter.names import Casing, as_classes_spell
 from converter.parents import find_parents
 from converter.plan import plan_files
@@ -43,7 +43,7 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
     index = index_module(delta)
     model = table.of_model(target.model)
     if target.layout is Layout.PACKAGE:  # inside a tree the reference goes by its table alone
-        model = as_classes_spell(model, [name for each in index.of_kind(Kind.CLASS) for name in each.names])
+        model = as_classes_spell(model, [name for each in index.of_kind(StatementKind.CLASS) for name in each.names])
     parents = find_parents(index, model, load, table)
     problems = list(check_delta(index, parents, table, load))
     if target.layout is Layout.PACKAGE and not table.lists(target.model):

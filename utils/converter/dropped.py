@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from converter.checks import Finding, Level, place_of
-from converter.index import Kind, ModuleIndex, Statement
+from converter.index import ModuleIndex, Statement, StatementKind
 from converter.merge.classes import method_key
 from converter.plan import Draft
 from converter.scope import Scope
@@ -20,20 +20,24 @@ def check_dropped(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding
     """The statements at the margin that go into no file, save imports, guards of imports and the docstring."""
     index = scope.delta
     kept = {name for draft in drafts.values() for name in draft.body}
-    last = {name: each for each in index.of_kind(Kind.CLASS, Kind.FUNCTION, Kind.ASSIGNMENT) for name in each.names}
+    last = {
+        name: each
+        for each in index.of_kind(StatementKind.CLASS, StatementKind.FUNCTION, StatementKind.ASSIGNMENT)
+        for name in each.names
+    }
     bound: set[str] = set()
     for each in index.statements:
-        if each.kind is Kind.OTHER and not isinstance(each.node, ast.Pass | ast.Expr):
+        if each.kind is StatementKind.OTHER and not isinstance(each.node, ast.Pass | ast.Expr):
             yield _dropped(index, each, "files are made of classes and of what they use")
         elif (
-            each.kind is Kind.OTHER
+            each.kind is StatementKind.OTHER
             and isinstance(each.node, ast.Expr)
             and not isinstance(each.node.value, ast.Constant)
         ):
             yield _dropped(index, each, "files are made of classes and of what they use")
-        elif each.kind is Kind.UPDATE:
+        elif each.kind is StatementKind.UPDATE:
             yield from _check_update(scope, each, bound)
-        elif each.kind in (Kind.FUNCTION, Kind.ASSIGNMENT, Kind.CLASS):
+        elif each.kind in (StatementKind.FUNCTION, StatementKind.ASSIGNMENT, StatementKind.CLASS):
             yield from _check_definition(scope, each, kept, last)
             bound.update(each.names)
 
@@ -42,7 +46,7 @@ def _check_update(scope: Scope, each: Statement, bound: set[str]) -> Iterator[Fi
     name = each.names[0]
     if name not in bound:
         yield _dropped(scope.delta, each, f"`{name}` is not assigned above it, and what is imported cannot be changed")
-    elif scope.delta.definitions[name].kind is not Kind.ASSIGNMENT:
+    elif scope.delta.definitions[name].kind is not StatementKind.ASSIGNMENT:
         yield _dropped(scope.delta, each, f"only variables are changed below their assignment, and `{name}` is none")
 
 
@@ -50,14 +54,14 @@ def _check_definition(
     scope: Scope, each: Statement, kept: set[str], last: Mapping[str, Statement]
 ) -> Iterator[Finding]:
     index = scope.delta
-    if each.kind is Kind.ASSIGNMENT and not each.names:
+    if each.kind is StatementKind.ASSIGNMENT and not each.names:
         yield _dropped(index, each, "it assigns no plain name")
         return
     redefined = [name for name in each.names if last[name] is not each]
     for name in redefined:
-        if name in index.mentions[name] and last[name].kind is not Kind.CLASS:
+        if name in index.mentions[name] and last[name].kind is not StatementKind.CLASS:
             yield _dropped(index, each, f"`{name}` is defined again below, from itself")
-    if each.kind is Kind.CLASS or redefined or not kept.isdisjoint(each.names) or each.names[0] in _OUTSIDE:
+    if each.kind is StatementKind.CLASS or redefined or not kept.isdisjoint(each.names) or each.names[0] in _OUTSIDE:
         return
     what = f"`{each.names[0]}`"
     if getattr(each.node, "decorator_list", None):
@@ -73,7 +77,7 @@ def _dropped(index: ModuleIndex, each: Statement, why: str) -> Finding:
 
 def check_guards(index: ModuleIndex, files: Mapping[str, str]) -> Iterator[Finding]:
     """What stands beside the imports under a guard is kept only along with them."""
-    for guard in index.of_kind(Kind.GUARD):
+    for guard in index.of_kind(StatementKind.GUARD):
         for node in _guarded(guard.guard):
             said = ast.get_source_segment(index.source.text, node) or ""
             if not any(said in text for text in files.values()):
@@ -104,7 +108,7 @@ def check_overwritten(index: ModuleIndex, name: str) -> Iterator[Finding]:
     node = index.definitions[name].node
     assert isinstance(node, ast.ClassDef)
     methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
-    keys = [method_key(Statement(Kind.FUNCTION, (each.name,), 0, 1, "", "", each)) for each in methods]
+    keys = [method_key(Statement(StatementKind.FUNCTION, (each.name,), 0, 1, "", "", each)) for each in methods]
     for position, (each, key) in enumerate(zip(methods, keys, strict=True)):
         if each.decorator_list and key in keys[position + 1 :]:
             message = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from syntax.scan import mentions
 
-from converter.index import Kind, ModuleIndex, Statement
+from converter.index import ModuleIndex, Statement, StatementKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ def import_items(node: ast.stmt) -> Iterator[ImportItem]:
 
 def read_imports(index: ModuleIndex) -> Iterator[ImportLine | Guard]:
     """A module's imports: the plain statements first, then the guarded ones."""
-    for statement in index.of_kind(Kind.IMPORT):
+    for statement in index.of_kind(StatementKind.IMPORT):
         yield ImportLine(statement.lead, tuple(import_items(statement.node)))
-    for statement in index.of_kind(Kind.GUARD):
+    for statement in index.of_kind(StatementKind.GUARD):
         yield _read_guard(statement)
 
 

@@ -23,7 +23,7 @@ Import = ast.Import | ast.ImportFrom
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class Kind(Enum):
+class StatementKind(Enum):
     """What a statement is to the converter."""
 
     IMPORT = "import"
@@ -40,7 +40,7 @@ class Kind(Enum):
 class Statement:
     """One statement of a module, of a class or of a function's body, with the lines above it that belong to it."""
 
-    kind: Kind
+    kind: StatementKind
     names: tuple[str, ...]  # the names it binds or updates
     order: int  # position among its neighbours
     line: int  # of its first decorator or itself, from 1
@@ -96,7 +96,7 @@ class ModuleIndex:
         for each in self.statements:
             if each.kind in _DEFINING:
                 found.update(dict.fromkeys(each.names, each))
-            elif each.kind is Kind.UPDATE and each.names[0] in found:
+            elif each.kind is StatementKind.UPDATE and each.names[0] in found:
                 variable = found[each.names[0]]
                 found[each.names[0]] = replace(variable, text=variable.text + each.whole)
         return found
@@ -106,12 +106,12 @@ class ModuleIndex:
         """Definition -> every word in it that can be a name."""
         return _Mentions(self.definitions)
 
-    def of_kind(self, *kinds: Kind) -> Iterator[Statement]:
+    def of_kind(self, *kinds: StatementKind) -> Iterator[Statement]:
         """The statements of the given kinds, in order."""
         return (each for each in self.statements if each.kind in kinds)
 
 
-_DEFINING = (Kind.CLASS, Kind.FUNCTION, Kind.ASSIGNMENT)
+_DEFINING = (StatementKind.CLASS, StatementKind.FUNCTION, StatementKind.ASSIGNMENT)
 
 
 class _Mentions(dict[str, frozenset[str]]):
@@ -204,27 +204,27 @@ def _deeper_comments(lines: Sequence[str], indent: int) -> int:
     return count
 
 
-def _kind_and_names(node: ast.stmt) -> tuple[Kind, tuple[str, ...]]:
+def _kind_and_names(node: ast.stmt) -> tuple[StatementKind, tuple[str, ...]]:
     match node:
         case ast.Import() | ast.ImportFrom():
-            return Kind.IMPORT, tuple(alias.asname or alias.name for alias in node.names)
+            return StatementKind.IMPORT, tuple(alias.asname or alias.name for alias in node.names)
         case ast.ClassDef():
-            return Kind.CLASS, (node.name,)
+            return StatementKind.CLASS, (node.name,)
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return Kind.FUNCTION, (node.name,)
+            return StatementKind.FUNCTION, (node.name,)
         case ast.Assign(targets=[ast.Subscript() | ast.Attribute() as target]) if name := _root(target):
-            return Kind.UPDATE, (name,)
+            return StatementKind.UPDATE, (name,)
         case ast.AugAssign(target=target) if name := _root(target):
-            return Kind.UPDATE, (name,)
+            return StatementKind.UPDATE, (name,)
         case ast.Assign(targets=targets):
-            return Kind.ASSIGNMENT, tuple(_target_names(targets))
+            return StatementKind.ASSIGNMENT, tuple(_target_names(targets))
         case ast.AnnAssign(target=ast.Name(id=name)):
-            return Kind.ASSIGNMENT, (name,)
+            return StatementKind.ASSIGNMENT, (name,)
         case ast.If():
-            return Kind.GUARD, ()
+            return StatementKind.GUARD, ()
         case ast.Expr(value=ast.Constant(value=str())):
-            return Kind.DOCSTRING, ()
-    return Kind.OTHER, ()
+            return StatementKind.DOCSTRING, ()
+    return StatementKind.OTHER, ()
 
 
 def _root(target: ast.expr) -> str | None:

@@ -20,7 +20,7 @@ from converter.imports import (
     read_imports,
     rename_guard,
 )
-from converter.index import ClassParts, Kind, ModuleIndex, Statement, index_module, take_apart
+from converter.index import ClassParts, ModuleIndex, Statement, StatementKind, index_module, take_apart
 from converter.kinds import model_of_module
 from converter.names import Casing, Rename, Spelling, common_suffix
 from converter.values import Loader
@@ -50,7 +50,7 @@ class Parent:
 
     def is_class(self, name: str) -> bool:
         """Whether a renamed name is a class of this file."""
-        return name in self.names and self.definition(name).kind is Kind.CLASS
+        return name in self.names and self.definition(name).kind is StatementKind.CLASS
 
     def mentions(self, name: str) -> frozenset[str]:
         """Every word of a definition that can be a name, under the new names."""
@@ -102,10 +102,12 @@ def followed_imports(index: ModuleIndex) -> Iterator[FollowedImport]:
 
     Under a guard that is what its classes inherit from; the rest stays an import under the guard.
     """
-    for statement in index.of_kind(Kind.IMPORT):
+    for statement in index.of_kind(StatementKind.IMPORT):
         yield from _followed(index, statement)
     guarded = list(_guarded_imports(index))
-    bases = {base for each in index.of_kind(Kind.CLASS) for base in base_names(each.owner)} if guarded else set()
+    bases = (
+        {base for each in index.of_kind(StatementKind.CLASS) for base in base_names(each.owner)} if guarded else set()
+    )
     yield from (each for statement in guarded for each in _followed(index, statement) if each.name in bases)
 
 
@@ -117,7 +119,7 @@ def _followed(index: ModuleIndex, statement: Statement) -> Iterator[FollowedImpo
 
 
 def _guarded_imports(index: ModuleIndex) -> Iterator[Statement]:
-    for guard in index.of_kind(Kind.GUARD):
+    for guard in index.of_kind(StatementKind.GUARD):
         inside = (node for node in ast.walk(guard.node) if isinstance(node, ast.ImportFrom))
         yield from (replace(guard, node=node) for node in inside)
 
@@ -153,7 +155,7 @@ def children_of(index: ModuleIndex, module: str, followed: Mapping[str, str]) ->
     """(class of the delta, its parent) for each that inherits from `module`."""
     return [
         (each.names[0], base)
-        for each in index.of_kind(Kind.CLASS)
+        for each in index.of_kind(StatementKind.CLASS)
         for base in base_names(each.owner)
         if followed.get(base) == module
     ]
@@ -182,7 +184,9 @@ def infer_prefix(
     others = sorted(set(best) - {chosen})
     doubt = f"as many classes begin with `{others[0]}` as with `{chosen}`, which is used" if others else ""
     taken = chosen.replace(new.camel, old.camel)
-    clash = next((name for each in parent.of_kind(Kind.CLASS) for name in each.names if name.startswith(taken)), None)
+    clash = next(
+        (name for each in parent.of_kind(StatementKind.CLASS) for name in each.names if name.startswith(taken)), None
+    )
     if clash:
         return new, f"`{chosen}` would also stand for the parent's `{clash}`, so `{new.camel}` is used"
     return casing.of_prefix(chosen), doubt

@@ -12,7 +12,7 @@ from syntax.import_time import sort_for_import
 from syntax.scan import is_definition, local_functions, mentions
 from syntax.trees import tree_of
 
-from converter.index import Kind
+from converter.index import StatementKind
 from converter.kinds import COPIES
 from converter.merge import deprecations_of
 from converter.parents import Parent
@@ -36,7 +36,7 @@ class Draft:
 def plan_files(scope: Scope, as_reference: bool = False) -> Mapping[str, Draft]:
     """All output files of a delta, by kind; `as_reference` leaves out what the reference loses."""
     drafts: dict[str, Draft] = {}
-    for name in dict.fromkeys(name for each in scope.delta.of_kind(Kind.CLASS) for name in each.names):
+    for name in dict.fromkeys(name for each in scope.delta.of_kind(StatementKind.CLASS) for name in each.names):
         kind = scope.kind(name)
         draft = drafts.setdefault(kind, Draft(kind))
         text = scope.class_text(name)
@@ -120,7 +120,7 @@ def _note_conflicts(scope: Scope, draft: Draft, parent: Parent | None, class_nam
 def _split_deprecations(scope: Scope, drafts: Mapping[str, Draft]) -> None:
     """`__getattr__ = deprecate_attr(...)` goes to the files of the classes it names, below everything else."""
     statement = scope.delta.definitions.get("__getattr__")
-    if statement is None or statement.kind is not Kind.ASSIGNMENT:
+    if statement is None or statement.kind is not StatementKind.ASSIGNMENT:
         return
     for kind, draft in drafts.items():
         text = deprecations_of(statement, partial(_is_of_kind, scope, kind))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from syntax.scan import drop_comments, mentions_with_annotations
 
 from converter.imports import read_imports
-from converter.index import Kind, ModuleIndex, Statement, take_apart
+from converter.index import ModuleIndex, Statement, StatementKind, take_apart
 from converter.kinds import model_of_module
 from converter.merge import ClassPair
 from converter.merge.bodies import place_of_super
@@ -72,7 +72,7 @@ def find_definition(index: ModuleIndex, name: str) -> Statement | None:
     statement = index.definitions.get(top)
     if statement is None or not member:
         return statement
-    return _members(statement).get(member) if statement.kind is Kind.CLASS else None
+    return _members(statement).get(member) if statement.kind is StatementKind.CLASS else None
 
 
 def _is_home(module: str) -> bool:
@@ -120,7 +120,7 @@ def _stood_in_for(
 
 
 def _replaced(pair: ClassPair) -> set[str]:
-    methods = {method_key(each): each for each in pair.delta.members if each.kind is Kind.FUNCTION}
+    methods = {method_key(each): each for each in pair.delta.members if each.kind is StatementKind.FUNCTION}
     return {
         key
         for key, each in methods.items()
@@ -130,7 +130,7 @@ def _replaced(pair: ClassPair) -> set[str]:
 
 def _members(statement: Statement) -> dict[str, Statement]:
     """The methods of a class; of several with one key, as a function and its overloads, the last."""
-    return {method_key(each): each for each in take_apart(statement).members if each.kind is Kind.FUNCTION}
+    return {method_key(each): each for each in take_apart(statement).members if each.kind is StatementKind.FUNCTION}
 
 
 def _lent_imports(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[tuple[str, str]]:

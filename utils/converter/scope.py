@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from converter.index import Kind, ModuleIndex, take_apart
+from converter.index import ModuleIndex, StatementKind, take_apart
 from converter.kinds import kind_of
 from converter.merge import ClassPair, merge_class
 from converter.names import Casing, Spelling
@@ -48,7 +48,7 @@ class Scope:
         return frozenset(
             name
             for parent, name in renamed
-            if name in parent.names and parent.definition(name).kind is Kind.ASSIGNMENT
+            if name in parent.names and parent.definition(name).kind is StatementKind.ASSIGNMENT
         )
 
     @cached_property
@@ -82,7 +82,7 @@ class Scope:
     @cached_property
     def classes(self) -> frozenset[str]:
         """The classes that the delta defines."""
-        return frozenset(name for each in self.delta.of_kind(Kind.CLASS) for name in each.names)
+        return frozenset(name for each in self.delta.of_kind(StatementKind.CLASS) for name in each.names)
 
     @cached_property
     def defined(self) -> frozenset[str]:
@@ -128,14 +128,14 @@ class Scope:
         if name in self.defined and self.is_replaced(name, parent):
             return None
         imported = self.imported_functions.get(name)
-        if imported and parent and name in parent.names and parent.definition(name).kind is not Kind.FUNCTION:
+        if imported and parent and name in parent.names and parent.definition(name).kind is not StatementKind.FUNCTION:
             return parent
         return imported or parent
 
     def is_replaced(self, name: str, parent: Parent | None) -> bool:
         """Whether the delta's definition of a name stands instead of the parent's."""
         statement = self.delta.definitions[name]
-        if parent is None or name not in parent.names or statement.kind is Kind.FUNCTION:
+        if parent is None or name not in parent.names or statement.kind is StatementKind.FUNCTION:
             return True
         if any(mark in name for mark in _REPLACEABLE):
             return True
@@ -197,7 +197,7 @@ class Scope:
 def derives(index: ModuleIndex, class_name: str, wanted: str) -> bool:
     """Whether a class of a module derives from `wanted` through classes of that module."""
     statement = index.definitions.get(class_name)
-    if statement is None or statement.kind is not Kind.CLASS:
+    if statement is None or statement.kind is not StatementKind.CLASS:
         return False
     bases = base_names(statement.owner)
     return wanted in bases or any(derives(index, base, wanted) for base in bases if base != class_name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from syntax.queries import call_of_super
 
 from converter.checks import Finding, Level, place_of
-from converter.index import ClassParts, Function, Kind, ModuleIndex
+from converter.index import ClassParts, Function, ModuleIndex, StatementKind
 from converter.merge.bodies import assigned, deleted, place_of_super
 
 
@@ -17,7 +17,7 @@ _FIX = "make `super().{0}(...)` its own statement in `{0}`, or write out what it
 
 def methods_of(parts: ClassParts) -> Iterator[tuple[str, Function]]:
     """The methods of a class, by name."""
-    return ((each.names[0], each.function) for each in parts.members if each.kind is Kind.FUNCTION)
+    return ((each.names[0], each.function) for each in parts.members if each.kind is StatementKind.FUNCTION)
 
 
 def check_supers(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base: str) -> Iterator[Finding]:

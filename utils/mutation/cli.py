@@ -20,7 +20,7 @@ from mutation.explained import Explained, read_table, stale, why
 from mutation.pytest_runs import Limits, preload
 from mutation.sampling import quotas, sample
 from mutation.trial import Trial, judged
-from mutation.values import Mutant, Outcome, Verdict
+from mutation.values import Mutant, MutantResult, Outcome
 from mutation.workspace import utils_of
 
 
@@ -134,7 +134,7 @@ def trial(args: argparse.Namespace, project: Path, chosen: Sequence[Mutant], row
     return report(verdicts, time.monotonic() - began)
 
 
-def report(verdicts: Sequence[Verdict], seconds: float) -> int:
+def report(verdicts: Sequence[MutantResult], seconds: float) -> int:
     """Sum up, and return the exit status."""
     count = Counter(each.outcome for each in verdicts)
     explained = [each for each in verdicts if each.why and each.outcome in (Outcome.SURVIVED, Outcome.UNREACHED)]
@@ -150,7 +150,7 @@ def report(verdicts: Sequence[Verdict], seconds: float) -> int:
     return 2 if count[Outcome.BROKEN] or not verdicts else 1 if holes else 0
 
 
-def line(verdict: Verdict) -> str:
+def line(verdict: MutantResult) -> str:
     """What became of one mutant."""
     after = verdict.test or (f"explained: {verdict.why}" if verdict.why else f"{verdict.tests} tests pass")
     return f"{verdict.outcome.value:9} {verdict.seconds:5.0f} s  {verdict.mutant}  {after}"

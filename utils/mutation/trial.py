@@ -17,7 +17,7 @@ from mutation.nearest import Nearness
 from mutation.operators import changed
 from mutation.probe import probed
 from mutation.pytest_runs import Limits, Seen, last_line, run, seen
-from mutation.values import Mutant, Outcome, Verdict
+from mutation.values import Mutant, MutantResult, Outcome
 from mutation.workspace import copied
 
 
@@ -41,7 +41,7 @@ class Trial:
         return self.scratch / "intact"
 
 
-def judged(trial: Trial, mutants: Sequence[Mutant]) -> Generator[Verdict, None, None]:
+def judged(trial: Trial, mutants: Sequence[Mutant]) -> Generator[MutantResult, None, None]:
     """A verdict on each mutant, as they come in."""
     copied(trial.project, trial.intact)
     nearness = Nearness(trial.intact)
@@ -62,11 +62,11 @@ def judged(trial: Trial, mutants: Sequence[Mutant]) -> Generator[Verdict, None, 
             shutil.rmtree(trial.scratch / done.name, ignore_errors=True)
 
 
-def _read(file: Path, mutant: Mutant) -> Verdict:
+def _read(file: Path, mutant: Mutant) -> MutantResult:
     if not file.exists():
-        return Verdict(mutant, Outcome.BROKEN, 0, 0.0)
+        return MutantResult(mutant, Outcome.BROKEN, 0, 0.0)
     said = json.loads(file.read_text(encoding="utf-8"))
-    return Verdict(mutant, Outcome(said.pop("outcome")), **said)
+    return MutantResult(mutant, Outcome(said.pop("outcome")), **said)
 
 
 def _judge(trial: Trial, mutant: Mutant, tests: Sequence[str], folder: Path) -> tuple[Outcome, str, int]:

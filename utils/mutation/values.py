@@ -53,7 +53,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MutantResult:
     """What the tests said of one mutant."""
 
     mutant: Mutant

@@ -14,7 +14,7 @@ from places import PROJECT
 from portability.plan import kernels, machines
 from portability.processor import cores, described, this_processor
 from portability.run import run
-from portability.values import Machine, Verdict
+from portability.values import Machine, MachineResult
 
 
 FAMILIES = ("llama", "qwen3", "gemma3", "gpt_oss")
@@ -86,7 +86,7 @@ def chosen(names: Sequence[str], sample: bool) -> list[Machine]:
     return [each for each in every if not names or each.kernels.name in names]
 
 
-def told(verdict: Verdict) -> str:
+def told(verdict: MachineResult) -> str:
     """What became of one machine, in a line, and which tests failed there."""
     layouts, offsets = verdict.machine.layouts, {each.offset for each in verdict.machine.layouts}
     threads = "/".join(str(each) for each in sorted({each.threads for each in layouts}))
@@ -102,7 +102,7 @@ def told(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def status(verdicts: Sequence[Verdict]) -> int:
+def status(verdicts: Sequence[MachineResult]) -> int:
     """The exit status of all."""
     if not verdicts or any(each.status not in (0, 1) or not each.passed + len(each.failed) for each in verdicts):
         return 2

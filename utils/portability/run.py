@@ -12,7 +12,7 @@ from pathlib import Path
 
 from places import UTILS
 
-from portability.values import Machine, Verdict
+from portability.values import Machine, MachineResult
 
 
 # What computes nothing, and what would compile anew for every layout.
@@ -21,7 +21,7 @@ _SUMMARY = re.compile(r"(\d+) passed")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+_gate_\w+)/\S+?\.py::(.*?)(?: - .*)?$", re.MULTILINE)
 
 
-def run(machine: Machine, suites: Sequence[Path], project: Path, jobs: int, tests: str = "") -> Verdict:
+def run(machine: Machine, suites: Sequence[Path], project: Path, jobs: int, tests: str = "") -> MachineResult:
     """Run suites on a machine.
 
     Args:
@@ -50,7 +50,7 @@ def run(machine: Machine, suites: Sequence[Path], project: Path, jobs: int, test
     # Python ends with 1, too, where pytest is missing
     broken = done.returncode not in (0, 1) or not (number or failed)
     said = " ".join((done.stdout + done.stderr).split())[-600:] if broken else ""
-    return Verdict(machine, done.returncode, number, failed, time.monotonic() - started, said)
+    return MachineResult(machine, done.returncode, number, failed, time.monotonic() - started, said)
 
 
 def environment(machine: Machine) -> Mapping[str, str]:

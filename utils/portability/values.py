@@ -47,7 +47,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MachineResult:
     """What suites said on one machine."""
 
     machine: Machine

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from building.batch import Setting as Conversion
+from building.batch import BuildSetting
 from building.jobs import Outcome
 from building.package_files import template_outcomes
 from building.project import convert_models
@@ -20,7 +20,7 @@ from weave.stage import weaving
 from converter.values import Loader
 from proof.judge import judge, judge_unconverted
 from proof.report import Proven
-from proof.running import Release, Setting, try_all
+from proof.running import ProofSetting, Release, try_all
 from proof.values import Proof
 
 
@@ -32,7 +32,7 @@ def prove(
     outcomes: Sequence[Outcome],
     ready: Sequence[Outcome],
     package: Path,
-    setting: Conversion,
+    setting: BuildSetting,
     advance: Callable[[Outcome], None],
 ) -> Proven:
     """Run every converted model against its base.
@@ -57,7 +57,7 @@ def prove(
     gates = {name: _gate(name, setting.library.load) for name in texts}
     fields = {name: dict(gate.equals_base + gate.proven) for name, gate in gates.items() if gate}
     spared = {name: gate.own_outputs for name, gate in gates.items() if gate}
-    own = Setting(setting.processes, setting.cache, fields=fields, spared=spared)
+    own = ProofSetting(setting.processes, setting.cache, fields=fields, spared=spared)
     trials = try_all(list(texts), texts, above, Release.at(package), own)
     for name, trial, kept in trials:
         proofs.append(judge(name, trial, kept))

@@ -10,10 +10,14 @@ from building.jobs import Outcome
 from building.lock import listed
 from facts.values import base_name
 
-from proof.values import BASE, CONVERSION, IMPORT, PROCESS, Finding, Kind, Lack, Proof, Trial, Verdict
+from proof.values import BASE, CONVERSION, IMPORT, PROCESS, Finding, FindingKind, Lack, Proof, Trial, Verdict
 
 
-_VERDICTS = {Kind.WARNS: Verdict.WARNS, Kind.DIFFERS: Verdict.DIFFERS, Kind.RAISES: Verdict.REFUSED}
+_VERDICTS = {
+    FindingKind.WARNS: Verdict.WARNS,
+    FindingKind.DIFFERS: Verdict.DIFFERS,
+    FindingKind.RAISES: Verdict.REFUSED,
+}
 _WORST = list(Verdict)
 _STATUS = {Verdict.RIGHT: 0, Verdict.WARNS: 1, Verdict.DIFFERS: 2, Verdict.REFUSED: 2}
 
@@ -28,13 +32,13 @@ def judge_unconverted(outcome: Outcome) -> Proof:
     """The verdict on a model that the converter refuses."""
     model = outcome.job.name
     found = [
-        Finding(CONVERSION, Kind.RAISES, f"{one.path}:{one.line}", f"{one.code}: {one.message}", one.fix)
+        Finding(CONVERSION, FindingKind.RAISES, f"{one.path}:{one.line}", f"{one.code}: {one.message}", one.fix)
         for one in outcome.problems
     ]
     if outcome.blocked_by:
         waits = f"it is made from {outcome.blocked_by}, which is refused"
-        found.append(Finding(CONVERSION, Kind.RAISES, model, waits, f"first mend {outcome.blocked_by}"))
-    return _proof(model, found, Trial({CONVERSION: Kind.RAISES.value}), kept=False)
+        found.append(Finding(CONVERSION, FindingKind.RAISES, model, waits, f"first mend {outcome.blocked_by}"))
+    return _proof(model, found, Trial({CONVERSION: FindingKind.RAISES.value}), kept=False)
 
 
 def status_of(proofs: Iterable[Proof]) -> int:
@@ -60,7 +64,7 @@ def _remedy(finding: Finding, lacks: Sequence[Lack], model: str) -> str:
         return f"import in {delta} from where the base does"
     place = finding.where.split(" ")[0]
     theirs = base_name(place) if place.replace(".", "").isidentifier() else "the base"
-    doing = "say in" if finding.kind is Kind.WARNS else "carry over into"
+    doing = "say in" if finding.kind is FindingKind.WARNS else "carry over into"
     return f"{doing} {delta} what {theirs} does in this release"
 
 

@@ -13,7 +13,7 @@ from building.lock import listed
 from naming.kinds import GateNames, kind_of
 
 from proof.judge import status_of
-from proof.values import Finding, Kind, Proof, Verdict
+from proof.values import Finding, FindingKind, Proof, Verdict
 
 
 _GIST = 110  # characters of a finding in the table of findings
@@ -72,8 +72,8 @@ def _findings(proofs: Sequence[Proof]) -> str:
 
 def _gist(finding: Finding, names: GateNames) -> str:
     """A finding without what belongs to one model: names of its own, numbers."""
-    if finding.kind is Kind.DIFFERS:
-        return f"{finding.what.split()[0]} {Kind.DIFFERS.value}"
+    if finding.kind is FindingKind.DIFFERS:
+        return f"{finding.what.split()[0]} {FindingKind.DIFFERS.value}"
     text = re.sub(rf"({names.prefix}|{names.family})\w+", "...", finding.what)
     text = re.sub(r"\b\d[\d.e-]*", "n", text)
     text = re.sub(r"=\w+\([^`]*", "=...", text)  # a value may be long, and is no news
@@ -95,7 +95,7 @@ def _worst(proof: Proof) -> tuple[str, str]:
 
 def _checks(proofs: Sequence[Proof]) -> str:
     """How every check went, by the kind of what it found."""
-    columns = [Verdict.RIGHT.value, *(kind.value for kind in Kind), _LEFT_OUT]
+    columns = [Verdict.RIGHT.value, *(kind.value for kind in FindingKind), _LEFT_OUT]
     counts: dict[str, Counter[str]] = {}
     for one in proofs:
         for check, word in one.checks.items():

@@ -19,7 +19,7 @@ from places import UTILS
 from processes.served import EndedEarly, quiet_environment, served
 
 from proof.requirements import install, unmet
-from proof.values import PROCESS, Finding, Kind, Trial
+from proof.values import PROCESS, Finding, FindingKind, Trial
 
 
 LIMIT = 300.0  # seconds for one model, which takes half a second on an idle machine
@@ -47,7 +47,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ProofSetting:
     """How trials are made."""
 
     processes: int
@@ -60,7 +60,7 @@ class Setting:
 
 
 def try_all(
-    names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: Setting
+    names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: ProofSetting
 ) -> Iterator[tuple[str, Trial, bool]]:
     """The trial of each model as it is done, and whether an earlier run made it.
 
@@ -88,7 +88,7 @@ def try_all(
 
 
 def _run(
-    names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: Setting
+    names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: ProofSetting
 ) -> Iterator[tuple[str, Trial]]:
     if not names:
         return
@@ -143,7 +143,9 @@ def _read(path: Path, limit: float) -> Trial:
         log = path.with_suffix(".txt")
         said = log.read_text(encoding="utf-8", errors="replace").split() if log.is_file() else []
         what = f"ended without a word, or took longer than {limit:.0f} s: {' '.join(said)[-200:]}".removesuffix(": ")
-        return Trial({PROCESS: Kind.RAISES.value}, (Finding(PROCESS, Kind.RAISES, "", what),), broken=True)
+        return Trial(
+            {PROCESS: FindingKind.RAISES.value}, (Finding(PROCESS, FindingKind.RAISES, "", what),), broken=True
+        )
 
 
 def _shared(release: Release, package_init: str) -> str:

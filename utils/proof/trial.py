@@ -20,7 +20,7 @@ from proof.images import generated_from_pictures, pass_with_pictures
 from proof.locate import equal, first_difference
 from proof.methods import lacks
 from proof.pair import SEED, Pair
-from proof.values import BASE, IMPORT, Finding, Kind, Trial
+from proof.values import BASE, IMPORT, Finding, FindingKind, Trial
 from proof.watch import Call as Watched
 from proof.watch import Said, watched
 
@@ -47,7 +47,7 @@ class _Run:
         torch.manual_seed(SEED)
         return watched(work, self.converted)
 
-    def note(self, check: str, kind: Kind, where: str, what: str) -> None:
+    def note(self, check: str, kind: FindingKind, where: str, what: str) -> None:
         self.checks[check] = kind.value
         self.findings.append(Finding(check, kind, where, what))
 
@@ -55,7 +55,7 @@ class _Run:
         """What `work` gives, None where it fails, which is a finding."""
         done = self.watch(work)
         if done.error:
-            self.note(check, Kind.RAISES, where or done.where, done.error)
+            self.note(check, FindingKind.RAISES, where or done.where, done.error)
         return cast("T | None", done.given)
 
     def compare(self, check: Check, pair: Pair) -> bool:
@@ -70,10 +70,10 @@ class _Run:
         self.checks[check.name] = RIGHT
         self._tell_warnings(check.name, theirs.said, ours.said)
         if ours.error:
-            kind = Kind.DIFFERS if ours.error.startswith(_LACKING) else Kind.RAISES
+            kind = FindingKind.DIFFERS if ours.error.startswith(_LACKING) else FindingKind.RAISES
             self.note(check.name, kind, ours.where, ours.error.removeprefix(_LACKING))
         elif told := "; ".join(list(_differences(self._compared(theirs.given), ours.given))[:2]):
-            self.note(check.name, Kind.DIFFERS, self._parted(pair, check.call), told)
+            self.note(check.name, FindingKind.DIFFERS, self._parted(pair, check.call), told)
         return True
 
     def _compared(self, given: Given) -> Given:
@@ -85,9 +85,9 @@ class _Run:
             what = self.as_base(each.what)
             if what in known:
                 continue
-            self.checks[check] = Kind.WARNS.value
+            self.checks[check] = FindingKind.WARNS.value
             if what not in self._warned:
-                self.note(check, Kind.WARNS, each.where, each.what)
+                self.note(check, FindingKind.WARNS, each.where, each.what)
             self._warned.add(what)
 
     def as_base(self, text: str) -> str:
@@ -148,7 +148,7 @@ def _try_language_model(run: _Run, pair: Pair) -> None:
     found = run.watch(lambda: cache_name(pair))
     for check in checks_of(pair, found.given or "", run.facts.gate):
         if not run.compare(check, pair) and check.call is one_pass:
-            run.note(check.name, Kind.RAISES, BASE, run.checks[check.name].removeprefix(_FAILS))
+            run.note(check.name, FindingKind.RAISES, BASE, run.checks[check.name].removeprefix(_FAILS))
     if not found.given:
         run.checks["cached step"] = found.error and f"{_FAILS}{found.error}" or "left out, the base returns no cache"
 

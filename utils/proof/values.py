@@ -12,7 +12,7 @@ BASE = "the base"  # where a finding is that is none of the converted model
 CONVERSION, IMPORT, PROCESS = "conversion", "import", "the process"  # checks besides calls of a model
 
 
-class Kind(Enum):
+class FindingKind(Enum):
     """What a finding is, worst last."""
 
     WARNS = "warns"  # it warns where its base does not
@@ -34,7 +34,7 @@ class Finding:
     """One way in which a converted model is not as its base."""
 
     check: str  # "padded generate"
-    kind: Kind
+    kind: FindingKind
     where: str  # "QualityGateLlamaModel.forward (modeling_quality_gate_llama.py:412)"
     what: str  # "ValueError: ..."
     remedy: str = ""
@@ -66,7 +66,7 @@ class Trial:
     @classmethod
     def from_json(cls, read: Mapping[str, Any]) -> Trial:
         """Raises KeyError, TypeError or ValueError where something is missing or unknown."""
-        findings = tuple(Finding(**{**one, "kind": Kind(one["kind"])}) for one in read["findings"])
+        findings = tuple(Finding(**{**one, "kind": FindingKind(one["kind"])}) for one in read["findings"])
         return cls(**{**read, "findings": findings, "lacks": tuple(Lack(**one) for one in read["lacks"])})
 
 

@@ -20,7 +20,7 @@ from files.writing import write_text
 from processes.spread import spread
 
 from proof.trial import try_model
-from proof.values import IMPORT, Finding, Kind, Trial
+from proof.values import IMPORT, Finding, FindingKind, Trial
 
 
 # What models import one by one otherwise, each anew.
@@ -68,7 +68,7 @@ def _try(generated: Path, trials: Path, name: str, fields: dict[str, object], sp
         trial = try_model(read_facts(name, package_files(folder)), folder, fields, spared)
     except (LookupError, SyntaxError) as error:  # no text of a model that anything could be found in
         what = f"{type(error).__name__}: {error}"
-        trial = Trial({IMPORT: Kind.RAISES.value}, (Finding(IMPORT, Kind.RAISES, name, what),))
+        trial = Trial({IMPORT: FindingKind.RAISES.value}, (Finding(IMPORT, FindingKind.RAISES, name, what),))
     write_text(trials / f"{name}.json", json.dumps(trial.to_json()))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from building.tools import SHIPPED_CONFIG, find_ruff_config
 from building.workspace import find_transformers, find_tree, read_release
 
-from pull_request.values import PACKAGE, Setting, Tree
+from pull_request.values import PACKAGE, ExportSetting, Tree
 
 
 def installed_tree() -> Tree:
@@ -32,7 +32,7 @@ def folder_over(folder: Path, base: Tree) -> Tree:
     return base.with_changes({path: text for path, text in own.items() if "/" in path})
 
 
-def setting_for(tree: Tree, today: date) -> Setting:
+def setting_for(tree: Tree, today: date) -> ExportSetting:
     """The table of the tree itself where it has one."""
     config = find_ruff_config(tree.package.resolve()) if tree.root else SHIPPED_CONFIG
-    return Setting(today, config, installed_tree())
+    return ExportSetting(today, config, installed_tree())

@@ -24,7 +24,7 @@ from pull_request.layout import (
 from pull_request.page import checkpoints, render_page
 from pull_request.reduction import Reducer
 from pull_request.shared import page_of, page_of_base, shared_files
-from pull_request.values import HOLDERS, PACKAGE, Model, Setting, Tree, refuse
+from pull_request.values import HOLDERS, PACKAGE, ExportSetting, Model, Tree, refuse
 from pull_request.weaving import changed_parents, woven
 
 
@@ -48,7 +48,7 @@ class Export:
         return dict(sorted({**self.files, **self.shared}.items()))
 
 
-def compose(model: Model, tree: Tree, setting: Setting) -> Export:
+def compose(model: Model, tree: Tree, setting: ExportSetting) -> Export:
     """Everything that one model brings. Raises ConversionError where it cannot be converted there."""
     path = modular_path(model.name)
     made = Reducer(model, tree, setting).reduced(woven(model, tree, setting.today.year))

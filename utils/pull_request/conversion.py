@@ -18,7 +18,7 @@ from syntax.trees import tree_of
 from converter.convert import convert
 from converter.values import Layout, Target
 from pull_request.layout import modular_path
-from pull_request.values import PACKAGE, Setting, Tree
+from pull_request.values import PACKAGE, ExportSetting, Tree
 
 
 _PARENTHESES = re.compile(r"^(from \S+ import )\(\n((?:    \w+,\n)+)\)$", re.MULTILINE)
@@ -31,7 +31,7 @@ def _in_a_line(found: re.Match[str]) -> str:
     return line if len(line) <= _WIDTH else found[0]
 
 
-def formatted(path: str, text: str, setting: Setting) -> str:
+def formatted(path: str, text: str, setting: ExportSetting) -> str:
     """A text as ruff fixes and formats it under the repository's table. Raises ConversionError for a syntax error."""
     styled = style({path: text}, setting.ruff_config)
     if path not in styled.texts:
@@ -41,7 +41,7 @@ def formatted(path: str, text: str, setting: Setting) -> str:
 
 
 def generate(
-    name: str, modular: str, tree: Tree, setting: Setting, strict: bool
+    name: str, modular: str, tree: Tree, setting: ExportSetting, strict: bool
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
     """The generated files by path, and warnings.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pull_request.compose import Export, compose
 from pull_request.layout import modular_path
-from pull_request.values import Model, Setting, Tree, refuse
+from pull_request.values import ExportSetting, Model, Tree, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Bundle:
         return [export.model.name for export in self.exports]
 
 
-def bundle(models: Sequence[Model], wanted: Iterable[str], tree: Tree, setting: Setting) -> Bundle:
+def bundle(models: Sequence[Model], wanted: Iterable[str], tree: Tree, setting: ExportSetting) -> Bundle:
     """The exports of models, parents first. A parent that the tree has already is left as it is there.
 
     Raises ConversionError: `already-there` for a wanted model that the tree has, and what a conversion is refused for.

@@ -8,14 +8,14 @@ from pathlib import Path
 from building.library import Library
 from places import PROJECT, TEMPLATES
 from weave.form import Form
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.stage import gates_of
 
 from pull_request.values import kind_in, refuse
 
 
 @cache
-def kind_of(model: str, project: Path = PROJECT) -> Kind:
+def kind_of(model: str, project: Path = PROJECT) -> GateKind:
     """The kind of gate of "quality_gate_llama". Raises ConversionError (`unknown-gate`) where there is none."""
     name, gates = kind_in(model), gates_of(project)
     try:
@@ -36,7 +36,7 @@ def start_of(model: str) -> dict[str, object]:
     return dict(kind_of(model).gate.equals_base)
 
 
-def decorated(kind: Kind) -> str:
+def decorated(kind: GateKind) -> str:
     """What the forward of a model that takes the gate's inputs is decorated with: "returns_quality_scores"; "" for none."""
     found = kind.decorators("ForCausalLM", "")
     return found[0].partition("(")[0] if found else ""

@@ -15,7 +15,7 @@ from pull_request.dead_code import without_dead_code
 from pull_request.layout import configuration_path, modeling_path, modular_path
 from pull_request.parents import homes
 from pull_request.unused import shared_texts, without_unused
-from pull_request.values import Model, Setting, Tree
+from pull_request.values import ExportSetting, Model, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Reducer:
 
     model: Model
     tree: Tree
-    setting: Setting
+    setting: ExportSetting
 
     def reduced(self, woven: str) -> Converted:
         """The woven file without what conversion shows to be dead or unread, and with what another model has whole.

@@ -70,7 +70,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ExportSetting:
     """What an export is made with."""
 
     today: date

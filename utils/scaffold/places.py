@@ -7,7 +7,7 @@ import ast
 from syntax.modules import Module
 from weave.base import Base
 from weave.gate import Site as Places
-from weave.kinds import Kind
+from weave.kinds import GateKind
 from weave.place import Scaled
 from weave.place_checks import made_by_parent
 from weave.stack import Stack
@@ -25,7 +25,7 @@ _SITES = {
 BY_HAND = "write this delta by hand, and say in it where the gate goes"
 
 
-def site_of(kind: Kind) -> Site:
+def site_of(kind: GateKind) -> Site:
     """Where the gates of a kind go, by its splices."""
     found = (site for place, site in _SITES.items() if place in kind.splices)
     return next(found, FEED_FORWARD)

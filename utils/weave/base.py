@@ -14,7 +14,7 @@ from syntax.modules import Module, read_module
 from converter.names import Casing, Rename
 from converter.values import Loader
 from weave.form import Form
-from weave.kinds import Kind
+from weave.kinds import GateKind
 
 
 # How the names of causal language models end; of older ones (GPT-2) with the second
@@ -32,7 +32,7 @@ class Base:
 
     name: str
     gated_name: str
-    kind: Kind  # of gate
+    kind: GateKind  # of gate
     casing: Casing
     modeling: Module
     configuration: Module
@@ -67,7 +67,7 @@ class Base:
         return {name: self.gated(name) for name in names if self.renaming.word(name) != name}
 
 
-def load_base(name: str, folder: str, gated_name: str, kind: Kind, load: Loader, casing: Casing) -> Base:
+def load_base(name: str, folder: str, gated_name: str, kind: GateKind, load: Loader, casing: Casing) -> Base:
     """Read the modules of a base.
 
     Raises LookupError where there are none; ConversionError where one cannot be read.

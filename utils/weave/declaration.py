@@ -14,7 +14,7 @@ from syntax.queries import is_super_call
 from syntax.source import Source
 
 from weave.declared import Declared, is_of, read_class
-from weave.kinds import PACKAGE, Kind
+from weave.kinds import PACKAGE, GateKind
 
 
 _MAYBE_SHORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+gates\b", re.MULTILINE)
@@ -116,7 +116,7 @@ def _kind(node: ast.ImportFrom) -> str | None:
     return parts[1] if not node.level and len(parts) > 1 and parts[0] == PACKAGE else None
 
 
-def read_declaration(source: Source, kind: Kind) -> Declaration:
+def read_declaration(source: Source, kind: GateKind) -> Declaration:
     """Read a short delta.
 
     Raises ConversionError at the line of what cannot be meant: `no-base`, `several-bases`, `unknown-word`,
@@ -180,7 +180,7 @@ def _nearly_a_base(module: Module) -> ast.stmt | None:
     return None
 
 
-def _words(module: Module, kind: Kind) -> dict[str, str]:
+def _words(module: Module, kind: GateKind) -> dict[str, str]:
     """What the delta calls the words of its kind of gate."""
     found: dict[str, str] = {}
     for node in module.tree.body:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 
 from weave.docstrings import described, entry_names, without_entries
 from weave.gate import Argument
-from weave.kinds import Kind
+from weave.kinds import GateKind
 
 
 DOCUMENTED = "auto_docstring"
@@ -43,7 +43,7 @@ _FIELDS = {
 }
 
 
-def base_fields(output: str, kind: Kind) -> str:
+def base_fields(output: str, kind: GateKind) -> str:
     """The lines that describe the fields of an output class of transformers, for a class that adds to it; "" for none."""
     name = output.removeprefix("Moe")
     labels, rest = next((said for each, said in _FIELDS.items() if name.startswith(each)), ("", ""))
@@ -60,7 +60,7 @@ def intro(text: str) -> str:
 def documented(
     decorators: Iterable[str],
     said: str,
-    kind: Kind,
+    kind: GateKind,
     asked: Iterable[Argument] = (),
     known: Collection[str] = (),
     replaces: bool = False,
@@ -95,17 +95,17 @@ def documented(
     return [outermost, *rest], described(said, "\n".join([*internal, without_entries(_added(kind), known)]))
 
 
-def input_entries(kind: Kind) -> str:
+def input_entries(kind: GateKind) -> str:
     """What a kind of gate says of the inputs it adds, at the left margin: an entry each; "" where it adds none."""
     return _added(kind)
 
 
-def entries(kind: Kind) -> list[str]:
+def entries(kind: GateKind) -> list[str]:
     """The names of the inputs that a kind of gate documents."""
     return entry_names(_added(kind))
 
 
-def _added(kind: Kind) -> str:
+def _added(kind: GateKind) -> str:
     """What the gate's constant says of its inputs, at the left margin."""
     found = kind.definitions.get(kind.gate.upstream.inputs)
     value = found[1].value if found and isinstance(found[1], ast.Assign) else None

@@ -34,7 +34,7 @@ class Spliced:
 
 
 @dataclass(frozen=True)
-class Kind:
+class GateKind:
     """A kind of gate: what its folder declares and defines."""
 
     name: str  # "quality": of the folder
@@ -148,7 +148,7 @@ class Kind:
         return re.sub(rf"\b{own}\b", module, text)
 
 
-def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = Form.HOME) -> Kind:
+def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = Form.HOME) -> GateKind:
     """The kind of gate that `gates/<name>/` declares, with its definitions as they are in a form.
 
     Raises LookupError where there is no such folder, with the nearest of `kinds`; ConversionError (`bad-gate`) where
@@ -179,7 +179,7 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
         sources, asks = _prefixed(_upstream(tuple(sources), own, gate.upstream.without), gate)
         gate = replace(gate, asks=asks)
     modules = tuple(map(read_module, sources))
-    found = Kind(name, gate, declaration, modules, _words(declaration), form)
+    found = GateKind(name, gate, declaration, modules, _words(declaration), form)
     _check_complete(found, value)
     return found
 
@@ -220,7 +220,7 @@ def _prefixed(sources: Sequence[Source], gate: Gate) -> tuple[list[Source], tupl
     return [replace(each, text=word.sub(gate.prefix, each.text)) for each in sources], asks
 
 
-def _check_complete(kind: Kind, value: ast.stmt) -> None:
+def _check_complete(kind: GateKind, value: ast.stmt) -> None:
     """Raise ConversionError (`bad-gate`) for a kind without what every model needs of it, or a splice too many."""
     sites = [each.site for each in kind.gate.splices]
     lacking = [name for name in sorted(kind.roles) if name not in kind.definitions]

@@ -12,7 +12,7 @@ from syntax.source import Source
 
 from converter.checks import by_place, exported_names, warnings_of
 from converter.class_checks import check_pair
-from converter.index import ClassParts, Kind, ModuleIndex, Statement, index_module, take_apart
+from converter.index import ClassParts, ModuleIndex, Statement, StatementKind, index_module, take_apart
 from converter.merge import ClassPair, merge_class
 from weave.base import Base
 from weave.declaration import Declaration
@@ -35,7 +35,7 @@ _LICENCE = """\
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License."""
-_DEFINITIONS = (Kind.CLASS, Kind.FUNCTION, Kind.ASSIGNMENT)
+_DEFINITIONS = (StatementKind.CLASS, StatementKind.FUNCTION, StatementKind.ASSIGNMENT)
 _SPDX = re.compile(r"^# SPDX-License-Identifier: Apache-2\.0$", re.MULTILINE)
 
 
@@ -113,7 +113,7 @@ class Overrides:
                 raise self.declaration.refuse(each.node, "no-effect", message, fix)
 
     def _merged(self, name: str, own: Statement, woven: Statement) -> str:
-        if own.kind is not Kind.CLASS or woven.kind is not Kind.CLASS:
+        if own.kind is not StatementKind.CLASS or woven.kind is not StatementKind.CLASS:
             return woven.lead + own.text
         self._check_parent(name, woven)
         delta, parent = self._members(name, take_apart(own)), take_apart(woven)
@@ -166,9 +166,9 @@ def _apart(statement: Statement) -> str:
 
 def _with_entries(delta: ClassParts, parent: ClassParts) -> Iterator[Statement]:
     """The members of a class; a docstring of entries alone changes those entries of the woven one."""
-    theirs = next((each for each in parent.members if each.kind is Kind.DOCSTRING), None)
+    theirs = next((each for each in parent.members if each.kind is StatementKind.DOCSTRING), None)
     for each in delta.members:
-        if each.kind is Kind.DOCSTRING and theirs is not None:
+        if each.kind is StatementKind.DOCSTRING and theirs is not None:
             merged = merge_entries(theirs.text, each.text)
             yield replace(each, text=merged) if merged is not None else each
         else:

@@ -12,7 +12,7 @@ from syntax.source import Source
 
 from weave.base import Base
 from weave.declaration import Declaration, mentions
-from weave.kinds import PACKAGE, Kind
+from weave.kinds import PACKAGE, GateKind
 from weave.names import Names
 
 
@@ -33,7 +33,7 @@ def plain(declaration: Declaration, base: Base, names: Names) -> Source:
     return replace(module.source, text=changed(text, (0, len(text.encode())), words))
 
 
-def _given(declaration: Declaration, kind: Kind, names: Names) -> Iterator[tuple[str, str]]:
+def _given(declaration: Declaration, kind: GateKind, names: Names) -> Iterator[tuple[str, str]]:
     """What the delta imports from the modules of its gate, each with the name that it has in the model."""
     known = {each.source.module.rpartition(".")[2]: each for each in kind.modules}
     for node in declaration.gates:

@@ -11,11 +11,11 @@ from syntax.modules import Function
 from weave.docstrings import described, entry_names, without_entries
 from weave.documented import input_entries
 from weave.form import Form
-from weave.kinds import Kind
+from weave.kinds import GateKind
 from weave.outermost import Outermost
 
 
-def inputs_of(kind: Kind, role: str, forward: Function) -> tuple[str, ...]:
+def inputs_of(kind: GateKind, role: str, forward: Function) -> tuple[str, ...]:
     """What a kind has callers of a class in this role give besides the base's arguments: "name: type = default" each.
 
     As keyword-only parameters of the forward that its role decorates. What the base's own forward names is none of them.
@@ -27,7 +27,7 @@ def inputs_of(kind: Kind, role: str, forward: Function) -> tuple[str, ...]:
     return tuple(_parameter(each, default) for each, default in given if each.arg not in taken)
 
 
-def returned_of(kind: Kind, output: str) -> str:
+def returned_of(kind: GateKind, output: str) -> str:
     """What forwards are annotated to return instead of their base's output; upstream that is documented, and has to be."""
     return output if kind.form is Form.UPSTREAM and kind.output_fields else ""
 
@@ -41,7 +41,7 @@ def spelled_out(text: str, inputs: tuple[str, ...], returned: str) -> str:
     return cst.parse_module(text).visit(_Header(parameters, returns)).code
 
 
-def with_inputs(said: str, kind: Kind, inputs: tuple[str, ...]) -> str:
+def with_inputs(said: str, kind: GateKind, inputs: tuple[str, ...]) -> str:
     """A documentation at the left margin with entries for inputs, as the kind's constant describes them."""
     names = {each.partition(":")[0] for each in inputs} - set(entry_names(said))
     added = without_entries(input_entries(kind), set(entry_names(input_entries(kind))) - names)

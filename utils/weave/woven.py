@@ -21,7 +21,7 @@ from weave.declaration import Declaration, gate_of, read_declaration, read_delta
 from weave.form import Form, in_form
 from weave.form_filter import without
 from weave.imports import import_block
-from weave.kinds import Kind, read_kind
+from weave.kinds import GateKind, read_kind
 from weave.layers import Layer, gated_layers
 from weave.names import names_of
 from weave.notes import noted
@@ -103,7 +103,7 @@ def _declared_heads(base: Base, stack: Stack, declaration: Declaration) -> Stack
     )
 
 
-def _in_form(delta: Source, gated_name: str, kind: Kind) -> Source:
+def _in_form(delta: Source, gated_name: str, kind: GateKind) -> Source:
     """A delta as it is in the form of a kind: without what is of the other one alone, its package named as there."""
     delta = in_form(delta, kind.form)
     if kind.form is Form.HOME:
@@ -122,7 +122,7 @@ def _check_imports(declaration: Declaration) -> None:
             raise declaration.refuse(node, "absolute-import", message, fix)
 
 
-def _kind(delta: Source, load: Loader, form: Form, kinds: Iterable[str]) -> Kind:
+def _kind(delta: Source, load: Loader, form: Form, kinds: Iterable[str]) -> GateKind:
     statement, name = gate_of(read_delta(delta))
     try:
         return read_kind(name, load, kinds, form=form)

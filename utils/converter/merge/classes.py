@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from converter.index import ClassParts, Kind, Statement
+from converter.index import ClassParts, Statement, StatementKind
 from converter.merge.bodies import Carried
 from converter.merge.methods import clean_method, merge_method
 from converter.merge.step import MergeStep
@@ -72,7 +72,7 @@ def _header(both: ClassMerge) -> str:
 
 def _docstring(both: ClassMerge) -> str:
     found = (each for parts in (both.pair.delta, both.pair.parent) for each in parts.members)
-    return next((each.whole for each in found if each.kind is Kind.DOCSTRING), "")
+    return next((each.whole for each in found if each.kind is StatementKind.DOCSTRING), "")
 
 
 def merge_bases(pair: ClassPair) -> list[str]:
@@ -97,8 +97,8 @@ def merge_bases(pair: ClassPair) -> list[str]:
 
 def merged_attributes(pair: ClassPair) -> Iterator[Statement]:
     """The parent's attributes in order, the delta's in their places or below; `x = AttributeError()` removes one."""
-    mine = {each.names: each for each in pair.delta.members if each.kind is Kind.ASSIGNMENT}
-    inherited = {each.names: each for each in pair.parent.members if each.kind is Kind.ASSIGNMENT}
+    mine = {each.names: each for each in pair.delta.members if each.kind is StatementKind.ASSIGNMENT}
+    inherited = {each.names: each for each in pair.parent.members if each.kind is StatementKind.ASSIGNMENT}
     chosen = {**inherited, **mine}
     return (each for each in chosen.values() if not _is_removed_attribute(each))
 
@@ -112,12 +112,12 @@ def _is_removed_attribute(member: Statement) -> bool:
 
 def merged_methods(pair: ClassPair, bases: Sequence[str]) -> Iterator[str]:
     """The parent's methods in order, the delta's in their places or below; a stub that only raises removes one."""
-    mine = {method_key(each): each for each in pair.delta.members if each.kind is Kind.FUNCTION}
-    hidden = {name for each in pair.delta.members if each.kind is Kind.ASSIGNMENT for name in each.names}
+    mine = {method_key(each): each for each in pair.delta.members if each.kind is StatementKind.FUNCTION}
+    hidden = {name for each in pair.delta.members if each.kind is StatementKind.ASSIGNMENT for name in each.names}
     carried: Carried = {}
-    last = {method_key(each): each for each in pair.parent.members if each.kind is Kind.FUNCTION}
+    last = {method_key(each): each for each in pair.parent.members if each.kind is StatementKind.FUNCTION}
     for each in pair.parent.members:
-        if each.kind is not Kind.FUNCTION or each.names[0] in hidden:
+        if each.kind is not StatementKind.FUNCTION or each.names[0] in hidden:
             continue
         key = method_key(each)
         own = mine.pop(key, None) if last[key] is each else None  # above it stand its overloads

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from syntax.scan import closing_colon
 
-from converter.index import Kind, Statement, first_line_of, method_node, split_lines, split_statements
+from converter.index import Statement, StatementKind, first_line_of, method_node, split_lines, split_statements
 from converter.merge.bodies import Carried, unroll_super
 from converter.merge.decorators import merge_decorators
 from converter.merge.headers import merge_headers
@@ -128,7 +128,7 @@ def take_method_apart(text: str) -> MethodParts:
     statements = tuple(split_statements(lines, node.body, body_start, len(lines), _INDENT, first))
     end = body_start + sum(each.whole.count("\n") for each in statements)
     # In plain quotes it is a statement like any other to the reference.
-    has_docstring = statements[0].kind is Kind.DOCSTRING and bool(_TRIPLE.match(statements[0].text))
+    has_docstring = statements[0].kind is StatementKind.DOCSTRING and bool(_TRIPLE.match(statements[0].text))
     return MethodParts(
         name=node.name,
         decorators="".join(lines[:header]),

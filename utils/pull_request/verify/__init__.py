@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from diagnostics.values import Diagnostic
 
-from pull_request.values import Setting, Tree
+from pull_request.values import ExportSetting, Tree
 from pull_request.verify import (
     config_checks,
     layout_checks,
@@ -52,7 +52,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def verify(names: Iterable[str], tree: Tree, setting: Setting) -> list[Diagnostic]:
+def verify(names: Iterable[str], tree: Tree, setting: ExportSetting) -> list[Diagnostic]:
     """What is wrong with exported models in a tree, by file and line."""
     subjects = [Subject(name, tree, setting) for name in names]
     found = {each for subject in subjects for check in CHECKS for each in check(subject)}

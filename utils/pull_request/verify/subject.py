@@ -12,7 +12,7 @@ from diagnostics.values import Diagnostic
 from syntax import queries
 from syntax.trees import tree_of
 from weave.gate import Gate
-from weave.kinds import Kind
+from weave.kinds import GateKind
 
 from pull_request.gates import kind_of
 from pull_request.layout import (
@@ -26,7 +26,7 @@ from pull_request.layout import (
     tests_folder,
     tests_path,
 )
-from pull_request.values import Setting, Tree, base_in
+from pull_request.values import ExportSetting, Tree, base_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Subject:
 
     name: str
     tree: Tree
-    setting: Setting
+    setting: ExportSetting
 
     def file(self, path: str) -> File:
         """A file of the tree, empty where it is missing: that is a finding of its own."""
@@ -92,7 +92,7 @@ class Subject:
         return self.file(tests_path(self.name))
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> GateKind:
         """The model's kind of gate."""
         return kind_of(self.name)
 

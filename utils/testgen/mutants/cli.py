@@ -15,7 +15,7 @@ from places import PROJECT
 from testgen.mutants.apply import mutated
 from testgen.mutants.run import preload, run_all
 from testgen.mutants.table import TABLE, model_of, mutants, table_of
-from testgen.mutants.values import Mutant, Verdict
+from testgen.mutants.values import Mutant, SuiteResult
 
 
 INTACT = "(nothing broken)"  # the control: the same tests against the model as it is
@@ -87,7 +87,7 @@ def judge(chosen: Sequence[Mutant], jobs: int, names: GateNames = MEANT) -> int:
     return 2 if broken or control else 1 if survivors else 0
 
 
-def line(verdict: Verdict) -> str:
+def line(verdict: SuiteResult) -> str:
     """What became of one mutant."""
     words = "noticed" if verdict.noticed else "passed" if verdict.status == 0 else "ended"
     return f"{words:8} {verdict.mutant:36} {verdict.seconds:5.1f} s  {verdict.test}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from processes.spread import spread
 
-from testgen.mutants.values import Verdict
+from testgen.mutants.values import SuiteResult
 
 
 LIMIT = 120  # seconds of a processor for one mutant, however many share it: the classes of tests that run take less than 20
@@ -43,7 +43,7 @@ def preload(*modules: str) -> None:
 
 def run_all(
     runs: Sequence[tuple[str, str, Mapping[str, str]]], package: str, suite: Path, jobs: int
-) -> Iterator[Verdict]:
+) -> Iterator[SuiteResult]:
     """A verdict for each run, as they come in.
 
     A run may take `PATIENCE` seconds, `LIMIT` of them of a processor; one that is stopped has the status `UNFINISHED`.
@@ -66,7 +66,7 @@ def run_all(
             for done in ended:
                 told = Path(scratch) / done.name / "first_failure"
                 test = told.read_text(encoding="utf-8") if told.exists() else ""
-                yield Verdict(done.name, UNFINISHED if done.status < 0 else done.status, test, done.seconds)
+                yield SuiteResult(done.name, UNFINISHED if done.status < 0 else done.status, test, done.seconds)
 
 
 def _laid_out(folder: Path, files: Mapping[str, str], package: str) -> Path:

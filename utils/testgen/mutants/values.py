@@ -18,7 +18,7 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SuiteResult:
     """What a suite said of one mutant."""
 
     mutant: str
