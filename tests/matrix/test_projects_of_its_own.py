@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matrix import adopt as adopting
 from matrix import workspace as matrix_workspace
-from matrix.cli import parse
+from matrix.cli import main, parse
 from matrix.kinds import Row as KindRow
 from matrix.kinds import count as count_of_kind
 from matrix.kinds import page_of, render_kind
@@ -120,6 +120,16 @@ def test_without_a_cache_folder_one_has_to_be_named(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit):
         parse([], lambda: KNOWN)
     assert parse(["--work", str(tmp_path)], lambda: KNOWN).sdists == tmp_path / "sdist"
+
+
+def test_architectures_are_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[int] = []
+    monkeypatch.setattr("matrix.workspace.architectures", lambda: listed.append(1) or KNOWN)
+    monkeypatch.setattr("matrix.runs.carry_out", lambda args, known, project: len(known) + len(args.model))
+    monkeypatch.setenv("QUALITY_GATE_CACHE_DIR", str(tmp_path))
+    for argv, status in (["--model", "llama", "--model", "mistral"], 5), ([], 3):
+        listed.clear()
+        assert main(argv, tmp_path) == status and listed == [1]
 
 
 TALLY = Tally(3, 1, (("a", "b"), ("c", "")), 4, 5, 1.5, "full")

@@ -18,6 +18,7 @@ from facts.project import facts_of, generated_models, packages_of_others
 from facts.values import ModelFacts
 from naming.kinds import MEANT
 from places import PROJECT
+from telling.grammar import add_generated, add_jobs, add_models
 
 from common_tests.expected import differences, read_expected, write_expected, written_outcomes
 from common_tests.outcomes import Outcome
@@ -160,15 +161,8 @@ def _grammar() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cache = default_folder() or PROJECT / "build"
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help='a model, "llama"; repeatable')
-    parser.add_argument("--all", action="store_true", help="every model of generated/")
-    parser.add_argument(
-        "--generated",
-        type=Path,
-        default=PROJECT / "generated",
-        metavar="DIR",
-        help="the folder of the generated models",
-    )
+    add_models(parser)
+    add_generated(parser, PROJECT / "generated")
     parser.add_argument(
         "--workspace",
         type=Path,
@@ -183,9 +177,7 @@ def _grammar() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where transformers' source distribution is kept",
     )
-    parser.add_argument(
-        "--jobs", type=int, default=min(os.cpu_count() or 1, 8), metavar="N", help="how many processes run at a time"
-    )
+    add_jobs(parser, min(os.cpu_count() or 1, 8))
     parser.add_argument(
         "--distributed", action="store_true", help="also tests of several processes: a minute for each"
     )

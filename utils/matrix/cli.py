@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from building.cache import default_folder
@@ -12,6 +13,7 @@ from building.workspace import FAMILY
 from diagnostics.names import nearest
 from naming.kinds import MEANT
 from places import PROJECT
+from telling.grammar import add_jobs
 
 from matrix.values import Subset
 
@@ -30,13 +32,14 @@ exit status: 0 done, 1 tests fail or an architecture got stuck, 2 refused
 
 def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     """Run one command line; the exit status."""
+    known = cache(_known)  # every modeling file is read for it
     try:
-        args = parse(argv, _known)
+        args = parse(argv, known)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     from matrix.runs import carry_out
 
-    return carry_out(args, _known(), project)
+    return carry_out(args, known(), project)
 
 
 def _known() -> list[str]:
@@ -87,9 +90,7 @@ def parse(argv: Sequence[str] | None, known: Callable[[], Sequence[str]]) -> arg
     )
     parser.add_argument("--adopt", action="store_true", help="put what passes and is new into the project")
     parser.add_argument("--again", action="store_true", help="run tests also where nothing has changed")
-    parser.add_argument(
-        "--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="how many processes run at a time"
-    )
+    add_jobs(parser, len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--limit", type=float, default=900, metavar="SECONDS", help="how long the tests of one architecture may take"
     )

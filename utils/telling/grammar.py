@@ -1,10 +1,11 @@
-"""The options that every command takes, in one place."""
+"""The options that every command takes, and those that several do, in one place."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from telling.documents import print_document, problem, refusal
@@ -46,3 +47,20 @@ def asks_for_json(words: Sequence[str]) -> bool:
     """Whether a command line, which need not make sense, asks for JSON."""
     before = words[: list(words).index("--")] if "--" in words else words
     return JSON in before
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """`--model` and `--all`: which generated models a command is about."""
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", help='a model, "llama"; repeatable')
+    parser.add_argument("--all", action="store_true", help="every model of generated/")
+
+
+def add_generated(parser: argparse.ArgumentParser, default: Path) -> None:
+    """`--generated`: where these are."""
+    words = "the folder of the generated models"
+    parser.add_argument("--generated", type=Path, default=default, metavar="DIR", help=words)
+
+
+def add_jobs(parser: argparse.ArgumentParser, default: int, what: str = "how many processes run at a time") -> None:
+    """`--jobs`: how many processes there may be."""
+    parser.add_argument("--jobs", type=int, default=default, metavar="N", help=what)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from places import PROJECT
-from telling.grammar import Parser
+from telling.grammar import Parser, add_generated, add_jobs, add_models
 
 from testgen.render import Flavour
 
@@ -78,8 +78,7 @@ def _parser() -> Parser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", action="append", default=[], metavar="NAME", help='a model, "llama"; repeatable')
-    parser.add_argument("--all", action="store_true", help="every model of generated/")
+    add_models(parser)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; show what differs; exit 1 if anything does"
     )
@@ -103,17 +102,9 @@ def _parser() -> Parser:
         metavar="FLAVOUR",
         help="local (the default), or upstream: as transformers has them",
     )
-    parser.add_argument(
-        "--generated",
-        type=Path,
-        default=PROJECT / "generated",
-        metavar="DIR",
-        help="the folder of the generated models",
-    )
+    add_generated(parser, PROJECT / "generated")
     parser.add_argument(
         "--output", type=Path, default=PROJECT / "tests" / "models", metavar="DIR", help="the folder of the suites"
     )
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many processes --matrix runs at a time"
-    )
+    add_jobs(parser, os.cpu_count() or 1, "how many processes --matrix runs at a time")
     return parser

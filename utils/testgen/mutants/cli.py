@@ -11,6 +11,7 @@ from diagnostics.values import Diagnostic
 from facts.read import package_files
 from naming.kinds import MEANT, GateNames
 from places import PROJECT
+from telling.grammar import add_jobs
 
 from testgen.mutants.apply import mutated
 from testgen.mutants.run import preload, run_all
@@ -38,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mutants.py", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="MUTANT", help=f"of {TABLE.name}; all without")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
-    )
+    add_jobs(parser, os.cpu_count() or 1, "processes (default: cores)")
     parser.add_argument("--gate", default=MEANT.kind, metavar="KIND", help=f"the kind of gate ({MEANT.kind})")
     return parser.parse_args(argv)
 
