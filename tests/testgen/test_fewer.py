@@ -207,3 +207,18 @@ def test_skips_are_seen_wherever_they_stand() -> None:
     ]
     told = [line.partition(" would not be run any more: ")[2] for line in lost("\n".join(tests), text)]
     assert told == ["not one of it", "not this one", "not y", "not one"]
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "told"),
+    [
+        ("llama", "test_the_language_modeling_loss_equals_the_bases", True),
+        ("llama", "test_an_empty_bank_writes_nothing", False),
+        ("memory_gate_llama", "test_an_empty_bank_writes_nothing", True),
+        ("memory_gate_llama", "test_a_cache_equals_the_bases", False),
+    ],
+)
+def test_a_test_is_missed_where_templates_of_its_own_kind_have_it(name: str, test: str, told: bool) -> None:
+    suite = f"class TestParity:\n    def {test}_(self) -> None: ...\n"
+    found = fewer_tests(facts_of(name), suite, f"TestParity::{test}\n", "expected_tests.txt")
+    assert [each.code for each in found] == ["fewer-tests"] * told

@@ -8,22 +8,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from diagnostics.values import Diagnostic
 from facts.peculiar import Peculiarities, peculiarities
 from facts.values import ModelFacts
+from naming.kinds import GateNames
 from places import TEMPLATES
 from syntax.queries import callee, calls, classes, methods
 from syntax.trees import tree_of
 
+from testgen.local import template_of
 from testgen.manifest import running
 from testgen.render import draft
 
 
 _CLASS = re.compile(r"\b[A-Z][a-z]+Gate[A-Z]\w+")  # in the values of a parametrized test
 _DEFINED = re.compile(r"^    def (test_(?:\w|\{\{.*?\}\})*)\(", re.MULTILINE)
-GROUPS = TEMPLATES / "tests"
 _GONE = "the suite no longer has it"
 _HAVING = "which models, and inputs of them, there are"  # where no single fact would bring a test back
 _SHOWN = 3  # tests that a message names
@@ -129,7 +131,7 @@ def _diagnostic(facts: ModelFacts, lost: list[Lost], others: Mapping[str, str], 
     `others` has the text of the suite that each fact would lead to if it were otherwise.
     """
     if lost[0].why == _GONE:
-        lost = [each for each in lost if _in_templates(each.test)]
+        lost = [each for each in lost if _in_templates(facts.names, each.test)]
     if not lost:
         return None
     first = lost[0]
@@ -149,17 +151,17 @@ def _would_run(test: str, text: str) -> bool:
     return group is not None and not _why_not(test, replace(_read(group[0]), classes=frozenset(_CLASS.findall(text))))
 
 
-def _in_templates(test: str) -> bool:
-    """Whether some model could have such a test."""
+def _in_templates(names: GateNames, test: str) -> bool:
+    """Whether some model of a kind of gate could have such a test."""
     group, _, name = test.partition("[")[0].partition("::")
-    return any(each.fullmatch(name) for each in _written().get(group, ()))
+    return any(each.fullmatch(name) for each in _written((TEMPLATES / template_of(names)).parent).get(group, ()))
 
 
 @cache
-def _written() -> Mapping[str, Sequence[re.Pattern[str]]]:
+def _written(folder: Path) -> Mapping[str, Sequence[re.Pattern[str]]]:
     """Class of tests -> what its tests are called: `def test_{{ task }}(self)` is called anything."""
     found: dict[str, list[re.Pattern[str]]] = {}
-    for path in GROUPS.rglob("*.j2"):
+    for path in folder.rglob("*.j2"):
         text = path.read_text(encoding="utf-8")
         names = [r"\w+".join(re.split(r"\{\{.*?\}\}", each)) for each in _DEFINED.findall(text)]
         found |= {group: [re.compile(each) for each in names] for group in re.findall(r"^class (\w+)", text, re.M)}

@@ -8,12 +8,10 @@ from typing import Any
 from facts.peculiar import peculiarities
 from facts.tiny import LAYERS, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
-from naming.kinds import MEANT, GateNames
+from naming.kinds import GateNames
 
 
-TEMPLATE = "tests/local.j2"  # of the kind of gate that is meant; another kind has a folder of its own
-ORIGIN = f"templates/{TEMPLATE}"
-GROUPS = (  # templates/tests/groups/, in the order of the rendered file; each holds one class of tests
+GROUPS = (  # templates/tests/quality/groups/, in the order of the rendered file; each holds one class of tests
     "config",
     "shapes",
     "parity",
@@ -34,13 +32,13 @@ LABELS = 3
 HIDDEN = ("hidden_size", "d_model", "n_embd", "embed_dim")  # spellings of it
 
 
-def template_of(names: GateNames) -> str:
-    """The template of a suite, by the kind of gate."""
-    return TEMPLATE if names == MEANT else f"tests/{names.kind}/suite.j2"
+def template_of(names: GateNames, name: str = "suite.j2") -> str:
+    """A template of a kind of gate: that of its suites, or another in its folder, which it shares with no other kind."""
+    return f"tests/{names.kind}/{name}"
 
 
 def local_values(facts: ModelFacts) -> dict[str, Any]:
-    """The values of `TEMPLATE`.
+    """The values of a template of suites.
 
     Raises:
         LookupError: the model has no causal language model, which most tests are about.

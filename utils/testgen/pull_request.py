@@ -16,9 +16,9 @@ from facts.entries import problem
 from facts.peculiar import Peculiarities, peculiarities
 from facts.tiny import TINY_GATES, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
-from naming.kinds import MEANT, GateNames
 from rendering.render import render
 
+from testgen.local import template_of
 from testgen.tester_gaps import HYBRID, is_hybrid, records_routers, sizes_of_model, skips_of_model, states_of_model
 
 
@@ -147,16 +147,11 @@ def upstream_test(
         holder=holder,
         checkpointing=checkpointing,
         integration={"base": base, "gated": gated},
-        gates_template=_of_kind(facts.names, "upstream_gates.j2"),
-        integration_template=_of_kind(facts.names, "upstream_integration.j2"),
+        gates_template=template_of(facts.names, "upstream_gates.j2"),
+        integration_template=template_of(facts.names, "upstream_integration.j2"),
     )
     path = upstream_path(facts)
     return style({path: raw}, SHIPPED_CONFIG).texts[path]
-
-
-def _of_kind(names: GateNames, name: str) -> str:
-    """The template of what only a gated model has to show, by its kind of gate."""
-    return f"tests/{name}" if names == MEANT else f"tests/{names.kind}/{name}"
 
 
 def _find(pattern: str, text: str, what: str) -> str:

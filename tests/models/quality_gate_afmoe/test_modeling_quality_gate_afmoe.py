@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_afmoe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_afmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model afmoe`.
 # Seal: sha256 945dea0c8daebe4d6ef70709bc8d1f88c96668516e9ba1d4cbbf8aef7350a30e
 """The gated Afmoe at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_apertus.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_apertus.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus`.
 # Seal: sha256 197d2c1fe5a3b28619452a495f5c7e6636ae263ca78e6c9acd9ca0d95416d862
 """The gated Apertus at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_apertus1p5.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_apertus1p5.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus1p5`.
 # Seal: sha256 2e6a34fc2694490c4552b1b8739f7a1e2d0e27c9bdc9d57f8e916a86054b7341
 """The gated Apertus1p5Text at a tiny size: what any language model has to do, and what gates add to it."""

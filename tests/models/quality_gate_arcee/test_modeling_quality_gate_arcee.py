@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_arcee.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_arcee.
 # Do not edit: change the template and run `python utils/test_generator.py --model arcee`.
 # Seal: sha256 7172bdbd480c409fa4b07898996c0814dfa6ecb8a17a339e26e67c0af709f042
 """The gated Arcee at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_aria.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_aria.
 # Do not edit: change the template and run `python utils/test_generator.py --model aria`.
 # Seal: sha256 e0f4879b6c8819de37b31cacda186948418ad3720cc70e52435f4de9b7c1c39c
 """The gated AriaText at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_axk1.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_axk1.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk1`.
 # Seal: sha256 06a9a799376cfbc579d7012f0aed262c82b9d87369aa778c82af34be6f06864f
 """The gated AXK1 at a tiny size: what any language model has to do, and what gates add to it."""

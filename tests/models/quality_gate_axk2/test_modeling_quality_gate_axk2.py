@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_axk2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_axk2.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk2`.
 # Seal: sha256 19cc33c9755399cce2f24b2055c45b14b36a76c3495cab5d03902566160e5396
 """The gated AXK2 at a tiny size: what any language model has to do, and what gates add to it."""

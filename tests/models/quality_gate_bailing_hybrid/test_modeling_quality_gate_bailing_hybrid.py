@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bailing_hybrid.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bailing_hybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model bailing_hybrid`.
 # Seal: sha256 246525be100b7084a4f35ac3ed4d74a2a1277f7af4cc7acd543b801edae7e6bd
 """The gated BailingHybrid at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bamba.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model bamba`.
 # Seal: sha256 9fd4ef924b0f7fdcedcff8da778c186371b4e89f2b29dd0e65f3e0d6e74fa158
 """The gated Bamba at a tiny size: what any language model has to do, and what gates add to it."""

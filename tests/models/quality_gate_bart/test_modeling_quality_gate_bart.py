@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bart.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bart.
 # Do not edit: change the template and run `python utils/test_generator.py --model bart`.
 # Seal: sha256 e14f3e7776d48a9dee10c937f294aac37f6b1e9500ce85c5d695d1f6ef15e801
 """The gated Bart at a tiny size: what any language model has to do, and what gates add to it."""

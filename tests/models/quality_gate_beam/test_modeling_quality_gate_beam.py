@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_beam.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_beam.
 # Do not edit: change the template and run `python utils/test_generator.py --model beam`.
 # Seal: sha256 042d4118be7eefc2b6f61163e8088c02874d89fd9db2b6be034ccd0d6e39d449
 """The gated Beam at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bert.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model bert`.
 # Seal: sha256 a9f248b7836c18fd534ac0f0ea88598465ca4316e46568f3e1d2b82d23298a1e
 """The gated Bert at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_big_bird.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_big_bird.
 # Do not edit: change the template and run `python utils/test_generator.py --model big_bird`.
 # Seal: sha256 df7c0e077f2873d9f2e8008b7e7aebc21e8f2ee5fe6b28add29660f1781d6a00
 """The gated BigBird at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bigbird_pegasus.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bigbird_pegasus.
 # Do not edit: change the template and run `python utils/test_generator.py --model bigbird_pegasus`.
 # Seal: sha256 7fb5b5477e4f1471629b0b2f3440f1e08d8b7dad25956f4b8513556a413fe7ef
 """The gated BigBirdPegasus at a tiny size: what any language model has to do, and what gates add to it."""

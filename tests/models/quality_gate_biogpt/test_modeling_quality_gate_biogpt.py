@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_biogpt.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_biogpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model biogpt`.
 # Seal: sha256 5259eca669984f0963d5075f148fa4bf6554bd2b9199938e5665c748ab820137
 """The gated BioGpt at a tiny size: what any language model has to do, and what gates add to it."""

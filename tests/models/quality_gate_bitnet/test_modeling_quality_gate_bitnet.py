@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bitnet.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bitnet.
 # Do not edit: change the template and run `python utils/test_generator.py --model bitnet`.
 # Seal: sha256 685424496b1688200c8d259ee0cd0cee00161b430c3424400078ae28d60b0d44
 """The gated BitNet at a tiny size: what any language model has to do, and what gates add to it."""

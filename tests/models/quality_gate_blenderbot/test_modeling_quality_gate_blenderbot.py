@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_blenderbot.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_blenderbot.
 # Do not edit: change the template and run `python utils/test_generator.py --model blenderbot`.
 # Seal: sha256 1bca2948abde6c7bfa0db2261896bc3f902d304f1451372bc530183c40c6f230
 """The gated Blenderbot at a tiny size: what any language model has to do, and what gates add to it."""

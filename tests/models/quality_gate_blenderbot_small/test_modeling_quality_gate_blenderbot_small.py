@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_blenderbot_small.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_blenderbot_small.
 # Do not edit: change the template and run `python utils/test_generator.py --model blenderbot_small`.
 # Seal: sha256 af7934d007e6663d430e0d1a38d9ec2f6f2d0911467785d824dfe4ae18f13e49
 """The gated BlenderbotSmall at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_bloom.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bloom.
 # Do not edit: change the template and run `python utils/test_generator.py --model bloom`.
 # Seal: sha256 1fdbb16abf049909491aaf7d1b265c7407e9ea63de9b3858d97a98ac6ae16ae9
 """The gated Bloom at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_camembert.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_camembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model camembert`.
 # Seal: sha256 7f222034812104419a3707a24731b26ada2d7572715706545e66f51679cc39a5
 """The gated Camembert at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_clvp.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_clvp.
 # Do not edit: change the template and run `python utils/test_generator.py --model clvp`.
 # Seal: sha256 3cfb6055511f9b69fbdac2d8574e1dcbd8e7614dc0537e7b4c7fb1d15fff8e74
 """The gated Clvp at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_codegen.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_codegen.
 # Do not edit: change the template and run `python utils/test_generator.py --model codegen`.
 # Seal: sha256 75aa8c0927f47bbe21dfe7b9700c0dd67fded28cadaf92fe779007ae79d907a0
 """The gated CodeGen at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_cohere.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere`.
 # Seal: sha256 00f3060553ef13d51bb37cbd383d29e8f961763a5c1afe4d93440e5974f28936
 """The gated Cohere at a tiny size: what any language model has to do, and what gates add to it."""

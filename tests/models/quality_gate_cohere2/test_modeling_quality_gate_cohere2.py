@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_cohere2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere2.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere2`.
 # Seal: sha256 535968854f03c957e6e6650d9b67e300b52fb17bda49ba6bb555c550f9ee91b4
 """The gated Cohere2 at a tiny size: what any language model has to do, and what gates add to it."""

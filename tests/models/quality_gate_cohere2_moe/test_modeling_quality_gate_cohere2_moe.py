@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_cohere2_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere2_moe`.
 # Seal: sha256 68358fb40cc0424d4d7f6d290f10f779b6133e7d52e653c01b97d3a1b4275792
 """The gated Cohere2Moe at a tiny size: what any language model has to do, and what gates add to it."""

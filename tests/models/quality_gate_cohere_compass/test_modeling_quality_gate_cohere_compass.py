@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_cohere_compass.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere_compass.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere_compass`.
 # Seal: sha256 813428cfcec2e37ff179f7be2ba406a12ce27d7e7bc13bdd275563c243eccf92
 """The gated CohereCompass at a tiny size: what any language model has to do, and what gates add to it."""

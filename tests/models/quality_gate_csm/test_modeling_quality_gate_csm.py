@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_csm.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_csm.
 # Do not edit: change the template and run `python utils/test_generator.py --model csm`.
 # Seal: sha256 bb95397eaa7f8bad94c5bb44dd67e3c59ccf9053ca93afc420bcf71166953793
 """The gated Csm at a tiny size: what any language model has to do, and what gates add to it."""

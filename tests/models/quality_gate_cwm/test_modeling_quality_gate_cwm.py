@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_cwm.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cwm.
 # Do not edit: change the template and run `python utils/test_generator.py --model cwm`.
 # Seal: sha256 06793f000b2333d0c77dbccd163ec7507f40724cbef3f4bd4f0187d27e342209
 """The gated Cwm at a tiny size: what any language model has to do, and what gates add to it."""

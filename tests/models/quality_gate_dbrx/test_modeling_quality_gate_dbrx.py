@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_dbrx.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_dbrx.
 # Do not edit: change the template and run `python utils/test_generator.py --model dbrx`.
 # Seal: sha256 ce0dc7d1d7068da43516f5a8237ea79dc5ca4db9281bb7f483d17614af25ff78
 """The gated Dbrx at a tiny size: what any language model has to do, and what gates add to it."""

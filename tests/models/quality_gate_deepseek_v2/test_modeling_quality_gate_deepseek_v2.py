@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v2.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v2`.
 # Seal: sha256 91ba06ef6c9ae589d952537f69abce4086bc223f201c39724f464673e2a2b598
 """The gated DeepseekV2 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v3.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v3`.
 # Seal: sha256 643ed7939b408b3ed10174a603607dcca423dc39cc4bd856f66e1576946cdf88
 """The gated DeepseekV3 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v32.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v32.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v32`.
 # Seal: sha256 87a4462f68befbbf6631dfad0b159dbedc188c33ab78a72208c7a042e6ee48e6
 """The gated DeepseekV32 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_deepseek_v4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v4`.
 # Seal: sha256 35ab401227b53179bade470b5d0d7f672845a04ebabfd1d25d0f678bbdae3cda
 """The gated DeepseekV4 at a tiny size: what any language model has to do, and what gates add to it."""

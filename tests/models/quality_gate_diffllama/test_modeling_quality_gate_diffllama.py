@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_diffllama.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_diffllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model diffllama`.
 # Seal: sha256 e1c04e63ccfd4c12e94248dcd40cd821c6ddd8b5753a5bcd84f2c443cb413cf5
 """The gated DiffLlama at a tiny size: what any language model has to do, and what gates add to it."""

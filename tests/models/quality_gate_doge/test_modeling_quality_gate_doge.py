@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_doge.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_doge.
 # Do not edit: change the template and run `python utils/test_generator.py --model doge`.
 # Seal: sha256 375ebbe53249cfbbcd6a499ccec2e5bc6beb7b559040f0817a4d0e861cf2aad5
 """The gated Doge at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_dots1.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_dots1.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots1`.
 # Seal: sha256 cb6f09117c4614ba6666fcfce407150088fac6ae81a1ae03c77a2337db78bb00
 """The gated Dots1 at a tiny size: what any language model has to do, and what gates add to it."""

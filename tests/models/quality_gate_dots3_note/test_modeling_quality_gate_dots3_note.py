@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_dots3_note.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_dots3_note.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots3_note`.
 # Seal: sha256 d3e9f3316adc5794d7496e0c6c3568f15f7178c721bba73bd3a5ab32204bc130
 """The gated Dots3Note at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_electra.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_electra.
 # Do not edit: change the template and run `python utils/test_generator.py --model electra`.
 # Seal: sha256 dd673c6d99860ac44141d887bf1c5d68cddde6f585d3fc2a87f4e8405817bee1
 """The gated Electra at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_emu3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_emu3.
 # Do not edit: change the template and run `python utils/test_generator.py --model emu3`.
 # Seal: sha256 cf941c6bffd89171ebe41c1a3ea9e7dbf0d07b692c4d5499c764804f36b95e5b
 """The gated Emu3 at a tiny size: what any language model has to do, and what gates add to it."""

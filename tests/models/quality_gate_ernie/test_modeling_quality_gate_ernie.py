@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_ernie.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ernie.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie`.
 # Seal: sha256 4d9061897e685299f7deb118009923b29313f67bc9ce75915ce10bd283cfbc4c
 """The gated Ernie at a tiny size: what any language model has to do, and what gates add to it."""

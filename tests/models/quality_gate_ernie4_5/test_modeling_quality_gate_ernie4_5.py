@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_ernie4_5.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ernie4_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie4_5`.
 # Seal: sha256 0324539c51fa6fdf8370e9874d8116d70b1a717d824659fcc83105eede88e79e
 """The gated Ernie4_5 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_ernie4_5_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ernie4_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie4_5_moe`.
 # Seal: sha256 01bd294eb8a182e27fac2bd8b2981325cbdab403621b8520a04aec42d978fe5d
 """The gated Ernie4_5_Moe at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_exaone4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_exaone4.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone4`.
 # Seal: sha256 4586d70f1199510d710bff42af54a659e6d489a1dda2d451ae809d4491238b71
 """The gated Exaone4 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_exaone_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_exaone_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone_moe`.
 # Seal: sha256 5fd2b9bf48840d2e47c67f3246b5cd3b9495673412ddb5a6a695300c63aa2515
 """The gated ExaoneMoe at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_falcon.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_falcon.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon`.
 # Seal: sha256 cfe7c51d67fbc969073f2316ebf6058f4d8ca794274438543cb709b6d9e141be
 """The gated Falcon at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_falcon_h1.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_falcon_h1.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon_h1`.
 # Seal: sha256 03d32a8d27f824aaa8219d02240284d482226333a0490ccc1716986bd1a59b42
 """The gated FalconH1 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_flex_olmo.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_flex_olmo.
 # Do not edit: change the template and run `python utils/test_generator.py --model flex_olmo`.
 # Seal: sha256 fd767d5cb5fdcd82cb436bceb928788916243bb9267ec648f4416d93c12ca024
 """The gated FlexOlmo at a tiny size: what any language model has to do, and what gates add to it."""

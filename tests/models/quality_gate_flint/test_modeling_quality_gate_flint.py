@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_flint.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_flint.
 # Do not edit: change the template and run `python utils/test_generator.py --model flint`.
 # Seal: sha256 fa03e7cb8a1d732945c48f05a12f6949cfd0d5157ab4c7f09c40d834bc057ef3
 """The gated Flint at a tiny size: what any language model has to do, and what gates add to it."""

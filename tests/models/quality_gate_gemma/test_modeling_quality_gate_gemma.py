@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gemma.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma`.
 # Seal: sha256 e52c47d81a1f0fc1b9ed6eeba74a76f3c5233c24cc21ee2109eef966c7c402db
 """The gated Gemma at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gemma2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma2`.
 # Seal: sha256 8bedcebca156dee3afdaf42742a3d4da443c765be8c2a9cafbfe45ff1b1f865c
 """The gated Gemma2 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gemma3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3`.
 # Seal: sha256 b97745e977d856fafac001e2515b3bbdb17b4651f8941adfd1fff8d58d39d469
 """The gated Gemma3 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gemma3n.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma3n.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3n`.
 # Seal: sha256 62a622383ef52f73f9007e79b27db50f006437b1ee658130f6f2f7724d2e93bd
 """The gated Gemma3n at a tiny size: what any language model has to do, and what gates add to it."""

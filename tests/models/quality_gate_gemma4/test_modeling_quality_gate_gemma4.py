@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gemma4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma4.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4`.
 # Seal: sha256 14fd624dee37918325cf4d0b390ade1ef139f4506f82e0e66ee2c824d01c258b
 """The gated Gemma4 at a tiny size: what any language model has to do, and what gates add to it."""

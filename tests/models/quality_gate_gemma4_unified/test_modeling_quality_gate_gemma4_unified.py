@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gemma4_unified.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma4_unified.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4_unified`.
 # Seal: sha256 b7c0ebcc6a8a110fe48cf3b4b9c9a7498acc4f1962b465c0455a3c1d419b34d8
 """The gated Gemma4Unified at a tiny size: what any language model has to do, and what gates add to it."""

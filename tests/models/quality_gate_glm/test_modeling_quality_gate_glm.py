@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_glm.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm`.
 # Seal: sha256 c07895d51420142092658c1b300fc612cd1f51657c7963cba4d8fe6d6f3cf081
 """The gated Glm at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_glm4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm4.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4`.
 # Seal: sha256 ce3cd9a07fe1672afca9c9b881f3b7cbafca02f5a47bb0a142261225b5c84c13
 """The gated Glm4 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_glm4_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm4_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe`.
 # Seal: sha256 7786f8951a1e2237d9747877f034b930eb36a7da2e47b31d42648b9dc7d2bb63
 """The gated Glm4Moe at a tiny size: what any language model has to do, and what gates add to it."""

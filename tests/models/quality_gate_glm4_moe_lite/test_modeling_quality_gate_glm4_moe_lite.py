@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_glm4_moe_lite.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm4_moe_lite.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe_lite`.
 # Seal: sha256 fb027598a847721fdf8955b80fb835d5ed16a52613e29af193ceff0628030725
 """The gated Glm4MoeLite at a tiny size: what any language model has to do, and what gates add to it."""

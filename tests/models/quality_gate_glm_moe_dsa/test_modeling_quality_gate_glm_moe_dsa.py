@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_glm_moe_dsa.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm_moe_dsa.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm_moe_dsa`.
 # Seal: sha256 cdf481b7cd5cdcb41ab1bd665835596ccb2bb871363f4ef8d5308119e4b37cfc
 """The gated GlmMoeDsa at a tiny size: what any language model has to do, and what gates add to it."""

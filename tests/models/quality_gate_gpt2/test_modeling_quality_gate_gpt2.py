@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gpt2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt2`.
 # Seal: sha256 d42d7302f1573d37aca600a3507fecb6c4d47f9c4bffff6afe951adf5658f3d7
 """The gated GPT2 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gpt_bigcode.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_bigcode.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_bigcode`.
 # Seal: sha256 07af4d2a34e4b00c0a437eb9fc566f3341988b3ae72195991cfbd4e0789bf932
 """The gated GPTBigCode at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neo.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neo.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neo`.
 # Seal: sha256 b1a56275d0df4347d3827c9b20829841caf9c568569e6710237b2fcd09ece75c
 """The gated GPTNeo at a tiny size: what any language model has to do, and what gates add to it."""

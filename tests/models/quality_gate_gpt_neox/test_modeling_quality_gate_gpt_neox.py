@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neox.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neox.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox`.
 # Seal: sha256 28146332cca993e8a327e56e25e6f6f76faa764a636d55c2f3ddccdaa7c0693f
 """The gated GPTNeoX at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gpt_neox_japanese.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neox_japanese.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox_japanese`.
 # Seal: sha256 b9a569be9d0b353e22bfcad9e3853d929e16132da24f6e2360cf6c773e98c4e8
 """The gated GPTNeoXJapanese at a tiny size: what any language model has to do, and what gates add to it."""

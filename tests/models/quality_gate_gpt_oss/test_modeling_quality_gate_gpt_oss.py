@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gpt_oss.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_oss`.
 # Seal: sha256 b37af7a78592834bbcfa64fe717073ce5314d9f4a0cfcbc6f8f067f67cc88415
 """The gated GptOss at a tiny size: what any language model has to do, and what gates add to it."""

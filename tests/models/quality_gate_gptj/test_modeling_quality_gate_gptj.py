@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_gptj.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gptj.
 # Do not edit: change the template and run `python utils/test_generator.py --model gptj`.
 # Seal: sha256 663c39ba7281417e342df842a7f091a32368f91d509ad81d332761692ceaf68c
 """The gated GPTJ at a tiny size: what any language model has to do, and what gates add to it."""

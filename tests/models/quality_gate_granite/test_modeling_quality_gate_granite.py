@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_granite.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granite.
 # Do not edit: change the template and run `python utils/test_generator.py --model granite`.
 # Seal: sha256 4dd293a479d9caf95c3abd9122de7459202b3225d8f400b438e4a0e2866dd791
 """The gated Granite at a tiny size: what any language model has to do, and what gates add to it."""

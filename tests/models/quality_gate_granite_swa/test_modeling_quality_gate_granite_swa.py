@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_granite_swa.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granite_swa.
 # Do not edit: change the template and run `python utils/test_generator.py --model granite_swa`.
 # Seal: sha256 7963c6c248de31c9a00dc7b64cbcfc57fef2ea05aa1b62d5811a1cadedbe17f5
 """The gated GraniteSWA at a tiny size: what any language model has to do, and what gates add to it."""

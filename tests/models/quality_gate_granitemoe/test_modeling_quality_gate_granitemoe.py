@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_granitemoe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoe`.
 # Seal: sha256 c8489bc5accce60c738ea0175e55dd163c068e585abcb78d9fcf45cf79984487
 """The gated GraniteMoe at a tiny size: what any language model has to do, and what gates add to it."""

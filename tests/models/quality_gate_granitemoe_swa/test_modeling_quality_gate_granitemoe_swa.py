@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_granitemoe_swa.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoe_swa.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoe_swa`.
 # Seal: sha256 b9765c946c74c1d1f77115a94ae2ac78799f9b12d905acad091f659d5b1d99a6
 """The gated GraniteMoeSWA at a tiny size: what any language model has to do, and what gates add to it."""

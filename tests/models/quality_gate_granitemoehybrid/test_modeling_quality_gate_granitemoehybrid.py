@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_granitemoehybrid.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoehybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoehybrid`.
 # Seal: sha256 d33033f695e5b1055fe294e221992969b75057e2b87e497e5b3cc1721dada290
 """The gated GraniteMoeHybrid at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_granitemoeshared.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoeshared.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoeshared`.
 # Seal: sha256 7eef1d8186025a310ee304d89d7843c59ea14a2cac94de0c68569135f9576484
 """The gated GraniteMoeShared at a tiny size: what any language model has to do, and what gates add to it."""

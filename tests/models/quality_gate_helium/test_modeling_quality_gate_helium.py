@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_helium.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_helium.
 # Do not edit: change the template and run `python utils/test_generator.py --model helium`.
 # Seal: sha256 6195daa905e3355a442279f908dec02779cb7b318f06ed2935b159c9cb050f39
 """The gated Helium at a tiny size: what any language model has to do, and what gates add to it."""

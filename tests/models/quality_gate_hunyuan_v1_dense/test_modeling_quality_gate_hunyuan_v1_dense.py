@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_hunyuan_v1_dense.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hunyuan_v1_dense.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_dense`.
 # Seal: sha256 065c17f4690bf00c55403f7e65874902477b02d2f691678b3283ced5610fd59c
 """The gated HunYuanDenseV1 at a tiny size: what any language model has to do, and what gates add to it."""

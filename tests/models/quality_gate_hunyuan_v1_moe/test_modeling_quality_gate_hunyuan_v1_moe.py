@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_hunyuan_v1_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hunyuan_v1_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_moe`.
 # Seal: sha256 a961d7d440a6278e65d909a80eb80f6983cbf0ac07022297c6a17abb9fcbee58
 """The gated HunYuanMoEV1 at a tiny size: what any language model has to do, and what gates add to it."""

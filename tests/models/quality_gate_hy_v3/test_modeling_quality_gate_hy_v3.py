@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_hy_v3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hy_v3.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v3`.
 # Seal: sha256 fc54c39af198b20202b9ce948b4e2195935b3e84613278f5283a6a19c36cdb52
 """The gated HYV3 at a tiny size: what any language model has to do, and what gates add to it."""

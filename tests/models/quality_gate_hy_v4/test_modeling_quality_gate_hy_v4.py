@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_hy_v4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hy_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v4`.
 # Seal: sha256 7f17b7b17a362e3e62fba70fdc208e6a5920ddd07589ddff1413b5bb4b1b5bd3
 """The gated HYV4 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_hyperclovax.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hyperclovax.
 # Do not edit: change the template and run `python utils/test_generator.py --model hyperclovax`.
 # Seal: sha256 eb6b19456a4edceaa02d50cafe76f294f50e279c4b80b3856c8691e52fa2e9a3
 """The gated HyperCLOVAX at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_inkling.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_inkling.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling`.
 # Seal: sha256 ee36d42f9c6e17c895f8bfe2787e008320667b4837110adccc49b275033c38ce
 """The gated Inkling at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_inkling2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_inkling2.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling2`.
 # Seal: sha256 c1aae7d191b9cd170e3fe0a87408a631c64f968e32d14126b906e8ac21fe5321
 """The gated Inkling2 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_jais2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jais2.
 # Do not edit: change the template and run `python utils/test_generator.py --model jais2`.
 # Seal: sha256 1f684e44c89c8eff56b09b09bfcfa2300642c97935a9080f50d1fb1e14834cbe
 """The gated Jais2 at a tiny size: what any language model has to do, and what gates add to it."""

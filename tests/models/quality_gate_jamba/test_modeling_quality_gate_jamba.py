@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_jamba.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model jamba`.
 # Seal: sha256 b668c5e4fbafd61203f08f620ad361b6741891e221fd39a05219bf3306ebfabf
 """The gated Jamba at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_jetmoe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jetmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model jetmoe`.
 # Seal: sha256 b79c05deb3ccd9b9078e9735a8b8c57d42583b635fe859897f8b10883d654087
 """The gated JetMoe at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_kimi_linear.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kimi_linear.
 # Do not edit: change the template and run `python utils/test_generator.py --model kimi_linear`.
 # Seal: sha256 814c42f5939097fcc9a6682265e45b8170da05beece6cd070a37dff809ab579d
 """The gated KimiLinear at a tiny size: what any language model has to do, and what gates add to it."""

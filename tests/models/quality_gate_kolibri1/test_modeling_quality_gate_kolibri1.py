@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_kolibri1.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kolibri1.
 # Do not edit: change the template and run `python utils/test_generator.py --model kolibri1`.
 # Seal: sha256 f97d1d29350053de3a77b805f857657f93d2ac0b8e4dd58b585987439299828f
 """The gated Kolibri1 at a tiny size: what any language model has to do, and what gates add to it."""

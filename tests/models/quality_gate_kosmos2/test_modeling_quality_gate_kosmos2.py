@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_kosmos2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kosmos2.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2`.
 # Seal: sha256 13cabcf4ad11f248ba116f51740e2d22d1d5c722ad41185c9b9dc766c76abad1
 """The gated Kosmos2 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_kosmos2_5.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kosmos2_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2_5`.
 # Seal: sha256 d522d513ddaf9fdd1733f7f4ec2371cfa55764456af2d704a40bcad0109021eb
 """The gated Kosmos2_5 at a tiny size: what any language model has to do, and what gates add to it."""

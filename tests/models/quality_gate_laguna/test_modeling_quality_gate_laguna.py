@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_laguna.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_laguna.
 # Do not edit: change the template and run `python utils/test_generator.py --model laguna`.
 # Seal: sha256 6cbb5a692c7d433e066552d222560c3b38ab66adf820dbe6d1a2a8f5a9b4d2bf
 """The gated Laguna at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_lara_mini.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lara_mini.
 # Do not edit: change the template and run `python utils/test_generator.py --model lara_mini`.
 # Seal: sha256 f069e95d8021c90a792802f6ac597831fbac7996dcd0fded8f66fce560ae383f
 """The gated LaraMini at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_lfm2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm2.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2`.
 # Seal: sha256 2e6f19c8f61f44a4cc86db4819c5af6396a801e896a9082d8e07cb8c37f134e7
 """The gated Lfm2 at a tiny size: what any language model has to do, and what gates add to it."""

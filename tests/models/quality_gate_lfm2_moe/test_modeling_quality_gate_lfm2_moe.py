@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_lfm2_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2_moe`.
 # Seal: sha256 fa52663464c4b2d97741cb5cdcb923cee01d68939d3603afc3928853dec09bc8
 """The gated Lfm2Moe at a tiny size: what any language model has to do, and what gates add to it."""

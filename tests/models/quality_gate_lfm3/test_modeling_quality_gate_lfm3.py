@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_lfm3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm3`.
 # Seal: sha256 909635ad1e1b25e48d3731bfaeeb34c7c6f1b0e92da41238fd0a4417d0c9c562
 """The gated Lfm3 at a tiny size: what any language model has to do, and what gates add to it."""

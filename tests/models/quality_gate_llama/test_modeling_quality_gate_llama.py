@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_llama.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_llama.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama`.
 # Seal: sha256 ea415923f1be5ff6ceaf22e3866102f04aeb5001e25817f86799bdd67aaa5065
 """The gated Llama at a tiny size: what any language model has to do, and what gates add to it."""

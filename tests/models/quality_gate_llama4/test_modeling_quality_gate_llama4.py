@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_llama4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_llama4.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama4`.
 # Seal: sha256 e4bccaf9450ff1e3f937b5119766643a06e07cd0ad56edf33d7a563fb90bb3fd
 """The gated Llama4 at a tiny size: what any language model has to do, and what gates add to it."""

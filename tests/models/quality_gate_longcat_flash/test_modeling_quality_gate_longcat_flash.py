@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_longcat_flash.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_longcat_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model longcat_flash`.
 # Seal: sha256 0b267beb8922b6ee3b0fe948be7c7ce9029996c48d2b35afc2d442a08f0005c6
 """The gated LongcatFlash at a tiny size: what any language model has to do, and what gates add to it."""

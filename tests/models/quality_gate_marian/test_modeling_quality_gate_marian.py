@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_marian.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_marian.
 # Do not edit: change the template and run `python utils/test_generator.py --model marian`.
 # Seal: sha256 36c7502bba95bfeae98e047da1e26286c58d07ab6c8d6493f064991c16c7b4b1
 """The gated Marian at a tiny size: what any language model has to do, and what gates add to it."""

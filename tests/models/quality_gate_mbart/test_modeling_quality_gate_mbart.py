@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mbart.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mbart.
 # Do not edit: change the template and run `python utils/test_generator.py --model mbart`.
 # Seal: sha256 613eb57a7fb26a66e9d714254c9e0d074742f7e8a093c552076c462037a1ffc7
 """The gated MBart at a tiny size: what any language model has to do, and what gates add to it."""

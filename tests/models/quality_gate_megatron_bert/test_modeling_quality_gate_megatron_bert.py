@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_megatron_bert.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_megatron_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model megatron_bert`.
 # Seal: sha256 eb9144a6034a5769578ff9f84fd2b1a80866414741302ea1c842dadb1f484c58
 """The gated MegatronBert at a tiny size: what any language model has to do, and what gates add to it."""

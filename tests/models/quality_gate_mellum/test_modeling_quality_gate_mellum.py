@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mellum.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mellum.
 # Do not edit: change the template and run `python utils/test_generator.py --model mellum`.
 # Seal: sha256 6f40041bcf7f5ee002bbc5740f18e4c38a5fe2904d032c7abd58f969c9ef0bf4
 """The gated Mellum at a tiny size: what any language model has to do, and what gates add to it."""

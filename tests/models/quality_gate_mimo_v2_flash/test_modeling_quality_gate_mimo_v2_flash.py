@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mimo_v2_flash.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mimo_v2_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model mimo_v2_flash`.
 # Seal: sha256 79d78fc9ddc6f3c6c6e389fe3f43646fc65b8a5a95c7aa8a2e22ae7a9cc165bd
 """The gated MiMoV2Flash at a tiny size: what any language model has to do, and what gates add to it."""

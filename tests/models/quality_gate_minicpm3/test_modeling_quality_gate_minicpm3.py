@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_minicpm3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minicpm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model minicpm3`.
 # Seal: sha256 51e16d62070a5ce1098a0149891a83a85aeb908601e69b8e0641d0d4b56eff64
 """The gated MiniCPM3 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_minimax.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax`.
 # Seal: sha256 a5bcd40cc3f4c11dfa3cd1217e1256ccc63f336ab2d1ed03297d4d6e7a270a03
 """The gated MiniMax at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_minimax_m2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax_m2.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m2`.
 # Seal: sha256 d572fafd8b9ea3cf4d3d252f75d39b9c3d58c8122bd7ba055954fe2c68c3bf4b
 """The gated MiniMaxM2 at a tiny size: what any language model has to do, and what gates add to it."""

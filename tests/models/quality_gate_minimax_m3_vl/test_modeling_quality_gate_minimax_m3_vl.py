@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_minimax_m3_vl.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax_m3_vl.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m3_vl`.
 # Seal: sha256 3ee8573cdd13890353103d2265f265469eca8aaffde0376008a3e1ff657d6146
 """The gated MiniMaxM3VL at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_ministral.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ministral.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral`.
 # Seal: sha256 440bac39dcc2eaabefb36e5f69c5047058275520da9c2c5f17d2b4302a485ac9
 """The gated Ministral at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_ministral3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ministral3.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral3`.
 # Seal: sha256 d1a63a69a9cdfa789fc1d7bde74bdddb23dddd47601420cb130f405f49388f39
 """The gated Ministral3 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mistral.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mistral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mistral`.
 # Seal: sha256 1889025ff3328048a634598331eeea09486006fde37e094767db2c9c060efe9c
 """The gated Mistral at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mistral4.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mistral4.
 # Do not edit: change the template and run `python utils/test_generator.py --model mistral4`.
 # Seal: sha256 132a0edb4f6564d52030de7b25e8b016fd21434663fab59a32db78301424c164
 """The gated Mistral4 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mixtral.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mixtral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mixtral`.
 # Seal: sha256 16a4c846b1a7ac906ae6db80b53b417f6644b5b733030999d802e3743c95f90a
 """The gated Mixtral at a tiny size: what any language model has to do, and what gates add to it."""

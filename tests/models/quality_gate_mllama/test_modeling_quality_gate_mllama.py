@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mllama.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model mllama`.
 # Seal: sha256 8a9a32001df61ec066005eb79f8aef60d8a2537dabe61a3b9939f0e6fb0ba6e8
 """The gated Mllama at a tiny size: what any language model has to do, and what gates add to it."""

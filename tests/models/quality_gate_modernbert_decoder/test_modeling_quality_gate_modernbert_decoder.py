@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_modernbert_decoder.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_modernbert_decoder.
 # Do not edit: change the template and run `python utils/test_generator.py --model modernbert_decoder`.
 # Seal: sha256 2e91644176685ece5a3873873a68c349d80fe54bac47cb245f70d8d52dacb09e
 """The gated ModernBertDecoder at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_moshi.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_moshi.
 # Do not edit: change the template and run `python utils/test_generator.py --model moshi`.
 # Seal: sha256 5db722ea118895c9b1294f44579a34c3890093e1f310eab1f8e2c02877c3ced6
 """The gated Moshi at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mpt.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model mpt`.
 # Seal: sha256 334ea44dbc1f975552c13a65e3060c260b27b29f87b222b8d283cc3c196e4b53
 """The gated Mpt at a tiny size: what any language model has to do, and what gates add to it."""

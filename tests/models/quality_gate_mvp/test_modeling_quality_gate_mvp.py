@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_mvp.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mvp.
 # Do not edit: change the template and run `python utils/test_generator.py --model mvp`.
 # Seal: sha256 7faf47c02f3434d08778307c867f7e095357cdc34766d2c0ef3c5d4539e2b0a4
 """The gated Mvp at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_nanochat.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_nanochat.
 # Do not edit: change the template and run `python utils/test_generator.py --model nanochat`.
 # Seal: sha256 2b446d43835a785dca7bac28a0cf9f20c64a11621df0f5e4254db92c11270e87
 """The gated NanoChat at a tiny size: what any language model has to do, and what gates add to it."""

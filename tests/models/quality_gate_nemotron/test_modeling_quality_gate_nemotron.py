@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_nemotron.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_nemotron.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron`.
 # Seal: sha256 e4bcb33d089d0d254bcf2ce65cfc7b6f503f1226ef46b53e1d7a945c040a20c9
 """The gated Nemotron at a tiny size: what any language model has to do, and what gates add to it."""

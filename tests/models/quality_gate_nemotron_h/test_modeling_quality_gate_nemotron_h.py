@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_nemotron_h.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_nemotron_h.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron_h`.
 # Seal: sha256 1d304b66617c558e2d26e2603ad45b1f9f0d71e450973659c5ca28447a59d1fb
 """The gated NemotronH at a tiny size: what any language model has to do, and what gates add to it."""

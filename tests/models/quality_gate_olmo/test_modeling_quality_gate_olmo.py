@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_olmo.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo`.
 # Seal: sha256 0cd6aee7d3d7b10222fc66142e19862bd57ae9ff1866d99d54ff55e16b13e0be
 """The gated Olmo at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_olmo2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo2.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo2`.
 # Seal: sha256 15e235d6c5189921b13e56832d1fc4e358ef27a6a20d3c7bb2928ae3ba53025a
 """The gated Olmo2 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_olmo3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo3.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo3`.
 # Seal: sha256 8f2b5769b10e7870dd0d1600bbc0b8bb6325ae4d9585eb94eafad98a6f7db61f
 """The gated Olmo3 at a tiny size: what any language model has to do, and what gates add to it."""

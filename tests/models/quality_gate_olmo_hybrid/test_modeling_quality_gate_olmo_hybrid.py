@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_olmo_hybrid.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo_hybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo_hybrid`.
 # Seal: sha256 0e0ee6e451a7ffcefcb5054a09e97bd0379c14ca52d4d74e5a43f3cd94ca366c
 """The gated OlmoHybrid at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_olmoe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmoe`.
 # Seal: sha256 3c12d0ab105df71d6542e97da36d3096c8235a43d05eb637df2168a8a0bcf5da
 """The gated Olmoe at a tiny size: what any language model has to do, and what gates add to it."""

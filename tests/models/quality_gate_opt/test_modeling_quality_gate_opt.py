@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_opt.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_opt.
 # Do not edit: change the template and run `python utils/test_generator.py --model opt`.
 # Seal: sha256 bba3a5283afcd0c2c6f6867b30aeb0562b2176963a29094b3cfbe6777436440c
 """The gated OPT at a tiny size: what any language model has to do, and what gates add to it."""

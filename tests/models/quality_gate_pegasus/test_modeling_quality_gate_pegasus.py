@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_pegasus.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_pegasus.
 # Do not edit: change the template and run `python utils/test_generator.py --model pegasus`.
 # Seal: sha256 096467f360ab3c897a02ca5e029d72ba8833c3eef324aae6c30366616f83b33d
 """The gated Pegasus at a tiny size: what any language model has to do, and what gates add to it."""

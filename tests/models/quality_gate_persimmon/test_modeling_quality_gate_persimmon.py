@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_persimmon.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_persimmon.
 # Do not edit: change the template and run `python utils/test_generator.py --model persimmon`.
 # Seal: sha256 d03cd4c4866349af0a99696cf7b7707c1ce85d189c9052e7901b44635b757f38
 """The gated Persimmon at a tiny size: what any language model has to do, and what gates add to it."""

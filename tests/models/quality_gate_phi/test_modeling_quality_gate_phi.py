@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_phi.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi`.
 # Seal: sha256 7f56ab7ea3405845c7f0c2f1892a316be82d1907ec9780b58e75852acef21265
 """The gated Phi at a tiny size: what any language model has to do, and what gates add to it."""

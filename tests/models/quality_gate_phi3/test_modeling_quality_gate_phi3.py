@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_phi3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi3.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi3`.
 # Seal: sha256 0de44f0cc6a9424b813a47caf7a52c34c053d5d20103a287b39989473e561536
 """The gated Phi3 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_phi4_multimodal.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi4_multimodal.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi4_multimodal`.
 # Seal: sha256 ad7c7e457c3758c507c2941a84313c4c4ab7cfa9f7be022538a9b4fa9035f766
 """The gated Phi4Multimodal at a tiny size: what any language model has to do, and what gates add to it."""

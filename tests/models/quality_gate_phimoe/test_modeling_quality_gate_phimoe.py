@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_phimoe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phimoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model phimoe`.
 # Seal: sha256 b31fd88bc6c02ee8d72f9cab97e1d3ca927f2da4d4edbc96e9e792eea89a3bd1
 """The gated Phimoe at a tiny size: what any language model has to do, and what gates add to it."""

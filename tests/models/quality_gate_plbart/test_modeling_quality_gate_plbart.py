@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_plbart.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_plbart.
 # Do not edit: change the template and run `python utils/test_generator.py --model plbart`.
 # Seal: sha256 52dd6fb0d879266948c0f9c1d79541814dd900a1a9c28eb34564407d922bfb2e
 """The gated PLBart at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen2.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2`.
 # Seal: sha256 8f969622695136f1192e9264d23a4dc2568872ca8508188bfccb9cdb026684c6
 """The gated Qwen2 at a tiny size: what any language model has to do, and what gates add to it."""

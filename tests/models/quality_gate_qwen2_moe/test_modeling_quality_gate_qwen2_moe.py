@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen2_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2_moe`.
 # Seal: sha256 88e1af028f1e2bd0961bc120122a6fdebee1113565acb26bff9186acecf89570
 """The gated Qwen2Moe at a tiny size: what any language model has to do, and what gates add to it."""

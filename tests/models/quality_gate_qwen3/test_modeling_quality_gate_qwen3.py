@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3`.
 # Seal: sha256 1a835b2b1fa19d14a4df288b83001b7000b1e1722b38ea6da2a7e4a071ca0b9f
 """The gated Qwen3 at a tiny size: what any language model has to do, and what gates add to it."""

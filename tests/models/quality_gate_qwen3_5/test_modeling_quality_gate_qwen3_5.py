@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_5.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5`.
 # Seal: sha256 c43581d2e62fda4bf487d1b9615cb8fad35a8465cf49fc76bc1bfc8040ec237a
 """The gated Qwen3_5 at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_5_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5_moe`.
 # Seal: sha256 fb86b0d6cd715ea14effaf53a7ae8a038ac6cd3349ea311c83ba106e03e3da20
 """The gated Qwen3_5Moe at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_moe.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_moe`.
 # Seal: sha256 ed0312a713faf8836f957e15afdf3bb2a3342c86485aa0b7b2e61ea5f6eac20e
 """The gated Qwen3Moe at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen3_next.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_next.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_next`.
 # Seal: sha256 e7a88ccb62c458bd93888f852a82d504cfedbfb341ec26a73fb4f4b378e696e5
 """The gated Qwen3Next at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_qwen4_exp.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen4_exp.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen4_exp`.
 # Seal: sha256 b9da7861d0ee0cfb744f9b1c3810293e5951970bd0237ec2232d65ca683e5bd6
 """The gated Qwen4Exp at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_recurrent_gemma.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_recurrent_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model recurrent_gemma`.
 # Seal: sha256 d0dfd031912304908c7ff7bc3840b13849e2557047c07b52f44b02003a30ecaf
 """The gated RecurrentGemma at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_rembert.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_rembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model rembert`.
 # Seal: sha256 68b7eeb1b875c12d00655815be4d8b57b99b3c549b905561e9e055fa6d2c751f
 """The gated RemBert at a tiny size: what any language model has to do, and what gates add to it."""

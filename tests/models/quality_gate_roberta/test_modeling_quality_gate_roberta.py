@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_roberta.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roberta.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta`.
 # Seal: sha256 797904ab89d14796b31b21dc07083510c80a8d3f9a333eea4d654429d509f990
 """The gated Roberta at a tiny size: what any language model has to do, and what gates add to it."""

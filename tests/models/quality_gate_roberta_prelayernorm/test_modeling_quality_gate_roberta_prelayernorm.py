@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_roberta_prelayernorm.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roberta_prelayernorm.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta_prelayernorm`.
 # Seal: sha256 ad0b014bf5a56b194873856fa73be9d82226be3b05e89cd242c503384107a8e4
 """The gated RobertaPreLayerNorm at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_roc_bert.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roc_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model roc_bert`.
 # Seal: sha256 f1815167971393575f48315422e91b84b391bf2d202eba9d322f93e64beb7880
 """The gated RoCBert at a tiny size: what any language model has to do, and what gates add to it."""

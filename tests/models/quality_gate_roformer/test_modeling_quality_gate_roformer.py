@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_roformer.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roformer.
 # Do not edit: change the template and run `python utils/test_generator.py --model roformer`.
 # Seal: sha256 e1e0730518296f050d4d5f458933a876579894c44e4c5af050e9f188b4613dce
 """The gated RoFormer at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_seed_oss.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_seed_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model seed_oss`.
 # Seal: sha256 c7441c2df7f67a51c86eadc26f96d4dc4aba35724ba0e21e6f00feec8b3ff792
 """The gated SeedOss at a tiny size: what any language model has to do, and what gates add to it."""

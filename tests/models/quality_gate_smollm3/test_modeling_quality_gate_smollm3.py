@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_smollm3.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_smollm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model smollm3`.
 # Seal: sha256 63b7c496706c4c95fa83fa4999ea555353faabf7bdf2982ebcc3352aceb63fad
 """The gated SmolLM3 at a tiny size: what any language model has to do, and what gates add to it."""

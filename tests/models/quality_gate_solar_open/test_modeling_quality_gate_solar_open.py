@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_solar_open.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_solar_open.
 # Do not edit: change the template and run `python utils/test_generator.py --model solar_open`.
 # Seal: sha256 f28fe1116bdca6d0552f621b8480f0529af8a98a30b8d5f3d6e4f2b5dfbe0cf6
 """The gated SolarOpen at a tiny size: what any language model has to do, and what gates add to it."""

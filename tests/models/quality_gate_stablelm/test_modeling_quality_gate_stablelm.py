@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_stablelm.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_stablelm.
 # Do not edit: change the template and run `python utils/test_generator.py --model stablelm`.
 # Seal: sha256 30538436b23abdda45780ae722333d165cccbb751351f8890dc61d9a01f2c531
 """The gated StableLm at a tiny size: what any language model has to do, and what gates add to it."""

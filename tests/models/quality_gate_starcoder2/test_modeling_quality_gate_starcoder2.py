@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_starcoder2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_starcoder2.
 # Do not edit: change the template and run `python utils/test_generator.py --model starcoder2`.
 # Seal: sha256 847366c8bcb1216cd388ce5c1df3ce4225eaececc7f74f1316179adb6e7d1ec9
 """The gated Starcoder2 at a tiny size: what any language model has to do, and what gates add to it."""

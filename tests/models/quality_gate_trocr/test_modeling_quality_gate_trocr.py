@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_trocr.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_trocr.
 # Do not edit: change the template and run `python utils/test_generator.py --model trocr`.
 # Seal: sha256 8deb1f6d7006656ee3c0b14984c3639d9b0f59b8f4a0a406ca225e34ba1eadb1
 """The gated TrOCR at a tiny size: what any language model has to do, and what gates add to it."""

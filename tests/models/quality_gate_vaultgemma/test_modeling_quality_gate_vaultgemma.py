@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_vaultgemma.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_vaultgemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model vaultgemma`.
 # Seal: sha256 115b4211dd4272d3cb9a4372ebc668102df83581740bcf88b2ebab2dda88062a
 """The gated VaultGemma at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_whisper.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_whisper.
 # Do not edit: change the template and run `python utils/test_generator.py --model whisper`.
 # Seal: sha256 6555f5e9673483dcb74850e476fab01bbbdcc69d3b40c391146cae4b350b88e7
 """The gated Whisper at a tiny size: what any language model has to do, and what gates add to it."""

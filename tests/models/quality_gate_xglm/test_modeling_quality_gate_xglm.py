@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_xglm.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xglm.
 # Do not edit: change the template and run `python utils/test_generator.py --model xglm`.
 # Seal: sha256 1b9fcc999b26a10b8236276e8e818774867dcd0ca7dfa643020a027005b1bacc
 """The gated XGLM at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_xlm_roberta.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xlm_roberta.
 # Do not edit: change the template and run `python utils/test_generator.py --model xlm_roberta`.
 # Seal: sha256 42bdcdbd2b6c0fb3edd0c76049f44d2ac82c6eeb1ea7c6a070dc31f41dc190d5
 """The gated XLMRoberta at a tiny size: what any language model has to do, and what gates add to it."""

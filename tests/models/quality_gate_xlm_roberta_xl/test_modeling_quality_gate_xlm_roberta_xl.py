@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_xlm_roberta_xl.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xlm_roberta_xl.
 # Do not edit: change the template and run `python utils/test_generator.py --model xlm_roberta_xl`.
 # Seal: sha256 b549b9c16ed30bfc6ded14752d88788abebb09907d39291641f95589e0b44b65
 """The gated XLMRobertaXL at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_xmod.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xmod.
 # Do not edit: change the template and run `python utils/test_generator.py --model xmod`.
 # Seal: sha256 5cabbf094720878e727f2490335a5b76a69e5542bc2b6f595e0659f058eecef8
 """The gated Xmod at a tiny size: what any language model has to do, and what gates add to it."""

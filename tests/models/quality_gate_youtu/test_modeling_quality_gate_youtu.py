@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_youtu.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_youtu.
 # Do not edit: change the template and run `python utils/test_generator.py --model youtu`.
 # Seal: sha256 a614eeb5f5b8649b24f69c9ec1169713a67816bbcb68ed8555c29243a858b578
 """The gated Youtu at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_zamba.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_zamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model zamba`.
 # Seal: sha256 54d2203e37f2216ef33610a36efc5d5641c9307f48cdbf327405e43d80d1d2eb
 """The gated Zamba at a tiny size: what any language model has to do, and what gates add to it."""

@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_zamba2.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_zamba2.
 # Do not edit: change the template and run `python utils/test_generator.py --model zamba2`.
 # Seal: sha256 66c78a4d4972f15a93f8a5adaa392242d98e97b714cd1fe5f29a93566be08cd4
 """The gated Zamba2 at a tiny size: what any language model has to do, and what gates add to it."""

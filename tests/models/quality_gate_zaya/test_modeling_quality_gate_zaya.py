@@ -1,4 +1,4 @@
-# Generated from templates/tests/local.j2 and generated/quality_gate_zaya.
+# Generated from templates/tests/quality/suite.j2 and generated/quality_gate_zaya.
 # Do not edit: change the template and run `python utils/test_generator.py --model zaya`.
 # Seal: sha256 b283227388c5172f05214d310d04ea144ecff391e5043f6154c9128c13ee1eaf
 """The gated Zaya at a tiny size: what any language model has to do, and what gates add to it."""

@@ -77,7 +77,7 @@ def judge(chosen: Sequence[Mutant], jobs: int, names: GateNames = MEANT) -> int:
     what = {each.name: each.what for each in chosen}
     for each in survivors:
         print(
-            f"the suite has a hole: {each.mutant} passes ({what[each.mutant]}); add a test to templates/tests/groups/"
+            f"the suite has a hole: {each.mutant} passes ({what[each.mutant]}); add a test to templates/tests/quality/groups/"
         )
     for each in broken:
         print(f"{each.mutant}: pytest ended with {each.status} before a test failed")
