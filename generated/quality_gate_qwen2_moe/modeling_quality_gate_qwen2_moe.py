@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen2_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen2_moe`.
-# Seal: sha256 bdbd72c3819a9011b1726d3a53cc52cfaf8e24348a075b9c73d4358b87fe68ff
+# Seal: sha256 66384c9e90b8e0bf4adbcf0bee318d79d27d002d6e2c9cb3b0984e3c75bc7a4d
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -136,12 +136,15 @@ class QualityGateQwen2MoeQuestionAnsweringModelOutput(QualityGateQwen2MoeOutput,
 class QualityGateQwen2MoeScores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
+    `routers` is what the caller said of `output_router_logits`. A head names that argument, and does not hand it on.
+
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
     cannot install them.
     """
 
-    def __init__(self, asked: bool):
+    def __init__(self, asked: bool, routers: bool | None = None):
         self.asked = asked
+        self.routers = routers
         self.logits: list[torch.Tensor] = []
 
 
@@ -895,9 +898,10 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
-            if isinstance(
-                kwargs.get("output_quality_logits"), QualityGateQwen2MoeScores
-            ):  # a head asks, and answers for this model
+            scores = kwargs.get("output_quality_logits")
+            if isinstance(scores, QualityGateQwen2MoeScores):  # a head asks, and answers for this model
+                if scores.routers is not None and records_router_logits(self):
+                    kwargs.setdefault("output_router_logits", scores.routers)
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
@@ -907,7 +911,9 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityGateQwen2MoeScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateQwen2MoeScores(
+                asks_for_quality_scores(self, **given), given.get("output_router_logits")
+            )
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             fields = add_quality_scores(self, outputs, tuple(scores.logits) or None, **given)
             watch_quality_loss(self, fields)
@@ -916,6 +922,11 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         return can_return_tuple(wrapper)
 
     return decorate
+
+
+def records_router_logits(model: nn.Module) -> bool:
+    """Whether the logits of experts' routers are among what transformers records of a model."""
+    return "router_logits" in (getattr(model, "_can_record_outputs", None) or ())
 
 
 def records_quality_scores(forward: Callable) -> Callable:
@@ -1178,8 +1189,7 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    parts = (model, model.base_model, *model.children())
-    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
+    if not any(map(records_router_logits, (model, model.base_model, *model.children()))):
         fields["router_logits"] = logits
     has_cache = cache is not None or past_key_values is not None
     if has_cache and labels is None and quality_targets is None:

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
-# Seal: sha256 e9f70a91c9a3cba09440ff24635fedf9dbc25f0d66650fc77da16edbd866d59f
+# Seal: sha256 2f75ef3afdb2b22923d60ef9a2cc32ee9476c74f8fa1f090068e0d1e7727297b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -152,12 +152,15 @@ class QualityGateQwen3NextQuestionAnsweringModelOutput(QualityGateQwen3NextOutpu
 class QualityGateQwen3NextScores:
     """The scores of one call: whether it wants any, and each gate's `[batch, tokens, 1]`, in the order of the layers.
 
+    `routers` is what the caller said of `output_router_logits`. A head names that argument, and does not hand it on.
+
     Layers hand it to their gates. No hook is involved, since transformers' own cannot be pickled and `torch.compile`
     cannot install them.
     """
 
-    def __init__(self, asked: bool):
+    def __init__(self, asked: bool, routers: bool | None = None):
         self.asked = asked
+        self.routers = routers
         self.logits: list[torch.Tensor] = []
 
 
@@ -1459,9 +1462,10 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
-            if isinstance(
-                kwargs.get("output_quality_logits"), QualityGateQwen3NextScores
-            ):  # a head asks, and answers for this model
+            scores = kwargs.get("output_quality_logits")
+            if isinstance(scores, QualityGateQwen3NextScores):  # a head asks, and answers for this model
+                if scores.routers is not None and records_router_logits(self):
+                    kwargs.setdefault("output_router_logits", scores.routers)
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
@@ -1471,7 +1475,9 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityGateQwen3NextScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateQwen3NextScores(
+                asks_for_quality_scores(self, **given), given.get("output_router_logits")
+            )
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             fields = add_quality_scores(self, outputs, tuple(scores.logits) or None, **given)
             watch_quality_loss(self, fields)
@@ -1480,6 +1486,11 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         return can_return_tuple(wrapper)
 
     return decorate
+
+
+def records_router_logits(model: nn.Module) -> bool:
+    """Whether the logits of experts' routers are among what transformers records of a model."""
+    return "router_logits" in (getattr(model, "_can_record_outputs", None) or ())
 
 
 def records_quality_scores(forward: Callable) -> Callable:
@@ -1742,8 +1753,7 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    parts = (model, model.base_model, *model.children())
-    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
+    if not any(map(records_router_logits, (model, model.base_model, *model.children()))):
         fields["router_logits"] = logits
     has_cache = cache is not None or past_key_values is not None
     if has_cache and labels is None and quality_targets is None:

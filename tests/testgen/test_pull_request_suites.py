@@ -80,3 +80,11 @@ def test_a_configuration_without_a_checkpoint_is_refused() -> None:
     without = {**files, name: re.sub(r'checkpoint="[^"]+"', "", files[name])}
     with pytest.raises(LookupError, match="names no checkpoint"):
         upstream_test(facts, without)
+
+
+def test_sizes_of_single_layers_are_left_out_where_there_are_fewer() -> None:
+    """dots.note 3 has windows from its third layer on; the tester has two layers."""
+    text = written("dots3_note")
+    assert "per_layer_config" not in text and re.search(
+        r"layer_types = \W*indexed_attention\W+indexed_attention\W*$", text, re.M
+    )

@@ -11,6 +11,9 @@ from facts.peculiar import peculiarities
 
 VOCABULARY = 128
 LAYERS = 4
+PER_LAYER = (
+    "per_layer_config"  # what every configuration of transformers takes beside its fields: number of a layer -> fields
+)
 # A configuration takes the fields that it has, so that every spelling of a size is here.
 TINY: Mapping[str, Any] = {
     # text
@@ -44,6 +47,12 @@ TINY: Mapping[str, Any] = {
     "max_seq_len": 128,
     "vocab_size_per_layer_input": VOCABULARY,
     "hidden_size_per_layer_input": 8,
+    "backbone_hidden_size": 32,
+    "hc_lowrank": 8,
+    "shape_vocab_size": VOCABULARY,
+    "shape_embed_dim": 8,
+    "pronunciation_vocab_size": VOCABULARY,
+    "pronunciation_embed_dim": 8,
     "vocab_offset": VOCABULARY - 8,
     "laurel_rank": 8,
     "pad_token_id": 0,
@@ -60,6 +69,10 @@ TINY: Mapping[str, Any] = {
     "head_dim": 8,
     "query_pre_attn_scalar": 8,
     "attention_multiplier": 0.35,
+    "swa_num_attention_heads": 4,
+    "swa_num_key_value_heads": 2,
+    "swa_head_dim": 8,
+    "rel_extent": 8,
     "sliding_window": 4,
     "sliding_window_size": 4,
     "attention_chunk_size": 4,
@@ -74,6 +87,7 @@ TINY: Mapping[str, Any] = {
     "index_head_dim": 16,
     "index_n_heads": 2,
     "index_topk": 64,
+    "o_lora_rank": 8,
     "indexer_n_heads": 2,
     "indexer_kv_heads": 1,
     "indexer_head_dim": 8,
@@ -105,14 +119,19 @@ TINY: Mapping[str, Any] = {
     "moe_num_experts": 4,
     "num_experts_per_tok": 2,
     "moe_k": 2,
+    "moe_topk": 2,
     "top_k_experts": 2,
     "n_shared_experts": 1,
     "n_group": 1,
     "topk_group": 1,
     "moe_intermediate_size": 24,
     "shared_expert_intermediate_size": 24,
+    "shared_experts_intermediate_size": 24,
     "shared_intermediate_size": 24,
+    "moe_shared_expert_intermediate_size": 24,
     "expert_ffn_hidden_size": 24,
+    "zero_expert_num": 2,
+    "router_hidden_size": 16,
     "first_k_dense_replace": 1,
 }
 # Where a configuration has the first field, these values replace or join the others.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from facts.peculiar import peculiarities
-from facts.tiny import LAYERS, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.tiny import LAYERS, PER_LAYER, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 from naming.kinds import GateNames
 
@@ -47,7 +47,8 @@ def local_values(facts: ModelFacts) -> dict[str, Any]:
     if facts.causal_lm is None:
         raise LookupError(f"{facts.package} has no ...ForCausalLM, which tests are rendered for")
     peculiar = peculiarities(facts.name)
-    peculiar.check("tiny", peculiar.tiny, facts.text_config.fields, f"field of {facts.text_config.name}")
+    known = [*facts.text_config.fields, PER_LAYER]
+    peculiar.check("tiny", peculiar.tiny, known, f"field of {facts.text_config.name}")
     tiny = tiny_fields(facts.text_config.fields, facts.name)
     hidden = next((tiny[name] for name in HIDDEN if name in tiny), None)
     sizes = {"hidden": hidden, "layers": LAYERS, "vocabulary": tiny["vocab_size"]}

@@ -14,7 +14,7 @@ from building.style import style
 from building.tools import SHIPPED_CONFIG
 from facts.entries import problem
 from facts.peculiar import Peculiarities, peculiarities
-from facts.tiny import TINY_GATES, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.tiny import PER_LAYER, TINY_GATES, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 from rendering.render import render
 
@@ -270,7 +270,7 @@ def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     sizes = {
         name: value[:LAYERS] if name in LISTS else SPELLINGS.get(name, value)
         for name, value in tiny_fields(fields, facts.name).items()
-        if name not in TESTER_SIZES | WINDOWS and name not in derived
+        if name not in {*TESTER_SIZES, *WINDOWS, *derived, PER_LAYER}  # it has other layers
     }
     if "layer_types" in fields and is_hybrid(configuration):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none

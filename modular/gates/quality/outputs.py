@@ -9,6 +9,7 @@ from inspect import Parameter, signature
 from typing import Any
 
 import torch
+from torch import nn
 
 from transformers.cache_utils import Cache
 from transformers.configuration_utils import PreTrainedConfig
@@ -140,9 +141,10 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
 
         @wraps(forward, updated=())
         def wrapper(self, *args, **kwargs):
-            if isinstance(
-                kwargs.get("output_quality_logits"), QualityGateScores
-            ):  # a head asks, and answers for this model
+            scores = kwargs.get("output_quality_logits")
+            if isinstance(scores, QualityGateScores):  # a head asks, and answers for this model
+                if scores.routers is not None and records_router_logits(self):
+                    kwargs.setdefault("output_router_logits", scores.routers)
                 return forward(self, *args, **kwargs)
             if args:
                 kwargs = named_arguments(forward, takes, args, kwargs)
@@ -152,7 +154,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
             kwargs.pop("quality_targets", None)
             kwargs.pop("output_quality_logits", None)
             # Heads drop what they do not know of the base model's output, so the scores go around them
-            scores = QualityGateScores(asks_for_quality_scores(self, **given))
+            scores = QualityGateScores(asks_for_quality_scores(self, **given), given.get("output_router_logits"))
             outputs = forward(self, **kwargs, output_quality_logits=scores)
             fields = add_quality_scores(self, outputs, tuple(scores.logits) or None, **given)
             watch_quality_loss(self, fields)
@@ -295,6 +297,11 @@ def check_quality_values(quality_targets: torch.Tensor) -> None:
         raise ValueError(f"`quality_targets` holds {quality_targets[is_wrong][0].item()}, but {rule}.")
 
 
+def records_router_logits(model: nn.Module) -> bool:
+    """Whether the logits of experts' routers are among what transformers records of a model."""
+    return "router_logits" in (getattr(model, "_can_record_outputs", None) or ())
+
+
 def add_quality_scores(
     model: PreTrainedModel,
     outputs: ModelOutput,
@@ -317,8 +324,7 @@ def add_quality_scores(
     if logits is None:
         return fields
     fields["quality_logits"] = logits
-    parts = (model, model.base_model, *model.children())
-    if not any("router_logits" in (getattr(part, "_can_record_outputs", None) or ()) for part in parts):
+    if not any(map(records_router_logits, (model, model.base_model, *model.children()))):
         fields["router_logits"] = logits
     has_cache = cache is not None or past_key_values is not None
     if has_cache and labels is None and quality_targets is None:

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_afmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model afmoe`.
-# Seal: sha256 945dea0c8daebe4d6ef70709bc8d1f88c96668516e9ba1d4cbbf8aef7350a30e
+# Seal: sha256 b4e79387131be5521cef1cdcf87b8ce9c4fef2517443d49d6f642b501899fc22
 """The gated Afmoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -381,6 +381,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_apertus.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus`.
-# Seal: sha256 197d2c1fe5a3b28619452a495f5c7e6636ae263ca78e6c9acd9ca0d95416d862
+# Seal: sha256 9a62a0b38c294c9ac716d52cbb6354e930c1c9de8b12f9996b6683dcf17c902d
 """The gated Apertus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

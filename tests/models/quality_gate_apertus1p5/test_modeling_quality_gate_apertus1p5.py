@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_apertus1p5.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus1p5`.
-# Seal: sha256 2e6a34fc2694490c4552b1b8739f7a1e2d0e27c9bdc9d57f8e916a86054b7341
+# Seal: sha256 cf5dc28fe9b516b2b0a627d41fa927f5362a11c5c7ed578350499fdb447fa69e
 """The gated Apertus1p5Text at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_arcee.
 # Do not edit: change the template and run `python utils/test_generator.py --model arcee`.
-# Seal: sha256 7172bdbd480c409fa4b07898996c0814dfa6ecb8a17a339e26e67c0af709f042
+# Seal: sha256 4b383fea68ed3247b61c25bbe73a7dc583acf6ca261e241c28820ea6e509e8df
 """The gated Arcee at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_aria.
 # Do not edit: change the template and run `python utils/test_generator.py --model aria`.
-# Seal: sha256 e0f4879b6c8819de37b31cacda186948418ad3720cc70e52435f4de9b7c1c39c
+# Seal: sha256 19722b281935277c628225130461ee13f370268f0e5ec38b1effa20b1bd9b8d6
 """The gated AriaText at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ TINY: dict[str, Any] = {
     "num_key_value_heads": 2,
     "head_dim": 8,
     "moe_num_experts": 4,
+    "moe_topk": 2,
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
@@ -386,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

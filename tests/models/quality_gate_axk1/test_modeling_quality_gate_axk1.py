@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_axk1.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk1`.
-# Seal: sha256 06a9a799376cfbc579d7012f0aed262c82b9d87369aa778c82af34be6f06864f
+# Seal: sha256 f974fa63f2ae94e772f2f9af1ef5be3cd2de1f5d8134cf0f4b79f2391d8816fd
 """The gated AXK1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -402,6 +402,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_axk2.
 # Do not edit: change the template and run `python utils/test_generator.py --model axk2`.
-# Seal: sha256 19cc33c9755399cce2f24b2055c45b14b36a76c3495cab5d03902566160e5396
+# Seal: sha256 6d663b9e2ee7acf5a68b858a1eadae067c714ccd60aa3a5cc9dea0750937b95b
 """The gated AXK2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -406,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

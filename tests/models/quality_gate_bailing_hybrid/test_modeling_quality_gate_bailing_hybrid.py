@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bailing_hybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model bailing_hybrid`.
-# Seal: sha256 246525be100b7084a4f35ac3ed4d74a2a1277f7af4cc7acd543b801edae7e6bd
+# Seal: sha256 ed916f41b9c4fec6d4cc66d1c7448b1fdccd601ea012cda90ae8049a9fab7f1e
 """The gated BailingHybrid at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -398,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model bamba`.
-# Seal: sha256 9fd4ef924b0f7fdcedcff8da778c186371b4e89f2b29dd0e65f3e0d6e74fa158
+# Seal: sha256 c04973db34440d4743f4b53aabf4930c9e9804a3d6ede1ef9bb0f6829878d905
 """The gated Bamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -382,6 +382,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bart.
 # Do not edit: change the template and run `python utils/test_generator.py --model bart`.
-# Seal: sha256 e14f3e7776d48a9dee10c937f294aac37f6b1e9500ce85c5d695d1f6ef15e801
+# Seal: sha256 e9330a66170b2c332c981229855f905ea438593f7011539e865df14d8a4a0b5e
 """The gated Bart at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -376,6 +376,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

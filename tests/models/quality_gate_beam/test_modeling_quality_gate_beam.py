@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_beam.
 # Do not edit: change the template and run `python utils/test_generator.py --model beam`.
-# Seal: sha256 042d4118be7eefc2b6f61163e8088c02874d89fd9db2b6be034ccd0d6e39d449
+# Seal: sha256 d5afb61a51962a5557dc4641e008cd4502d1298680ed57a057fa3f0c1f988116
 """The gated Beam at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

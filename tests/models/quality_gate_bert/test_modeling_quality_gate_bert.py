@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model bert`.
-# Seal: sha256 a9f248b7836c18fd534ac0f0ea88598465ca4316e46568f3e1d2b82d23298a1e
+# Seal: sha256 975e3759ff150fbc5b518e33cda85f41d8442dfbc9484b1356ab021023066e66
 """The gated Bert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -406,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

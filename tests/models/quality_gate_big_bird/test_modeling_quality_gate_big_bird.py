@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_big_bird.
 # Do not edit: change the template and run `python utils/test_generator.py --model big_bird`.
-# Seal: sha256 df7c0e077f2873d9f2e8008b7e7aebc21e8f2ee5fe6b28add29660f1781d6a00
+# Seal: sha256 f98cd7d4a08c57b3d9f2a92886687686092afe3616f4227177b4be6ddf145605
 """The gated BigBird at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -407,6 +407,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bigbird_pegasus.
 # Do not edit: change the template and run `python utils/test_generator.py --model bigbird_pegasus`.
-# Seal: sha256 7fb5b5477e4f1471629b0b2f3440f1e08d8b7dad25956f4b8513556a413fe7ef
+# Seal: sha256 ff1d854709d7f6cc624d1177d04aab471123f1f18010e07498f47263ce57d9ee
 """The gated BigBirdPegasus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

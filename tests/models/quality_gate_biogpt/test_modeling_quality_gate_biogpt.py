@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_biogpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model biogpt`.
-# Seal: sha256 5259eca669984f0963d5075f148fa4bf6554bd2b9199938e5665c748ab820137
+# Seal: sha256 9d064d2e4311a445753601cc2b6addc8166ecd24c3e9afff04e14609485658bf
 """The gated BioGpt at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bitnet.
 # Do not edit: change the template and run `python utils/test_generator.py --model bitnet`.
-# Seal: sha256 685424496b1688200c8d259ee0cd0cee00161b430c3424400078ae28d60b0d44
+# Seal: sha256 afd2e4e045ae93db76d811adf5935504810975865119ce289d13212343509270
 """The gated BitNet at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -376,6 +376,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

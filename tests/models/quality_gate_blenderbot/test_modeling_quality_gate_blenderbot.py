@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_blenderbot.
 # Do not edit: change the template and run `python utils/test_generator.py --model blenderbot`.
-# Seal: sha256 1bca2948abde6c7bfa0db2261896bc3f902d304f1451372bc530183c40c6f230
+# Seal: sha256 4fbabf90cb1b6a398ef80cd1fc8e5cc077171af0dbeeec1931b86e885a0b96e5
 """The gated Blenderbot at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

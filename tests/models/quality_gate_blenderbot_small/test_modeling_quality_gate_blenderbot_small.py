@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_blenderbot_small.
 # Do not edit: change the template and run `python utils/test_generator.py --model blenderbot_small`.
-# Seal: sha256 af7934d007e6663d430e0d1a38d9ec2f6f2d0911467785d824dfe4ae18f13e49
+# Seal: sha256 a46e93a9b68dd4f9a93a770360c5586d6154af585276d7ed244d97f1fff2cc43
 """The gated BlenderbotSmall at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_bloom.
 # Do not edit: change the template and run `python utils/test_generator.py --model bloom`.
-# Seal: sha256 1fdbb16abf049909491aaf7d1b265c7407e9ea63de9b3858d97a98ac6ae16ae9
+# Seal: sha256 9b53108235517fa107518dc3b9a42ba901fec04211f2a2c686d91ec0e6000a2b
 """The gated Bloom at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_camembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model camembert`.
-# Seal: sha256 7f222034812104419a3707a24731b26ada2d7572715706545e66f51679cc39a5
+# Seal: sha256 7dfbd31fe9d9ab662a2b272540f79f853354cecf10f825044ef0513bd95652a1
 """The gated Camembert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_clvp.
 # Do not edit: change the template and run `python utils/test_generator.py --model clvp`.
-# Seal: sha256 3cfb6055511f9b69fbdac2d8574e1dcbd8e7614dc0537e7b4c7fb1d15fff8e74
+# Seal: sha256 d28d2f3f2054fc0052e2f9e848d8f6081c7fccbc6f646181e565051b5a93e6fa
 """The gated Clvp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -383,6 +383,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

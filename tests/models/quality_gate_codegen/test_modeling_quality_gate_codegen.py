@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_codegen.
 # Do not edit: change the template and run `python utils/test_generator.py --model codegen`.
-# Seal: sha256 75aa8c0927f47bbe21dfe7b9700c0dd67fded28cadaf92fe779007ae79d907a0
+# Seal: sha256 7501f79831676dae3d5fefc124ce577c085436819aa3beed985b97a165ad827f
 """The gated CodeGen at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -383,6 +383,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere`.
-# Seal: sha256 00f3060553ef13d51bb37cbd383d29e8f961763a5c1afe4d93440e5974f28936
+# Seal: sha256 f51766a77cd31abe65545c485c21264f39b5ada325e329b465cb3a645115f5c7
 """The gated Cohere at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -376,6 +376,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere2.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere2`.
-# Seal: sha256 535968854f03c957e6e6650d9b67e300b52fb17bda49ba6bb555c550f9ee91b4
+# Seal: sha256 1e729359c6756e15837789a7067a0212b705c2030bc04e1181376e69296e008a
 """The gated Cohere2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere2_moe`.
-# Seal: sha256 68358fb40cc0424d4d7f6d290f10f779b6133e7d52e653c01b97d3a1b4275792
+# Seal: sha256 036f9ab3cfd69f82f90b947047d5ddd577060927aeb1d920e5fcad85dec4a238
 """The gated Cohere2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -388,6 +388,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere_compass.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere_compass`.
-# Seal: sha256 813428cfcec2e37ff179f7be2ba406a12ce27d7e7bc13bdd275563c243eccf92
+# Seal: sha256 fda096fc53c93320ef00798a80b609caf07afa431d088ce3ff66267abb6328c8
 """The gated CohereCompass at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -393,6 +393,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_csm.
 # Do not edit: change the template and run `python utils/test_generator.py --model csm`.
-# Seal: sha256 bb95397eaa7f8bad94c5bb44dd67e3c59ccf9053ca93afc420bcf71166953793
+# Seal: sha256 195aa99b53d2e412eb757515b26b27808e5282275a50684abc6d384a115320a0
 """The gated Csm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ TINY: dict[str, Any] = {
     "intermediate_size": 48,
     "num_hidden_layers": 4,
     "max_position_embeddings": 128,
+    "backbone_hidden_size": 32,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -391,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cwm.
 # Do not edit: change the template and run `python utils/test_generator.py --model cwm`.
-# Seal: sha256 06793f000b2333d0c77dbccd163ec7507f40724cbef3f4bd4f0187d27e342209
+# Seal: sha256 f91c79ff27fdbf7b8f88f6d3c0ef8b3bac62a2be696338f0e135cba3c400e39a
 """The gated Cwm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -378,6 +378,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_dbrx.
 # Do not edit: change the template and run `python utils/test_generator.py --model dbrx`.
-# Seal: sha256 ce0dc7d1d7068da43516f5a8237ea79dc5ca4db9281bb7f483d17614af25ff78
+# Seal: sha256 35d2ec89f438bbbbb657e6c9c7b1ef077b016c2b26a5f862e5a95687bb413119
 """The gated Dbrx at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -377,6 +377,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

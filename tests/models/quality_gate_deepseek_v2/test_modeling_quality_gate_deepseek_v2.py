@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v2.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v2`.
-# Seal: sha256 91ba06ef6c9ae589d952537f69abce4086bc223f201c39724f464673e2a2b598
+# Seal: sha256 1daf893f3a12021ed178d6782271e9d34fc3f0eefe16d0387cf64d9b4b55c0ac
 """The gated DeepseekV2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v3.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v3`.
-# Seal: sha256 643ed7939b408b3ed10174a603607dcca423dc39cc4bd856f66e1576946cdf88
+# Seal: sha256 0f71e00a4f67d9c240c78a65ca2222fd7daf02e5c046aa8e7b57edc6a1f64187
 """The gated DeepseekV3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -407,6 +407,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

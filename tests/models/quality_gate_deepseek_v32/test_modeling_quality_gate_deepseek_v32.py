@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v32.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v32`.
-# Seal: sha256 87a4462f68befbbf6631dfad0b159dbedc188c33ab78a72208c7a042e6ee48e6
+# Seal: sha256 1e8fb9b340607f1d45a4ecbb9086e979b826427c9e6d96707ec508d77e159c86
 """The gated DeepseekV32 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -400,6 +400,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v4`.
-# Seal: sha256 35ab401227b53179bade470b5d0d7f672845a04ebabfd1d25d0f678bbdae3cda
+# Seal: sha256 92664543fa38636755bb3b4094bb83b1fa1c2c68b17f26b0fbc2e202afcdc825
 """The gated DeepseekV4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ TINY: dict[str, Any] = {
     "index_head_dim": 16,
     "index_n_heads": 2,
     "index_topk": 64,
+    "o_lora_rank": 8,
     "n_routed_experts": 4,
     "num_experts_per_tok": 2,
     "n_shared_experts": 1,
@@ -395,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

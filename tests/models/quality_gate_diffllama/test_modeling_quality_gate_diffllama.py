@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_diffllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model diffllama`.
-# Seal: sha256 e1c04e63ccfd4c12e94248dcd40cd821c6ddd8b5753a5bcd84f2c443cb413cf5
+# Seal: sha256 c6ae809ff3f79ba0e2ee661425878ecdbc222259541e024cb724de9e3eb473e0
 """The gated DiffLlama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -400,6 +400,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_doge.
 # Do not edit: change the template and run `python utils/test_generator.py --model doge`.
-# Seal: sha256 375ebbe53249cfbbcd6a499ccec2e5bc6beb7b559040f0817a4d0e861cf2aad5
+# Seal: sha256 225b2288763cfd9c27fdff7d57e4ba058bdd905f54d78b1e12a8d5e40aa9e491
 """The gated Doge at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -386,6 +386,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     @pytest.mark.skip(
         reason="Doge has no experts by default, and those it can have are chosen by other tokens as well"
     )

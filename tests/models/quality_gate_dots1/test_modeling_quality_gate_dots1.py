@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_dots1.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots1`.
-# Seal: sha256 cb6f09117c4614ba6666fcfce407150088fac6ae81a1ae03c77a2337db78bb00
+# Seal: sha256 6a61ab65ae203242ad8ea24fb684379f35ce1b3dc0450e2253b952181b2becce
 """The gated Dots1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_dots3_note.
 # Do not edit: change the template and run `python utils/test_generator.py --model dots3_note`.
-# Seal: sha256 d3e9f3316adc5794d7496e0c6c3568f15f7178c721bba73bd3a5ab32204bc130
+# Seal: sha256 537aa837cca5adddbee6a2ceafbf587127b20e7cebdd1a3bc99949a905d17fdc
 """The gated Dots3Note at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -82,6 +82,12 @@ TINY: dict[str, Any] = {
     "n_group": 1,
     "topk_group": 1,
     "moe_intermediate_size": 24,
+    "shared_experts_intermediate_size": 24,
+    "layer_types": ["indexed_attention", "indexed_attention", "sliding_attention", "sliding_attention"],
+    "per_layer_config": {
+        "2": {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 12, "head_dim": 16},
+        "3": {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 12, "head_dim": 16},
+    },
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
@@ -400,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_electra.
 # Do not edit: change the template and run `python utils/test_generator.py --model electra`.
-# Seal: sha256 dd673c6d99860ac44141d887bf1c5d68cddde6f585d3fc2a87f4e8405817bee1
+# Seal: sha256 58b8d865f70315016de7e3c489b67b0ded8c8e5428312cde1b4a59cf595ebbcc
 """The gated Electra at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -407,6 +407,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_emu3.
 # Do not edit: change the template and run `python utils/test_generator.py --model emu3`.
-# Seal: sha256 cf941c6bffd89171ebe41c1a3ea9e7dbf0d07b692c4d5499c764804f36b95e5b
+# Seal: sha256 f5d7eb1471a46bdaf5cf9dba2102c4ed90533c3587b5974137843bd403e8d8e8
 """The gated Emu3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -376,6 +376,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

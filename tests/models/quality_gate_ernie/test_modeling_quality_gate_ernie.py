@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ernie.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie`.
-# Seal: sha256 4d9061897e685299f7deb118009923b29313f67bc9ce75915ce10bd283cfbc4c
+# Seal: sha256 ef64ef83882ad010a9bdee233eb9db6f532723f91870195a7f41368bc7202b97
 """The gated Ernie at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -406,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

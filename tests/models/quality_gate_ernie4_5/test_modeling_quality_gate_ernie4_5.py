@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ernie4_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie4_5`.
-# Seal: sha256 0324539c51fa6fdf8370e9874d8116d70b1a717d824659fcc83105eede88e79e
+# Seal: sha256 f53eeadf81cbdf117203a05a794995d719a26e20b7c56857721a8b6b4527771c
 """The gated Ernie4_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ernie4_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model ernie4_5_moe`.
-# Seal: sha256 01bd294eb8a182e27fac2bd8b2981325cbdab403621b8520a04aec42d978fe5d
+# Seal: sha256 215b12cbdba5f03f3a0b4fe8941ada49aa068725b59b33ed4ced2034519849d9
 """The gated Ernie4_5_Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_exaone4.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone4`.
-# Seal: sha256 4586d70f1199510d710bff42af54a659e6d489a1dda2d451ae809d4491238b71
+# Seal: sha256 d2defc9b9da20c5a649e8c1c083af6199f220c2e0aacfc45220bb0a8380084f5
 """The gated Exaone4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

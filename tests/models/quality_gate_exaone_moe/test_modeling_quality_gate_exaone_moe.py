@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_exaone_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model exaone_moe`.
-# Seal: sha256 5fd2b9bf48840d2e47c67f3246b5cd3b9495673412ddb5a6a695300c63aa2515
+# Seal: sha256 aacb3e12dee4b8cd3d85590261c520af5486fe7fbe201cbac7cb81925aca72a3
 """The gated ExaoneMoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

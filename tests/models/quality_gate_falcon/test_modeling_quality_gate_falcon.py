@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_falcon.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon`.
-# Seal: sha256 cfe7c51d67fbc969073f2316ebf6058f4d8ca794274438543cb709b6d9e141be
+# Seal: sha256 5f357c56917b0e5ea7e47ea092980a8674486b2a85850916a41c863c1fe75708
 """The gated Falcon at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_falcon_h1.
 # Do not edit: change the template and run `python utils/test_generator.py --model falcon_h1`.
-# Seal: sha256 03d32a8d27f824aaa8219d02240284d482226333a0490ccc1716986bd1a59b42
+# Seal: sha256 b8b5b35cfd929f2c89ebcb8fda0e573df85bb6aedb557bd344ee826f300d1fcb
 """The gated FalconH1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_flex_olmo.
 # Do not edit: change the template and run `python utils/test_generator.py --model flex_olmo`.
-# Seal: sha256 fd767d5cb5fdcd82cb436bceb928788916243bb9267ec648f4416d93c12ca024
+# Seal: sha256 346718203a64f32fc2b06fe19b454b5edba28ac9c424419fe06cdfd95488cf1a
 """The gated FlexOlmo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

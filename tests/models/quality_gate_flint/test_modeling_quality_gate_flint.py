@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_flint.
 # Do not edit: change the template and run `python utils/test_generator.py --model flint`.
-# Seal: sha256 fa03e7cb8a1d732945c48f05a12f6949cfd0d5157ab4c7f09c40d834bc057ef3
+# Seal: sha256 b4194048f580ca2d492ce0e2f651a8ddc4db4bf8a5d5b6dd0e83496d28ef0ace
 """The gated Flint at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -382,6 +382,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

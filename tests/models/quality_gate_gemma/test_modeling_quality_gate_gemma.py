@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma`.
-# Seal: sha256 e52c47d81a1f0fc1b9ed6eeba74a76f3c5233c24cc21ee2109eef966c7c402db
+# Seal: sha256 43a14edf49603e72f95fc277e0f35a5070ec86fd4ede2d629b40cabf6067e91a
 """The gated Gemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

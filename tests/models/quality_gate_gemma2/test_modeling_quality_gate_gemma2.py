@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma2`.
-# Seal: sha256 8bedcebca156dee3afdaf42742a3d4da443c765be8c2a9cafbfe45ff1b1f865c
+# Seal: sha256 c5108dab8060443aca81b52100117f3a311944a8b544e1a3989b2d084f50bd99
 """The gated Gemma2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -394,6 +394,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

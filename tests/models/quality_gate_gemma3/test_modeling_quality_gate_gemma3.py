@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3`.
-# Seal: sha256 b97745e977d856fafac001e2515b3bbdb17b4651f8941adfd1fff8d58d39d469
+# Seal: sha256 2f6af2666291a801e06b48c4f0085a077559a8b628f0bd581d913aa43641143c
 """The gated Gemma3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -398,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma3n.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma3n`.
-# Seal: sha256 62a622383ef52f73f9007e79b27db50f006437b1ee658130f6f2f7724d2e93bd
+# Seal: sha256 f87b7f1810258a2e460e0af6d2a430c4d622f1cd5259a80dafd4d53fda2489de
 """The gated Gemma3n at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma4.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4`.
-# Seal: sha256 14fd624dee37918325cf4d0b390ade1ef139f4506f82e0e66ee2c824d01c258b
+# Seal: sha256 edb6b4b6a065d0fd22fddcc9e17182c9e1326f8ce9511d4fe16475258716bad1
 """The gated Gemma4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma4_unified.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4_unified`.
-# Seal: sha256 b7c0ebcc6a8a110fe48cf3b4b9c9a7498acc4f1962b465c0455a3c1d419b34d8
+# Seal: sha256 2c2b22185802f299744f533c32993ad574964856ed85b97a9f20caa9ef635ab4
 """The gated Gemma4Unified at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm`.
-# Seal: sha256 c07895d51420142092658c1b300fc612cd1f51657c7963cba4d8fe6d6f3cf081
+# Seal: sha256 d888b4c8b803f8605775dabe6c939d036c5b7f5b07dd64ff5d15417245289709
 """The gated Glm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

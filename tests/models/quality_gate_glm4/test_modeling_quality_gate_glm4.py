@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm4.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4`.
-# Seal: sha256 ce3cd9a07fe1672afca9c9b881f3b7cbafca02f5a47bb0a142261225b5c84c13
+# Seal: sha256 bb01a1ae462bfe8caae62b4a3d2bc8379aaaeac0dbc27765beac22e0d7001b83
 """The gated Glm4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

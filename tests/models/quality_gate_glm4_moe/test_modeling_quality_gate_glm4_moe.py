@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm4_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe`.
-# Seal: sha256 7786f8951a1e2237d9747877f034b930eb36a7da2e47b31d42648b9dc7d2bb63
+# Seal: sha256 dc5d771c2e1f768c1f375cfb68671b200595fdd00da58003f799ec519e95aa12
 """The gated Glm4Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

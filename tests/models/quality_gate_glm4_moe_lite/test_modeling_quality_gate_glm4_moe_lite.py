@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm4_moe_lite.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm4_moe_lite`.
-# Seal: sha256 fb027598a847721fdf8955b80fb835d5ed16a52613e29af193ceff0628030725
+# Seal: sha256 52a4afac324592d91530bea2ceccd417a159caec4c673fe44a4bbbed3d8e782b
 """The gated Glm4MoeLite at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -395,6 +395,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm_moe_dsa.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm_moe_dsa`.
-# Seal: sha256 cdf481b7cd5cdcb41ab1bd665835596ccb2bb871363f4ef8d5308119e4b37cfc
+# Seal: sha256 1ff041ddeb42600dbb6ec753a4c04e76b0d88183f4f9d28ae09ae93085dab074
 """The gated GlmMoeDsa at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -400,6 +400,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt2`.
-# Seal: sha256 d42d7302f1573d37aca600a3507fecb6c4d47f9c4bffff6afe951adf5658f3d7
+# Seal: sha256 cf859014b9b2cd548a1eac5bf582441ced29cb27b74c7d914b3fc9cf082dd21b
 """The gated GPT2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -394,6 +394,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

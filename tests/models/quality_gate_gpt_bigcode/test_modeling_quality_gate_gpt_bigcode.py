@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_bigcode.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_bigcode`.
-# Seal: sha256 07af4d2a34e4b00c0a437eb9fc566f3341988b3ae72195991cfbd4e0789bf932
+# Seal: sha256 8e89a69cf754fb008164fd6885c82beb436c6967a86c9b3829cc8138bb5ec2d6
 """The gated GPTBigCode at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -394,6 +394,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

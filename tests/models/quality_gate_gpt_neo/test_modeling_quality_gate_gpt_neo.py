@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neo.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neo`.
-# Seal: sha256 b1a56275d0df4347d3827c9b20829841caf9c568569e6710237b2fcd09ece75c
+# Seal: sha256 e7c580238e0d58614f9df3cf24608062050a4bb824af8e110b80744d9454f021
 """The gated GPTNeo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neox.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox`.
-# Seal: sha256 28146332cca993e8a327e56e25e6f6f76faa764a636d55c2f3ddccdaa7c0693f
+# Seal: sha256 ccc227c2e5542381e6ea64ae8f94741a10d79b89ef24e4d83d0b72e6b226a704
 """The gated GPTNeoX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -398,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neox_japanese.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox_japanese`.
-# Seal: sha256 b9a569be9d0b353e22bfcad9e3853d929e16132da24f6e2360cf6c773e98c4e8
+# Seal: sha256 925252bbefb0d3217384da5b93dbe4b2614b314e9973b86c48d4fac5cd184f67
 """The gated GPTNeoXJapanese at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -388,6 +388,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_oss`.
-# Seal: sha256 b37af7a78592834bbcfa64fe717073ce5314d9f4a0cfcbc6f8f067f67cc88415
+# Seal: sha256 6418b4d28708dbb36a0808e9b50945094d57d0bbf200c3e14dd012b004c3026f
 """The gated GptOss at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -395,6 +395,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gptj.
 # Do not edit: change the template and run `python utils/test_generator.py --model gptj`.
-# Seal: sha256 663c39ba7281417e342df842a7f091a32368f91d509ad81d332761692ceaf68c
+# Seal: sha256 e89ace578b8a9f430503d529c0e828e11ff7c5dcbd18379a7b8f55ebd0ef05d2
 """The gated GPTJ at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granite.
 # Do not edit: change the template and run `python utils/test_generator.py --model granite`.
-# Seal: sha256 4dd293a479d9caf95c3abd9122de7459202b3225d8f400b438e4a0e2866dd791
+# Seal: sha256 d019521c479d6e487de0f0d496ab63a869850e35083d7717168989d0fb4f168e
 """The gated Granite at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granite_swa.
 # Do not edit: change the template and run `python utils/test_generator.py --model granite_swa`.
-# Seal: sha256 7963c6c248de31c9a00dc7b64cbcfc57fef2ea05aa1b62d5811a1cadedbe17f5
+# Seal: sha256 9b89c39249c3b33cb748b87fef6df62d49e3809a3e3a85822d3a7b4ed210f33c
 """The gated GraniteSWA at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -386,6 +386,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoe`.
-# Seal: sha256 c8489bc5accce60c738ea0175e55dd163c068e585abcb78d9fcf45cf79984487
+# Seal: sha256 8c15b7da4d5927f97b3ea6a41549856e80743def4c949b9f7c2daea0cd0e2a88
 """The gated GraniteMoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoe_swa.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoe_swa`.
-# Seal: sha256 b9765c946c74c1d1f77115a94ae2ac78799f9b12d905acad091f659d5b1d99a6
+# Seal: sha256 1d5bccc73e9354efe8fa34f1aaf1078a34b52ea12cc0c33641a3120d7b403034
 """The gated GraniteMoeSWA at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoehybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoehybrid`.
-# Seal: sha256 d33033f695e5b1055fe294e221992969b75057e2b87e497e5b3cc1721dada290
+# Seal: sha256 1408c6ea83e3215ad19a59e90a251706ec597c4f75debead1ba90f7b78eed04e
 """The gated GraniteMoeHybrid at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -398,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoeshared.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoeshared`.
-# Seal: sha256 7eef1d8186025a310ee304d89d7843c59ea14a2cac94de0c68569135f9576484
+# Seal: sha256 5a83576da5b6ed439c0830187a2cd8f884491c69aa9964df0a1c2d9c37861c73
 """The gated GraniteMoeShared at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

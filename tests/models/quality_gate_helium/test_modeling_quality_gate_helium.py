@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_helium.
 # Do not edit: change the template and run `python utils/test_generator.py --model helium`.
-# Seal: sha256 6195daa905e3355a442279f908dec02779cb7b318f06ed2935b159c9cb050f39
+# Seal: sha256 a9d7b7b4a5718be579f925b50b9f2e8bbc71ca91fb169eedf5a80512e46d0849
 """The gated Helium at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hunyuan_v1_dense.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_dense`.
-# Seal: sha256 065c17f4690bf00c55403f7e65874902477b02d2f691678b3283ced5610fd59c
+# Seal: sha256 c930e526849db9a39538c7f13fc077b88ada5528e51c00447e52e6ff96fe537b
 """The gated HunYuanDenseV1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

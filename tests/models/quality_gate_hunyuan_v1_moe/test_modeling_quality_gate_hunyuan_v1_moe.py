@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hunyuan_v1_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model hunyuan_v1_moe`.
-# Seal: sha256 a961d7d440a6278e65d909a80eb80f6983cbf0ac07022297c6a17abb9fcbee58
+# Seal: sha256 5b86f6514e8eff5c0c147bb22f53c31b387e56a18e7eb6a89a82976a9542a969
 """The gated HunYuanMoEV1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ TINY: dict[str, Any] = {
     "num_key_value_heads": 2,
     "head_dim": 8,
     "num_experts": 4,
+    "moe_topk": 2,
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
@@ -393,6 +394,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

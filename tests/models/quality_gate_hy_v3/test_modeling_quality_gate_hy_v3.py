@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hy_v3.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v3`.
-# Seal: sha256 fc54c39af198b20202b9ce948b4e2195935b3e84613278f5283a6a19c36cdb52
+# Seal: sha256 3fa149f64cfeb881351d15f2a2da068359b511212436d7bcfc5050ed06a8b571
 """The gated HYV3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -380,6 +380,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hy_v4.
 # Do not edit: change the template and run `python utils/test_generator.py --model hy_v4`.
-# Seal: sha256 7f17b7b17a362e3e62fba70fdc208e6a5920ddd07589ddff1413b5bb4b1b5bd3
+# Seal: sha256 e32f28c6f0423302ee14090a60ba53f37f10626347b4bd5091ae521e3f2e7bea
 """The gated HYV4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_hyperclovax.
 # Do not edit: change the template and run `python utils/test_generator.py --model hyperclovax`.
-# Seal: sha256 eb6b19456a4edceaa02d50cafe76f294f50e279c4b80b3856c8691e52fa2e9a3
+# Seal: sha256 ccde2da70eafe282508bb473f56ee1ead873ea979b93d44babf9d754e35f7f8d
 """The gated HyperCLOVAX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -386,6 +386,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_inkling.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling`.
-# Seal: sha256 ee36d42f9c6e17c895f8bfe2787e008320667b4837110adccc49b275033c38ce
+# Seal: sha256 57751fe1bc74c93c615414a76057c0c1ff56974971d07470e5aa9983a30272d1
 """The gated Inkling at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ TINY: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 8,
+    "swa_num_attention_heads": 4,
+    "swa_num_key_value_heads": 2,
+    "swa_head_dim": 8,
+    "rel_extent": 8,
     "sliding_window_size": 4,
     "n_routed_experts": 4,
     "num_experts_per_tok": 2,
@@ -390,6 +394,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

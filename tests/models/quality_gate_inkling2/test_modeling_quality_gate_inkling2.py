@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_inkling2.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling2`.
-# Seal: sha256 c1aae7d191b9cd170e3fe0a87408a631c64f968e32d14126b906e8ac21fe5321
+# Seal: sha256 d6ecb4449ea9c67f988fd03f171ab2924b7244afdaa426bbe12174a42a5270ab
 """The gated Inkling2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ TINY: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 8,
+    "swa_num_attention_heads": 4,
+    "swa_num_key_value_heads": 2,
+    "swa_head_dim": 8,
+    "rel_extent": 8,
     "sliding_window_size": 4,
     "n_routed_experts": 4,
     "num_experts_per_tok": 2,
@@ -391,6 +395,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jais2.
 # Do not edit: change the template and run `python utils/test_generator.py --model jais2`.
-# Seal: sha256 1f684e44c89c8eff56b09b09bfcfa2300642c97935a9080f50d1fb1e14834cbe
+# Seal: sha256 546e7aaa8c291f0007c2208f89059d5c6dd047cef67f3585fa87d2c26796b821
 """The gated Jais2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -377,6 +377,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

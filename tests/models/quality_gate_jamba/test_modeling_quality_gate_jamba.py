@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model jamba`.
-# Seal: sha256 b668c5e4fbafd61203f08f620ad361b6741891e221fd39a05219bf3306ebfabf
+# Seal: sha256 1cee4e61eabfa98f380eb853e9dcad67e5bde6a5b67568a35b85f29e5b3ee73d
 """The gated Jamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -389,6 +389,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

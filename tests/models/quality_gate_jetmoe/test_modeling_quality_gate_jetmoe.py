@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jetmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model jetmoe`.
-# Seal: sha256 b79c05deb3ccd9b9078e9735a8b8c57d42583b635fe859897f8b10883d654087
+# Seal: sha256 9e79fc22ef5b45f047e960af83d50e7cc4b116c3b65317f1a4386e0f4690311f
 """The gated JetMoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kimi_linear.
 # Do not edit: change the template and run `python utils/test_generator.py --model kimi_linear`.
-# Seal: sha256 814c42f5939097fcc9a6682265e45b8170da05beece6cd070a37dff809ab579d
+# Seal: sha256 49d095211de03b8c9d4554a24b1015f748f563d29ee0ef761e1c336988a53d92
 """The gated KimiLinear at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -398,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

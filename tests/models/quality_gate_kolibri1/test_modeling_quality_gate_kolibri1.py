@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kolibri1.
 # Do not edit: change the template and run `python utils/test_generator.py --model kolibri1`.
-# Seal: sha256 f97d1d29350053de3a77b805f857657f93d2ac0b8e4dd58b585987439299828f
+# Seal: sha256 af4c393e5cfa93f157253f0f67f54ab80c8191da7c526747a4a77d3b0232f9f9
 """The gated Kolibri1 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -389,6 +389,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

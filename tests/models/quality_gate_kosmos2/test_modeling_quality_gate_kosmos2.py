@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kosmos2.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2`.
-# Seal: sha256 13cabcf4ad11f248ba116f51740e2d22d1d5c722ad41185c9b9dc766c76abad1
+# Seal: sha256 5680ef5e4529e49a7cb8e2863c0e22870e0e06c5b64920145c074362b5de597b
 """The gated Kosmos2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_kosmos2_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model kosmos2_5`.
-# Seal: sha256 d522d513ddaf9fdd1733f7f4ec2371cfa55764456af2d704a40bcad0109021eb
+# Seal: sha256 82d2a21526b1c48e304d515fb8ddbb69ad321eb61a5eb929ea2cdb86106953df
 """The gated Kosmos2_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_laguna.
 # Do not edit: change the template and run `python utils/test_generator.py --model laguna`.
-# Seal: sha256 6cbb5a692c7d433e066552d222560c3b38ab66adf820dbe6d1a2a8f5a9b4d2bf
+# Seal: sha256 4531b317f4363ac14fd0875de7d6e8c9d72aad234f83eac0234a4f2221490db2
 """The gated Laguna at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -382,6 +382,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

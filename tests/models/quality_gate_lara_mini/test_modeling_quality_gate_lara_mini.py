@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lara_mini.
 # Do not edit: change the template and run `python utils/test_generator.py --model lara_mini`.
-# Seal: sha256 f069e95d8021c90a792802f6ac597831fbac7996dcd0fded8f66fce560ae383f
+# Seal: sha256 c1112bb768c805328ce5a9b7164b3ee24e60dc5d458e706d6294255d140d2c7c
 """The gated LaraMini at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -393,6 +393,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm2.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2`.
-# Seal: sha256 2e6f19c8f61f44a4cc86db4819c5af6396a801e896a9082d8e07cb8c37f134e7
+# Seal: sha256 adf1db1ef62c2dbd93e2c89c6683eb506f93ccf7e7292d7aa0b1a3c1f2763ffd
 """The gated Lfm2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -376,6 +376,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2_moe`.
-# Seal: sha256 fa52663464c4b2d97741cb5cdcb923cee01d68939d3603afc3928853dec09bc8
+# Seal: sha256 197377bc6454cf6596cbf28443aa6ae195e531d337ce7f396cdcf7af13bccf7e
 """The gated Lfm2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -388,6 +388,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

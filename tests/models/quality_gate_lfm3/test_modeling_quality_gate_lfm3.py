@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm3`.
-# Seal: sha256 909635ad1e1b25e48d3731bfaeeb34c7c6f1b0e92da41238fd0a4417d0c9c562
+# Seal: sha256 fcd3d860fef5180493ce473445a9262ee648b4fdfa0feaf9fb8998f9c976da5d
 """The gated Lfm3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -378,6 +378,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

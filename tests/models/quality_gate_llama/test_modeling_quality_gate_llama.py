@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_llama.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama`.
-# Seal: sha256 ea415923f1be5ff6ceaf22e3866102f04aeb5001e25817f86799bdd67aaa5065
+# Seal: sha256 ec3cd2c31fa6d6da8518e045ca55d6fd9518f74f875a061f2d3cb5b1675df518
 """The gated Llama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_llama4.
 # Do not edit: change the template and run `python utils/test_generator.py --model llama4`.
-# Seal: sha256 e4bccaf9450ff1e3f937b5119766643a06e07cd0ad56edf33d7a563fb90bb3fd
+# Seal: sha256 ddff23c9bc96d407456ce87ebc56e3fb7735f1ad98c4fcc4ccca8af8f5910922
 """The gated Llama4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_longcat_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model longcat_flash`.
-# Seal: sha256 0b267beb8922b6ee3b0fe948be7c7ce9029996c48d2b35afc2d442a08f0005c6
+# Seal: sha256 b0f76fe1f40abe911527b840d038fb09a5313d0eb5ef9eedc7c0c225dd949d44
 """The gated LongcatFlash at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ TINY: dict[str, Any] = {
     "qk_rope_head_dim": 8,
     "v_head_dim": 8,
     "n_routed_experts": 4,
+    "moe_topk": 2,
     "expert_ffn_hidden_size": 24,
+    "zero_expert_num": 2,
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
@@ -394,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

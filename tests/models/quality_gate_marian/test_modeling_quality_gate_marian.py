@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_marian.
 # Do not edit: change the template and run `python utils/test_generator.py --model marian`.
-# Seal: sha256 36c7502bba95bfeae98e047da1e26286c58d07ab6c8d6493f064991c16c7b4b1
+# Seal: sha256 799e3b63a985df9accc80d99367a0fa491ad748cd7afee4a2a69f07a709c3bd7
 """The gated Marian at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -380,6 +380,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

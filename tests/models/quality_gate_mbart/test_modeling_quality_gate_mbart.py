@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mbart.
 # Do not edit: change the template and run `python utils/test_generator.py --model mbart`.
-# Seal: sha256 613eb57a7fb26a66e9d714254c9e0d074742f7e8a093c552076c462037a1ffc7
+# Seal: sha256 9e3401e3e9f909f8a70017612ceb09720d352f34632b90b6c44210ae27d6064e
 """The gated MBart at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -375,6 +375,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

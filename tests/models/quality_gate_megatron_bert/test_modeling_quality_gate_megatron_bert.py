@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_megatron_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model megatron_bert`.
-# Seal: sha256 eb9144a6034a5769578ff9f84fd2b1a80866414741302ea1c842dadb1f484c58
+# Seal: sha256 d7cff526a4027472ce5efc61fad9327f4cd6dda2659fe753ff05a8c1846c4fdf
 """The gated MegatronBert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -411,6 +411,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mellum.
 # Do not edit: change the template and run `python utils/test_generator.py --model mellum`.
-# Seal: sha256 6f40041bcf7f5ee002bbc5740f18e4c38a5fe2904d032c7abd58f969c9ef0bf4
+# Seal: sha256 31d6ceceeb5eec0e8e14c1ae1ad9c5ab04b1da857b027bcc8ebf1dde4c86fd0c
 """The gated Mellum at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -381,6 +381,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mimo_v2_flash.
 # Do not edit: change the template and run `python utils/test_generator.py --model mimo_v2_flash`.
-# Seal: sha256 79d78fc9ddc6f3c6c6e389fe3f43646fc65b8a5a95c7aa8a2e22ae7a9cc165bd
+# Seal: sha256 55187e6fb14426cee6d3d4eab5feb0e070cb5a5847fcf4c8392d849565f04d31
 """The gated MiMoV2Flash at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

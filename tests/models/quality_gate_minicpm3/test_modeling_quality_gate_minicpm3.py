@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minicpm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model minicpm3`.
-# Seal: sha256 51e16d62070a5ce1098a0149891a83a85aeb908601e69b8e0641d0d4b56eff64
+# Seal: sha256 5d697aa932921c04d2a58a4cbb3492cea5063b8e9395feb56b40728f41d8f01e
 """The gated MiniCPM3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -397,6 +397,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

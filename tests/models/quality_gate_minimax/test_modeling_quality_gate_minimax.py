@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax`.
-# Seal: sha256 a5bcd40cc3f4c11dfa3cd1217e1256ccc63f336ab2d1ed03297d4d6e7a270a03
+# Seal: sha256 ac01739d49c029aac3964f5b47043af931435763844e5d8823982e0a180286a7
 """The gated MiniMax at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -403,6 +403,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax_m2.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m2`.
-# Seal: sha256 d572fafd8b9ea3cf4d3d252f75d39b9c3d58c8122bd7ba055954fe2c68c3bf4b
+# Seal: sha256 d0c1453a041cdf1b7ffa5109cb714a73c0398e555086c4bdcc5ed43d25dba759
 """The gated MiniMaxM2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax_m3_vl.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m3_vl`.
-# Seal: sha256 3ee8573cdd13890353103d2265f265469eca8aaffde0376008a3e1ff657d6146
+# Seal: sha256 ba19ac30714eca65779ec1dddac25bbe96500dc3dffa031b210f9cf0869025f2
 """The gated MiniMaxM3VL at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ministral.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral`.
-# Seal: sha256 440bac39dcc2eaabefb36e5f69c5047058275520da9c2c5f17d2b4302a485ac9
+# Seal: sha256 7ebf9ee0ac8237a9ca25d9deb1c576c5df4b2466a637cc2a70de6a756d391331
 """The gated Ministral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

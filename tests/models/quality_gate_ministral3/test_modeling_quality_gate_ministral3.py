@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_ministral3.
 # Do not edit: change the template and run `python utils/test_generator.py --model ministral3`.
-# Seal: sha256 d1a63a69a9cdfa789fc1d7bde74bdddb23dddd47601420cb130f405f49388f39
+# Seal: sha256 36444b5ed6fb7fa8327ca885481723226bda0e2f0367f0a1356ed3ca16882bd1
 """The gated Ministral3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mistral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mistral`.
-# Seal: sha256 1889025ff3328048a634598331eeea09486006fde37e094767db2c9c060efe9c
+# Seal: sha256 49258db7060bb85b19b62b46c35e3be1c66919b1a28ec528dbecb7d030316a2b
 """The gated Mistral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mistral4.
 # Do not edit: change the template and run `python utils/test_generator.py --model mistral4`.
-# Seal: sha256 132a0edb4f6564d52030de7b25e8b016fd21434663fab59a32db78301424c164
+# Seal: sha256 33735214199edd2a5c3c931df168811ecde315f2b4fe8527da4c1cd92f225ad0
 """The gated Mistral4 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -407,6 +407,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

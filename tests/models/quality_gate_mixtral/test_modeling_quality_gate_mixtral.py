@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mixtral.
 # Do not edit: change the template and run `python utils/test_generator.py --model mixtral`.
-# Seal: sha256 16a4c846b1a7ac906ae6db80b53b417f6644b5b733030999d802e3743c95f90a
+# Seal: sha256 4abbc046eb46d72083173992f9d22e5a4b955ecf1dfe45ae5910f401f00eade6
 """The gated Mixtral at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -403,6 +403,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model mllama`.
-# Seal: sha256 8a9a32001df61ec066005eb79f8aef60d8a2537dabe61a3b9939f0e6fb0ba6e8
+# Seal: sha256 b373b9640153233f705b5879d12cce2c9743db5577f4880072dadcabc52334c8
 """The gated Mllama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -381,6 +381,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

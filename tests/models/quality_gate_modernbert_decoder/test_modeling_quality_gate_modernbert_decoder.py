@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_modernbert_decoder.
 # Do not edit: change the template and run `python utils/test_generator.py --model modernbert_decoder`.
-# Seal: sha256 2e91644176685ece5a3873873a68c349d80fe54bac47cb245f70d8d52dacb09e
+# Seal: sha256 25a18db9fe8581fc2a19393bc3e12ef94dde8954509dce636f54e6f5fda6a6a5
 """The gated ModernBertDecoder at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

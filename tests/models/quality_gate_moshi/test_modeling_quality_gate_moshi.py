@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_moshi.
 # Do not edit: change the template and run `python utils/test_generator.py --model moshi`.
-# Seal: sha256 5db722ea118895c9b1294f44579a34c3890093e1f310eab1f8e2c02877c3ced6
+# Seal: sha256 ed744bda8811271c5c38038e1ee4cc13d7ecc9bf4f8ee6fc02cf310fc1cea3cd
 """The gated Moshi at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -380,6 +380,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

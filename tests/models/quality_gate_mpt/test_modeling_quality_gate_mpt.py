@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mpt.
 # Do not edit: change the template and run `python utils/test_generator.py --model mpt`.
-# Seal: sha256 334ea44dbc1f975552c13a65e3060c260b27b29f87b222b8d283cc3c196e4b53
+# Seal: sha256 834f5f5431cc6b7a59bd1b0e47dea090ba8d6a0f340de15c876e69d34a11d5c8
 """The gated Mpt at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mvp.
 # Do not edit: change the template and run `python utils/test_generator.py --model mvp`.
-# Seal: sha256 7faf47c02f3434d08778307c867f7e095357cdc34766d2c0ef3c5d4539e2b0a4
+# Seal: sha256 b48fd85ec795555b025fd1bca328646d65cae8df737297d40da5e9e55e814650
 """The gated Mvp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -375,6 +375,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

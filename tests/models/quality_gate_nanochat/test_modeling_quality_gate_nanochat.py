@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_nanochat.
 # Do not edit: change the template and run `python utils/test_generator.py --model nanochat`.
-# Seal: sha256 2b446d43835a785dca7bac28a0cf9f20c64a11621df0f5e4254db92c11270e87
+# Seal: sha256 672f81b3866eb0eb85ff5db519ba5ce008692d2d2604327eafde8b47e316c183
 """The gated NanoChat at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_nemotron.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron`.
-# Seal: sha256 e4bcb33d089d0d254bcf2ce65cfc7b6f503f1226ef46b53e1d7a945c040a20c9
+# Seal: sha256 9d1ad1319f5b4266fe318ff8869991fedf5f1ef91789a4f35a6e3a1cc709a6de
 """The gated Nemotron at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -400,6 +400,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

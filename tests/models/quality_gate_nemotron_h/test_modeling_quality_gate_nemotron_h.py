@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_nemotron_h.
 # Do not edit: change the template and run `python utils/test_generator.py --model nemotron_h`.
-# Seal: sha256 1d304b66617c558e2d26e2603ad45b1f9f0d71e450973659c5ca28447a59d1fb
+# Seal: sha256 eb5d792ecbcdd73535f8e55c85436298db73f5997f35258f8fa95ee84c06755f
 """The gated NemotronH at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ TINY: dict[str, Any] = {
     "n_group": 1,
     "topk_group": 1,
     "moe_intermediate_size": 24,
+    "moe_shared_expert_intermediate_size": 24,
     "layers_block_type": ["linear_attention", "mlp", "full_attention", "moe"],
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
@@ -397,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

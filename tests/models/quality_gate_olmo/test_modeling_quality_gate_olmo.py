@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo`.
-# Seal: sha256 0cd6aee7d3d7b10222fc66142e19862bd57ae9ff1866d99d54ff55e16b13e0be
+# Seal: sha256 2b613a9e098e5a3e212392ce70c6df73b88b3f7128940780539bf1d403cc51ea
 """The gated Olmo at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -383,6 +383,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo2.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo2`.
-# Seal: sha256 15e235d6c5189921b13e56832d1fc4e358ef27a6a20d3c7bb2928ae3ba53025a
+# Seal: sha256 15e3770676fea1813849edcc34f5c1496ffffca6d60c1411ba3e3143d1933001
 """The gated Olmo2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

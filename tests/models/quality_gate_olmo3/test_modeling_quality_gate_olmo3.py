@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo3.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo3`.
-# Seal: sha256 8f2b5769b10e7870dd0d1600bbc0b8bb6325ae4d9585eb94eafad98a6f7db61f
+# Seal: sha256 efd8220d25647b7f91203435da7494d4d81bc91ee85120750b3ce58e65a4cd1e
 """The gated Olmo3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -385,6 +385,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmo_hybrid.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmo_hybrid`.
-# Seal: sha256 0e0ee6e451a7ffcefcb5054a09e97bd0379c14ca52d4d74e5a43f3cd94ca366c
+# Seal: sha256 a3932c135b6ce8b09ad9e88812fdfc40197b2b1df434882d3b893b0233eb4cf1
 """The gated OlmoHybrid at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -389,6 +389,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_olmoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model olmoe`.
-# Seal: sha256 3c12d0ab105df71d6542e97da36d3096c8235a43d05eb637df2168a8a0bcf5da
+# Seal: sha256 852e40dac5855bfe82ccae7937358cabfb9dc910465a272f55ebf1327e613e25
 """The gated Olmoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -378,6 +378,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_opt.
 # Do not edit: change the template and run `python utils/test_generator.py --model opt`.
-# Seal: sha256 bba3a5283afcd0c2c6f6867b30aeb0562b2176963a29094b3cfbe6777436440c
+# Seal: sha256 83a06fd56076f4c416611c433c4b76c0863c575a88df9c665c55ec51f0bb7813
 """The gated OPT at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_pegasus.
 # Do not edit: change the template and run `python utils/test_generator.py --model pegasus`.
-# Seal: sha256 096467f360ab3c897a02ca5e029d72ba8833c3eef324aae6c30366616f83b33d
+# Seal: sha256 1e110b5f74b499295d7e54f5e95f1beb2c67d6a257eebf9f2717ee75be230bf6
 """The gated Pegasus at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -382,6 +382,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

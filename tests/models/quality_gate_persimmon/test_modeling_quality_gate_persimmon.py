@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_persimmon.
 # Do not edit: change the template and run `python utils/test_generator.py --model persimmon`.
-# Seal: sha256 d03cd4c4866349af0a99696cf7b7707c1ce85d189c9052e7901b44635b757f38
+# Seal: sha256 e270b64a17c7f2aa1c6c075504cb256d7ab4ff7f21582a99aaa57e8a3eec77e0
 """The gated Persimmon at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -394,6 +394,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi`.
-# Seal: sha256 7f56ab7ea3405845c7f0c2f1892a316be82d1907ec9780b58e75852acef21265
+# Seal: sha256 eee7a7d85f3b10f02f29de03461e4bda795f9d58bce6766b0b0930a7f6c6f986
 """The gated Phi at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

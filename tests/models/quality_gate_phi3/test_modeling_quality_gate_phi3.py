@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi3.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi3`.
-# Seal: sha256 0de44f0cc6a9424b813a47caf7a52c34c053d5d20103a287b39989473e561536
+# Seal: sha256 b138a57e0bbb32571b38017bb91c31b2aea7915312d31266438761c994ad250a
 """The gated Phi3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

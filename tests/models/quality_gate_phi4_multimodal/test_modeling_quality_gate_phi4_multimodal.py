@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi4_multimodal.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi4_multimodal`.
-# Seal: sha256 ad7c7e457c3758c507c2941a84313c4c4ab7cfa9f7be022538a9b4fa9035f766
+# Seal: sha256 9bbcae42124821c89d00b46c0f2613b4ea01156bc1529d1d32d9f7d53b272021
 """The gated Phi4Multimodal at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -406,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phimoe.
 # Do not edit: change the template and run `python utils/test_generator.py --model phimoe`.
-# Seal: sha256 b31fd88bc6c02ee8d72f9cab97e1d3ca927f2da4d4edbc96e9e792eea89a3bd1
+# Seal: sha256 667ddcb963a95f9b0eb5868ebc62b9ae7e73570caf49f0dadd0d5edb3f1b2ca4
 """The gated Phimoe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -386,6 +386,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

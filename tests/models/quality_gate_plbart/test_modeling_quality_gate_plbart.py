@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_plbart.
 # Do not edit: change the template and run `python utils/test_generator.py --model plbart`.
-# Seal: sha256 52dd6fb0d879266948c0f9c1d79541814dd900a1a9c28eb34564407d922bfb2e
+# Seal: sha256 17de381436b0ebcd8c3a8fe87044b06e7e07b00baea3e10899c7a8ad15f84210
 """The gated PLBart at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -380,6 +380,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

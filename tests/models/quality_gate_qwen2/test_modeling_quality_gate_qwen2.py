@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen2.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2`.
-# Seal: sha256 8f969622695136f1192e9264d23a4dc2568872ca8508188bfccb9cdb026684c6
+# Seal: sha256 6a2fa21b81e92ba344d056f79f58019c24f69e863843b06c2e783085f6f41b84
 """The gated Qwen2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -398,6 +398,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

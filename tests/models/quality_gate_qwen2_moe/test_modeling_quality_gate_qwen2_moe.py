@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen2_moe`.
-# Seal: sha256 88e1af028f1e2bd0961bc120122a6fdebee1113565acb26bff9186acecf89570
+# Seal: sha256 0dc9a7d73538820f095cdc458b52d2013cfbd99b1ccf9b11e4be1baccc0e787d
 """The gated Qwen2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -406,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3`.
-# Seal: sha256 1a835b2b1fa19d14a4df288b83001b7000b1e1722b38ea6da2a7e4a071ca0b9f
+# Seal: sha256 825408bb50d2eaea46a73d4328a7c18fea2e79ba5e2f0a0c65db58750a5965f4
 """The gated Qwen3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -399,6 +399,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5`.
-# Seal: sha256 c43581d2e62fda4bf487d1b9615cb8fad35a8465cf49fc76bc1bfc8040ec237a
+# Seal: sha256 6f70cf88089d9c0bcd81e90a0e119b00710d51d753cbd178e4bdf0f33074ef45
 """The gated Qwen3_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5_moe`.
-# Seal: sha256 fb86b0d6cd715ea14effaf53a7ae8a038ac6cd3349ea311c83ba106e03e3da20
+# Seal: sha256 d72596112c330e6a2817969cb2374921d362489d0175f1b70f4e68e12c024f26
 """The gated Qwen3_5Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_moe`.
-# Seal: sha256 ed0312a713faf8836f957e15afdf3bb2a3342c86485aa0b7b2e61ea5f6eac20e
+# Seal: sha256 696c143e5d138cbc02472781a7b01870380f7d7421801b14bf650b6eb258c458
 """The gated Qwen3Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_next.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_next`.
-# Seal: sha256 e7a88ccb62c458bd93888f852a82d504cfedbfb341ec26a73fb4f4b378e696e5
+# Seal: sha256 53ae94810804c322b898f4b1e76fb45c64fa41134bcd922943a94776cdf03d5a
 """The gated Qwen3Next at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -408,6 +408,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen4_exp.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen4_exp`.
-# Seal: sha256 b9da7861d0ee0cfb744f9b1c3810293e5951970bd0237ec2232d65ca683e5bd6
+# Seal: sha256 80c67da9c933122197630584ee9e7f3ab30954f303a2d079e19fea2fc1afcefb
 """The gated Qwen4Exp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ TINY: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 4,
     "max_position_embeddings": 128,
+    "hc_lowrank": 8,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -399,6 +400,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_recurrent_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model recurrent_gemma`.
-# Seal: sha256 d0dfd031912304908c7ff7bc3840b13849e2557047c07b52f44b02003a30ecaf
+# Seal: sha256 e2740ea0e03bb8dd9073c207814328cfdb8d80d5459d02d7cf61a06fc1bc5a4f
 """The gated RecurrentGemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_rembert.
 # Do not edit: change the template and run `python utils/test_generator.py --model rembert`.
-# Seal: sha256 68b7eeb1b875c12d00655815be4d8b57b99b3c549b905561e9e055fa6d2c751f
+# Seal: sha256 ea695abf879dfcc81915a381de5224f385f9663102e5b953b0e66bf96344eead
 """The gated RemBert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -405,6 +405,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

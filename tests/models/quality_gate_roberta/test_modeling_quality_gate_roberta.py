@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roberta.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta`.
-# Seal: sha256 797904ab89d14796b31b21dc07083510c80a8d3f9a333eea4d654429d509f990
+# Seal: sha256 0574266ed9e56179ae17b2f45b313fc9f5b2317b3b57dd50674bc572eff55c4f
 """The gated Roberta at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roberta_prelayernorm.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta_prelayernorm`.
-# Seal: sha256 ad0b014bf5a56b194873856fa73be9d82226be3b05e89cd242c503384107a8e4
+# Seal: sha256 1b4029c20dff2e2786ecb01c57eeb6be703ab1d42fa3a8b01d163cd641e4b893
 """The gated RobertaPreLayerNorm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -406,6 +406,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roc_bert.
 # Do not edit: change the template and run `python utils/test_generator.py --model roc_bert`.
-# Seal: sha256 f1815167971393575f48315422e91b84b391bf2d202eba9d322f93e64beb7880
+# Seal: sha256 11b4ee3f896a64103f10344c85b6ece5d90e4da1282ace085ab18ace3c4a3500
 """The gated RoCBert at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ TINY: dict[str, Any] = {
     "intermediate_size": 48,
     "num_hidden_layers": 4,
     "max_position_embeddings": 128,
+    "shape_vocab_size": 128,
+    "shape_embed_dim": 8,
+    "pronunciation_vocab_size": 128,
+    "pronunciation_embed_dim": 8,
     "pad_token_id": 0,
     "num_attention_heads": 4,
     "is_decoder": True,
@@ -405,6 +409,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roformer.
 # Do not edit: change the template and run `python utils/test_generator.py --model roformer`.
-# Seal: sha256 e1e0730518296f050d4d5f458933a876579894c44e4c5af050e9f188b4613dce
+# Seal: sha256 985aa97091f43a3a9db4312a4adc7f7898de4e4b17718c138125550ef8fad90c
 """The gated RoFormer at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_seed_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model seed_oss`.
-# Seal: sha256 c7441c2df7f67a51c86eadc26f96d4dc4aba35724ba0e21e6f00feec8b3ff792
+# Seal: sha256 31f3c3106c4808f262e52d050987ac09a17c6f44e039e23f0887c6f2c85d7150
 """The gated SeedOss at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -400,6 +400,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_smollm3.
 # Do not edit: change the template and run `python utils/test_generator.py --model smollm3`.
-# Seal: sha256 63b7c496706c4c95fa83fa4999ea555353faabf7bdf2982ebcc3352aceb63fad
+# Seal: sha256 c283789489abda5a9872480c709ed11068e2f4425575ddc9706683cdff481caf
 """The gated SmolLM3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -401,6 +401,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

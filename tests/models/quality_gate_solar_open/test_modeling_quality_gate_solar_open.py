@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_solar_open.
 # Do not edit: change the template and run `python utils/test_generator.py --model solar_open`.
-# Seal: sha256 f28fe1116bdca6d0552f621b8480f0529af8a98a30b8d5f3d6e4f2b5dfbe0cf6
+# Seal: sha256 56def518a852fecf252e6d6382ea1a0b6d4443811d54807d531da6223e71a2f8
 """The gated SolarOpen at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))

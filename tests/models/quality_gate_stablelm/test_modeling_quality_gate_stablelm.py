@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_stablelm.
 # Do not edit: change the template and run `python utils/test_generator.py --model stablelm`.
-# Seal: sha256 30538436b23abdda45780ae722333d165cccbb751351f8890dc61d9a01f2c531
+# Seal: sha256 d3d0915f1a706c07804f450323cd9d5288484f720141168e9e70f7b077bb7160
 """The gated StableLm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

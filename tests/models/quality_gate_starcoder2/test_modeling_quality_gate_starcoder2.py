@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_starcoder2.
 # Do not edit: change the template and run `python utils/test_generator.py --model starcoder2`.
-# Seal: sha256 847366c8bcb1216cd388ce5c1df3ce4225eaececc7f74f1316179adb6e7d1ec9
+# Seal: sha256 c4d90482386726e75e39bd979fe858e021427f83785bbc8569eae2013510d006
 """The gated Starcoder2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -396,6 +396,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_trocr.
 # Do not edit: change the template and run `python utils/test_generator.py --model trocr`.
-# Seal: sha256 8deb1f6d7006656ee3c0b14984c3639d9b0f59b8f4a0a406ca225e34ba1eadb1
+# Seal: sha256 654e3be05020f8d68f328d7453777b65879c111a758b6b4f7d5ccd82a1a859d9
 """The gated TrOCR at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -373,6 +373,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

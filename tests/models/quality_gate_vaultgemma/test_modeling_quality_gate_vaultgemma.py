@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_vaultgemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model vaultgemma`.
-# Seal: sha256 115b4211dd4272d3cb9a4372ebc668102df83581740bcf88b2ebab2dda88062a
+# Seal: sha256 fa6590eae3a02f5782701cc74a9395ad64267f1af4c2eb1f42a2bd3e7ca3cfc0
 """The gated VaultGemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -387,6 +387,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_whisper.
 # Do not edit: change the template and run `python utils/test_generator.py --model whisper`.
-# Seal: sha256 6555f5e9673483dcb74850e476fab01bbbdcc69d3b40c391146cae4b350b88e7
+# Seal: sha256 91663b1c6dd698c50d5d8795debcd698fe7982708a1f3c3211f6cfa8df44f3d7
 """The gated Whisper at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -382,6 +382,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

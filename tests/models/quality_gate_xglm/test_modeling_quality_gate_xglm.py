@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xglm.
 # Do not edit: change the template and run `python utils/test_generator.py --model xglm`.
-# Seal: sha256 1b9fcc999b26a10b8236276e8e818774867dcd0ca7dfa643020a027005b1bacc
+# Seal: sha256 cf4bd69c41eeaa4290ad9ba5b9fed6b4a5b1b55d48c8e34818c3421c4ff2b5f0
 """The gated XGLM at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -376,6 +376,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

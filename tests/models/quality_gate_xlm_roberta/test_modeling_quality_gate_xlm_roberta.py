@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xlm_roberta.
 # Do not edit: change the template and run `python utils/test_generator.py --model xlm_roberta`.
-# Seal: sha256 42bdcdbd2b6c0fb3edd0c76049f44d2ac82c6eeb1ea7c6a070dc31f41dc190d5
+# Seal: sha256 95cba394ddffe3c4588de7ba6e65ed66f46c23bceb68d3c74fccb9f31d277455
 """The gated XLMRoberta at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xlm_roberta_xl.
 # Do not edit: change the template and run `python utils/test_generator.py --model xlm_roberta_xl`.
-# Seal: sha256 b549b9c16ed30bfc6ded14752d88788abebb09907d39291641f95589e0b44b65
+# Seal: sha256 27b98f7b4c5dc674d80cdd3be91b5816ef64b496cad8999508a357037c951205
 """The gated XLMRobertaXL at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_xmod.
 # Do not edit: change the template and run `python utils/test_generator.py --model xmod`.
-# Seal: sha256 5cabbf094720878e727f2490335a5b76a69e5542bc2b6f595e0659f058eecef8
+# Seal: sha256 1e34d1c5539d781dae11ce5bbe0c212620ccf1e771e5c4b2bd00096356d4fb2e
 """The gated Xmod at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -404,6 +404,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_youtu.
 # Do not edit: change the template and run `python utils/test_generator.py --model youtu`.
-# Seal: sha256 a614eeb5f5b8649b24f69c9ec1169713a67816bbcb68ed8555c29243a858b578
+# Seal: sha256 744f6a0fb38d7fdb51948b4fcdefd42f0b464cc385bd94780ba418787d294db6
 """The gated Youtu at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -381,6 +381,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_zamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model zamba`.
-# Seal: sha256 54d2203e37f2216ef33610a36efc5d5641c9307f48cdbf327405e43d80d1d2eb
+# Seal: sha256 2ba19f027758d53789b42c962d887ce37bf98cf80d34bc7b4f0c9b936a8ec759
 """The gated Zamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -388,6 +388,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_zamba2.
 # Do not edit: change the template and run `python utils/test_generator.py --model zamba2`.
-# Seal: sha256 66c78a4d4972f15a93f8a5adaa392242d98e97b714cd1fe5f29a93566be08cd4
+# Seal: sha256 5270c7bdfd835793118a1eae1f84772a1295648df5337a67ad7ab9970bd4b4ad
 """The gated Zamba2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -390,6 +390,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_are_the_scores(self) -> None:
         model = gated()
         outputs = model(tokens(model.config), output_router_logits=True)

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_zaya.
 # Do not edit: change the template and run `python utils/test_generator.py --model zaya`.
-# Seal: sha256 b283227388c5172f05214d310d04ea144ecff391e5043f6154c9128c13ee1eaf
+# Seal: sha256 f82cf57f806c9246144f00af50b618dad3debe0695332509d7221731ddb292c7
 """The gated Zaya at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ TINY: dict[str, Any] = {
     "num_experts": 4,
     "num_experts_per_tok": 1,
     "moe_intermediate_size": 24,
+    "router_hidden_size": 16,
 }
 LAYERS, HIDDEN, VOCABULARY = 4, 32, 128
 BASES = {  # gated class: the one of transformers that it has to agree with
@@ -381,6 +382,7 @@ class TestGate:
         assert outputs.logits.isfinite().all() and outputs.loss.isfinite()
         assert all(layer.dtype == torch.float32 and layer.isfinite().all() for layer in outputs.quality_logits)
 
+    @pytest.mark.fast
     def test_router_logits_stay_those_of_the_experts(self) -> None:
         base, model = pair()
         expected, outputs = (each(tokens(config()), output_router_logits=True) for each in (base, model))
