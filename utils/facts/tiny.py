@@ -11,9 +11,8 @@ from facts.peculiar import peculiarities
 
 VOCABULARY = 128
 LAYERS = 4
-PER_LAYER = (
-    "per_layer_config"  # what every configuration of transformers takes beside its fields: number of a layer -> fields
-)
+# Every configuration of transformers takes it beside its fields: number of a layer -> fields that it has otherwise.
+PER_LAYER = "per_layer_config"
 # A configuration takes the fields that it has, so that every spelling of a size is here.
 TINY: Mapping[str, Any] = {
     # text
