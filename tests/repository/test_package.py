@@ -87,6 +87,17 @@ def test_the_command_makes_models_in_a_folder_of_the_users(site: Path, tmp_path:
     assert {path for path in site.rglob("*") if "__pycache__" not in path.parts} == before
 
 
+def test_a_pull_request_brings_what_a_users_model_stands_on(site: Path, tmp_path: Path) -> None:
+    assert started(site, "convert", "--model", "mistral", where=tmp_path).returncode == 0
+    done = started(site, "pr", "--model", "mistral", "--output", "pr", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    models = tmp_path / "pr" / "src" / "transformers" / "models"
+    text = (models / "quality_gate_mistral" / "modeling_quality_gate_mistral.py").read_text()
+    assert "class QualityGateMistralForCausalLM" in text
+    assert (models / "quality_gate_llama" / "modeling_quality_gate_llama.py").is_file()
+    assert [path.name for path in (tmp_path / "modular").iterdir()] == ["modular_quality_gate_mistral.py"]
+
+
 def test_other_folders_can_be_named(site: Path, tmp_path: Path) -> None:
     done = started(site, "convert", "--model", "mistral", "--modular", "m", "--generated", "g", where=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
 from naming.kinds import GateNames
-from places import HOME, PROJECT
+from places import PROJECT
 from telling.answers import INTERRUPTED, Answer, answer
 
 from building.arguments import parse
@@ -41,6 +41,7 @@ from building.workspace import (
     Folders,
     find_transformers,
     find_tree,
+    jobs_along,
     path_jobs,
     project_jobs,
     read_release,
@@ -215,17 +216,8 @@ def _package(args: Namespace, folders: Folders) -> RunSetup:
     wanted = select(known, args.model, folders.modular, family)
     if args.gate:
         wanted = [job for job in wanted if job.name.startswith(family)]
-    along = _coming_along(known, release, args.strict, folders)
+    along = jobs_along(known, release, args.strict, folders)
     return RunSetup(package, wanted, known, config, template_outcomes(folders), along)
-
-
-def _coming_along(known: Sequence[Job], release: str, strict: bool, folders: Folders) -> tuple[Job, ...]:
-    """The deltas that come with the tools: only a user's project needs them, whose own deltas are none of these."""
-    if folders.home != HOME or folders.modular == HOME / "modular":
-        return ()
-    own = {job.name for job in known}
-    ours = project_jobs(release, strict, Folders.of(HOME, generated=folders.generated))
-    return tuple(job for job in ours if job.name not in own)
 
 
 def _release(wanted: str) -> Path:

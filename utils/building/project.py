@@ -13,7 +13,7 @@ from building.library import Library
 from building.order import gather
 from building.stage import Stage
 from building.tools import SHIPPED_CONFIG, fingerprint
-from building.workspace import find_transformers, project_jobs, read_release, select
+from building.workspace import find_transformers, jobs_along, project_jobs, read_release, select
 
 
 def convert_models(
@@ -32,7 +32,9 @@ def convert_models(
         ConversionError: a name means nothing.
     """
     known = project_jobs(read_release(package), strict=True, project=project)
-    family = gather(select(known, names, project / "modular"), known, lambda job: True, stage.stands_on)
+    along = jobs_along(known, read_release(package), strict=True, project=project)
+    wanted = select(known, names, project / "modular")
+    family = gather(wanted, [*known, *along], lambda job: True, stage.stands_on)
     casing, folder = read_casing(package) or read_casing(find_transformers()), default_folder()
     setting = BuildSetting(
         library=Library({**stage.roots, "transformers": package, "generated": project / "generated"}),

@@ -73,6 +73,23 @@ def project_jobs(release: str, strict: bool, project: Path | Folders = PROJECT) 
     return [_project_job(path, release, strict, folders) for path in sorted(folders.modular.glob("modular_*.py"))]
 
 
+def jobs_along(known: Sequence[Job], release: str, strict: bool, project: Path | Folders = PROJECT) -> tuple[Job, ...]:
+    """Jobs for the deltas that come with the tools, which those of a user's project may stand on; none in the tools' own.
+
+    Args:
+        known: the jobs of the project, which go before one of the same name.
+        release: of the transformers that they are converted against.
+        strict: as for `project_jobs`.
+        project: whose outputs they make.
+    """
+    folders = project if isinstance(project, Folders) else Folders.of(project)
+    if folders.home != HOME or folders.modular == HOME / "modular":
+        return ()
+    own = {job.name for job in known}
+    ours = project_jobs(release, strict, Folders.of(HOME, generated=folders.generated))
+    return tuple(job for job in ours if job.name not in own)
+
+
 def _project_job(delta: Path, release: str, strict: bool, folders: Folders) -> Job:
     model = _model_of(delta)
     target = Target(model, Layout.PACKAGE, f"modular/{delta.name}", release, strict)

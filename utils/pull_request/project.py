@@ -8,7 +8,7 @@ from pathlib import Path
 
 from building.jobs import Job
 from building.library import decode, read_bytes, shown
-from building.workspace import project_jobs, select
+from building.workspace import jobs_along, project_jobs, select
 from naming.kinds import MEANT
 from places import PROJECT, TEMPLATES
 from weave.stage import weaving
@@ -22,11 +22,13 @@ _PARENT = re.compile(r"^from generated\.(\w+)", re.MULTILINE)
 def find_models(names: Iterable[str], project: Path = PROJECT) -> list[Model]:
     """The models named ("llama", "quality_gate_llama") and those they inherit from, parents first.
 
+    A parent that a user's project lacks is the one that comes with the tools.
+
     Raises ConversionError: `unknown-model`, `bad-model`, `nothing-to-convert` where modular/ is empty, or `no-templates`
     where nothing is written for transformers about its kind of gate.
     """
     jobs = project_jobs("", strict=True, project=project)
-    known = {job.name: job for job in jobs}
+    known = {job.name: job for job in (*jobs, *jobs_along(jobs, "", strict=True, project=project))}
     found: dict[str, Model] = {}
     for job in select(jobs, names, project / "modular"):
         _check_kind(job)
