@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from toy_deltas import forward, function, module
 from weave.forwarding import (
@@ -113,3 +115,10 @@ def test_an_older_forward_leaves_tuples_to_the_decorators(choice: str) -> None:
         "# return_dict",
     ):
         assert without_tuples(text.format(other)) == text.format(other)
+
+
+def test_what_is_asked_is_described_before_what_is_returned() -> None:
+    said = 'r"""\n    x (`int`):\n        A token.\n\n    Returns:\n        A number.\n    """'
+    text = asks(f"def forward(self, x):\n    {said}\n    return x\n", [ASKED], documents=True)
+    inside = ast.get_docstring(ast.parse(text).body[0])  # type: ignore[arg-type]
+    assert inside == f"x (`int`):\n    A token.\n{ASKED.entry}\n\nReturns:\n    A number."

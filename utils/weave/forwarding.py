@@ -11,7 +11,7 @@ from syntax.queries import dotted
 from syntax.statements import edited, replaced
 from syntax.trees import function_in, tree_of
 
-from weave.docstrings import split_example
+from weave.docstrings import described
 from weave.gate import Argument
 from weave.outermost import Outermost
 
@@ -94,9 +94,8 @@ def asks(text: str, asked: Sequence[Argument], documents: bool = False) -> str:
     if not documents or not asked:
         return text
     function = function_in(text)
-    own, example = split_example(ast.get_docstring(function) or "")
-    described = "\n".join(filter(None, [own, *(each.entry for each in asked)]))
-    return with_docstring(text, f"{described}\n\n{example}" if example else f"{described}\n")
+    whole = described(ast.get_docstring(function) or "", "\n".join(each.entry for each in asked))
+    return with_docstring(text, whole if whole.endswith("```") else f"{whole}\n")  # quotes close right behind a fence
 
 
 def own_tuples(tree: ast.AST) -> Iterator[ast.Assign]:
