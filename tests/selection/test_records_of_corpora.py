@@ -147,10 +147,14 @@ def test_what_is_not_there_is_said_in_one_line(name: str) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("x")
-    for path, text in ((tmp_path / "a.csv", "no ending"), (tmp_path, "holds no .jsonl")):
+    (tmp_path / "a.xml").write_text("x")
+    for data, text in (
+        (str(tmp_path / "a.xml"), "has none of the endings .jsonl"),
+        (str(tmp_path), "holds no file of the kinds .jsonl"),
+        ("-", "standard input"),
+    ):
         with pytest.raises(SelectionError, match=text):
-            find_parts(str(path))
+            find_parts(data)
     (tmp_path / "a.parquet").write_text("no parquet")
     with pytest.raises(SelectionError, match="cannot be read"):
         list(read(*find_parts(str(tmp_path / "a.parquet"))))

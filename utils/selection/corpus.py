@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import islice
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +18,7 @@ from selection.records import document_of
 from selection.values import DUPLICATE, CorpusEntry, Document, Reject
 
 
+_TRIED = 1000  # records that are looked at for a first document
 _CACHE = 64 << 10  # KiB of memory that ids already seen may take; the rest of them is on disk
 
 
@@ -79,6 +82,27 @@ def entries(corpus: Corpus, parts: Sequence[CorpusPart] | None = None) -> Iterat
                 position += 1
             before[part.source] = before.get(part.source, 0) + count
             read_before += part.size or 1
+
+
+def check_readable(corpus: Corpus) -> None:
+    """Look for a first document, so that a mistaken column or form is told before anything is written.
+
+    Raises SelectionError where none of the first _TRIED records is a document.
+    """
+    reasons, details = Counter[str](), dict[str, str]()
+    for entry in islice(entries(corpus), _TRIED):
+        if isinstance(entry.found, Document):
+            return
+        reasons[entry.found.reason] += 1
+        details.setdefault(entry.found.reason, f"{entry.place}: {entry.found.detail}")
+    if not reasons:
+        return
+    most = reasons.most_common(1)[0][0]
+    first = f"the first {_TRIED:,} of its records" if reasons.total() == _TRIED else f"its {reasons.total():,} records"
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    message = f"has no document among {first}: {counts}; {details[most]}"
+    fix = "name the column of the texts, --text-column, or the form of the records, --format"
+    raise SelectionError(", ".join(corpus.data), message, fix)
 
 
 class _Seen:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from selection.errors import SelectionError
+from selection.records import FORMS
 
 
 # What every training here tells `TrainingArguments`: nothing is kept or reported but what the commands write themselves.
@@ -36,6 +37,23 @@ def check_counts(
         value = getattr(args, name)
         if value is not None and value < least:
             raise refuse(f"--{name.replace('_', '-')}", f"is {value}", f"give {least} or more")
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """`--format` and `--text-column`: how records become documents."""
+    words = "form of the records (default: by their columns)"
+    parser.add_argument("--format", default="auto", choices=("auto", *FORMS), help=words)
+    parser.add_argument("--text-column", metavar="NAME", help="the column that holds the text, where it is not `text`")
+
+
+def form_of(args: argparse.Namespace) -> str:
+    """The form that a command line asks for, as `selection.records.document_of` takes it."""
+    if args.text_column is None:
+        return str(args.format)
+    if args.format not in ("auto", "text") or not args.text_column:
+        found = f"is {args.text_column!r} beside --format {args.format}"
+        raise SelectionError("--text-column", found, "give it alone, with the name of a column")
+    return f"text:{args.text_column}"
 
 
 def share_of(text: str) -> Fraction | None:

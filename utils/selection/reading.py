@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,14 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selection.errors import SelectionError
-from selection.values import NO_JSON, NOT_UTF8, TOO_LARGE, WRONG_TYPE, Raw
+from selection.values import NO_JSON, NOT_UTF8, TARGET_COLUMNS, TOO_LARGE, WRONG_TYPE, Raw
 
 
 LARGEST = 64 << 20  # bytes of a record
-LINES, ARRAY, PARQUET = (".jsonl", ".ndjson"), (".json",), (".parquet",)
+LINES, ARRAY, PARQUET, TABLE = (".jsonl", ".ndjson"), (".json",), (".parquet",), {".csv": ",", ".tsv": "\t"}
+ENDINGS = (*LINES, *ARRAY, *PARQUET, *TABLE)
 _PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
+_KNOWN = ", ".join(ENDINGS)
 _ROWS = 512  # of a Parquet file at a time
 _CHUNK = 1 << 20
+_TOO_WIDE = "has more values than the first line has names of columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,21 @@ def find_parts(data: str) -> list[CorpusPart]:
 
     Raises SelectionError where there is none.
     """
+    if data == "-":
+        raise SelectionError(
+            data, "stands for standard input, which cannot be read twice", "write it into a file first"
+        )
     path = Path(data).expanduser()
     if path.is_dir():
         found = sorted(each for each in path.rglob("*") if each.is_file() and _is_data(each.relative_to(path)))
         if not found:
-            raise SelectionError(path, "holds no .jsonl, .json or .parquet file", "give a folder of such files")
+            raise SelectionError(path, f"holds no file of the kinds {_KNOWN}", "give a folder of such files")
         return [_part(each, each.relative_to(path)) for each in found]
     if path.exists():
         if not path.is_file():
             raise SelectionError(path, "is no file, but a pipe, a socket or a device", "give a file")
         if not _endings(path)[0]:
-            known = ", ".join((*LINES, *ARRAY, *PARQUET))
-            raise SelectionError(path, "has no ending that says how it is written", f"call it one of *{known}")
+            raise SelectionError(path, f"has none of the endings {_KNOWN}", "write its records in one of these forms")
         return [_part(path, Path(path.name))]
     looks_like_file = data.startswith((".", "/", "~")) or _endings(path)[0] or data.count("/") > 1
     if looks_like_file:
@@ -94,7 +102,7 @@ def _file(part: CorpusPart, path: Path, reached: _Reached) -> Iterator[Found]:
         file, place = _open(path)
         reached.of(place, part.size)
         with file:
-            yield from (_array if is_array else _lines)(file)
+            yield from _table(file, TABLE[part.kind]) if part.kind in TABLE else (_array if is_array else _lines)(file)
     except (pa.ArrowException, EOFError) as error:
         message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SelectionError(path, f"cannot be read: {message}", "fetch the file again, or leave it out") from error
@@ -110,6 +118,33 @@ def _lines(file: IO[bytes]) -> Iterator[Found]:
             yield number, None, TOO_LARGE, f"has more than {LARGEST:,} bytes"
         elif line.strip():
             yield number, *_parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+
+
+def _table(file: IO[bytes], delimiter: str) -> Iterator[Found]:
+    """The rows of a table, whose first line names the columns; numbers stay text, but for targets."""
+    csv.field_size_limit(LARGEST)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    rows, before = csv.DictReader(text, delimiter=delimiter), 0
+    while True:
+        try:
+            columns = rows.fieldnames  # reads the first line, where that was not read yet
+            before = rows.line_num
+            row = next(rows) if columns else next(iter(()))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield before + 1, None, WRONG_TYPE, f"is not a row of a table: {error}"
+        else:
+            wide = None in row
+            yield before + 1, None if wide else _numbered(row), *((WRONG_TYPE, _TOO_WIDE) if wide else ("", ""))
+
+
+def _numbered(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with targets as numbers, where they are."""
+    for column in TARGET_COLUMNS:
+        with suppress(ValueError):
+            row.update({column: float(row[column])} if row.get(column) else {})
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _parsed(line: bytes) -> tuple[Any, str, str]:
@@ -212,7 +247,7 @@ def _first(file: IO[bytes]) -> bytes:
 def _part(path: Path, name: Path) -> CorpusPart:
     """A file; its source is the folder that it is in below what was given, else its own name without endings."""
     source = name.parts[0]
-    while len(name.parts) == 1 and Path(source).suffix in (*_PACKED, *LINES, *ARRAY, *PARQUET):
+    while len(name.parts) == 1 and Path(source).suffix in (*_PACKED, *ENDINGS):
         source = Path(source).stem
     return CorpusPart(_shown(name.as_posix()), _shown(source), path, path.stat().st_size)
 
@@ -230,4 +265,4 @@ def _endings(path: Path) -> tuple[str, str]:
     """How a file is written and how it is packed: (".jsonl", "gzip"); empty where its name does not say."""
     packed = _PACKED.get(path.suffix, "")
     kind = Path(path.stem).suffix if packed else path.suffix
-    return (kind if kind in (*LINES, *ARRAY, *PARQUET) else ""), packed
+    return (kind if kind in ENDINGS else ""), packed

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from selection.values import EMPTY, NOT_A_NUMBER, NOT_UTF8, WRONG_TYPE, Document, Message, Raw, Reject
+from selection.values import EMPTY, NOT_A_NUMBER, NOT_UTF8, TARGET_COLUMNS, WRONG_TYPE, Document, Message, Raw, Reject
 
 
-TARGET_COLUMNS = ("quality_targets", "is_target_task", "quality_labels")
 _ROLES = {"human": "user", "gpt": "assistant", "system": "system"}  # of OpenHermes
 _KNOWN = ("system", "user", "assistant")
+_SHOWN = 8  # columns of a record that has none of the known ones
 
 
 class _Refused(Exception):
@@ -23,7 +23,7 @@ def document_of(raw: Raw, form: str = "auto") -> Document | Reject:
 
     Args:
         raw: the record as it was read.
-        form: one of FORMS; "auto" goes by the columns that the record has.
+        form: one of FORMS; "auto" goes by the columns that the record has; "text:NAME" takes the text of a column.
     """
     record, name = raw.record, f"{raw.source}_{raw.number:06d}"
     if raw.reason:
@@ -33,7 +33,8 @@ def document_of(raw: Raw, form: str = "auto") -> Document | Reject:
             raise _Refused(WRONG_TYPE, f"the record is no object, but {_kind(record)}")
         source = _name(record, ("dataset", "source"), raw.source)
         name = _name(record, ("id",), name)
-        text, messages = FORMS[_form(record) if form == "auto" else form](record)
+        form, _, column = (_form(record) if form == "auto" else form).partition(":")
+        text, messages = (_text(record, column), ()) if column else FORMS[form](record)
         _refuse_halves(name, source, text, *(each.content for each in messages))
         if not text.strip() and not any(each.content for each in messages):
             raise _Refused(EMPTY, "nothing but white space")
@@ -56,7 +57,9 @@ def _form(record: Mapping[str, Any]) -> str:
     for form, columns in _COLUMNS.items():
         if all(column in record for column in columns):
             return form
-    raise _Refused(WRONG_TYPE, "has none of: messages, text, conversations, question and answer, problem and solution")
+    there = ", ".join(map(repr, map(str, list(record)[:_SHOWN])))
+    known = "messages, text, conversations, question and answer, problem and solution"
+    raise _Refused(WRONG_TYPE, f"has none of: {known}; its columns are {there or 'none'}")
 
 
 def _standard(record: Mapping[str, Any]) -> tuple[str, tuple[Message, ...]]:
@@ -105,7 +108,19 @@ def _message(each: Any, role: str, content: str, roles: Mapping[str, str], stric
     named = _text(each, role)
     if strict and named not in roles:
         raise _Refused(WRONG_TYPE, f"a message has the role {named[:40]!r}, and the roles are {', '.join(roles)}")
-    return Message(roles.get(named, ""), _text(each, content).strip())
+    return Message(roles.get(named, ""), _text(_with_joined_parts(each, content), content).strip())
+
+
+def _with_joined_parts(message: Mapping[str, Any], content: str) -> Mapping[str, Any]:
+    """A message whose content is one text, where it is a list of parts that are texts: `{"type": "text", "text": ...}`."""
+    parts = message.get(content)
+    if not isinstance(parts, list) or not parts:
+        return message
+    for part in parts:
+        if not isinstance(part, Mapping) or part.get("type") != "text":
+            kind = part.get("type") if isinstance(part, Mapping) else None
+            raise _Refused(WRONG_TYPE, f"a message has a part of the type {str(kind)[:40]!r}, and only text is read")
+    return {**message, content: "".join(_text(part, "text") for part in parts)}
 
 
 def _list(record: Mapping[str, Any], name: str) -> list[Any]:

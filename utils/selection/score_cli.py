@@ -16,8 +16,7 @@ from telling.answers import Answer
 from telling.grammar import Parser
 
 from selection.errors import SelectionError
-from selection.options import check_counts
-from selection.records import FORMS
+from selection.options import add_form, check_counts, form_of
 from selection.values import DTYPES, LOGIT, PROB, REJECT, STYLES, TRUNCATE
 
 
@@ -35,7 +34,7 @@ def _score(args: argparse.Namespace) -> Answer:
     check_counts(args, "batch_tokens", "shard_size", "max_length")
     # late: torch takes seconds, which the help and a wrong option do without, and pyarrow may not be installed
     from selection.conversion import convert_router_data
-    from selection.corpus import Corpus
+    from selection.corpus import Corpus, check_readable
     from selection.forward import Scorer
     from selection.models import load
     from selection.scoring import ScoringOptions, score_corpus
@@ -46,8 +45,8 @@ def _score(args: argparse.Namespace) -> Answer:
     if not args.model or not args.data:
         raise SelectionError("--model" if not args.model else "--data", "is not given", "see --help")
     rank, world, device = _process(args.device)
-    corpus = Corpus(tuple(args.data), args.format)
-    corpus.parts()  # what is not there is said before a model is loaded
+    corpus = Corpus(tuple(args.data), form_of(args))
+    check_readable(corpus)  # what is not there, and what is no text, is said before a model is loaded
     loaded = load(args.model, args.dtype, device, args.base, args.generated)
     scorer = Scorer(loaded, not args.no_perplexity, args.alpha, args.router, args.tokens)
     options = ScoringOptions(
@@ -154,7 +153,7 @@ def _parser() -> Parser:
         "--data",
         nargs="+",
         metavar="DATA",
-        help=".jsonl, .json or .parquet, a folder, a data set's name",
+        help=".jsonl, .json, .parquet or .csv, a folder, a data set's name",
     )
     add("--output", required=True, type=Path, metavar="DIR", help="the folder of the scores")
     add_generated(parser)
@@ -165,7 +164,7 @@ def _parser() -> Parser:
         help="scores of the original project, in place of --model and --data",
     )
     add("--gate-space", choices=(LOGIT, PROB), help="what its gates are, where the files do not say")
-    add("--format", default="auto", choices=("auto", *FORMS), help="form of the records (default: by their columns)")
+    add_form(parser)
     add("--max-length", type=int, metavar="N", help="tokens of a document (default: the model's, 4096 at most)")
     add(
         "--over-long",

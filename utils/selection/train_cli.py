@@ -15,8 +15,7 @@ from telling.answers import Answer
 from telling.grammar import Parser
 
 from selection.errors import SelectionError
-from selection.options import check_counts, share_of
-from selection.records import FORMS
+from selection.options import add_form, check_counts, form_of, share_of
 from selection.values import CONFIG, FULL_RANK, GATES, LORA, METRICS, MODEL, ORIGINAL_GATES
 
 
@@ -48,7 +47,7 @@ def _train(args: argparse.Namespace) -> Answer:
         if value is not None:
             setattr(loaded.model.config.get_text_config(), name, value)
     sampling = SampleOptions(
-        args.max_length, args.subset, args.seed, args.format, not args.assistant_only, not args.keep_tags
+        args.max_length, args.subset, args.seed, form_of(args), not args.assistant_only, not args.keep_tags
     )
     samples = gather(args.data, args.target_data, loaded.tokenize, loaded.end, sampling)
     options = TrainOptions(
@@ -100,7 +99,13 @@ def _parser() -> Parser:
     parser = Parser(prog="train_gates.py", description=words, epilog=STATUS)
     add = parser.add_argument
     add("--model", required=True, metavar="CHECKPOINT", help="a gated checkpoint, or a base, which is gated first")
-    add("--data", nargs="+", default=[], metavar="DATA", help=".jsonl, .json, .parquet, a folder, a data set's name")
+    add(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help=".jsonl, .json, .parquet, .csv, a folder, a data set's name",
+    )
     add(
         "--target-data",
         nargs="+",
@@ -109,7 +114,7 @@ def _parser() -> Parser:
         help="data of the quality to train for, all of which is taken",
     )
     add("--output", required=True, type=Path, metavar="RUN", help="the folder of the run")
-    add("--format", default="auto", choices=("auto", *FORMS), help="form of the records (default: by their columns)")
+    add_form(parser)
     add("--mode", default=FULL_RANK, choices=(FULL_RANK, LORA), help="the gates' weights, or LoRA on them")
     add("--subset", default="1", metavar="RATIO", help="the share of every file of --data that is taken (%(default)s)")
     add("--max-length", type=int, default=1024, metavar="N", help="tokens of a sample at most (%(default)s)")

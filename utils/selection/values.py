@@ -14,10 +14,13 @@ EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE = "empty", "duplicate-id", "o
 REASONS = (NOT_UTF8, NO_JSON, WRONG_TYPE, NOT_A_NUMBER, EMPTY, DUPLICATE, OVER_LONG, TOO_LARGE, NOT_FINITE)
 QUALITY, RANDOM, PERPLEXITY, CLUSTERS, FARTHEST = "quality", "random", "perplexity", "clusters", "farthest"
 METHODS = (QUALITY, RANDOM, PERPLEXITY, CLUSTERS, FARTHEST)
-EPSILON, TAU = (
-    1e-8,
-    0.0,
-)  # what ranges and means are at least, and what is added to means, unless somebody says otherwise
+# What ranges and means are at least, and what is added to means, unless somebody says otherwise
+EPSILON, TAU = 1e-8, 0.0
+TARGET_COLUMNS = (
+    "quality_targets",
+    "is_target_task",
+    "quality_labels",
+)  # what records say of the quality to train for
 # What options are called
 LAYERS, ROUTERS = "layers", "router"  # features
 DTYPES = ("float32", "bfloat16", "float16")
