@@ -23,6 +23,7 @@ from pathlib import Path
 from . import reach
 
 
+_COMMAND = "quality-gate run"  # as which the command starts this
 _STARTUP = Path(__file__).parent / "startup"  # holds the `sitecustomize.py` of processes that the tool starts
 
 
@@ -33,14 +34,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     tool, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
     if tool in ("", "-h", "--help"):
-        print(__doc__.strip(), file=sys.stdout if tool else sys.stderr)
+        print(_usage(), file=sys.stdout if tool else sys.stderr)
         return 0 if tool else 2
     if importlib.util.find_spec("torch") is None:
-        print(f"generated.run: gated models run on torch, which is not installed: {reach.INSTALL}", file=sys.stderr)
+        print(f"{_called()}: gated models run on torch, which is not installed: {reach.INSTALL}", file=sys.stderr)
         return 2
     register_when_needed()
     _prepare_children()
     return _run(tool, arguments)
+
+
+def _called() -> str:
+    return _COMMAND if sys.argv[0] == _COMMAND else "generated.run"
+
+
+def _usage() -> str:
+    text = __doc__.strip()
+    return text.replace("python -m generated.run", _COMMAND) if _called() == _COMMAND else text
 
 
 def register_when_needed() -> None:
@@ -59,7 +69,7 @@ def _prepare_children() -> None:
 def _run(tool: str, arguments: list[str]) -> int:
     if tool.endswith(".py"):
         if not Path(tool).is_file():
-            print(f"generated.run: there is no file {tool}", file=sys.stderr)
+            print(f"{_called()}: there is no file {tool}", file=sys.stderr)
             return 2
         sys.argv = [tool, *arguments]
         sys.path[0] = str(Path(tool).resolve().parent)  # as Python does for the file that it is given
@@ -71,7 +81,7 @@ def _run(tool: str, arguments: list[str]) -> int:
         status = commands[0].load()()
         return status if isinstance(status, int) else int(status is not None)
     if not _is_module(tool):
-        print(f"generated.run: {tool} is no installed command and no module: is it installed?", file=sys.stderr)
+        print(f"{_called()}: {tool} is not an installed command and not a module: is it installed?", file=sys.stderr)
         return 2
     sys.argv = [tool, *arguments]
     runpy.run_module(tool, run_name="__main__", alter_sys=True)

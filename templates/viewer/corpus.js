@@ -95,7 +95,7 @@ function detailsOf(one) {
     name.textContent = label;
     cell.append(name, drawn(one.map, width, height, 8, Math.max(3, Math.min(12, Math.floor(240 / height))), label));
   }
-  if (!one.text && !one.map) cell.textContent = "no text and no scores of tokens were kept (score_corpus.py --tokens)";
+  if (!one.text && !one.map) cell.textContent = "no text and no scores of tokens were kept (to keep them, score with --tokens)";
   row.append(cell);
   return row;
 }

@@ -69,3 +69,11 @@ def test_without_torch_its_installation_is_named(
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--help"]) == 0 and "transformers serve" in capsys.readouterr().out
     assert run.main([]) == 2 and "transformers serve" in capsys.readouterr().err
+
+
+def test_it_names_itself_as_it_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+    sys.argv = ["quality-gate run"]
+    assert run.main(["--help"]) == 0 and run.main(["no_such_tool"]) == 2
+    said = capsys.readouterr()
+    assert "quality-gate run lm_eval" in said.out and "generated.run" not in said.out + said.err
+    assert said.err.startswith("quality-gate run: no_such_tool is not an installed command and not a module")

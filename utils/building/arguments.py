@@ -9,10 +9,13 @@ from pathlib import Path
 
 from naming.kinds import MEANT
 from telling.grammar import Parser
+from telling.tools import named, started_as
 
 from building.library import is_release
 
 
+_DESCRIPTION = "Expand modular files, small deltas on existing models, into standalone model files."
+_WHAT_DRIFTS = "Tell what another release of transformers changes under the models of this project."
 _EXAMPLES = """\
 examples:
   %(prog)s --model llama                     modular/ -> generated/quality_gate_llama/
@@ -24,6 +27,13 @@ examples:
   %(prog)s --drift --prove --against 5.24.0  and does each converted model do what its base does there?
 
 exit status: 0 done or fresh, 1 --check or --drift found a difference, 2 refused or not right
+"""
+_DRIFT_EXAMPLES = """\
+examples:
+  %(prog)s --against 5.17.0                  which bases differ there, and does each delta still apply?
+  %(prog)s --prove --against 5.24.0          and does each converted model do what its base does there?
+
+exit status: 0 nothing changed, 1 something did, 2 refused, or a delta no longer applies
 """
 
 
@@ -83,10 +93,11 @@ def _contradiction(args: argparse.Namespace) -> str | None:
 
 
 def _parser() -> Parser:
+    drifts = started_as() == "drift"
     parser = Parser(
-        prog="modular_converter.py",
-        description="Expand modular files, small deltas on existing models, into standalone model files.",
-        epilog=_EXAMPLES,
+        prog=named("drift" if drifts else "convert"),
+        description=_WHAT_DRIFTS if drifts else _DESCRIPTION,
+        epilog=_DRIFT_EXAMPLES if drifts else _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what to convert")

@@ -21,6 +21,7 @@ from diagnostics.values import Diagnostic
 from naming.kinds import GateNames
 from places import PROJECT
 from telling.answers import INTERRUPTED, Answer, answer
+from telling.tools import named, typed
 
 from building.arguments import parse
 from building.batch import BuildSetting, convert_family
@@ -110,7 +111,7 @@ def _answered(args: Namespace, report: Report, project: Path, stage: Stage, prov
     except Exception as error:
         if args.verbose:
             report.note(traceback.format_exc())
-        report.refuse([internal_error("modular_converter.py", error)])
+        report.refuse([internal_error(named("convert"), error)])
     return report.answer()
 
 
@@ -185,7 +186,7 @@ def _drift(
     proven = None
     if args.prove:
         if prove is None:
-            fix = "run it as utils/modular_converter.py"
+            fix = f"run it as {typed('convert')}"
             raise ConversionError(Diagnostic("no-proof", "--prove", 1, 1, "nothing here can run models", fix))
         with Progress(len(outcomes), not args.quiet) as progress:
             proven = prove(outcomes, place.ready, place.package, setting, progress.advance)

@@ -11,6 +11,7 @@ from converter.index import index_module
 from converter.provenance import digest_of, find_definition, whole
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from telling.tools import typed
 
 from building.jobs import Outcome
 from building.library import Library, digest
@@ -77,7 +78,7 @@ def status_of(drifts: Iterable[ModelDrift]) -> int:
 
 def unlocked(drifts: Iterable[ModelDrift], folder: str) -> list[Diagnostic]:
     """A warning for each model of which nothing is known to compare with."""
-    fix = "run `python utils/modular_converter.py --all` under the release that generated/ is made from"
+    fix = f"run `{typed('convert')} --all` under the release that generated/ is made from"
     names = [one.model for one in drifts if one.release == "?"]
     message = "there is no entry for `{}`, so that changes under it are not seen"
     return [Diagnostic("not-locked", f"{folder}/{FILE}", 1, 1, message.format(name), fix) for name in names]

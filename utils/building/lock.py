@@ -13,6 +13,7 @@ from converter.values import Layout, Provenance, Target
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from files.locking import lock_folder
+from telling.tools import typed
 
 from building.jobs import Job, Outcome, State, refused
 from building.library import digest, shown
@@ -20,7 +21,6 @@ from building.outputs import before, replace_files
 
 
 FILE = "lock.json"
-_ANEW = "run `python utils/modular_converter.py --all`, which writes it anew"
 _TOLD = 3  # changes that an explanation names; more are counted
 
 
@@ -127,7 +127,8 @@ def read_lock(folder: Path) -> dict[str, LockEntry]:
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         message = "this file was changed by hand, merged or damaged"
-        raise ConversionError(Diagnostic("broken-lock", shown(path), 1, 1, message, _ANEW)) from None
+        fix = f"run `{typed('convert')} --all`, which writes it anew"
+        raise ConversionError(Diagnostic("broken-lock", shown(path), 1, 1, message, fix)) from None
 
 
 def render_lock(entries: Mapping[str, LockEntry]) -> str:

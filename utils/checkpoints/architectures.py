@@ -12,6 +12,7 @@ from typing import Any
 from facts.project import facts_of, generated_models, package_of, packages_of_others
 from facts.values import ConfigFacts, ModelFacts
 from naming.kinds import MEANT, GateNames, kind_of
+from telling.tools import typed
 
 from checkpoints.errors import CheckpointError
 from checkpoints.homes import OURS, Homes
@@ -134,9 +135,7 @@ def find_architecture(
         there = ", ".join(sorted({each.name for each in known.values()}))
         message = f"no gated architecture is known for the model type {base_type!r} (known: {there})"
         option = "" if names == MEANT else f" --gate {names.kind}"
-        fix = (
-            f"convert one: see utils/modular_converter.py{option}; where it is not in generated/, name --generated DIR"
-        )
+        fix = f"convert one: see {typed('convert')}{option}; where it is not in generated/, name --generated DIR"
         raise CheckpointError(place, message, fix)
     if wanted not in ("auto", found.name):
         message = f"the model type {base_type!r} belongs to the gated {found.name}, not to {wanted}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from telling.answers import DIFFERENT, DONE, Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from checkpoints.banks import OPTION, Bank, Rows
 from checkpoints.commands import guarded
@@ -152,7 +153,7 @@ def _ungate(args: argparse.Namespace) -> Answer:
 
 
 def _gate_parser(takes_banks: bool) -> Parser:
-    parser = _parser("gate_checkpoint.py", "Make a gated checkpoint of a base, mostly by linking its files.", _STATUS)
+    parser = _parser("gate", "Make a gated checkpoint of a base, mostly by linking its files.", _STATUS)
     parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="the gated one; written whole or not at all"
@@ -172,7 +173,8 @@ def _gate_parser(takes_banks: bool) -> Parser:
         help="a field of the gated configuration, as often as wanted: knowledge_num=4096, memory_layers=[20]",
     )
     if takes_banks:
-        words = "of memory gates: a folder of memory_bank.py build, or another gated checkpoint (default: empty rows)"
+        bank = f"a folder of {named('memory')} build"
+        words = f"of memory gates: {bank}, or another gated checkpoint (default: empty rows)"
         parser.add_argument(OPTION, default="", metavar="BANK", help=words)
     parser.add_argument(
         "--model", default="auto", metavar="NAME", help="the generated model: llama (default: by type)"
@@ -212,7 +214,7 @@ def _gate_parser(takes_banks: bool) -> Parser:
 
 def _compare_parser() -> Parser:
     words = "Check that a gated checkpoint is its base and gates, and computes what its base does."
-    parser = _parser("compare_models.py", words, _COMPARE_STATUS)
+    parser = _parser("compare", words, _COMPARE_STATUS)
     parser.add_argument("--base", required=True, metavar="PATH_OR_HUB_ID", help="the base checkpoint")
     parser.add_argument("--gated", required=True, metavar="PATH_OR_HUB_ID", help="the gated one")
     parser.add_argument(
@@ -228,7 +230,7 @@ def _compare_parser() -> Parser:
 
 
 def _ungate_parser() -> Parser:
-    parser = _parser("ungate_checkpoint.py", "Remove the gates of a checkpoint: what is left is its base.", _STATUS)
+    parser = _parser("ungate", "Remove the gates of a checkpoint: what is left is its base.", _STATUS)
     parser.add_argument("--gated", required=True, metavar="PATH_OR_HUB_ID", help="the gated checkpoint")
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="the base; written whole or not at all"
@@ -237,7 +239,7 @@ def _ungate_parser() -> Parser:
     return parser
 
 
-def _parser(prog: str, description: str, epilog: str) -> Parser:
-    parser = Parser(prog=prog, description=description, epilog=epilog)
+def _parser(command: str, description: str, epilog: str) -> Parser:
+    parser = Parser(prog=named(command), description=description, epilog=epilog)
     add_generated(parser)
     return parser

@@ -17,6 +17,7 @@ from types import ModuleType
 
 from facts.project import generated_models, packages_of_others
 from places import GENERATED, PROJECT
+from telling.tools import named
 
 from checkpoints.errors import CheckpointError
 
@@ -31,7 +32,7 @@ def add_generated(parser: argparse.ArgumentParser) -> None:
         "--generated",
         type=Path,
         metavar="DIR",
-        help="a folder of models that modular_converter.py made, looked into before those that come with the tools",
+        help=f"a folder of models that {named('convert')} made, looked into before those that come with the tools",
     )
 
 
@@ -46,7 +47,7 @@ def find_homes(generated: Path | None = None, checkpoint: Path | None = None) ->
     """
     if generated is not None:
         if not _holds_models(generated):
-            fix = "give the folder that modular_converter.py wrote to with --generated"
+            fix = f"give the folder that {named('convert')} wrote to with --generated"
             raise CheckpointError(generated, "holds no gated models", fix)
         return (generated, *OURS)
     written = PROJECT / "generated"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from naming.kinds import is_gated
+from telling.tools import typed
 
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.homes import OURS, find_homes
@@ -56,7 +57,7 @@ def load_model(
     """
     checkpoint = open_checkpoint(folder)
     if not is_gated(checkpoint.config.get("model_type")):
-        fix = "gate it first: python utils/gate_checkpoint.py"
+        fix = f"gate it first: {typed('gate')}"
         raise CheckpointError(folder / CONFIG, "is the configuration of a model without gates", fix)
     homes = find_homes(generated, folder)
     with refusing_what_the_system_refuses(folder), refusing_what_cannot_run(checkpoint):

@@ -19,6 +19,7 @@ from facts.values import ModelFacts
 from naming.kinds import MEANT
 from places import PROJECT
 from telling.grammar import add_generated, add_jobs, add_models
+from telling.tools import typed
 
 from common_tests.expected import differences, read_expected, write_expected, written_outcomes
 from common_tests.outcomes import Outcome
@@ -87,7 +88,7 @@ def prepare(args: argparse.Namespace) -> tuple[str, dict[str, ModelFacts], Works
         models = find_models(args.model or generated_models(folder), folder)
         facts = {each.package: each for _, each in models}
         if lacking := [path for path in test_files(facts.values()) if not (args.tree / path).is_file()]:
-            raise SuiteError(f"{args.tree} has no {lacking[0]}", "export the model into it: utils/upstream_pr.py")
+            raise SuiteError(f"{args.tree} has no {lacking[0]}", f"export the model into it: {typed('pr')}")
         return "", facts, build_of_tree(args.workspace, args.tree, facts, args.testers)
     models = find_models(wanted(args), args.generated)
     release = version("transformers")

@@ -18,6 +18,7 @@ from checkpoints.headers import Tensor, read_header
 from checkpoints.paths import file_inside
 from checkpoints.tensors import CHUNK
 from files.writing import PART, write_file
+from telling.tools import typed
 
 from memory.errors import BankError
 from memory.log import LOG
@@ -46,13 +47,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     _, found = read_document(path)
     if found.get("format") != FORM or not is_count(found.get("log_bytes")):
-        raise BankError(path, f"is no manifest of format {FORM}", "build the bank again: memory_bank.py build")
+        raise BankError(path, f"is no manifest of format {FORM}", f"build the bank again: {typed('memory')} build")
     return found
 
 
 def shape_of(path: Path, found: Mapping[str, Any]) -> Shape:
     """What a manifest says that a bank is made for. Raises BankError where a field is wrong."""
-    fix = "build the bank again: memory_bank.py build"
+    fix = f"build the bank again: {typed('memory')} build"
     for field in _COUNTS:
         if not is_count(found.get(field)):
             raise BankError(path, f"`{field}` is {found.get(field)!r}", fix)
@@ -90,7 +91,7 @@ def find_tensor(path: Path, name: str, shape: Shape) -> tuple[int, str]:
     """Where in a safetensors file the rows begin, and their type. Raises BankError where they are not of this shape."""
     header = read_header(path)
     if name not in header.tensors:
-        raise BankError(path, f"holds no tensor `{name}`", "build the bank again: memory_bank.py build")
+        raise BankError(path, f"holds no tensor `{name}`", f"build the bank again: {typed('memory')} build")
     check_tensor(path, header.tensors[name], shape)
     return header.starts[name], header.tensors[name].dtype
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diagnostics.names import nearest
+from telling.tools import typed
 
 from memory.encoding import row_of
 from memory.errors import BankError
@@ -134,7 +135,7 @@ class Conversation:
         wanted = [self._number(rest)] if rest else used[:_SHOWN]
         lines = [f"{row:>7}  {self._row(row).sentence or '(empty)'}" for row in wanted]
         if not rest and len(used) > _SHOWN:
-            lines.append(f"and {len(used) - _SHOWN} more: memory_bank.py show lists all of a bank")
+            lines.append(f"and {len(used) - _SHOWN} more: {typed('memory')} show lists all of a bank")
         return lines or ["the memory is empty"]
 
     def _edit(self, rest: str) -> list[str]:

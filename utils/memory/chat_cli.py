@@ -13,6 +13,7 @@ from checkpoints.errors import CheckpointError
 from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from memory.errors import BankError
 from memory.values import STRATEGIES
@@ -146,7 +147,7 @@ def _say(text: str, silent: bool, end: str = "\n") -> None:
 
 def _parser() -> Parser:
     words = "Talk with a model that remembers facts, in rows that people read. Lines come from a terminal or a pipe."
-    parser = Parser(prog="chat_with_memory.py", description=words, epilog=STATUS)
+    parser = Parser(prog=named("chat"), description=words, epilog=STATUS)
     add = parser.add_argument
     add("model", metavar="CHECKPOINT", help="a gated checkpoint with a memory: a folder, or a name on the Hub")
     add("--bank", type=Path, metavar="BANK", help="a bank in the place of the checkpoint's own")

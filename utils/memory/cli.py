@@ -14,6 +14,7 @@ from checkpoints.commands import STATUS, guarded
 from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from memory.errors import BankError
 from memory.exporting import FORMATS, JSONL, export
@@ -232,7 +233,7 @@ def _printable(lines: Iterable[str]) -> str:
 
 def _parser() -> Parser:
     words = "A table of knowledge that people read and edit: in a file of its own, or among the weights of a model."
-    parser = Parser(prog="memory_bank.py", description=words, epilog=STATUS)
+    parser = Parser(prog=named("memory"), description=words, epilog=STATUS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _build_arguments(_command(commands, "build", _build, "records -> a bank", bank=False))
     add = _command(commands, "show", _show, "what a bank is, or some of its rows").add_argument
@@ -243,7 +244,7 @@ def _parser() -> Parser:
     add("--file", type=Path, metavar="JSONL", help="many rows at once: lines with a row and a sentence each")
     add("--empty", action="store_true", help="empty the row")
     add("--frozen", action="store_true", help="edit frozen rows, too")
-    add("--by", default=_BY, metavar="NAME", help="who made the change, for the log (%(default)s)")
+    add("--by", default=_BY, metavar="NAME", help="who made the change, for the log (default: this tool)")
     add = _command(commands, "search", _search, "rows by words, or by a model's keys").add_argument
     add("words", nargs="+", metavar="WORD")
     add("--limit", type=int, default=10, metavar="N", help="how many rows at most (%(default)s)")
@@ -258,7 +259,7 @@ def _parser() -> Parser:
     add("--last", type=int, default=0, metavar="N", help="only the last N changes")
     add = _command(commands, "undo", _undo, "take back the last changes").add_argument
     add("count", nargs="?", type=int, default=1, metavar="N", help="how many changes (%(default)s)")
-    add("--by", default=_BY, metavar="NAME", help="who made the change, for the log (%(default)s)")
+    add("--by", default=_BY, metavar="NAME", help="who made the change, for the log (default: this tool)")
     return parser
 
 

@@ -18,6 +18,7 @@ from checkpoints.manifest import encode as encode_manifest
 from checkpoints.paths import is_there, regular_file
 from files.folders import sync_folder
 from files.writing import write_file
+from telling.tools import typed
 
 from memory.bank_files import (
     LOCK,
@@ -137,7 +138,7 @@ class DiskBank:
                 ids = now.get(change.row, unpadded(np.asarray(self._mapped()[change.row]), self.shape.pad_token_id))
                 if ids != change.new_ids:
                     message = f"row {change.row} is not what change {change.number} of the log made of it"
-                    raise BankError(self.folder, message, "edit the row instead: memory_bank.py edit")
+                    raise BankError(self.folder, message, f"edit the row instead: {typed('memory')} edit")
                 now[change.row] = change.old_ids
                 changes.append(taken_back(change, by))
             return self._do(changes)

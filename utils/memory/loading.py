@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from telling.tools import typed
 
 from memory.encoding import name_of
 from memory.errors import BankError
@@ -38,7 +39,7 @@ def check_model(model: Any, place: object) -> None:
     lacks = [name for name in ("memory_bank", "write_memory", "memory_keys") if not hasattr(model, name)]
     if lacks:
         message = f"is a model without a memory: it has no `{lacks[0]}`"
-        raise BankError(str(place), message, "give a model with memory gates: gate_checkpoint.py --gate memory")
+        raise BankError(str(place), message, f"give a model with memory gates: {typed('gate')} --gate memory")
 
 
 def shape_of_model(model: Any, place: object = "the model") -> Shape:

@@ -13,6 +13,7 @@ from checkpoints.forms import is_count
 from checkpoints.layout import CONFIG, SAFETENSORS, open_checkpoint
 from checkpoints.manifest import read_manifest as read_checkpoint_manifest
 from checkpoints.paths import is_there, own_file
+from telling.tools import named, typed
 
 from memory.bank_files import (
     MANIFEST,
@@ -52,7 +53,7 @@ def open_bank(place: str | Path) -> DiskBank:
     bring_back(path)
     if not path.is_dir():
         what = "is no folder" if path.exists() else "does not exist"
-        raise BankError(path, what, "give a folder of memory_bank.py build, or a gated checkpoint with a bank")
+        raise BankError(path, what, f"give a folder of {named('memory')} build, or a gated checkpoint with a bank")
     bank = _of_checkpoint(path) if is_there(path / CONFIG) else _of_folder(path)
     bank.finish_changes()
     return bank
@@ -127,7 +128,7 @@ def _repadded(block: np.ndarray, shape: Shape, wanted: Shape) -> np.ndarray:
 
 def _of_folder(folder: Path) -> DiskBank:
     if not is_there(folder / MANIFEST):
-        fix = "build one: memory_bank.py build, or give a gated checkpoint"
+        fix = f"build one: {typed('memory')} build, or give a gated checkpoint"
         raise BankError(folder, f"holds no bank: no {MANIFEST} and no {CONFIG}", fix)
     shape = shape_of(folder / MANIFEST, read_manifest(folder))
     own_file(folder, folder / WEIGHTS)
@@ -142,7 +143,7 @@ def _of_checkpoint(folder: Path) -> DiskBank:
     found = [name for name in checkpoint.tensors if name == TENSOR or name.endswith(f".{TENSOR}")]
     if len(found) != 1:
         message = f"has {len(found)} tensors called {TENSOR}, and a model with memory gates has one"
-        raise BankError(folder, message, "give a gated checkpoint: gate_checkpoint.py --gate memory")
+        raise BankError(folder, message, f"give a gated checkpoint: {typed('gate')} --gate memory")
     shape = shape_of_config(folder / CONFIG, checkpoint.config, name_of(folder))
     shard, tensor = checkpoint.tensors[found[0]]
     check_tensor(folder / shard.name, tensor, shape)

@@ -17,6 +17,7 @@ from files.writing import PART, write_file
 from selection.options import check_counts
 from telling.answers import Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from memory.conversations import asked_in
 from memory.errors import BankError
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     words = "Train the memory gates of a model, and nothing else: to find rows of its bank, and to say what they hold."
-    parser = Parser(prog="train_memory.py", description=words, epilog=STATUS)
+    parser = Parser(prog=named("train-memory"), description=words, epilog=STATUS)
     add = parser.add_argument
     add("settings", nargs="*", metavar="KEY=VALUE", help="how to train, as in retrieval_steps=350 (docs/memory.md)")
     add("--model", required=True, metavar="CHECKPOINT", help="a checkpoint with memory gates")
@@ -56,7 +57,7 @@ def _parser() -> Parser:
         help="questions: lines with `prompt`, `answer`, and `row` or `fact`",
     )
     add("--output", required=True, type=Path, metavar="RUN", help="the folder of the run")
-    add("--bank", metavar="BANK", help="a bank from memory_bank.py build (default: that in the checkpoint)")
+    add("--bank", metavar="BANK", help=f"a bank from {named('memory')} build (default: that in the checkpoint)")
     add("--held-out", nargs="+", type=Path, default=[], metavar="JSONL", help="questions that are asked at the end")
     add("--config", type=Path, metavar="YAML", help="settings in a file; those on the command line override them")
     add("--max-length", type=int, default=512, metavar="N", help="tokens of a question at most (%(default)s)")

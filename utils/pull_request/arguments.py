@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from telling.grammar import Parser
+from telling.tools import named
 
 
 EPILOG = """\
@@ -25,7 +26,7 @@ Nothing is ever pushed or opened. Exit status: 0 done, 1 --verify or a check fou
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments. Raises SystemExit as argparse does, with a message, where they make no sense together."""
     parser = Parser(
-        prog="upstream_pr.py",
+        prog=named("pr"),
         description="Write everything a pull request to transformers consists of, for a gated model of this project.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

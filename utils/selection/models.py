@@ -22,6 +22,7 @@ from checkpoints.paths import read_small
 from files.writing import write_file
 from naming.kinds import MEANT
 from naming.models import HasGates
+from telling.tools import named, typed
 from torch import nn
 
 from generated import register_quality_gate
@@ -155,7 +156,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         text = " ".join(str(error).split())[:200]
         raise SelectionError(folder / CONFIG, f"is no YAML: {text}", "train the gates again") from error
     if not isinstance(found, dict):
-        raise SelectionError(folder / CONFIG, "is no run's configuration", "give a folder of train_gates.py")
+        raise SelectionError(folder / CONFIG, "is no run's configuration", f"give a folder of {named('train')}")
     return found
 
 
@@ -168,8 +169,8 @@ def _is_gated(folder: Path) -> bool:
 
 def _model(folder: Path, dtype: str, generated: Path | None) -> PreTrainedModel:
     if not _is_gated(folder):
-        fix = "gate it: python utils/gate_checkpoint.py --base ... --output ..., or train gates: utils/train_gates.py"
-        raise SelectionError(folder, "is no gated checkpoint and no run of train_gates.py", fix)
+        fix = f"gate it: {typed('gate')} --base ... --output ..., or train gates: {typed('train')}"
+        raise SelectionError(folder, f"is no gated checkpoint and no run of {named('train')}", fix)
     register_quality_gate()
     return load_model(folder, dtype, generated=generated, auto=AutoModelForCausalLM)
 

@@ -14,6 +14,7 @@ from checkpoints.commands import STATUS, guarded
 from checkpoints.homes import add_generated
 from telling.answers import Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from selection.errors import SelectionError
 from selection.options import add_form, check_counts, form_of
@@ -145,9 +146,9 @@ class Bar:
 
 def _parser() -> Parser:
     words = "Score every document of a corpus with a gated model. The same command goes on where it stopped."
-    parser = Parser(prog="score_corpus.py", description=words, epilog=STATUS)
+    parser = Parser(prog=named("score"), description=words, epilog=STATUS)
     add = parser.add_argument
-    add("--model", metavar="RUN_OR_CHECKPOINT", help="a run of train_gates.py, or a gated checkpoint")
+    add("--model", metavar="RUN_OR_CHECKPOINT", help=f"a run of {named('train')}, or a gated checkpoint")
     add("--base", metavar="CHECKPOINT", help="the gated checkpoint of a run, where that is not where it was")
     add(
         "--data",

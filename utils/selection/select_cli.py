@@ -9,6 +9,7 @@ from pathlib import Path
 from checkpoints.commands import STATUS, guarded
 from telling.answers import Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from selection.values import EPSILON, LAYERS, METHODS, ROUTERS, TAU
 
@@ -26,8 +27,8 @@ def _select(args: argparse.Namespace) -> Answer:
 
 
 def _parser() -> Parser:
-    words = "Choose among all documents that score_corpus.py has scored: kept and dropped, with scores and reasons."
-    parser = Parser(prog="select_data.py", description=words, epilog=STATUS)
+    words = f"Choose among all documents that {named('score')} has scored: kept and dropped, with scores and reasons."
+    parser = Parser(prog=named("select"), description=words, epilog=STATUS)
     add = parser.add_argument
     add("--scores", required=True, type=Path, metavar="DIR", help="the folder of the scores")
     add("--output", required=True, type=Path, metavar="DIR", help="a new folder; written whole or not at all")

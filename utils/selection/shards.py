@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 from checkpoints.documents import read_document
 from files.writing import PART, write_file
+from telling.tools import named
 
 from selection.errors import SelectionError
 from selection.table import Scores, encode, open_scores
@@ -126,11 +127,13 @@ class ScoreFolder:
 def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
     """Manifest and scores of a complete folder. Raises SelectionError where it is not complete."""
     if not folder.is_dir():
-        raise SelectionError(folder, "is no folder", "give one that score_corpus.py has written")
+        raise SelectionError(folder, "is no folder", f"give one that {named('score')} has written")
     if not (folder / MANIFEST).exists():
         what = "is not complete: a run was interrupted" if (folder / RUN).exists() else f"holds no {MANIFEST}"
         fix = (
-            "run the same score_corpus.py again: it goes on" if (folder / RUN).exists() else "give a folder of scores"
+            f"run the same {named('score')} again: it goes on"
+            if (folder / RUN).exists()
+            else "give a folder of scores"
         )
         raise SelectionError(folder, what, fix)
     _, manifest = read_document(folder / MANIFEST)
@@ -140,7 +143,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
     files = [path for path, _ in found]
     if [int(match[1]) for _, match in found] != list(range(manifest["shards"])):
         message = f"holds {len(files)} shards, and its manifest has {manifest['shards']}"
-        raise SelectionError(folder, message, "run the same score_corpus.py again")
+        raise SelectionError(folder, message, f"run the same {named('score')} again")
     return manifest, open_scores(folder, files)
 
 

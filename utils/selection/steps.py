@@ -12,6 +12,7 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.batching import batched
+from telling.tools import named
 
 from selection.batching import batches
 from selection.chat import encode
@@ -111,7 +112,9 @@ class QualityGateFilter(BaseFilter):  # type: ignore[misc]  # datatrove says no 
         known, options = found.get("statistics"), found.get("options")
         self.cut = found.get("cut") if cut is None else cut
         if not isinstance(known, dict) or not isinstance(options, dict) or not isinstance(self.cut, int | float):
-            raise SelectionError(summary, "has no statistics and no cut", "give the summary.json of select_data.py")
+            raise SelectionError(
+                summary, "has no statistics and no cut", f"give the summary.json of {named('select')}"
+            )
         low, high, mean = (np.array(known[name], np.float64) for name in ("low", "high", "mean"))
         self.statistics = LayerStatistics(1, low, high, mean)
         self.eps, self.tau = float(options["eps"]), float(options["tau"])

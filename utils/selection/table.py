@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from telling.tools import named
 
 from selection.errors import SelectionError
 
@@ -142,11 +143,11 @@ def open_scores(folder: Path, files: Sequence[Path]) -> Scores:
         missing = {"id", "source", "tokens", "perplexity", "quality", WEIGHTED} - set(schemas[-1].names)
         if missing or not pa.types.is_fixed_size_list(schemas[-1].field(WEIGHTED).type):
             what = f"has no column `{min(missing)}`" if missing else f"`{WEIGHTED}` is no list of one length"
-            raise SelectionError(path, what, "give a folder that score_corpus.py has written")
+            raise SelectionError(path, what, f"give a folder that {named('score')} has written")
         if not schemas[-1].equals(schemas[0]):
             raise SelectionError(path, f"has other columns than {files[0].name}", "score the corpus again")
     if not files:
-        raise SelectionError(folder, "holds no shards of scores", "give a folder that score_corpus.py has written")
+        raise SelectionError(folder, "holds no shards of scores", f"give a folder that {named('score')} has written")
     layers = schemas[0].field(WEIGHTED).type.list_size
     return Scores(folder, tuple(files), tuple(counts), frozenset(schemas[0].names), layers)
 

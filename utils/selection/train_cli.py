@@ -13,6 +13,7 @@ from checkpoints.commands import STATUS, guarded
 from checkpoints.homes import add_generated
 from telling.answers import Answer
 from telling.grammar import Parser
+from telling.tools import named
 
 from selection.errors import SelectionError
 from selection.options import add_form, check_counts, form_of, share_of
@@ -96,7 +97,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _parser() -> Parser:
     words = "Train the gates of a model, and nothing else, on any corpus."
-    parser = Parser(prog="train_gates.py", description=words, epilog=STATUS)
+    parser = Parser(prog=named("train"), description=words, epilog=STATUS)
     add = parser.add_argument
     add("--model", required=True, metavar="CHECKPOINT", help="a gated checkpoint, or a base, which is gated first")
     add(

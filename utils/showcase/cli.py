@@ -12,11 +12,14 @@ from facts.project import generated_models, package_of, packages_of_others
 from telling.answers import DIFFERENT, DONE, Answer, answer
 from telling.grammar import Parser
 from telling.refusals import refused
+from telling.tools import named
 
 
 def smoke(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 every model ran, 1 one did not, 2 there is no such model."""
-    parser = Parser(description="Run generated models once at a tiny size: forward, gate scores, generation.")
+    parser = Parser(
+        prog=named("smoke"), description="Run generated models once at a tiny size: forward, gate scores, generation."
+    )
     parser.add_argument(
         "--model",
         action="append",
@@ -45,7 +48,7 @@ def _suggestion(close: str | None) -> str:
 def demo(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 the gated model agrees with its base, 1 it does not or there is no checkpoint."""
     words = "SmolLM2-135M through its gated model: the same logits, the same text, and the gates' scores beside them."
-    argparse.ArgumentParser(description=words).parse_args(argv)
+    argparse.ArgumentParser(prog="demo.py", description=words).parse_args(argv)
     from showcase.demo import show
 
     return show()

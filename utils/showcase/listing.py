@@ -22,6 +22,7 @@ from syntax.trees import tree_of
 from telling.answers import Answer, answer
 from telling.grammar import Parser
 from telling.refusals import refused
+from telling.tools import PROGRAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Listed:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 listed, 2 there is no such kind of gate."""
-    parser = Parser(description="List every gated architecture: its kind of gate, its base, where.")
+    parser = Parser(
+        prog=f"{PROGRAM} list", description="List every gated architecture: its kind of gate, its base, where."
+    )
     parser.add_argument("--gate", metavar="KIND", help="list models with this kind of gate alone")
     return answer(parser.parse_args(argv), _answered)
 

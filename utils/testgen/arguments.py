@@ -9,6 +9,7 @@ from pathlib import Path
 
 from places import PROJECT
 from telling.grammar import Parser, add_generated, add_jobs, add_models
+from telling.tools import named
 
 from testgen.render import Flavour
 
@@ -73,7 +74,7 @@ def _permission(text: str) -> tuple[str, str]:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="test_generator.py",
+        prog=named("test"),
         description="Render the test suites of generated models, and take stock of them.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

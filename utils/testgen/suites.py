@@ -17,6 +17,7 @@ from facts.read import PREFIX, package_files, read_facts
 from facts.values import ModelFacts
 from naming.kinds import kind_of
 from places import TEMPLATES
+from telling.tools import typed
 
 from converter.values import Layout, Target
 from testgen.fewer import fewer_tests
@@ -35,7 +36,7 @@ def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
     others = packages_of_others(generated)
     known = generated_models(generated) + others
     if not known:
-        fix = "convert a model first: python utils/modular_converter.py --all"
+        fix = f"convert a model first: {typed('convert')} --all"
         raise ConversionError(_problem("nothing-generated", generated, "this folder holds no generated model", fix))
     wanted = [name.removeprefix(PREFIX) for name in names]
     for name in wanted:

@@ -17,6 +17,7 @@ from selection.values import CONFIG as RUN
 from telling.answers import Answer
 from telling.documents import plain
 from telling.grammar import Parser
+from telling.tools import named
 
 from viewing.values import Panel
 
@@ -151,6 +152,7 @@ def _read(given: str) -> tuple[str, str]:
 
 def _parser() -> Parser:
     parser = Parser(
+        prog=named("view"),
         description="Show what the gates of a model say of every token of a text, or of the documents of a scored corpus.",
         epilog=f"Without --output and --png the text is printed in colours. {STATUS}",
     )
@@ -158,10 +160,10 @@ def _parser() -> Parser:
     shown.add_argument(
         "--model",
         metavar="GATED",
-        help="a gated checkpoint: a folder or a name on the Hub; or a run of train_gates.py",
+        help=f"a gated checkpoint: a folder or a name on the Hub; or a run of {named('train')}",
     )
     shown.add_argument(
-        "--corpus", type=Path, metavar="SCORES", help="what score_corpus.py wrote, as a list of documents"
+        "--corpus", type=Path, metavar="SCORES", help=f"what {named('score')} wrote, as a list of documents"
     )
     parser.add_argument(
         "--text",
@@ -173,7 +175,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "--against", action="append", default=[], metavar="OTHER", help="another gated checkpoint, shown beside it"
     )
-    parser.add_argument("--selection", type=Path, metavar="CHOSEN", help="what select_data.py wrote: what was kept")
+    parser.add_argument(
+        "--selection", type=Path, metavar="CHOSEN", help=f"what {named('select')} wrote: what was kept"
+    )
     parser.add_argument("--data", nargs="+", default=[], metavar="DATA", help="where the scored corpus is now")
     parser.add_argument("--no-texts", action="store_true", help="do not read the scored corpus again for its texts")
     parser.add_argument("--output", type=Path, metavar="page.html", help="write one page that needs nothing else")

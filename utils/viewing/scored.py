@@ -16,6 +16,7 @@ from selection.errors import SelectionError
 from selection.shards import read_folder
 from selection.table import TOKEN_LOGITS, WEIGHTED, Scores
 from selection.values import Document
+from telling.tools import named
 
 from viewing.corpus import KEPT, CorpusView, Histogram, Seen
 
@@ -88,7 +89,7 @@ def _selected(path: Path) -> pa.Table:
         table = pq.read_table(path, columns=["position", "score", "reason"])
     except (pa.ArrowException, OSError, KeyError) as error:
         message = str(error).strip().splitlines()[0]
-        fix = "give a folder that select_data.py has written"
+        fix = f"give a folder that {named('select')} has written"
         raise SelectionError(path, f"cannot be read: {message}", fix) from error
     return table.set_column(2, "reason", table["reason"].cast(pa.string()))
 
