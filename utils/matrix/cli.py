@@ -13,7 +13,7 @@ from building.workspace import FAMILY
 from diagnostics.names import nearest
 from naming.kinds import MEANT
 from places import PROJECT
-from telling.grammar import add_jobs
+from telling.grammar import Parser, add_jobs
 
 from matrix.values import Subset
 
@@ -53,7 +53,7 @@ def parse(argv: Sequence[str] | None, known: Callable[[], Sequence[str]]) -> arg
 
     `known` finds all of them, where one is named.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="architecture_matrix.py",
         description="Gate every architecture of the installed transformers, and test each.",
         epilog=_EXAMPLES,
@@ -110,7 +110,7 @@ def _sound(
         if name not in names:
             close = nearest(name, names)
             fix = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
-            parser.error(f"{name!r} is no model of transformers with a causal language model: {fix}")
+            parser.error(f"{name!r} is not a model of transformers with a causal language model: {fix}")
     if args.work is None and default_folder() is None:
         parser.error("there is no cache folder on this machine: name a folder with --work")
     args.sdists = args.sdists or (default_folder() or args.work) / "sdist"

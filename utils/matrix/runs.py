@@ -12,14 +12,18 @@ from tempfile import gettempdir
 from building.cache import default_folder
 from building.library import digest
 from common_tests.problems import SuiteError
+from diagnostics.errors import UnknownName
 from diagnostics.names import nearest
 from naming.kinds import MEANT, GateNames
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from telling.answers import DIFFERENT, DONE, INTERRUPTED, Answer, answer
+from telling.refusals import refused
 from weave.stage import kinds_in
 
 from matrix.adopt import adopt
 from matrix.common_tests import run_common
+from matrix.documents import document_of, document_of_kind
 from matrix.kinds import count as count_of_kind
 from matrix.kinds import survey, write_page
 from matrix.page import count, render_page
@@ -34,15 +38,19 @@ _COLOURS = {State.GATED: "green", State.FAILING: "red", State.STUCK: "red", Stat
 
 
 def carry_out(args: argparse.Namespace, known: Sequence[str], project: Path) -> int:
-    """Gate and test; the exit status.
+    """Gate and test, and tell; the exit status.
 
     Args:
         args: of `architecture_matrix.py`.
         known: every architecture.
         project: this one, or another in tests.
     """
+    return answer(args, lambda args: _carried_out(args, known, project))
+
+
+def _carried_out(args: argparse.Namespace, known: Sequence[str], project: Path) -> Answer:
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=args.quiet)
     names = GateNames(args.gate)
     if names != MEANT:
         return _of_kind(names, args, known, project, console)
@@ -51,23 +59,24 @@ def carry_out(args: argparse.Namespace, known: Sequence[str], project: Path) -> 
     try:
         workspace.open()
     except BusyError as error:
-        console.print(str(error), markup=False)
-        return 2
+        return refused(error)
     sdists = None if args.subset is Subset.FAST else args.sdists
     settings = Settings(args.subset, args.jobs, args.limit, args.again, sdists, args.no_common)
     try:
         found = _run(workspace, args.model or known, Results(folder / "results"), settings, console)
     except KeyboardInterrupt:
         console.print("interrupted; what was tested is kept")
-        return 130
-    if not args.model:
-        (project / PAGE).write_text(render_page(found.rows, found.common, found.why_not), encoding="utf-8")
+        return Answer(INTERRUPTED, heard=False)
+    page = "" if args.model else PAGE
+    if page:
+        (project / page).write_text(render_page(found.rows, found.common, found.why_not), encoding="utf-8")
     if args.adopt:
         passing = {row.name for row in found.rows if row.state is State.GATED}
         adopt(workspace, [one.name for one in found.made if one.name in passing and not one.own_delta])
     console.print(", ".join(f"{number} {name}" for name, number in count(found.rows).items()))
     failing = any(row.state in (State.FAILING, State.STUCK) for row in found.rows)
-    return int(failing or any(tests.failures for tests in found.common.values()))
+    failing = failing or any(tests.failures for tests in found.common.values())
+    return Answer(DIFFERENT if failing else DONE, document=document_of(found.rows, found.common, found.why_not, page))
 
 
 def _own_folder(project: Path) -> Path:
@@ -75,23 +84,27 @@ def _own_folder(project: Path) -> Path:
     return (default_folder() or Path(gettempdir())) / f"matrix-{digest(str(project).encode())[:8]}"
 
 
-def _of_kind(names: GateNames, args: argparse.Namespace, known: Sequence[str], project: Path, console: Console) -> int:
-    """The matrix of another kind of gate; the exit status."""
+def _of_kind(
+    names: GateNames, args: argparse.Namespace, known: Sequence[str], project: Path, console: Console
+) -> Answer:
+    """The matrix of another kind of gate."""
     kinds = kinds_in(project / "modular" / "gates")
     if names.kind not in kinds:
         close = nearest(names.kind, kinds)
         told = f"did you mean {close}?" if close else f"there are {', '.join(kinds)}"
-        console.print(f"--gate: there is no kind of gate called {names.kind!r}; {told}", markup=False)
-        return 2
+        message = f"there is no kind of gate called {names.kind!r}"
+        return refused(UnknownName("unknown-gate", message, told))
     folder = args.work or _own_folder(project)
     rows = survey(names, args.model or known, project, folder / f"{names.kind}-project", args.jobs)
     for row in rows:
         console.print(" ".join(filter(None, (f"{row.verdict:<8}", row.name, row.where, row.why))), markup=False)
-    if not args.model:
-        console.print(f"wrote {write_page(rows, names, project)}", markup=False)
+    page = "" if args.model else write_page(rows, names, project)
+    if page:
+        console.print(f"wrote {page}", markup=False)
     found = count_of_kind(rows)
     console.print(", ".join(f"{number} {name}" for name, number in found.items()))
-    return int(any(found[name] for name in ("warns", "differs", "refused")))
+    differs = any(found[name] for name in ("warns", "differs", "refused"))
+    return Answer(DIFFERENT if differs else DONE, document=document_of_kind(rows, names, page))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from building.library import digest, shown
 from building.outputs import write_all
 from building.tools import version
 from building.workspace import FAMILY, find_transformers
-from diagnostics.errors import ConversionError
+from diagnostics.errors import ConversionError, LocatedError
+from diagnostics.values import Diagnostic
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
 from files.locking import lock_folder
@@ -31,8 +32,16 @@ _RUNNER = Path(__file__).with_name("isolated.py")
 DECISIVE_PACKAGES = ("transformers", "torch", "tokenizers", "huggingface_hub")  # with a say in test results
 
 
-class BusyError(Exception):
+class BusyError(LocatedError):
     """Two runs would write each other's files."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        message, fix = f"another run is at work in {folder}", "wait for it, or name a folder with --work"
+        self.diagnostics = (Diagnostic("", str(folder), 0, 0, message, fix),)
+
+    def __str__(self) -> str:
+        return f"{self.message}; fix: {self.fix}"
 
 
 def architectures() -> list[str]:
@@ -53,9 +62,7 @@ class MatrixWorkspace:
         try:
             lock_folder(self.folder)  # until this process ends
         except BlockingIOError:
-            raise BusyError(
-                f"another run is at work in {self.folder}: wait for it, or name a folder with --work"
-            ) from None
+            raise BusyError(self.folder) from None
         for name in ("templates", "tests/models"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.project / "templates", self.folder / "templates", dirs_exist_ok=True)

@@ -35,6 +35,10 @@ def write_delta(name: str, modular: Path, gate: str = GATE) -> ShortDelta | None
 def report_line(found: ShortDelta, modular: Path) -> str:
     """One line on a delta that was written."""
     path = os.path.relpath(delta_path(found.name, modular, found.gate))
-    places = ", ".join(os.path.relpath(place) if os.path.isabs(place) else place for place in found.places)
     less = f"; no gate in {', '.join(found.ungated)}" if found.ungated else ""
-    return f"wrote   {path}: gate before {places}{less}"
+    return f"wrote   {path}: gate before {', '.join(places_of(found))}{less}"
+
+
+def places_of(found: ShortDelta) -> list[str]:
+    """Where its gates are, as paths from here: "../transformers/models/mistral/modeling_mistral.py:218"."""
+    return [os.path.relpath(place) if os.path.isabs(place) else place for place in found.places]
