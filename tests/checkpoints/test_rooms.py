@@ -34,7 +34,7 @@ LAYERS = (  # lowest first
     ("loading",),
     ("cli",),
 )
-OTHERS = {"diagnostics", "facts", "files", "naming", "telling"}
+OTHERS = {"diagnostics", "facts", "files", "naming", "processes", "telling"}
 WITH_TORCH = {"modules", "pickles", "ggufs", "running", "loading"}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from naming.kinds import MEANT
+from processes.cores import cores
 from telling.grammar import Parser
 from telling.tools import named, started_as
 
@@ -142,17 +142,12 @@ def _parser() -> Parser:
         action=argparse.BooleanOptionalAction,
         help="refuse what has no clear meaning instead of warning; the default except with --tree",
     )
-    how.add_argument("--jobs", type=_positive, default=_cores(), metavar="N", help="processes (default: cores)")
+    how.add_argument("--jobs", type=_positive, default=cores(), metavar="N", help="processes (default: cores)")
     how.add_argument("--ruff-config", type=Path, metavar="FILE", help="lint and format under this configuration")
     how.add_argument(
         "--no-cache", action="store_true", help="convert everything anew, and keep nothing for later runs"
     )
     return parser
-
-
-def _cores() -> int:
-    """The cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positive(text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from files.writing import Tell
+from processes.cores import cores
 
 from checkpoints.errors import CheckpointError
 from checkpoints.paths import read_small
@@ -40,7 +40,7 @@ def sha256_of_all(paths: Mapping[str, Path], tell: Tell = lambda _: None) -> dic
     # The largest first: a long file that comes last would leave the other cores idle.
     names = sorted(paths, key=lambda name: paths[name].stat().st_size, reverse=True)
     stop = Event()
-    with ThreadPoolExecutor(max_workers=max(1, min(len(names), _cores()))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(len(names), cores()))) as pool:
         try:
             found = dict(zip(names, pool.map(lambda name: sha256_of(paths[name], tell, stop), names), strict=True))
         except BaseException:
@@ -70,7 +70,3 @@ def check_promise(path: Path, digest: str) -> None:
     promised = promised_sha256(path)
     if promised is not None and promised != digest:
         raise CheckpointError(path, f"has the SHA-256 {digest}, but was fetched as {promised}", _AGAIN)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

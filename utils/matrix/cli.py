@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from building.workspace import FAMILY
 from diagnostics.names import nearest
 from naming.kinds import MEANT
 from places import PROJECT
+from processes.cores import cores
 from telling.grammar import Parser, add_jobs
 
 from matrix.values import Subset
@@ -90,7 +90,7 @@ def parse(argv: Sequence[str] | None, known: Callable[[], Sequence[str]]) -> arg
     )
     parser.add_argument("--adopt", action="store_true", help="put what passes and is new into the project")
     parser.add_argument("--again", action="store_true", help="run tests also where nothing has changed")
-    add_jobs(parser, len(os.sched_getaffinity(0)))
+    add_jobs(parser, cores())
     parser.add_argument(
         "--limit", type=float, default=900, metavar="SECONDS", help="how long the tests of one architecture may take"
     )

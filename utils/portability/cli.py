@@ -10,9 +10,10 @@ from pathlib import Path
 from facts.project import package_of
 from naming.kinds import MEANT, kind_of
 from places import PROJECT
+from processes.cores import cores
 
 from portability.plan import kernels, machines
-from portability.processor import cores, described, this_processor
+from portability.processor import described, this_processor
 from portability.run import run
 from portability.values import Machine, MachineResult
 

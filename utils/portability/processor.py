@@ -8,6 +8,8 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from processes.cores import cores
+
 
 CPUINFO = Path("/proc/cpuinfo")
 NOTED = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")  # flags worth a word
@@ -26,11 +28,6 @@ def read_processor(text: str) -> tuple[str, frozenset[str]]:
 def this_processor() -> tuple[str, frozenset[str]]:
     """Name and flags of this processor."""
     return read_processor(CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.exists() else "")
-
-
-def cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def described(environment: Mapping[str, str] = os.environ) -> str:
