@@ -16,7 +16,7 @@ from facts.peculiar import described_bases, peculiarities
 from facts.project import GENERATED, facts_of, generated_models
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
-from testgen.pull_request import upstream_path, upstream_test
+from testgen.pull_request import suite_path, upstream_test
 
 
 MODELS = ("gemma3", "gpt_oss", "llama", "qwen3")
@@ -43,7 +43,7 @@ def test_the_form_that_checkers_read(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_python_in_transformers_own_style(name: str) -> None:
     facts, text = rendered(name)
-    path = upstream_path(facts)
+    path = suite_path(facts)
     styled = style({path: text}, SHIPPED_CONFIG)
     assert styled.texts == {path: text} and not styled.findings
     assert rendered(name)[1] == text
@@ -55,7 +55,7 @@ def test_python_in_transformers_own_style(name: str) -> None:
 def test_no_architecture_needs_a_template_of_its_own() -> None:
     for name in generated_models()[::8]:
         facts, text = rendered(name)
-        compile(text, upstream_path(facts), "exec")
+        compile(text, suite_path(facts), "exec")
         assert re.search(rf"base_model_class = {facts.text_model.name}\n", text), name
 
 

@@ -11,7 +11,7 @@ from common_tests.problems import SuiteError
 from common_tests.workspace import add_test, build
 from facts.project import GENERATED, facts_of
 from test_sdist import archive
-from testgen.pull_request import upstream_path
+from testgen.pull_request import suite_path
 
 
 TESTS = """
@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
     models = [(GENERATED / facts.package, facts) for facts in map(facts_of, ("llama", "mistral"))]
     build(tmp_path / "work", tmp_path / "site" / "transformers", sdist, models)
     for (_, facts), text in zip(models, (TESTS, DYING)):
-        add_test(tmp_path / "work", upstream_path(facts), text)
+        add_test(tmp_path / "work", suite_path(facts), text)
     return tmp_path / "work"
 
 

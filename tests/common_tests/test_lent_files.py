@@ -14,7 +14,7 @@ from common_tests.real_testers import check_fit, copy_beside, copy_missing, copy
 from common_tests.report import markdown, read_table, write_table
 from common_tests.runner import mark_inherited
 from facts.values import Abilities, ConfigFacts, LayerFacts, ModelClass, ModelFacts
-from testgen.pull_request import upstream_path
+from testgen.pull_request import suite_path
 
 
 NAME = "quality_gate_toy"
@@ -133,7 +133,7 @@ def outcome(test: str, outcome: str = FAILED, reason: str = "why", package: str 
 
 def marked(root: Path, outcomes: Iterable[Outcome], of_base: dict[str, str]) -> tuple[list[str], list[str]]:
     """What becomes of outcomes when the base's tests come out so, and which of them are run."""
-    path = root / upstream_path(FACTS)
+    path = root / suite_path(FACTS)
     path.parent.mkdir(parents=True)
     path.write_text(SUITE)
     asked: list[str] = []

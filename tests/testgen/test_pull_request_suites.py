@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from facts.project import GENERATED, facts_of
 from facts.read import package_files
-from testgen.pull_request import LAYERS, WINDOWS, upstream_path, upstream_test
+from testgen.pull_request import LAYERS, WINDOWS, suite_path, upstream_test
 
 
 @cache
@@ -23,7 +23,7 @@ def test_a_plain_model_leaves_all_to_the_tester() -> None:
     assert "_class = QualityGateLlamaForCausalLM" not in text and "config_class" not in text
     assert "base_model_class = QualityGateLlamaModel" in text
     assert text.startswith("# Copyright 2022 Ada") or re.match(r"# Copyright \d{4} Ada", text)
-    assert upstream_path(facts_of("llama")) == "tests/models/quality_gate_llama/test_modeling_quality_gate_llama.py"
+    assert suite_path(facts_of("llama")) == "tests/models/quality_gate_llama/test_modeling_quality_gate_llama.py"
 
 
 @pytest.mark.parametrize(

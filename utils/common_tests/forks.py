@@ -20,7 +20,7 @@ import pytest
 from facts.project import facts_of
 from files.writing import write_text
 from processes.spread import forked, spread
-from testgen.pull_request import upstream_path
+from testgen.pull_request import suite_path
 
 from common_tests.outcomes import Outcome, read_outcomes
 from common_tests.problems import SuiteError
@@ -53,7 +53,7 @@ def _test(root: Path, generated: Path, name: str) -> None:
     log = os.open(root / LOGS / f"{facts.package}.txt", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    outcomes = _in_fork(root, [upstream_path(facts)])
+    outcomes = _in_fork(root, [suite_path(facts)])
     outcomes = mark_inherited(root, outcomes, {facts.package: facts}, lambda nodes: _in_fork(root, nodes))
     (root / "outcomes").mkdir(exist_ok=True)
     write_text(root / "outcomes" / f"{name}.json", json.dumps([asdict(one) for one in outcomes]))

@@ -15,7 +15,7 @@ from typing import Any
 from facts.values import ModelFacts, base_name
 from naming.kinds import MEANT
 from processes.served import quiet_environment
-from testgen.pull_request import upstream_path
+from testgen.pull_request import suite_path
 
 from common_tests.outcomes import FAILED, INHERITED, Outcome, read_outcomes
 from common_tests.problems import SuiteError
@@ -97,7 +97,7 @@ def mark_inherited(
         run: runs single tests of the workspace.
     """
     outcomes = list(outcomes)
-    texts = {package: (root / upstream_path(facts)).read_text(encoding="utf-8") for package, facts in models.items()}
+    texts = {package: (root / suite_path(facts)).read_text(encoding="utf-8") for package, facts in models.items()}
     failing = [one for one in outcomes if one.outcome == FAILED and "::" in one.test]
     again = [one for one in failing if not _is_of_gates(one.test, texts[one.package])]
     if not again:
@@ -121,4 +121,4 @@ def _is_of_gates(test: str, text: str) -> bool:
 
 def test_files(models: Iterable[ModelFacts]) -> list[str]:
     """The paths of the models' test files in a workspace."""
-    return [upstream_path(facts) for facts in models]
+    return [suite_path(facts) for facts in models]

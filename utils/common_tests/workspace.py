@@ -12,7 +12,7 @@ from facts.entries import PeculiarError
 from facts.peculiar import peculiarities
 from facts.read import package_files
 from facts.values import ModelFacts, base_name
-from testgen.pull_request import upstream_path, upstream_test
+from testgen.pull_request import suite_path, upstream_test
 
 from common_tests.overlay import lay_over
 from common_tests.problems import SuiteError
@@ -94,7 +94,7 @@ def build(
     for folder, facts in packages:
         try:
             _check_skips(facts.name, known)
-            add_test(root, upstream_path(facts), upstream_test(facts, package_files(folder)))
+            add_test(root, suite_path(facts), upstream_test(facts, package_files(folder)))
         except (LookupError, PeculiarError) as error:
             unwritten[facts.package] = str(error)
     for folder in {path.parent for path in tests.rglob("*.py")} | {tests / "models"}:
@@ -175,7 +175,7 @@ def add_test_of_base(root: Path, facts: ModelFacts) -> str:
 
     Only tests that ask nothing of gates mean something there.
     """
-    text = (root / upstream_path(facts)).read_text(encoding="utf-8")
+    text = (root / suite_path(facts)).read_text(encoding="utf-8")
     path = f"tests/models/{_BASE}{facts.package}/test_modeling_{_BASE}{facts.package}.py"
     add_test(root, path, _of_base(text, facts))
     return path

@@ -100,8 +100,8 @@ class TestedPart:
     tokens_per_image: str = "mm_tokens_per_image"
 
 
-def upstream_path(facts: ModelFacts) -> str:
-    """Where the file lies in a transformers tree."""
+def suite_path(facts: ModelFacts) -> str:
+    """Where a model's suite lies, here as in a tree of transformers."""
     return f"tests/models/{facts.package}/test_modeling_{facts.package}.py"
 
 
@@ -150,7 +150,7 @@ def upstream_test(
         gates_template=template_of(facts.names, "upstream_gates.j2"),
         integration_template=template_of(facts.names, "upstream_integration.j2"),
     )
-    path = upstream_path(facts)
+    path = suite_path(facts)
     return style({path: raw}, SHIPPED_CONFIG).texts[path]
 
 

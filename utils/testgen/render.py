@@ -17,7 +17,7 @@ from rendering.render import render
 
 from converter.banner import seal
 from testgen.local import local_values, template_of
-from testgen.pull_request import upstream_test
+from testgen.pull_request import suite_path, upstream_test
 from testgen.skips import mark_skips
 
 
@@ -26,11 +26,6 @@ class Flavour(Enum):
 
     LOCAL = "local"  # here, against the installed transformers
     UPSTREAM = "upstream"  # in a checkout of transformers, as part of a pull request
-
-
-def suite_path(facts: ModelFacts) -> str:
-    """Where a model's suite lies, here as in transformers."""
-    return f"tests/models/{facts.package}/test_modeling_{facts.package}.py"
 
 
 def render_tests(models: Sequence[tuple[ModelFacts, Mapping[str, str]]]) -> list[str | ConversionError]:

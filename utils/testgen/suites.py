@@ -23,7 +23,8 @@ from converter.values import Layout, Target
 from testgen.fewer import fewer_tests
 from testgen.local import template_of
 from testgen.manifest import NAME, read
-from testgen.render import Flavour, render_test, render_tests, suite_path
+from testgen.pull_request import suite_path
+from testgen.render import Flavour, render_test, render_tests
 
 
 def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
