@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ def read_document(path: Path) -> tuple[str, dict[str, Any]]:
     if not isinstance(found, dict):
         raise CheckpointError(path, "is no JSON object", _AGAIN)
     return text, found
+
+
+def encode_document(document: Mapping[str, Any]) -> bytes:
+    """An object as files of JSON have it."""
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def parse(data: bytes) -> tuple[str, Any]:

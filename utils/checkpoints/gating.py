@@ -15,6 +15,7 @@ from files.writing import write_file
 from naming.kinds import MEANT
 
 from checkpoints.banks import Bank
+from checkpoints.documents import encode_document
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.gates import draw_gates, empty_gates
 from checkpoints.hashing import check_promise, sha256_of_all
@@ -22,7 +23,7 @@ from checkpoints.headers import Tensor, encode_header
 from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, open_checkpoint
-from checkpoints.manifest import MANIFEST, changed_files, encode, make_manifest, read_manifest
+from checkpoints.manifest import MANIFEST, changed_files, make_manifest, read_manifest
 from checkpoints.modules import started_gates
 from checkpoints.plan import Options, Plan, PlannedShard, check_output, index_of, make_plan
 from checkpoints.progress import Progress
@@ -155,9 +156,9 @@ def _write(plan: Plan, hashes: str, progress: Progress) -> tuple[str, float]:
             spent = _hash(plan, staging.folder, files, progress)
         else:
             _note(plan, staging.folder, files)
-        config = encode(plan.config)
+        config = encode_document(plan.config)
         files[CONFIG] = {"size": len(config), "sha256": sha256(config).hexdigest()}
-        write_file(staging.folder / MANIFEST, [encode(make_manifest(plan, files))])
+        write_file(staging.folder / MANIFEST, [encode_document(make_manifest(plan, files))])
         # Last, because without it nothing takes the folder for a model
         write_file(staging.folder / CONFIG, [config])
         open_checkpoint(staging.folder)
@@ -210,7 +211,7 @@ def _put_small_files(plan: Plan, staging: Staging) -> dict[str, dict[str, Any]]:
     gates, folder = list(plan.gates), staging.folder
     drawn = _start(plan, gates)
     write_tensors(folder / plan.gates_file, gates, lambda _: next(drawn))
-    write_file(folder / INDEX, [encode(index_of(plan.shards, plan.gates, plan.gates_file))])
+    write_file(folder / INDEX, [encode_document(index_of(plan.shards, plan.gates, plan.gates_file))])
     copied = {name: plan.base.folder / name for name in plan.base.extras} | {path.name: path for path in plan.code}
     with TemporaryDirectory() as made:  # by a tokenizer, in files that it names itself
         if extras := plan.tensors.write_extras(Path(made)):
@@ -270,5 +271,5 @@ def _fill_in_hashes(plan: Plan, progress: Progress) -> float:
     spent = _hash(plan, plan.output, files, progress)
     for entry in files.values():
         entry.pop("modified", None)
-    write_file(plan.output / MANIFEST, [encode(manifest)])
+    write_file(plan.output / MANIFEST, [encode_document(manifest)])
     return spent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -79,11 +78,6 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(path, "is not a manifest of this version", fix, code=BAD_MANIFEST)
     check_manifest(folder, path, found)
     return found
-
-
-def encode(document: Mapping[str, Any]) -> bytes:
-    """A document as it is written."""
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:

@@ -14,13 +14,14 @@ from files.writing import write_file
 from naming.kinds import GateNames
 
 from checkpoints.configs import base_config, names_of
+from checkpoints.documents import encode_document
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.forms import BAD_MANIFEST, is_shard_name
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import encode_header
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, SAFETENSORS, SINGLE, Checkpoint, Shard, open_checkpoint
-from checkpoints.manifest import MANIFEST, encode, read_manifest
+from checkpoints.manifest import MANIFEST, read_manifest
 from checkpoints.plan import OVERLAY, check_output
 from checkpoints.progress import Progress
 from checkpoints.staging import Staging, was_just_published
@@ -234,8 +235,8 @@ def _put_small_files(work: _Work, folder: Path) -> None:
         weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if not owns(name)}
         size = sum(tensor.size for name, (_, tensor) in source.tensors.items() if name in weight_map)
         document = {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
-        texts[INDEX] = encode(document).decode()
-    config = texts.pop(CONFIG, None) or encode(base_config(source.config)).decode()
+        texts[INDEX] = encode_document(document).decode()
+    config = texts.pop(CONFIG, None) or encode_document(base_config(source.config)).decode()
     for name, text in texts.items():
         write_file(folder / name, [text.encode()])
     write_file(folder / CONFIG, [config.encode()])

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from checkpoints.documents import encode_document
 from checkpoints.manifest import MANIFEST as OF_CHECKPOINT
-from checkpoints.manifest import encode as encode_manifest
 from checkpoints.paths import is_there, regular_file
 from files.folders import sync_folder
 from files.writing import write_file
@@ -249,7 +249,7 @@ class DiskBank:
         elif entry := self.manifest.get("files", {}).get(self.weights):
             kept = {name: value for name, value in entry.items() if name not in ("modified", "from", "how")}
             files = {**self.manifest["files"], self.weights: kept | found[self.weights]}
-            write_file(self.folder / OF_CHECKPOINT, [encode_manifest({**self.manifest, "files": files})])
+            write_file(self.folder / OF_CHECKPOINT, [encode_document({**self.manifest, "files": files})])
 
     def _check(self, change: Change) -> None:
         """Raise BankError where a change of the log does not fit the bank."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from checkpoints.documents import read_document
+from checkpoints.documents import encode_document, read_document
 from files.writing import PART, write_file
 from telling.tools import named
 
@@ -102,7 +102,7 @@ class ScoreFolder:
         """
         lines = [json.dumps(asdict(each), ensure_ascii=False).encode() + b"\n" for each in rejects]
         write_file(self.folder / f"rejects-{number:05}.jsonl", lines)
-        write_file(self.folder / f"shard-{number:05}.json", [_json(asdict(facts))])
+        write_file(self.folder / f"shard-{number:05}.json", [encode_document(asdict(facts))])
         write_file(self.folder / f"scores-{number:05}.parquet", [encode(rows, columns)])
 
     def finish(self, shards: int) -> dict[str, Any] | None:
@@ -121,7 +121,7 @@ class ScoreFolder:
         return manifest
 
     def _put(self, name: str, document: Mapping[str, Any]) -> None:
-        write_file(self.folder / name, [_json(document)], part=f".{self.rank}{PART}")
+        write_file(self.folder / name, [encode_document(document)], part=f".{self.rank}{PART}")
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
@@ -150,7 +150,3 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
 def fingerprint(run: Mapping[str, Any]) -> str:
     """One digest of all that a run depends on."""
     return sha256(json.dumps(run, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
