@@ -142,10 +142,10 @@ class Conversation:
         number, _, sentence = rest.partition(" ")
         if not sentence.strip():
             raise BankError("/edit", "needs a row and its sentence", "say /edit ROW TEXT, or /forget ROW")
-        return [_changed(self._updater.edit(self._number(number), sentence.strip(), self.frozen))]
+        return [str(self._updater.edit(self._number(number), sentence.strip(), self.frozen))]
 
     def _forget(self, rest: str) -> list[str]:
-        return [_changed(self._updater.edit(self._number(rest), "", self.frozen))]
+        return [str(self._updater.edit(self._number(rest), "", self.frozen))]
 
     def _remember(self, rest: str) -> list[str]:
         update = self._updater.update_with_facts([rest])
@@ -154,7 +154,7 @@ class Conversation:
 
     def _undo(self, rest: str) -> list[str]:
         changes: Sequence[Change] = self._updater.undo(self._number(rest) if rest else 1)
-        return [_changed(change) for change in changes] or ["nothing to take back"]
+        return [str(change) for change in changes] or ["nothing to take back"]
 
     def _help(self, rest: str) -> list[str]:
         return [f"/{name} {says}".replace("  ", " ") for name, (_, says) in COMMANDS.items()]
@@ -167,10 +167,6 @@ class Conversation:
             last = len(self.paths.model.memory_bank) - 1
             raise BankError("the row", f"is {text!r}", f"give a number from 0 to {last}")
         return number
-
-
-def _changed(change: Change) -> str:
-    return f"row {change.row}: {change.old_sentence or '(empty)'} -> {change.new_sentence or '(empty)'}"
 
 
 QUIT = "/quit"

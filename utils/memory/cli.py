@@ -175,7 +175,7 @@ def _log(args: argparse.Namespace) -> Answer:
     bank = open_bank(args.bank)
     changes = [change for _, change in bank.log.read()]
     changes = changes[-args.last :] if args.last else changes
-    lines = [f"{each.number}  {each.time}  {_changed(each)}  ({each.strategy}, {each.by})" for each in changes]
+    lines = [f"{each.number}  {each.time}  {each}  ({each.strategy}, {each.by})" for each in changes]
     return _told([as_record(each) for each in changes], lines or ["nothing was changed"])
 
 
@@ -184,12 +184,8 @@ def _undo(args: argparse.Namespace) -> Answer:
 
 
 def _changes(changes: Sequence[Any]) -> Answer:
-    said = [_changed(each) for each in changes] or ["nothing to take back"]
+    said = [str(each) for each in changes] or ["nothing to take back"]
     return Answer(words=_printable(said), document=[as_record(each) for each in changes])
-
-
-def _changed(change: Any) -> str:
-    return f"row {change.row}: {change.old_sentence or '(empty)'} -> {change.new_sentence or '(empty)'}"
 
 
 def _rows(text: str, bank: DiskBank) -> list[int]:

@@ -53,6 +53,9 @@ class Change:
     named: Mapping[str, str] = field(default_factory=dict)  # of the new sentence, by NAMED
     old_named: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.old_sentence or '(empty)'} -> {self.new_sentence or '(empty)'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
