@@ -12,7 +12,7 @@ import pytest
 from checkpoints.commands import guarded
 from checkpoints.errors import CheckpointError
 from common_tests.problems import SuiteError
-from diagnostics.errors import ConversionError, LocatedError, UnknownName
+from diagnostics.errors import ConversionError, LocatedError, UnknownName, words_of
 from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
 from facts.entries import PeculiarError
@@ -118,3 +118,18 @@ def test_a_name_of_a_stranger_moves_no_cursor_and_has_an_end() -> None:
 def test_the_nearest_name_is_near_or_none() -> None:
     assert nearest("lama", ["llama", "qwen3"]) == "llama"
     assert nearest("x", ["llama", "qwen3"]) is None and nearest("", []) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "first", "whole", "with_its_kind"),
+    [
+        (ValueError("too long"), "too long", "too long", "ValueError: too long"),
+        (ValueError("\n too long:\n   by 3 \n"), "too long:", "too long: by 3", "ValueError: too long:"),
+        (ValueError(), "ValueError", "ValueError", "ValueError"),  # Arrow and zstd raise some without a word
+        (EOFError(" \n"), "EOFError", "EOFError", "EOFError"),
+        (KeyError("name"), "'name'", "'name'", "KeyError: 'name'"),
+    ],
+)
+def test_what_others_raise_is_told_in_one_line(error: Exception, first: str, whole: str, with_its_kind: str) -> None:
+    assert (words_of(error), words_of(error, whole=True)) == (first, whole)
+    assert words_of(error, kind=True) == with_its_kind

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from converter.values import Conversion, Loader, Provenance, Target
+from diagnostics.errors import words_of
 from diagnostics.values import Diagnostic
 from syntax.source import Source
 
@@ -99,6 +100,6 @@ def crashed(outcome: Outcome, error: BaseException) -> Outcome:
 
 def internal_error(path: str, error: BaseException) -> Diagnostic:
     """A fault of the converter itself."""
-    said = " ".join(str(error).split())
+    said = words_of(error, whole=True, kind=True)[:500]
     fix = "this is a fault of the converter: run again with --verbose and report the traceback"
-    return Diagnostic("internal-error", path, 1, 1, f"{type(error).__name__}: {said}"[:500], fix)
+    return Diagnostic("internal-error", path, 1, 1, said, fix)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from diagnostics.errors import LocatedError
+from diagnostics.errors import LocatedError, words_of
 from telling.answers import INTERRUPTED, Answer, answer
 from telling.refusals import refused
 
@@ -45,7 +45,8 @@ def _answered(
         if args.verbose:
             raise
         fix = "run it again with --verbose, and report what it prints"
-        return refused(CheckpointError(str(place), f"{type(error).__name__}: {error}", fix, code="internal-error"))
+        said = words_of(error, whole=True, kind=True)
+        return refused(CheckpointError(str(place), said, fix, code="internal-error"))
     except KeyboardInterrupt:
         if resumes:
             print("interrupted: the same command goes on where it stopped", file=sys.stderr)

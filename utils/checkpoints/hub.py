@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diagnostics.errors import words_of
+
 from checkpoints.errors import CheckpointError
 
 
@@ -46,6 +48,7 @@ def _fetch(name: str) -> Path:
     except HFValidationError as error:
         raise CheckpointError(name, "is no folder, and no name on the Hub", "check the path") from error
     except Exception as error:  # of the network, of access, of the cache: the Hub's client has a class for each
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         fix = "check the name, fetch the repository while online (hf download), or give a folder"
-        raise CheckpointError(name, f"is no folder, and was not found on the Hub: {reason}", fix) from error
+        raise CheckpointError(
+            name, f"is not a folder, and was not found on the Hub: {words_of(error)}", fix
+        ) from error

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from diagnostics.errors import words_of
+
 from checkpoints.architectures import Architecture
 from checkpoints.errors import CheckpointError
 from checkpoints.headers import Tensor
@@ -35,7 +37,7 @@ def configured(place: Path | str, config: Mapping[str, Any], architecture: Archi
     except (ImportError, OSError):
         raise
     except Exception as error:  # a checked field raises exceptions of several libraries
-        message = f"makes no {name}: {_words(error)}"
+        message = f"makes no {name}: {words_of(error, whole=True)}"
         raise CheckpointError(place, message, "correct the field, or the configuration") from error
     return made
 
@@ -120,15 +122,10 @@ def _model_without_memory(folder: Path, config: Mapping[str, Any], architecture:
         with torch.device("meta"):
             model: PreTrainedModel = getattr(_module(architecture, "modeling"), name)(made.get_text_config())
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        message = f"makes no {name}: {_words(error)}"
+        message = f"makes no {name}: {words_of(error, whole=True)}"
         raise CheckpointError(folder / CONFIG, message, "correct the configuration, or fetch it again") from error
     return model
 
 
 def _module(architecture: Architecture, kind: str) -> ModuleType:
     return import_module(f"{import_package(architecture.folder).__name__}.{kind}_{architecture.facts.package}")
-
-
-def _words(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or repr(error)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from diagnostics.errors import words_of
 
 from checkpoints.documents import LARGEST, read_document
 from checkpoints.errors import CheckpointError
@@ -134,8 +135,7 @@ def _read(shard: Shard) -> dict[Any, Any]:
     except OSError:
         raise
     except Exception as error:  # whatever an interpreter of a stranger's instructions meets
-        message = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        raise CheckpointError(shard.path, message, _AGAIN) from error
+        raise CheckpointError(shard.path, f"cannot be read: {words_of(error)}", _AGAIN) from error
     if not isinstance(found, dict):
         raise CheckpointError(shard.path, f"holds a {type(found).__name__}, no tensors by name", _AGAIN)
     return found

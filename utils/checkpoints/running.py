@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from diagnostics.errors import words_of
 from naming.kinds import MEANT, GateNames
 from naming.models import Generates
 from rounding.comparing import rounding_bound
@@ -124,8 +125,7 @@ def refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
         raise
     except Exception as error:
         _refuse_code(checkpoint, error)
-        said = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        message = f"transformers cannot load or run it: {type(error).__name__}: {said}"
+        message = f"transformers cannot load or run it: {words_of(error, kind=True)}"
         raise CheckpointError(checkpoint.folder, message, "correct its configuration, or fetch it again") from error
 
 

@@ -5,6 +5,21 @@ from __future__ import annotations
 from diagnostics.values import Diagnostic
 
 
+def words_of(error: BaseException, *, whole: bool = False, kind: bool = False) -> str:
+    """What an exception of somebody else's says, in one line; its type where it says nothing.
+
+    Args:
+        error: anything that was raised.
+        whole: all of its lines, and not the first alone.
+        kind: its type in front, "ValueError: it is too long".
+    """
+    name, said = type(error).__name__, " ".join(str(error).split())
+    if not said:
+        return name
+    said = said if whole else str(error).strip().splitlines()[0]
+    return f"{name}: {said}" if kind else said
+
+
 class LocatedError(Exception):
     """Something was refused. `str` of it is what a command prints; programs get its diagnostics.
 

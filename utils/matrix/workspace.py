@@ -12,7 +12,7 @@ from building.library import digest, shown
 from building.outputs import write_all
 from building.tools import version
 from building.workspace import FAMILY, find_transformers
-from diagnostics.errors import ConversionError, LocatedError
+from diagnostics.errors import ConversionError, LocatedError, words_of
 from diagnostics.values import Diagnostic
 from facts.read import package_files, read_facts
 from facts.values import ModelFacts
@@ -80,7 +80,7 @@ class MatrixWorkspace:
         try:
             return self._make(name)
         except Exception as error:  # a fault of a tool concerns one architecture, and has to show in its row
-            return Made(name, State.STUCK, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            return Made(name, State.STUCK, words_of(error, whole=True, kind=True)[:300])
 
     def facts(self, name: str) -> ModelFacts:
         """Facts of a model that was made."""

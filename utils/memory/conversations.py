@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
+from diagnostics.errors import words_of
 from selection.chat import ASSISTANT, write
 from selection.values import Document, Message
 
@@ -60,7 +61,7 @@ def _templated(turns: Turns, tokenizer: Templates) -> tuple[str, str]:
         before = tokenizer.apply_chat_template(list(turns[:-1]), tokenize=False, add_generation_prompt=True)
         whole = tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=False)
     except Exception as error:  # templates raise what they like, of roles in an order that they do not know
-        said = " ".join(str(error).split())[:200]
+        said = words_of(error, whole=True)[:200]
         raise ValueError(f"`messages` are not taken by the chat template: {said}") from error
     return str(before), str(whole)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from diagnostics.errors import words_of
 
 from memory.errors import BankError
 from memory.values import Row, Shape
@@ -38,7 +39,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str], shape: 
     try:
         found = tokenizer(list(sentences), add_special_tokens=shape.special_tokens, verbose=False)["input_ids"]
     except Exception as error:  # tokenizers raise plain exceptions, on half a character as well
-        said = " ".join(str(error).split())[:200]
+        said = words_of(error, whole=True)[:200]
         raise BankError("a sentence", f"cannot be read by the tokenizer: {said}", "give whole characters") from error
     for row, tokens in enumerate(found):
         kept = tokens[: shape.knowledge_length]
@@ -122,7 +123,7 @@ def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(str(Path(place).expanduser()), trust_remote_code=False)
     except Exception as error:  # tokenizers raise plain exceptions on a vocabulary that they cannot build
-        said = " ".join(str(error).split())[:200]
+        said = words_of(error, whole=True)[:200]
         fix = "give the folder of a tokenizer or a model, or a name that was fetched from the Hub"
         raise BankError(place, f"has no tokenizer that can be read: {said}", fix) from error
 

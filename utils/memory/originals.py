@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from checkpoints.paths import is_there, regular_file
+from diagnostics.errors import words_of
 from files.writing import write_file
 
 from memory.errors import BankError
@@ -40,8 +41,7 @@ def read_cache(path: Path) -> np.ndarray:
     except OSError:
         raise
     except Exception as error:  # pickles fail in as many ways as there are bytes
-        said = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise BankError(path, f"is no saved tensor: {said}", _AGAIN) from error
+        raise BankError(path, f"is not a saved tensor: {words_of(error)[:200]}", _AGAIN) from error
     if not isinstance(found, torch.Tensor):
         raise BankError(path, f"holds no tensor, but {type(found).__name__}", _AGAIN)
     if found.dim() != 2:
@@ -65,8 +65,8 @@ def read_mapping(path: Path) -> dict[int, Row]:
         document = json.loads(place.read_text(encoding="utf-8"))
         return {each["database_index"]: _row(each) for each in document["mappings"]}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        said = f"{type(error).__name__}: {error}"[:200]
-        raise BankError(place, f"is no mapping of a cache: {said}", "leave it out: move it away") from error
+        said = words_of(error, whole=True, kind=True)[:200]
+        raise BankError(place, f"is not a mapping of a cache: {said}", "leave it out: move it away") from error
 
 
 def write_cache(path: Path, ids: np.ndarray, rows: Iterable[Row], shape: Shape, source: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.commands import STATUS, guarded
+from diagnostics.errors import words_of
 from files.folders import take_place
 from files.writing import PART, write_file
 from selection.options import check_counts
@@ -156,7 +157,7 @@ def settings_in(file: Path | None) -> dict[str, Any]:
     except FileNotFoundError:
         raise BankError(file, "does not exist", "give a file of settings") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BankError(file, f"is no YAML: {str(error).splitlines()[0]}", "write `name: value` lines") from None
+        raise BankError(file, f"is not YAML: {words_of(error)}", "write `name: value` lines") from None
     if not isinstance(read, Mapping | None):
         raise BankError(file, "holds no names with values", "write `name: value` lines")
     return {name: value for name, value in (read or {}).items() if name in DEFAULTS or name not in _OF_RUNS}
@@ -200,7 +201,7 @@ def read_questions(
             try:
                 yield question_of(json.loads(text), rows, number, asked)
             except (ValueError, RecursionError) as error:
-                what = str(error) if not isinstance(error, json.JSONDecodeError | UnicodeError) else "is no JSON"
+                what = str(error) if not isinstance(error, json.JSONDecodeError | UnicodeError) else "is not JSON"
                 fix = 'write {"prompt": ..., "answer": ..., "row": ...}'
                 raise BankError(f"{file}:{line}", what, fix) from None
 

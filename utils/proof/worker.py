@@ -15,6 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
+from diagnostics.errors import words_of
 from facts.read import package_files, read_facts
 from files.writing import write_text
 from processes.spread import spread
@@ -67,7 +68,7 @@ def _try(generated: Path, trials: Path, name: str, fields: dict[str, object], sp
     try:
         trial = try_model(read_facts(name, package_files(folder)), folder, fields, spared)
     except (LookupError, SyntaxError) as error:  # no text of a model that anything could be found in
-        what = f"{type(error).__name__}: {error}"
+        what = words_of(error, whole=True, kind=True)
         trial = Trial({IMPORT: FindingKind.RAISES.value}, (Finding(IMPORT, FindingKind.RAISES, name, what),))
     write_text(trials / f"{name}.json", json.dumps(trial.to_json()))
 

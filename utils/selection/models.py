@@ -19,6 +19,7 @@ from checkpoints.gating import LATER
 from checkpoints.hub import find_folder
 from checkpoints.loading import load_model, load_tokenizer
 from checkpoints.paths import read_small
+from diagnostics.errors import words_of
 from files.writing import write_file
 from naming.kinds import MEANT
 from naming.models import HasGates
@@ -153,8 +154,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(read_small(folder, folder / CONFIG, _LARGEST))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise SelectionError(folder / CONFIG, f"is no YAML: {text}", "train the gates again") from error
+        text = words_of(error, whole=True)[:200]
+        raise SelectionError(folder / CONFIG, f"is not YAML: {text}", "train the gates again") from error
     if not isinstance(found, dict):
         raise SelectionError(folder / CONFIG, "is no run's configuration", f"give a folder of {named('train')}")
     return found

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from diagnostics.errors import words_of
 
 from selection.errors import SelectionError
 from selection.values import NO_JSON, NOT_UTF8, TARGET_COLUMNS, TOO_LARGE, WRONG_TYPE, Raw
@@ -104,8 +105,9 @@ def _file(part: CorpusPart, path: Path, reached: _Reached) -> Iterator[Found]:
         with file:
             yield from _table(file, TABLE[part.kind]) if part.kind in TABLE else (_array if is_array else _lines)(file)
     except (pa.ArrowException, EOFError) as error:
-        message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SelectionError(path, f"cannot be read: {message}", "fetch the file again, or leave it out") from error
+        raise SelectionError(
+            path, f"cannot be read: {words_of(error)}", "fetch the file again, or leave it out"
+        ) from error
 
 
 def _lines(file: IO[bytes]) -> Iterator[Found]:
@@ -219,9 +221,10 @@ def _data_set(part: CorpusPart, reached: _Reached) -> Iterator[Found]:
     try:
         found = load_dataset(name, config or None, split=split or "train")
     except Exception as error:  # of the network, the cache, the data set: `datasets` has a class for each
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         fix = "check the name (NAME, NAME:SPLIT or NAME:CONFIG:SPLIT), fetch it while online, or give files"
-        raise SelectionError(name, f"is no file, and no data set that can be loaded: {reason}", fix) from error
+        raise SelectionError(
+            name, f"is neither a file nor a data set that can be loaded: {words_of(error)}", fix
+        ) from error
     row = 0
     reached.of(lambda: row, len(found))
     for row, record in enumerate(found, 1):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diagnostics.errors import words_of
 
 from selection.errors import SelectionError
 from selection.quality import ALPHA, layer_scores
@@ -54,8 +55,8 @@ def load_router_data(path: Path, gate_space: str | None = None) -> RouterData:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        text = " ".join(str(error).split())[:160]
-        raise SelectionError(path, f"is no file of tensors: {text}", _AGAIN) from error
+        text = words_of(error, whole=True)[:160]
+        raise SelectionError(path, f"is not a file of tensors: {text}", _AGAIN) from error
     if not isinstance(found, Mapping):
         raise SelectionError(path, "is no table of tensors", _AGAIN)
     gates, perplexities = found.get("quality_gates"), found.get("perplexities")

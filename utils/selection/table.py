@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from diagnostics.errors import words_of
 from telling.tools import named
 
 from selection.errors import SelectionError
@@ -138,8 +139,9 @@ def open_scores(folder: Path, files: Sequence[Path]) -> Scores:
                 counts.append(file.metadata.num_rows)
                 schemas.append(file.schema_arrow)
         except (pa.ArrowException, OSError) as error:
-            message = str(error).strip().splitlines()[0]
-            raise SelectionError(path, f"is no Parquet file: {message}", "score the corpus again") from error
+            raise SelectionError(
+                path, f"is not a Parquet file: {words_of(error)}", "score the corpus again"
+            ) from error
         missing = {"id", "source", "tokens", "perplexity", "quality", WEIGHTED} - set(schemas[-1].names)
         if missing or not pa.types.is_fixed_size_list(schemas[-1].field(WEIGHTED).type):
             what = f"has no column `{min(missing)}`" if missing else f"`{WEIGHTED}` is no list of one length"

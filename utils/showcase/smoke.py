@@ -8,6 +8,7 @@ from inspect import signature
 from typing import cast
 
 import torch
+from diagnostics.errors import words_of
 from facts.tiny import tiny_fields
 from naming.kinds import MEANT
 from naming.models import Generates, HasGates
@@ -33,7 +34,7 @@ def passes(model: str, console: Console) -> bool:
         run(tiny_model(model), console)
     except Exception as error:  # generated code may fail in any way, and the other models should still run
         told = Console(soft_wrap=True, highlight=False)
-        told.print(f"{PREFIX}{model}: {type(error).__name__}: {error}", style="red", markup=False)
+        told.print(f"{PREFIX}{model}: {words_of(error, whole=True, kind=True)}", style="red", markup=False)
         return False
     return True
 

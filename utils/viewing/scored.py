@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from diagnostics.errors import words_of
 from selection.chosen_files import DROPPED_FILE, KEPT_FILE
 from selection.corpus import Corpus, entries, scored_corpus
 from selection.errors import SelectionError
@@ -88,9 +89,8 @@ def _selected(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path, columns=["position", "score", "reason"])
     except (pa.ArrowException, OSError, KeyError) as error:
-        message = str(error).strip().splitlines()[0]
         fix = f"give a folder that {named('select')} has written"
-        raise SelectionError(path, f"cannot be read: {message}", fix) from error
+        raise SelectionError(path, f"cannot be read: {words_of(error)}", fix) from error
     return table.set_column(2, "reason", table["reason"].cast(pa.string()))
 
 
