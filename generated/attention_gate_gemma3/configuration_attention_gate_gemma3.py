@@ -1,6 +1,6 @@
 # Generated from modular/modular_attention_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_gemma3`.
-# Seal: sha256 cc529ab2f35d00eb2c31a646ab9769c91eec5bb8287bf1a90a5fe965d53d5cb0
+# Seal: sha256 8b132e59222931069372f04d34f52011231869a2194c27628cd4231c4c5814a5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -30,7 +30,7 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
     ]
     if len(told) > 1:
         raise ValueError(
-            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: gates are one."
+            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: set only one of them."
         )
     if told:
         config.attention_gate_mode = told[0]
@@ -39,7 +39,9 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 def check_attention_gate_config(config: PreTrainedConfig) -> None:

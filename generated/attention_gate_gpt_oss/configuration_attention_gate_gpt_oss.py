@@ -1,6 +1,6 @@
 # Generated from modular/modular_attention_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_gpt_oss`.
-# Seal: sha256 f0e63badd48e85472a99f488a6593f0ef0edbb682a71b8ff6772b1e4c9b0fb50
+# Seal: sha256 084c8f6068c7ba7d43a8ad641dce87f524d286b3c09b99d8bec0ff683bc4be92
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -29,7 +29,7 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
     ]
     if len(told) > 1:
         raise ValueError(
-            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: gates are one."
+            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: set only one of them."
         )
     if told:
         config.attention_gate_mode = told[0]
@@ -38,7 +38,9 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 def check_attention_gate_config(config: PreTrainedConfig) -> None:

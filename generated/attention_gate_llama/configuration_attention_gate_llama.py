@@ -1,6 +1,6 @@
 # Generated from modular/modular_attention_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_llama`.
-# Seal: sha256 6277b6b23cb11371dca1fa9a22debf3b618735abe72cad4d11928ed2a2bf0cd4
+# Seal: sha256 c5f7531242cc02504f286d55974fbc5c0bdd3de756720d752d78032edf878b70
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -41,7 +41,9 @@ def check_attention_gate_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> None:
@@ -51,7 +53,7 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
     ]
     if len(told) > 1:
         raise ValueError(
-            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: gates are one."
+            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: set only one of them."
         )
     if told:
         config.attention_gate_mode = told[0]

@@ -1,6 +1,6 @@
 # Generated from modular/modular_attention_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model attention_gate_qwen3`.
-# Seal: sha256 9edb1b976c19820caedd8b8ad1a7d7a2a9578755f41c343c143e6f87104b3703
+# Seal: sha256 b67521db541232783d2028a9a80a7e2af86f2941b943744b2dba84828e1f76c7
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -30,7 +30,7 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
     ]
     if len(told) > 1:
         raise ValueError(
-            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: gates are one."
+            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: set only one of them."
         )
     if told:
         config.attention_gate_mode = told[0]
@@ -39,7 +39,9 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 def check_attention_gate_config(config: PreTrainedConfig) -> None:

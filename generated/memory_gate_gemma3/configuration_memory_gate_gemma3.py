@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
-# Seal: sha256 c560b0e1b59d5e6aa1a1cf8addf3f2e673b3cfb6455e92623d15235f704f9a64
+# Seal: sha256 be84d6d6be5a591ec2e49786cb95e73f9ef69a0daceafd2149ba34683ac802bc
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,7 +112,9 @@ def check_memory_bank_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 MEMORY_GATE_RANGES = {

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
-# Seal: sha256 9ad836d329d9348bf3106952e6c9fd88395b9a08ad31ad975343d2d0ac9fa142
+# Seal: sha256 486de4a8bdf905d5a624dc63ed2ce6b7368cba09242abb49da8cd0bef6a3c924
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -873,7 +873,7 @@ def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     file = Path(folder) / "memory_gates.safetensors"
     found, wanted = load_file(file), memory_gate_weights(model)
     for name in wanted | found:
-        shapes = [tuple(each[name].shape) if name in each else "nowhere" for each in (found, wanted)]
+        shapes = [tuple(each[name].shape) if name in each else "missing" for each in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{file}: `{name}` is {shapes[0]} in the file, and {shapes[1]} in the model.")
     for name, weight in wanted.items():

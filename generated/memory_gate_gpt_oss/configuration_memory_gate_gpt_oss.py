@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gpt_oss`.
-# Seal: sha256 6edc60237abcf7a964d0bd938ac372b3db5b62bcfbc7ed3a757207a70b98ae27
+# Seal: sha256 515e6148e585625bb80a0d5aa3771fd8e3907a8b8b21140e4e0ac321ba680677
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -111,7 +111,9 @@ def check_memory_bank_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 MEMORY_GATE_RANGES = {

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gpt_oss`.
-# Seal: sha256 d599d0a61d9f9f8d12e6a99b36146c705f41388bcbad746a733e22bd30c03d01
+# Seal: sha256 63d30517365d704519b3cd11bf7ca415aef5cdb15163f3a45fdd2a716ae7233e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -809,7 +809,7 @@ def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     file = Path(folder) / "memory_gates.safetensors"
     found, wanted = load_file(file), memory_gate_weights(model)
     for name in wanted | found:
-        shapes = [tuple(each[name].shape) if name in each else "nowhere" for each in (found, wanted)]
+        shapes = [tuple(each[name].shape) if name in each else "missing" for each in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{file}: `{name}` is {shapes[0]} in the file, and {shapes[1]} in the model.")
     for name, weight in wanted.items():

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_llama`.
-# Seal: sha256 abfbade0bf6bf16db0ffd6e31d6cb6fd4e6212aa0e8a80dca12ec2cd00378efe
+# Seal: sha256 1efdb830f298c58df2acb8d882b16f0aed9ceeee9041b36ec37603902d89548b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -108,7 +108,9 @@ def check_memory_bank_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 def memory_layers_of(config: PreTrainedConfig) -> tuple[int, ...]:

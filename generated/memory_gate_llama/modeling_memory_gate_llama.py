@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_llama`.
-# Seal: sha256 a145744d80cb1a53d75367f9e8a6204fac69936b04f69fd863c7fda9c43ce3bd
+# Seal: sha256 9147b165bde443646fdc94e8bef927aac84f40b32a2d04bbb42fc210a61738e8
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1080,7 +1080,7 @@ def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     file = Path(folder) / "memory_gates.safetensors"
     found, wanted = load_file(file), memory_gate_weights(model)
     for name in wanted | found:
-        shapes = [tuple(each[name].shape) if name in each else "nowhere" for each in (found, wanted)]
+        shapes = [tuple(each[name].shape) if name in each else "missing" for each in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{file}: `{name}` is {shapes[0]} in the file, and {shapes[1]} in the model.")
     for name, weight in wanted.items():

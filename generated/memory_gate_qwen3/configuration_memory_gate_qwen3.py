@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_qwen3`.
-# Seal: sha256 fd827f7a7feb6b66c85d2a1ad2697c47fdbd2df319fae4cddf8cb3e7ab107c42
+# Seal: sha256 8b02de8a9c31b6ebf51c1c6af7bdaf62162631e20538b7942552a05e4f512479
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -112,7 +112,9 @@ def check_memory_bank_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 MEMORY_GATE_RANGES = {

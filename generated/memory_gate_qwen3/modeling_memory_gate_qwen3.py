@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_qwen3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_qwen3`.
-# Seal: sha256 8e2337d78b201f7c42f0580c6fa9f8f276de3aa3b1027da620c89e5c64a6ab36
+# Seal: sha256 9bb49457297f297d70e486fadddc02ebd88f3c98bf556eeeaed74f2d1e1a65f0
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -767,7 +767,7 @@ def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     file = Path(folder) / "memory_gates.safetensors"
     found, wanted = load_file(file), memory_gate_weights(model)
     for name in wanted | found:
-        shapes = [tuple(each[name].shape) if name in each else "nowhere" for each in (found, wanted)]
+        shapes = [tuple(each[name].shape) if name in each else "missing" for each in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{file}: `{name}` is {shapes[0]} in the file, and {shapes[1]} in the model.")
     for name, weight in wanted.items():

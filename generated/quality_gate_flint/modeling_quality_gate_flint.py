@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_flint.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_flint`.
-# Seal: sha256 28be88cdd184ffb0122c75766766e20d3e1b5d37917de34d5a55de9be8cba0d3
+# Seal: sha256 787e088781c1759a210be3d8119d7fea82a3cdc88a787eb07dd98a1da7b0c10e
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -566,9 +566,11 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
     for name in needed | found:
         if found.get(name) != needed.get(name):
+            what = f"its shape is {found.get(name)} in the file, and {needed.get(name)} in the model"
+            what = "it is missing from the file" if name not in found else what
+            what = "the model has no such gate" if name not in needed else what
             raise ValueError(
-                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
-                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: {what}."
             )
     for name, weight in wanted.items():
         new = weights[name].to(weight.device)

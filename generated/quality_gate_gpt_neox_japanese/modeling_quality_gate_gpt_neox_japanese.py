@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gpt_neox_japanese.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gpt_neox_japanese`.
-# Seal: sha256 b8db2c0c270f6333f85369c97ec0ce390f2039901ef38fb81dd38ccb8885da44
+# Seal: sha256 4ab766ca9d9b5081554f7284fc52dce8eccc2b8237cee1f9d1530b8551e58a96
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -505,9 +505,11 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
     for name in needed | found:
         if found.get(name) != needed.get(name):
+            what = f"its shape is {found.get(name)} in the file, and {needed.get(name)} in the model"
+            what = "it is missing from the file" if name not in found else what
+            what = "the model has no such gate" if name not in needed else what
             raise ValueError(
-                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
-                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: {what}."
             )
     for name, weight in wanted.items():
         new = weights[name].to(weight.device)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_hunyuan_v1_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_hunyuan_v1_moe`.
-# Seal: sha256 c6e8edd8583d7d0e84569c82fe74a4950447bd48b5e33acd7bf508d277901ed1
+# Seal: sha256 632924903db8a728478322f00f474c1390b28f50b6554a97f149196120d13fb1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -562,9 +562,11 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
     for name in needed | found:
         if found.get(name) != needed.get(name):
+            what = f"its shape is {found.get(name)} in the file, and {needed.get(name)} in the model"
+            what = "it is missing from the file" if name not in found else what
+            what = "the model has no such gate" if name not in needed else what
             raise ValueError(
-                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
-                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: {what}."
             )
     for name, weight in wanted.items():
         new = weights[name].to(weight.device)

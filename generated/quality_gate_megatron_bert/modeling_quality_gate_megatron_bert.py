@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_megatron_bert.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_megatron_bert`.
-# Seal: sha256 4e2e6eade34356d9d7a631d0e46f2a0f3eb5bb686ea92c0f550e6c8b7814cc4a
+# Seal: sha256 e10dd1a7b11544f2ea904bac4b997a81de25af6e4cdc4288927cbf8cb5e03012
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -771,9 +771,11 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
     for name in needed | found:
         if found.get(name) != needed.get(name):
+            what = f"its shape is {found.get(name)} in the file, and {needed.get(name)} in the model"
+            what = "it is missing from the file" if name not in found else what
+            what = "the model has no such gate" if name not in needed else what
             raise ValueError(
-                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
-                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: {what}."
             )
     for name, weight in wanted.items():
         new = weights[name].to(weight.device)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_zamba.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_zamba`.
-# Seal: sha256 3f21677e83ae90dd56e6aa5c4f4005ebeb9f9006e21ec2ff2d9f9d8b5bd6e2a7
+# Seal: sha256 091b756a1dfb1861e2dca7697297bea3d808517865fe63d2cd3689a415655ad4
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -947,9 +947,11 @@ def load_quality_gates(model: PreTrainedModel, folder: str | Path) -> None:
     found, needed = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, wanted))
     for name in needed | found:
         if found.get(name) != needed.get(name):
+            what = f"its shape is {found.get(name)} in the file, and {needed.get(name)} in the model"
+            what = "it is missing from the file" if name not in found else what
+            what = "the model has no such gate" if name not in needed else what
             raise ValueError(
-                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: its "
-                f"shape is {found.get(name, 'nowhere')} in the file, and {needed.get(name, 'nowhere')} in the model."
+                f"{file} holds {len(found)} gates, the model has {len(needed)}. The first that differs is {name}: {what}."
             )
     for name, weight in wanted.items():
         new = weights[name].to(weight.device)

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_gpt_oss.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_gpt_oss`.
-# Seal: sha256 7dc9a339b325f2039b3ba660915dd9804718acab28113f8ad216dfa35395d70b
+# Seal: sha256 a58520ff24ba6cad4869db0fd9ddabb0e1023ec38ff5c65008a16720892bc449
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -37,7 +37,9 @@ def check_select_gate_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 SELECT_GATE_RANGES = {

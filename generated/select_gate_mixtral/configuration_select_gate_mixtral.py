@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_mixtral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_mixtral`.
-# Seal: sha256 255fa04cbcb5574b6a5c87f8bc136ec1e81a3af641c026c6df8454244d5e4f9c
+# Seal: sha256 11c8015071776abe7a6b9222cd8e68e74de0534a589500232ff39f068cf2497b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -38,7 +38,9 @@ def check_select_gate_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 SELECT_GATE_RANGES = {

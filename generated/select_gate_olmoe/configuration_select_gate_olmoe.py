@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_olmoe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_olmoe`.
-# Seal: sha256 eac979ca4d41f20731ece4ae79bfffa999a44cc9425c5b8021066d192d778448
+# Seal: sha256 86aeaba13887a2a91eb380cdcc80ea4ab94dd65ec932f1f8c1904c84faeb6211
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -64,7 +64,9 @@ def check_select_gate_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 @auto_docstring(checkpoint="allenai/OLMoE-1B-7B-0924")

@@ -1,6 +1,6 @@
 # Generated from modular/modular_select_gate_qwen3_moe.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model select_gate_qwen3_moe`.
-# Seal: sha256 e40e580887e702631b889eaffc35bcecbdeb037bc22ec8a7ef6c90ecc313cdb9
+# Seal: sha256 dd2b4e6756d60cc36e76d1d7445c6b66748c970ddbe4cdc332e048828b30fbd5
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -38,7 +38,9 @@ def check_select_gate_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 SELECT_GATE_RANGES = {

@@ -39,7 +39,7 @@ def gguf_file(*fields: bytes, tensors: bytes = b"", count: int = 0, more: int = 
 LIST, STRING = 9, 8
 NESTED = b"".join(struct.pack("<IQ", LIST, 1) for _ in range(1000)) + struct.pack("<IQ", 0, 0)
 BAD_GGUFS: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "is no GGUF file"),
+    "empty": (b"", "is not a GGUF file"),
     "no architecture": (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "does not say which architecture"),
     "architecture a number": (
         b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + field(b"general.architecture", 4, struct.pack("<I", 7)),
@@ -135,11 +135,17 @@ def weights() -> dict[Any, Any]:
 
 
 BAD_PICKLES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no tensors": (lambda path: torch.save([1], path), "holds a list, no tensors by name"),
+    "no tensors": (lambda path: torch.save([1], path), "holds a list, not tensors by name"),
     "without bytes": (lambda path: torch.save(weights() | {"m": torch.ones(3, device="meta")}, path), "no bytes"),
     "far more numbers than bytes": (overlapping, "for which there are no bytes"),
-    "half a character": (lambda path: torch.save(weights() | {"\ud800": torch.ones(1)}, path), "no name of a tensor"),
-    "a long name": (lambda path: torch.save(weights() | {"x" * 5000: torch.ones(1)}, path), "no name of a tensor"),
+    "half a character": (
+        lambda path: torch.save(weights() | {"\ud800": torch.ones(1)}, path),
+        "not the name of a tensor",
+    ),
+    "a long name": (
+        lambda path: torch.save(weights() | {"x" * 5000: torch.ones(1)}, path),
+        "not the name of a tensor",
+    ),
     "memory": (lambda path: torch.save(weights() | {"x": Bomb()}, path), "cannot be read: MemoryError"),
     "packed": (packed, "is packed, as no file of torch's is"),
     "an archive of something else": (lambda path: zipfile.ZipFile(path, "w").writestr("x", "y"), "cannot be read"),

@@ -92,7 +92,7 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "shard empty": (lambda base: truncate(base / SHARD, 0), SHARD, "truncated in its header"),
     "header truncated": (lambda base: truncate(base / SHARD, 40), SHARD, "truncated in its header"),
     "shard too long": (lambda base: truncate(base / SHARD, 100_000), SHARD, "is too long"),
-    "shard a folder": (lambda base: ((base / SHARD).unlink(), (base / SHARD).mkdir()), SHARD, "is no file"),
+    "shard a folder": (lambda base: ((base / SHARD).unlink(), (base / SHARD).mkdir()), SHARD, "is not a file"),
     "header no JSON": (lambda base: (base / SHARD).write_bytes(b"\x08" + b"\0" * 7 + b"no json!"), SHARD, "header"),
     "index names no file": (lambda base: point_index(base, "gone.safetensors"), "gone.safetensors", "is missing"),
     "index leads outside": (
@@ -101,8 +101,8 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "not a file of this folder",
     ),
     "index leads to root": (lambda base: point_index(base, "/etc/passwd"), INDEX, "not a file of this folder"),
-    "index no JSON": (lambda base: (base / INDEX).write_text("{"), INDEX, "is no JSON"),
-    "index no text": (lambda base: (base / INDEX).write_bytes(b"\xff\xfe"), INDEX, "is no text"),
+    "index no JSON": (lambda base: (base / INDEX).write_text("{"), INDEX, "is not JSON"),
+    "index no text": (lambda base: (base / INDEX).write_bytes(b"\xff\xfe"), INDEX, "is not text"),
     "index without map": (lambda base: (base / INDEX).write_text("{}"), INDEX, "weight_map"),
     "index wrong": (swap_in_index, INDEX, "but it is in"),
     "index incomplete": (drop_from_index, INDEX, "does not list `lm_head.weight`"),
@@ -130,8 +130,8 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "more layers than weights": (lambda base: change_config(base, num_hidden_layers=9), "base", "no 9 layers"),
     "another width": (lambda base: change_config(base, hidden_size=HIDDEN + 1), "config.json", "has the shape [8]"),
     "config missing": (lambda base: (base / "config.json").unlink(), "config.json", "is missing"),
-    "config no JSON": (lambda base: (base / "config.json").write_text("no"), "config.json", "is no JSON"),
-    "config no object": (lambda base: (base / "config.json").write_text("[]"), "config.json", "is no JSON object"),
+    "config no JSON": (lambda base: (base / "config.json").write_text("no"), "config.json", "is not JSON"),
+    "config no object": (lambda base: (base / "config.json").write_text("[]"), "config.json", "is not a JSON object"),
     "shard a loop": (lambda base: loop(base, SHARD), SHARD, "loop"),
     "tokenizer a loop": (lambda base: loop(base, "tokenizer.json"), "tokenizer.json", "loop"),
     "config a link to nothing": (
@@ -167,7 +167,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, capsys: pytest.Capture
         (tmp_path / "gone", "does not exist"),
         ("no/such/repository", "does not exist"),
         ("nobody/has-this-model", "was not found on the Hub"),
-        ("not a name!", "no name on the Hub"),
+        ("not a name!", "not a name on the Hub"),
     ):
         assert reason in refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "gated")]))
     assert not (tmp_path / "gated").exists()

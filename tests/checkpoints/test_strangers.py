@@ -181,7 +181,7 @@ def test_weights_are_files(make: Callable[[Path], None], tmp_path: Path, capsys:
     (base / SHARD).unlink()
     make(base / SHARD)
     line = refused(capsys, gate(["--base", str(base), "--output", str(tmp_path / "gated")]))
-    assert SHARD in line and "no-file: is no file, but a pipe, a socket or a device" in line
+    assert SHARD in line and "no-file: is not a file, but a pipe, a socket or a device" in line
 
 
 @pytest.mark.parametrize("make", [a_pipe, a_device, a_secret])

@@ -119,7 +119,7 @@ def test_pickles_of_another_kind(tmp_path: Path) -> None:
     assert tensors.keys() == entries.keys() | set(GATES)
     assert all(torch.equal(tensors[name], array) for name, array in entries.items())
     manifest = json.loads((tmp_path / "gated" / "quality_gate_manifest.json").read_text())
-    assert manifest["base"]["left_out"]["step"] == "is no tensor, but of type int"
+    assert manifest["base"]["left_out"]["step"] == "is not a tensor, but of type int"
 
 
 def test_pickles_of_old_files_are_read(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_gguf_of_packed_experts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds the architecture gpt-oss"):
         gate_checkpoint(tmp_path / "base", tmp_path / "gated")
     (tmp_path / "base" / "tiny.gguf").write_bytes(b"GGUF but not quite")
-    with pytest.raises(CheckpointError, match="is no GGUF file"):
+    with pytest.raises(CheckpointError, match="is not a GGUF file"):
         gate_checkpoint(tmp_path / "base", tmp_path / "gated")
 
 

@@ -101,7 +101,7 @@ def test_a_test_that_transformers_no_longer_has_is_told(
         (tmp_path / "gemma3.toml").write_text(entry)
         told = build(tmp_path / "work", installed, sdist, [gemma3()]).unwritten
         assert list(told) == unwritten
-    assert "gemma3.toml:3:11: stale-peculiarity: `test_model_are_small` is no test" in told["quality_gate_gemma3"]
+    assert "gemma3.toml:3:11: stale-peculiarity: `test_model_are_small` is not a test" in told["quality_gate_gemma3"]
     assert "did you mean `test_models_are_small`?" in told["quality_gate_gemma3"]
 
 

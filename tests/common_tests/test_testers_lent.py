@@ -80,7 +80,7 @@ def test_folders_without_testers_or_models_are_refused(tmp_path: Path, capsys: p
     with pytest.raises(SuiteError, match="causal_lm_tester.py is not there"):
         build_of_tree(tmp_path / "work", made, [], tmp_path)
     assert main(["--tree", str(tmp_path), "--workspace", str(tmp_path / "w")]) == 2
-    assert "is no tree of transformers" in capsys.readouterr().err
+    assert "is not a tree of transformers" in capsys.readouterr().err
 
 
 def test_a_variable_names_the_testers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

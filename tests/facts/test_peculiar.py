@@ -101,18 +101,18 @@ def test_without_a_file_there_is_nothing_peculiar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "said", "fix"),
     [
-        ("[[tinny]]\n" + WHY, (1, 3), "`tinny` is no section", "did you mean `tiny`?"),
+        ("[[tinny]]\n" + WHY, (1, 3), "`tinny` is not a section", "did you mean `tiny`?"),
         ("[tiny]\n" + WHY, (1, 2), "`tiny` is one table", "[[tiny]]"),
-        ("tiny = [1]\n", (1, 1), "`1` is no entry", "[[tiny]]"),
-        ("[[pull_request.skipp]]\n" + WHY, (1, 16), "`skipp` is no section of `pull_request`", "`skip`"),
-        ("pull_request = 3\n", (1, 1), "`pull_request` is no section", "pull_request."),
-        (f'[[skip]]\n{WHY}test = ["test_a"]', (3, 1), "`test` is no key of an entry of `skip`", "`tests`"),
-        (f'[[skip]]\n{WHY}none = ["test_a"]', (3, 1), "`none` is no key", "there are why, tests"),
+        ("tiny = [1]\n", (1, 1), "`1` is not an entry", "[[tiny]]"),
+        ("[[pull_request.skipp]]\n" + WHY, (1, 16), "`skipp` is not a section of `pull_request`", "`skip`"),
+        ("pull_request = 3\n", (1, 1), "`pull_request` is not a section", "pull_request."),
+        (f'[[skip]]\n{WHY}test = ["test_a"]', (3, 1), "`test` is not a key of an entry of `skip`", "`tests`"),
+        (f'[[skip]]\n{WHY}none = ["test_a"]', (3, 1), "`none` is not a key", "there are why, tests"),
         (f"[[skip]]\n{WHY}", (1, 3), "`tests` has to be a list of names", "docs/tests.md"),
         (f"[[skip]]\n{WHY}tests = []", (3, 1), "`tests` has to be a list of names", "docs/tests.md"),
-        (f'[[skip]]\n{WHY}tests = ["check_a"]', (3, 11), "`check_a` is no name of a test", "name a test"),
-        (f'[[skip]]\n{WHY}tests = ["test_a(b"]', (3, 11), "`test_a(b` is no name of a test", "name a test"),
-        (f"[[skip]]\n{WHY}tests = [7]", (3, 10), "`7` is no name of a test", "name a test"),
+        (f'[[skip]]\n{WHY}tests = ["check_a"]', (3, 11), "`check_a` is not the name of a test", "name a test"),
+        (f'[[skip]]\n{WHY}tests = ["test_a(b"]', (3, 11), "`test_a(b` is not the name of a test", "name a test"),
+        (f"[[skip]]\n{WHY}tests = [7]", (3, 10), "`7` is not the name of a test", "name a test"),
         (
             f'[[skip]]\n{WHY}tests = ["test_a"]\n[[skip]]\n{WHY}tests = ["test_a"]',
             (6, 11),
@@ -122,12 +122,12 @@ def test_without_a_file_there_is_nothing_peculiar(tmp_path: Path) -> None:
         (
             f'[[lacks]]\n{WHY}features = ["flex_atention"]',
             (3, 14),
-            "`flex_atention` is no feature of `lacks`",
+            "`flex_atention` is not a feature of `lacks`",
             "`flex_attention`",
         ),
         (f"[[tiny]]\n{WHY}fields = 3", (3, 1), "`fields` has to be a table", "docs/tests.md"),
-        (f"[[tiny]]\n{WHY}fields.class = 3", (3, 8), "`class` is no name", "as Python does"),
-        (f'[[tiny]]\n{WHY}fields."a b" = 3', (3, 9), "`a b` is no name", "as Python does"),
+        (f"[[tiny]]\n{WHY}fields.class = 3", (3, 8), "`class` is not a name", "as Python does"),
+        (f'[[tiny]]\n{WHY}fields."a b" = 3', (3, 9), "`a b` is not a name", "as Python does"),
         (f'[[tiny]]\n{WHY}none = "window"', (3, 1), "`none` has to be a list of names", "docs/tests.md"),
         (f"[[tiny]]\n{WHY}fields.day = 1979-05-27", (3, 8), "`day` cannot be datetime", "docs/tests.md"),
         (f"[[tiny]]\n{WHY}fields.rate = [nan]", (3, 8), "`rate` cannot be [nan]", "docs/tests.md"),
@@ -168,13 +168,13 @@ def test_no_entry_goes_without_a_reason(section: str, why: str) -> None:
         "checkpoint": 'checkpoint = "a/b"',
     }[SECTIONS[section]]
     assert read_peculiarities(f"[[{section}]]\n{WHY}{content}", "toy")
-    with pytest.raises(PeculiarError, match=f"no-reason: an entry of `{section}` says not why"):
+    with pytest.raises(PeculiarError, match=f"no-reason: an entry of `{section}` has no `why`"):
         read_peculiarities(f"[[{section}]]\n{why}{content}", "toy")
 
 
 def test_places_are_those_of_the_section_and_no_comment() -> None:
     text = f"# heads\n[[tiny]]\n{WHY}fields.heads = 2\n[[pull_request.tiny]]\n{WHY}fields.heads = 1 # heads\n"
-    with pytest.raises(PeculiarError, match=r"toy:7:8: stale-peculiarity: `heads` is no size\n.*`head`"):
+    with pytest.raises(PeculiarError, match=r"toy:7:8: stale-peculiarity: `heads` is not a size\n.*`head`"):
         read_peculiarities(text, "toy").check("pull_request.tiny", ["heads"], ["head"], "size")
     with pytest.raises(PeculiarError, match=r"toy:4:8: .*\n.*take the entry out"):
         read_peculiarities(text, "toy").check("tiny", ["heads"], [], "field")

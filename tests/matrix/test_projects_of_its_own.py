@@ -104,7 +104,7 @@ def test_the_command_line_takes_models_by_either_name(tmp_path: Path, monkeypatc
     [
         (["--model", "mistrall"], "did you mean mistral?"),
         (["--model", "zzz"], "there are llama, mistral, gpt_oss"),
-        (["--model", "quality_gate_"], "no model of transformers"),
+        (["--model", "quality_gate_"], "not a model of transformers"),
         (["--limit", "long"], "invalid float value"),
         (["llama"], "unrecognized arguments: llama"),
     ],

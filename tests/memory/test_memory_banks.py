@@ -199,7 +199,7 @@ def test_a_folder_of_somebody_elses_is_not_replaced(
     (bank / "tokenizer" / "notes.txt").write_text("mine")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "letter.txt").write_text("mine")
-    for folder, what in ((bank, "tokenizer/notes.txt"), (tmp_path / "theirs", "is no bank's folder")):
+    for folder, what in ((bank, "tokenizer/notes.txt"), (tmp_path / "theirs", "is not a bank's folder")):
         before = snapshot(folder)
         assert main([*again, str(folder)]) == 2 and what in said(capsys) and snapshot(folder) == before
 
@@ -265,7 +265,7 @@ def test_reading_is_bounded_in_memory(tmp_path: Path, tokenizer: Tokenizer, monk
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["--knowledge-num", "15"], "`knowledge_num` is 15, which is no perfect square; fix: give 9 or 16"),
+        (["--knowledge-num", "15"], "`knowledge_num` is 15, which is not a perfect square; fix: give 9 or 16"),
         (["--knowledge-length", "-1"], "`knowledge_length` is -1"),
         (["--freeze-ratio", "1.5"], "`freeze_ratio` is 1.5"),
         (["--freeze-ratio", "nan"], "`freeze_ratio` is nan"),
@@ -321,8 +321,8 @@ class Evil:
         (torch.full((16, 32), 999), [], "row 0 has the token 999, and the vocabulary has 258"),
         (torch.full((16, 32), -1), [], "row 0 has the token -1"),
         ({"bank": torch.zeros(2, 2)}, [], "holds no tensor, but dict"),
-        (Evil(), [], "is no saved tensor"),
-        (torch.zeros(15, 32, dtype=torch.int64), [], "no perfect square"),
+        (Evil(), [], "is not a saved tensor"),
+        (torch.zeros(15, 32, dtype=torch.int64), [], "not a perfect square"),
     ],
 )
 def test_a_cache_of_another_form_is_refused(
@@ -539,7 +539,7 @@ def test_damaged_banks_are_one_line(bank: Path, capsys: pytest.CaptureFixture[st
         (bank / MANIFEST).write_text(json.dumps({**manifest, field: value}))
         refused(f"`{field}`", MANIFEST)
     (bank / MANIFEST).write_text("{")
-    refused("is no JSON", MANIFEST)
+    refused("is not JSON", MANIFEST)
     (bank / MANIFEST).unlink()
     refused("holds no bank")
 

@@ -88,8 +88,8 @@ def test_commands_change_the_memory(chat: Chat) -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("/edti 6 x", "/edti: is no command; fix: did you mean /edit?"),
-        ("/xyz", "is no command; fix: /help lists them"),
+        ("/edti 6 x", "/edti: is not a command; fix: did you mean /edit?"),
+        ("/xyz", "is not a command; fix: /help lists them"),
         ("/edit 6", "needs a row and its sentence"),
         ("/edit x y", "the row: is 'x'; fix: give a number from 0 to 15"),
         ("/edit 16 y", "the row: is '16'"),

@@ -54,12 +54,12 @@ def test_a_record_of_messages_is_a_question() -> None:
 @pytest.mark.parametrize(
     ("messages", "template", "what"),
     [
-        ("talk", None, "no list of messages"),
-        ([], None, "no list of messages"),
+        ("talk", None, "not a list of messages"),
+        ([], None, "not a list of messages"),
         ([{"role": "assistant"}], None, "has no text as `role` and `content`"),
         ([*TALK, "more"], None, "has no text as `role` and `content`"),
         (TALK[:-1], None, "ends with 'user'"),
-        ([*TALK[:-1], {"role": "assistant", "content": " "}], None, "and no answer"),
+        ([*TALK[:-1], {"role": "assistant", "content": " "}], None, "not with an answer"),
         (TALK, PICKY, "not taken by the chat template: begin with a system message"),
         (TALK, FORGETFUL, "written otherwise by the chat template"),
     ],

@@ -196,8 +196,8 @@ def test_whole_queries_come_first_and_what_is_known_is_searched_as_well() -> Non
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"knowledge_num": 15}, "no perfect square"),
-        ({"knowledge_num": 0}, "no perfect square"),
+        ({"knowledge_num": 15}, "not a perfect square"),
+        ({"knowledge_num": 0}, "not a perfect square"),
         ({"knowledge_num": "16"}, "`knowledge_num` is '16'"),
         ({"knowledge_num": True}, "`knowledge_num` is True"),
         ({"knowledge_num": 1 << 70}, "`knowledge_num` is"),

@@ -98,14 +98,17 @@ def test_records_are_questions(record: dict[str, Any], wanted: Question) -> None
 @pytest.mark.parametrize(
     ("record", "what"),
     [
-        ([1], "is list, and no object"),
-        ({"prompt": 3}, "`prompt` is 3, and no text"),
-        ({"prompt": "a", "answer": None, "row": 1}, "`answer` is None, and no text"),
+        ([1], "is list, not an object"),
+        ({"prompt": 3}, "`prompt` is 3, not text"),
+        ({"prompt": "a", "answer": None, "row": 1}, "`answer` is None, not text"),
         ({}, "has none of `prompt`, `messages` and `text`"),
         ({"text": ""}, "has none of `prompt`, `messages` and `text`"),
         ({"prompt": "", "answer": "b", "row": 1}, "has an empty `prompt`"),
         ({"prompt": "a", "answer": "b"}, "has neither `row` nor `fact`"),
-        ({"prompt": "a", "answer": "b", "fact": "Melk is small."}, "`fact` is no row of the bank: 'Melk is small.'"),
+        (
+            {"prompt": "a", "answer": "b", "fact": "Melk is small."},
+            "`fact` is not a row of the bank: 'Melk is small.'",
+        ),
         ({"prompt": "a", "answer": "b", "row": 4}, "`row` is 4, but the bank has the rows 0 to 3"),
         ({"prompt": "a", "answer": "b", "row": -1}, "`row` is -1"),
         ({"prompt": "a", "answer": "b", "row": True}, "`row` is True"),
@@ -419,7 +422,7 @@ def test_settings_of_a_file_come_after_the_command_lines(tmp_path: Path) -> None
     assert (found.retrieval_steps, found.fusion_rate, found.seed) == (7, 1e-4, 42)
     file.write_text("", encoding="utf-8")
     assert options_of(settings_in(file)) == TrainOptions()
-    with pytest.raises(BankError, match="'seed' is no KEY=VALUE"):
+    with pytest.raises(BankError, match="'seed' is not KEY=VALUE"):
         pairs(["seed"])
 
 
@@ -491,8 +494,8 @@ def _interrupted(*given: Any) -> float:
 @pytest.mark.parametrize(
     ("record", "what"),
     [
-        (b"{", ":2: is no JSON; fix: write {"),
-        (b'{"prompt": "\xff"}', ":2: is no JSON; fix: write {"),
+        (b"{", ":2: is not JSON; fix: write {"),
+        (b'{"prompt": "\xff"}', ":2: is not JSON; fix: write {"),
         (b'{"prompt": "a"}', ":2: has neither `row` nor `fact`"),
         (b'{"prompt": "a", "answer": "b", "row": 99}', ":2: `row` is 99, but the bank has the rows 0 to 15"),
     ],

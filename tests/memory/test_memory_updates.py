@@ -171,7 +171,7 @@ def test_the_least_are_those_of_a_full_sort() -> None:
 
 
 def test_a_name_that_is_no_strategy_is_refused_with_the_nearest(model: object, tokenizer: Tokenizer) -> None:
-    with pytest.raises(BankError, match="is 'fifi', which is no strategy; fix: did you mean 'fifo'"):
+    with pytest.raises(BankError, match="is 'fifi', which is not a strategy; fix: did you mean 'fifo'"):
         MemoryBankUpdater(model, tokenizer, update_strategy="fifi")
     with pytest.raises(ValueError, match="give one of: fifo, lru, random, similarity, importance"):
         MemoryBankUpdater(model, tokenizer, update_strategy="zzz")
@@ -383,8 +383,8 @@ def test_a_state_of_another_bank_is_refused(full: object, tokenizer: Tokenizer) 
     state = MemoryBankUpdater(small_model(25), tokenizer).state_dict()
     for wrong, what in (
         (state, "is of .25. rows, and the bank has 16"),
-        ({}, "is none of an updater"),
-        ({**updater.state_dict(), "generator": "x"}, "is none of an updater"),
+        ({}, "is not the state of an updater"),
+        ({**updater.state_dict(), "generator": "x"}, "is not the state of an updater"),
         ({**updater.state_dict(), "pointer": -1}, "has the clock 0 and the pointer -1"),
     ):
         with pytest.raises(BankError, match=what):

@@ -155,20 +155,20 @@ def generator(**changed: Any) -> str:
 
 
 BAD_STATES: list[tuple[dict[str, Any], str]] = [
-    ({"clock": "x"}, "none of an updater"),
-    ({"clock": None}, "none of an updater"),
-    ({"clock": float("inf")}, "none of an updater"),
+    ({"clock": "x"}, "not the state of an updater"),
+    ({"clock": None}, "not the state of an updater"),
+    ({"clock": float("inf")}, "not the state of an updater"),
     ({"clock": -1}, "the clock -1"),
     ({"pointer": -2}, "the pointer -2"),
-    ({"generator": "{"}, "none of an updater"),
-    ({"generator": "3"}, "none of an updater"),
-    ({"generator": json.dumps({"bit_generator": "MT19937"})}, "none of an updater"),
-    ({"generator": generator(state={"state": -1})}, "none of an updater"),
-    ({"generator": generator(state={"inc": 1 << 200})}, "none of an updater"),
-    ({"generator": generator(has_uint32=1 << 70)}, "none of an updater"),
+    ({"generator": "{"}, "not the state of an updater"),
+    ({"generator": "3"}, "not the state of an updater"),
+    ({"generator": json.dumps({"bit_generator": "MT19937"})}, "not the state of an updater"),
+    ({"generator": generator(state={"state": -1})}, "not the state of an updater"),
+    ({"generator": generator(state={"inc": 1 << 200})}, "not the state of an updater"),
+    ({"generator": generator(has_uint32=1 << 70)}, "not the state of an updater"),
     ({"last_used": torch.zeros(3)}, "[3] and [4] rows"),
     ({"importance": torch.zeros(2, 2)}, "rows, and the bank has 4"),
-    ({"access_count": "many"}, "none of an updater"),
+    ({"access_count": "many"}, "not the state of an updater"),
 ]
 
 
@@ -183,7 +183,7 @@ def test_a_state_of_another_bank_or_with_a_part_missing_is_refused() -> None:
     with pytest.raises(BankError, match=r"of \[4\] rows, and the bank has 9"):
         usage_of(state_of(used()), 9)
     for name in state_of(used()):
-        with pytest.raises(BankError, match="none of an updater"):
+        with pytest.raises(BankError, match="not the state of an updater"):
             usage_of({key: value for key, value in state_of(used()).items() if key != name}, 4)
 
 

@@ -35,7 +35,7 @@ from weave.place import Place
         ),
         ("x = self.mlp(x)\ndrop(x)", Place("self.mlp", "drop"), 2, "what `drop` returns is not assigned to a name"),
         ("x = self.mlp(x)\nx = x + y", Place("self.mlp", "z", into="x + y"), 2, "`z` is not in `x + y`"),
-        ("x = self.mlp(x, y)", Place("self.mlp", "self.mlp", adds="z"), 1, "`z` is no argument of `self.mlp`"),
+        ("x = self.mlp(x, y)", Place("self.mlp", "self.mlp", adds="z"), 1, "`z` is not an argument of `self.mlp`"),
     ],
 )
 def test_anchors_that_do_not_fit_are_refused_by_line(body: str, place: Place, line: int, message: str) -> None:

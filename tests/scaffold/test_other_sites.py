@@ -136,8 +136,8 @@ def test_a_part_in_chunks_is_found(parts: dict[str, str], scaled: str, place: st
 @pytest.mark.parametrize(
     ("parts", "line", "message"),
     [
-        ({"method": "run"}, 18, "`run` is no method of Layer"),
-        ({"method": "self.other"}, 18, "`self.other` is no method of Layer"),
+        ({"method": "run"}, 18, "`run` is not a method of Layer"),
+        ({"method": "self.other"}, 18, "`self.other` is not a method of Layer"),
         ({"joined": "x * residual"}, 18, "neither `run` nor forward adds the result"),
         ({"joined": "self.norm(x) + residual"}, 8, "Output has no sum of what it made and its argument"),
         ({"joined": "x + residual if a else x + residual"}, 10, "`x + residual` stands several times in Output"),

@@ -73,7 +73,9 @@ def test_what_is_no_file_of_tensors_is_refused(content: bytes | None, tmp_path: 
         torch.save([1, 2], path)
     else:
         path.write_bytes(content)
-    with pytest.raises(SelectionError, match="is no table of tensors" if content is None else "is no file of tensors"):
+    with pytest.raises(
+        SelectionError, match="is not a table of tensors" if content is None else "is not a file of tensors"
+    ):
         load_router_data(path)
 
 

@@ -77,11 +77,11 @@ def test_gates_of_another_width_are_refused(gated: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"a: [1, 2", "is no YAML"),
-        (b"\xff\xfe\xfa", "is no YAML"),
-        (b"- one\n- two\n", "is no run's configuration"),
-        (b"", "is no run's configuration"),
-        (b"a: !!python/object/apply:os.getcwd []\n", "is no YAML"),
+        (b"a: [1, 2", "is not YAML"),
+        (b"\xff\xfe\xfa", "is not YAML"),
+        (b"- one\n- two\n", "is not a run's configuration"),
+        (b"", "is not a run's configuration"),
+        (b"a: !!python/object/apply:os.getcwd []\n", "is not YAML"),
     ],
 )
 def test_what_is_no_configuration_of_a_run(tmp_path: Path, text: bytes, said: str) -> None:

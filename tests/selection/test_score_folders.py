@@ -61,7 +61,7 @@ def test_processes_share_a_folder_and_whoever_is_last_sums_up(tmp_path: Path) ->
 
 def test_what_is_not_of_a_folder_of_scores_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(SelectionError, match=r"holds `notes.txt`, which is not of it"):
+    with pytest.raises(SelectionError, match=r"contains notes.txt, which this command did not create"):
         ScoreFolder(tmp_path).open(RUN)
     assert os.listdir(tmp_path) == ["notes.txt"]
 
@@ -90,7 +90,7 @@ def test_another_run_is_told_by_what_differs(tmp_path: Path, change: dict[str, A
 
 def test_only_a_whole_folder_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    with pytest.raises(SelectionError, match="is no folder"):
+    with pytest.raises(SelectionError, match="is not a folder"):
         read_folder(folder)
     folder.mkdir()
     with pytest.raises(SelectionError, match="holds no manifest.json"):
@@ -123,10 +123,10 @@ def test_shards_that_are_none_or_differ_are_told_by_name(tmp_path: Path) -> None
     ragged = shard(tmp_path / "ragged.parquet", **{WEIGHTED: [[0.5]]})
     wide = shard(tmp_path / "wide.parquet", **{WEIGHTED: pa.FixedSizeListArray.from_arrays(pa.array([0.5] * 3), 3)})
     for path, said in (
-        (tmp_path / "bad.parquet", "is no Parquet file"),
-        (tmp_path / "gone.parquet", "is no Parquet file"),
+        (tmp_path / "bad.parquet", "is not a Parquet file"),
+        (tmp_path / "gone.parquet", "is not a Parquet file"),
         (shard(tmp_path / "less.parquet", quality=None), "has no column `quality`"),
-        (ragged, "`layer_scores` is no list of one length"),
+        (ragged, "`layer_scores` is not a list of one length"),
         (wide, "has other columns than good.parquet"),
     ):
         with pytest.raises(SelectionError, match=said) as refused:

@@ -225,10 +225,10 @@ def test_what_cannot_be_scored_is_refused_in_one_line(
     (tmp_path / "other" / "precious.txt").write_text("mine")
     assert score(gated, data, tmp_path / "scores") == 0
     refused = [
-        (base, data, tmp_path / "a", (), "is no gated checkpoint"),
+        (base, data, tmp_path / "a", (), "is neither a gated checkpoint nor a run of train_gates.py"),
         (gated, tmp_path / "none.jsonl", tmp_path / "a", (), "does not exist"),
         (gated, empty, tmp_path / "a", (), "holds no record"),
-        (gated, data, tmp_path / "other", (), "holds `precious.txt`"),
+        (gated, data, tmp_path / "other", (), "contains precious.txt, which this command did not create"),
         (gated, data, tmp_path / "scores", ("--alpha", "2"), "another `options`"),
         (gated, data, tmp_path / "a", ("--batch-tokens", "0"), "is 0; fix: give 1 or more"),
         (tmp_path / "nowhere", data, tmp_path / "a", (), "does not exist"),

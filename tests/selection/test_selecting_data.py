@@ -149,16 +149,16 @@ def test_what_cannot_be_selected_is_refused_in_one_line(tmp_path: Path, capsys: 
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "run.json").write_text("{}")
     refused = [
-        (tmp_path / "nothing", "out", ("--keep", "0.3"), "is no folder"),
+        (tmp_path / "nothing", "out", ("--keep", "0.3"), "is not a folder"),
         (tmp_path / "full", "out", ("--keep", "0.3"), "holds no manifest.json"),
         (tmp_path / "begun", "out", ("--keep", "0.3"), "a run was interrupted"),
         (scores, "full", ("--keep", "0.3"), "not empty"),
         (scores, "out", ("--keep", "1.5"), "is '1.5'"),
         (scores, "out", ("--keep", "nan"), "is 'nan'"),
         (scores, "out", ("--count", "-1"), "is -1"),
-        (scores, "out", ("--keep", "0.3", "--quota", "none=4"), "is no source"),
-        (scores, "out", ("--keep", "0.3", "--quota", "a=1.5"), "is no quota"),
-        (scores, "out", ("--keep", "0.3", "--quota", "a"), "is no quota"),
+        (scores, "out", ("--keep", "0.3", "--quota", "none=4"), "is not a source"),
+        (scores, "out", ("--keep", "0.3", "--quota", "a=1.5"), "is not a quota"),
+        (scores, "out", ("--keep", "0.3", "--quota", "a"), "is not a quota"),
         (scores, "out", ("--keep", "0.3", "--alpha", "2"), "was weighed with alpha 1"),
         (scores, "out", ("--keep", "0.3", "--method", "clusters", "--features", "router"), "no features of routers"),
         (scores, "out", ("--threshold", "1", "--method", "farthest"), "needs to know how many"),
@@ -188,7 +188,7 @@ def test_another_corpus_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_shard_that_is_gone_or_broken_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = made_scores(tmp_path)
     (scores / "scores-00001.parquet").write_bytes(b"no parquet")
-    assert run(scores, tmp_path / "out", "--keep", "1") == 2 and "is no Parquet file" in capsys.readouterr().err
+    assert run(scores, tmp_path / "out", "--keep", "1") == 2 and "is not a Parquet file" in capsys.readouterr().err
     pq.write_table(pa.table({"x": [1]}), scores / "scores-00001.parquet")
     assert run(scores, tmp_path / "out", "--keep", "1") == 2 and "has no column" in capsys.readouterr().err
     (scores / "scores-00001.parquet").unlink()
@@ -287,11 +287,11 @@ def test_router_data_that_is_none_is_refused(tmp_path: Path, capsys: pytest.Capt
     router_data(folder, "a", torch.rand(2, 3, 4), [4, 2])
     assert score(words) == 2 and "logits or probabilities" in capsys.readouterr().err
     (folder / "a_router_data.pt").write_bytes(b"\x80no pickle")
-    assert score(words) == 2 and "is no file of tensors" in capsys.readouterr().err
+    assert score(words) == 2 and "is not a file of tensors" in capsys.readouterr().err
     torch.save({"quality_gates": torch.rand(3)}, folder / "a_router_data.pt")
     assert score(words) == 2 and "three dimensions" in capsys.readouterr().err
     torch.save([print], folder / "a_router_data.pt")
-    assert score(words) == 2 and "is no file of tensors" in capsys.readouterr().err
+    assert score(words) == 2 and "is not a file of tensors" in capsys.readouterr().err
 
 
 def test_quality_of_later_documents_follows_from_the_summary(tmp_path: Path) -> None:

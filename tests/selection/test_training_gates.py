@@ -136,7 +136,7 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(
         (gated, "run", ("--data", tmp_path / "no.jsonl"), "does not exist"),
         (gated, "run", ("--data", bad, "--subset", "2"), "is '2'"),
         (gated, "run", ("--data", bad, "--balance", "3"), "from 0 to 2"),
-        (gated, "full", ("--data", bad), "holds `mine.txt`"),
+        (gated, "full", ("--data", bad), "contains mine.txt, which this command did not create"),
         (gated, "done", ("--data", bad), "holds a run that is complete"),
         (tmp_path / "nowhere", "run", ("--data", bad), "does not exist"),
     ]

@@ -99,7 +99,7 @@ def test_a_mark_stands_directly_before_what_is_skipped(skip: dict[str, str], bef
 @pytest.mark.parametrize("name", ["test_onne", "helper", "test_"])
 def test_what_the_suite_does_not_have_cannot_be_skipped(name: str) -> None:
     text = f'[[skip]]\nwhy = "for a reason"\ntests = ["{name}"]\n'
-    with pytest.raises(PeculiarError, match=rf"toy\.toml:3:\d+: stale-peculiarity: `{name}` is no test"):
+    with pytest.raises(PeculiarError, match=rf"toy\.toml:3:\d+: stale-peculiarity: `{name}` is not a test"):
         mark_skips(SUITE, Peculiarities("toy.toml", text, skip={name: "for a reason"}))
 
 

@@ -70,7 +70,7 @@ def test_an_entry_without_a_test_is_refused_at_its_line() -> None:
         mark_skips(SUITE, told("test_forward", "test_foward_twice"))
     (found,) = refused.value.diagnostics
     assert (found.code, found.path, found.line) == ("stale-peculiarity", "modular/peculiar/toy.toml", 3)
-    assert "`test_foward_twice` is no test" in found.message and "`test_forward_twice`" in found.fix
+    assert "`test_foward_twice` is not a test" in found.message and "`test_forward_twice`" in found.fix
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_the_sample_is_spread_over_the_ranks(scored: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--corpus", "/nowhere"], "is no folder"),
+        (["--corpus", "/nowhere"], "is not a folder"),
         (["--corpus", "SCORES", "--selection", "/nowhere"], "kept.parquet: cannot be read"),
         (["--corpus", "SCORES", "--data", "/nowhere"], "the corpus that was scored"),
         (["--corpus", "SCORES", "--data", "OTHER"], "not as it was when it was scored"),

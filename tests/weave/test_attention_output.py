@@ -136,7 +136,7 @@ def test_plans_have_gates_where_attention_lies(base: str, owner: str, words: str
         ("LlamaAttention", 'feeds="self.o_proj", heads="self.heads"', "anchor-misfit", 6, "has no `heads`"),
         ("LlamaAttention", 'feed="self.o_proj"', "unknown-word", 6, "a place has no `feed`"),
         ("LlamaAttention", 'heads="self.n"', "bad-anchor", 6, "does not say `feeds`"),
-        ("LlamaConfig", 'feeds="self.o_proj"', "no-place", 6, "is no class of"),
+        ("LlamaConfig", 'feeds="self.o_proj"', "no-place", 6, "is not a class of"),
         ("LlamaForCausalLM", 'feeds="self.lm_head"', "no-place", 6, "no layer that LlamaModel goes through has a"),
     ],
 )

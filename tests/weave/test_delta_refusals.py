@@ -79,7 +79,7 @@ CASES = {
     "no input normed": (put('scales="self.mlp"', 'scales="self.mlp", normed="self.nrm"'), "anchor-misfit", 9, "has no `nrm`", "`self.norm`"),
     "no condition": (put('scales="self.mlp"', 'scales="self.mlp", when="self.layer_id > 0"'), "anchor-misfit", 9, "has no `layer_id`", "own words"),
     "no name there": (put('scales="self.mlp"', 'scales="self.mlp", when="depth > 0"'), "anchor-misfit", 9, "has no `depth`", "own words"),
-    "no shape": (put('scales="self.mlp"', 'scales="self.mlp", tokens="shape"'), "anchor-misfit", 9, "`shape` is no name", "own words"),
+    "no shape": (put('scales="self.mlp"', 'scales="self.mlp", tokens="shape"'), "anchor-misfit", 9, "`shape` is not a name", "own words"),
     # members
     "a method": (MEMBER.format("\n    def forwrd(self):\n        pass"), "unknown-member", 11, "no `forwrd`", "`forward`"),
     "of super": (MEMBER.format("\n    def extra(self):\n        return super().forwrd(1)"), "unknown-member", 12, "no method `forwrd`", "super().forward("),

@@ -76,7 +76,7 @@ def changed(old: str, new: str) -> str:
     ("declaration", "message", "line"),
     [
         ("x = 1\n", "declares no `GATE`", 1),
-        ("GATE = 3\n", "`GATE` is no Gate", 1),
+        ("GATE = 3\n", "`GATE` is not a Gate", 1),
         ("from weave.gate import Gate\nGATE = Gate(nothing=1)\n", "`Gate`: ", 2),
         ("GATE = Gate(attribute=len('x'))\n", "cannot be part of a gate's declaration", 1),
         (changed("Splice(Site.LAYER, set_up),", ""), "no splice goes to `Site.LAYER`", 43),
@@ -94,8 +94,8 @@ def changed(old: str, new: str) -> str:
             11,
         ),
         (changed('"losses", ', '"loses", '), "there is no module `loses`", 1),
-        (changed('"losses", ', '"../losses", '), "`../losses` is no name", 1),
-        (changed('home="llama"', 'home="a.b"'), "`a.b` is no name", 1),
+        (changed('"losses", ', '"../losses", '), "`../losses` is not a name", 1),
+        (changed('home="llama"', 'home="a.b"'), "`a.b` is not a name", 1),
         (
             changed('"storage", "modeling")', '"storage")'),
             "no module of this kind defines `QualityGateForCausalLM`",

@@ -44,7 +44,7 @@ def test_what_a_class_has_can_be_named(words: dict[str, str]) -> None:
         ({"when": "self.kinds"}, "Layer has no `kinds`"),
         ({"when": "self.mlp"}, "Layer has no `mlp`"),  # it is read, and nobody sets it
         ({"when": "index > 0"}, "the constructor of Layer has no `index`"),
-        ({"tokens": "x_shape"}, "`x_shape` is no name that it assigns"),
+        ({"tokens": "x_shape"}, "`x_shape` is not a name that it assigns"),
     ],
 )
 def test_what_it_has_not_cannot(words: dict[str, str], message: str) -> None:

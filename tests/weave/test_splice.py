@@ -199,7 +199,7 @@ PART = {"reads": "self.mlp", "scales": "self.mlp"}
         ),
         ("h = self.mlp(h)\nh = r + h", PART | {"scales": "foo", "into": "r + h"}, "`foo` is not in `r + h`", 3),
         ("h = self.mlp(h)\nh = r + f(1)", PART | {"scales": "1", "into": "r + f(1)"}, "is not made of one name", 1),
-        ("h = self.mlp(h)", PART | {"adds": "residual"}, "`residual` is no argument of `self.mlp(h)`", 2),
+        ("h = self.mlp(h)", PART | {"adds": "residual"}, "`residual` is not an argument of `self.mlp(h)`", 2),
         ("return self.mlp(h, r)", PART | {"adds": "r"}, "what `self.mlp` gives is not assigned to a name", 2),
         (
             "h = self.mlp(h)\nif a:\n    h += drop(h)",

@@ -65,7 +65,7 @@ def check_ruff_config(path: Path) -> Path:
     """The path itself. Raises ConversionError (`no-such-file`) when it is no file that ruff reads."""
     if not path.is_file() or path.suffix != ".toml":
         fix = "name a ruff.toml, or a pyproject.toml with a [tool.ruff] table"
-        raise _refuse("no-such-file", shown(path), "this is no ruff configuration", fix)
+        raise _refuse("no-such-file", shown(path), "this is not a ruff configuration", fix)
     return path.resolve()
 
 

@@ -143,7 +143,7 @@ def find_architecture(
     try:
         return architecture_of(names.family + base_type, homes)
     except LookupError as error:
-        message = f"is no gated model whose layers can be found: {error}"
+        message = f"is not a gated model whose layers can be found: {error}"
         raise CheckpointError(
             found.home / (names.family + found.name), message, "generate it anew: `make convert`"
         ) from error

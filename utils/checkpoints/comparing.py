@@ -96,7 +96,7 @@ def _read_text(path: str | Path) -> str:
     try:
         words = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise CheckpointError(path, "is no text in UTF-8", "give a text file") from error
+        raise CheckpointError(path, "is not text in UTF-8", "give a text file") from error
     if not words.strip():
         raise CheckpointError(path, "is empty", "give a file with some text")
     return words

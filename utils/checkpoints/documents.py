@@ -31,13 +31,13 @@ def read_document(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text, found = parse(read_small(path.parent, path, LARGEST))
     except UnicodeDecodeError as error:
-        raise CheckpointError(path, "is no text", _AGAIN) from error
+        raise CheckpointError(path, "is not text", _AGAIN) from error
     except ValueError as error:
-        raise CheckpointError(path, f"is no JSON: {error}", _AGAIN) from error
+        raise CheckpointError(path, f"is not JSON: {error}", _AGAIN) from error
     except OverflowError as error:
         raise CheckpointError(path, str(error), _AGAIN, code=TOO_LARGE) from error
     if not isinstance(found, dict):
-        raise CheckpointError(path, "is no JSON object", _AGAIN)
+        raise CheckpointError(path, "is not a JSON object", _AGAIN)
     return text, found
 
 

@@ -62,11 +62,11 @@ def check_gguf(path: Path) -> None:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             architecture = _walk(_Walk(data), len(data))
     except ValueError as error:  # an empty file cannot be mapped
-        raise CheckpointError(path, f"is no GGUF file: {error}", _AGAIN) from error
+        raise CheckpointError(path, f"is not a GGUF file: {error}", _AGAIN) from error
     except OverflowError as error:
         raise CheckpointError(path, f"has {error}", _AGAIN, code=TOO_LARGE) from error
     except _Broken as error:
-        raise CheckpointError(path, f"is no GGUF file: {error}", _AGAIN) from error
+        raise CheckpointError(path, f"is not a GGUF file: {error}", _AGAIN) from error
     if not architecture:
         raise CheckpointError(path, "does not say which architecture it has", _AGAIN)
 

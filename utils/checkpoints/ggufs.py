@@ -87,7 +87,7 @@ def _open(path: Path) -> gguf.GGUFReader:
     except OSError:
         raise
     except Exception as error:  # the library checks little, and fails on what it did not check
-        raise CheckpointError(path, f"is no GGUF file: {error}", "fetch the file again") from error
+        raise CheckpointError(path, f"is not a GGUF file: {error}", "fetch the file again") from error
 
 
 def _config(place: dict[str, Any]) -> PreTrainedConfig:

@@ -59,7 +59,7 @@ def read_header(path: Path) -> Header:
         head = file.read(_LENGTH.size) if total else b""  # files of /proc have no size, and some have no end
         length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
         if not 2 <= length <= max(0, total - _LENGTH.size):
-            raise CheckpointError(path, "is no safetensors file, or is truncated in its header", _AGAIN)
+            raise CheckpointError(path, "is not a safetensors file, or is truncated in its header", _AGAIN)
         if length > LARGEST:
             message = f"has a header of {length:,} bytes, and {LARGEST:,} are the most that is read"
             raise CheckpointError(path, message, _AGAIN, code=TOO_LARGE)
@@ -107,7 +107,7 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
     if not isinstance(entries, dict) or not isinstance(entries.get("__metadata__", {}), dict):
         raise CheckpointError(path, "has a header that lists no tensors", _AGAIN)
     if any(not isinstance(value, str) for value in entries.get("__metadata__", {}).values()):
-        raise CheckpointError(path, "has notes in its header that are no text", _AGAIN)
+        raise CheckpointError(path, "has notes in its header that are not text", _AGAIN)
     if any(len(name) > LONGEST_NAME for name in entries):
         raise CheckpointError(path, f"names a tensor in more than {LONGEST_NAME:,} characters", _AGAIN)
     return entries

@@ -46,7 +46,7 @@ def _fetch(name: str) -> Path:
             folder = Path(snapshot_download(name, ignore_patterns=_OTHERS))
         return Path(snapshot_download(name, allow_patterns=_TEMPLATES, revision=folder.name))
     except HFValidationError as error:
-        raise CheckpointError(name, "is no folder, and no name on the Hub", "check the path") from error
+        raise CheckpointError(name, "is not a folder, and not a name on the Hub", "check the path") from error
     except Exception as error:  # of the network, of access, of the cache: the Hub's client has a class for each
         fix = "check the name, fetch the repository while online (hf download), or give a folder"
         raise CheckpointError(

@@ -82,7 +82,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     Raises CheckpointError where a file is missing, truncated, outside the folder, or contradicts another one.
     """
     if not resolve(folder).is_dir():
-        raise CheckpointError(folder, "is no folder", "give the folder of a checkpoint")
+        raise CheckpointError(folder, "is not a folder", "give the folder of a checkpoint")
     kind, names, index_text, weight_map = _weights(folder)
     if is_there(folder / ADAPTER):
         message = "lies beside full weights: what is loaded here is the base that it names, and the adapter"

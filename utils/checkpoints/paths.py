@@ -66,7 +66,7 @@ def regular_file(path: Path) -> Path:
     real = resolve(path)
     if not stat.S_ISREG(real.stat().st_mode):
         kind = "a folder" if real.is_dir() else "a pipe, a socket or a device"
-        raise CheckpointError(path, f"is no file, but {kind}", "fetch the file again, or remove it", code=NO_FILE)
+        raise CheckpointError(path, f"is not a file, but {kind}", "fetch the file again, or remove it", code=NO_FILE)
     return real
 
 

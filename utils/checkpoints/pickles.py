@@ -63,12 +63,12 @@ class PickledTensors(Tensors):
 
     def _add(self, checkpoint: Checkpoint, shard: Shard, name: object, value: object) -> None:
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            kind = f"is no tensor, but of type {type(value).__name__}"
+            kind = f"is not a tensor, but of type {type(value).__name__}"
             why = kind if isinstance(name, str) else f"is not called by a name, but by {type(name).__name__}"
             self.left_out[_written(name)] = why
             return
         if _written(name) != name or len(name) > LONGEST_NAME:
-            raise CheckpointError(checkpoint.folder / shard.name, f"`{name}` is no name of a tensor", _AGAIN)
+            raise CheckpointError(checkpoint.folder / shard.name, f"`{name}` is not the name of a tensor", _AGAIN)
         if value.is_meta or value.numel() * value.element_size() > max(shard.size, 1 << 20):
             message = f"`{name}` has the shape {list(value.shape)}, for which there are no bytes"
             raise CheckpointError(checkpoint.folder / shard.name, message, "save it again, with all of its weights")
@@ -130,12 +130,14 @@ def _read(shard: Shard) -> dict[Any, Any]:
     try:
         found = torch.load(shard.path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(shard))
     except pickle.UnpicklingError as error:
-        message = "holds more than tensors: reading it would run code from the file, or it is no file of torch's"
+        message = (
+            "holds more than tensors: reading it would run code from the file, or it is not a file that torch wrote"
+        )
         raise CheckpointError(shard.path, message, "take the safetensors version, or fetch the file again") from error
     except OSError:
         raise
     except Exception as error:  # whatever an interpreter of a stranger's instructions meets
         raise CheckpointError(shard.path, f"cannot be read: {words_of(error)}", _AGAIN) from error
     if not isinstance(found, dict):
-        raise CheckpointError(shard.path, f"holds a {type(found).__name__}, no tensors by name", _AGAIN)
+        raise CheckpointError(shard.path, f"holds a {type(found).__name__}, not tensors by name", _AGAIN)
     return found

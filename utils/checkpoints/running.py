@@ -230,7 +230,7 @@ def _check_outputs(theirs: ModelOutputs, ours: ModelOutputs, dtype: str) -> Chec
     finite = all(other.isfinite().all().item() for _, other in pairs)
     said = f"{', '.join(ours.outputs)} {list(pairs[0][0].shape)}: largest difference {difference:.3g}"
     said += f", allowed {allowed:.3g}" if allowed else ", none allowed"
-    return Check(name, finite and difference <= allowed, said if finite else f"{said}; some are no numbers")
+    return Check(name, finite and difference <= allowed, said if finite else f"{said}; some are not numbers")
 
 
 def _check_generation(theirs: ModelOutputs, ours: ModelOutputs) -> Check:

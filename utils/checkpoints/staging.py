@@ -120,7 +120,9 @@ def _refuse_foreign(folder: Path, record: _Record | None) -> None:
     foreign = sorted(name for name in _files(folder) if name not in known)
     if foreign:
         reason = (
-            f"holds `{foreign[0]}`, which is not of it" if record else "is not a partial checkpoint of these commands"
+            f"contains {foreign[0]}, which this command did not create"
+            if record
+            else "is not a partial checkpoint of these commands"
         )
         raise CheckpointError(folder, reason, "move or remove it", code=FOREIGN)
 

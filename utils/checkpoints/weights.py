@@ -220,7 +220,7 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
         return Check(name, False, f"they are of the type {', '.join(other)}")
     values = gate_values(tensors, gates)
     if not np.isfinite(values).all():
-        return Check(name, False, f"{np.count_nonzero(~np.isfinite(values))} weights are no numbers")
+        return Check(name, False, f"{np.count_nonzero(~np.isfinite(values))} weights are not numbers")
     mean, std = float(values.mean()), float(values.std())
     said = f"mean {mean:.6f}, deviation {std:.6f}, from {values.min():.4f} to {values.max():.4f}"
     if trained:

@@ -84,7 +84,7 @@ def prepare(args: argparse.Namespace) -> tuple[str, dict[str, ModelFacts], Works
     if args.tree:
         folder = args.tree / "src" / "transformers" / "models"
         if not folder.is_dir():
-            raise SuiteError(f"{args.tree} is no tree of transformers", "name a folder that has src/transformers")
+            raise SuiteError(f"{args.tree} is not a tree of transformers", "name a folder that has src/transformers")
         models = find_models(args.model or generated_models(folder), folder)
         facts = {each.package: each for _, each in models}
         if lacking := [path for path in test_files(facts.values()) if not (args.tree / path).is_file()]:

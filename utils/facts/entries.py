@@ -125,7 +125,7 @@ class _Reader:
         for entry in entries:
             if not isinstance(entry, dict):
                 fix = f"write it below `[[{section}]]`, with its reason"
-                raise self._bad(f"`{entry}` is no entry", fix, section, section)
+                raise self._bad(f"`{entry}` is not an entry", fix, section, section)
             why = self._why(section, entry)
             for name, value in self._content(section, entry):
                 if name in found:
@@ -142,7 +142,10 @@ class _Reader:
         if not isinstance(why, str) or len(why.strip()) < _SHORTEST_REASON:
             said = entry.get(key)
             named = [each for each in said if isinstance(each, str)] if isinstance(said, list | dict) else []
-            message, fix = f"an entry of `{section}` says not why", 'say it: `why = "..."`, in a whole sentence'
+            message, fix = (
+                f"an entry of `{section}` has no `why`",
+                'give the reason: `why = "..."`, in a whole sentence',
+            )
             raise problem(self.path, self.text, "no-reason", message, fix, section, next(iter(named), key))
         if _UNQUOTABLE & set(why):
             raise self._bad("a reason has quotes, backslashes or ends of lines", "leave them out", section, WHY)
@@ -172,9 +175,11 @@ class _Reader:
         if key == "features" and name not in FEATURES:
             raise self._unknown(str(name), FEATURES, "feature", section)
         if key == "tests" and not (isinstance(name, str) and _TEST.fullmatch(name)):
-            raise self._bad(f"`{name}` is no name of a test", "name a test, or a class of them", section, str(name))
+            raise self._bad(
+                f"`{name}` is not the name of a test", "name a test, or a class of them", section, str(name)
+            )
         if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
-            raise self._bad(f"`{name}` is no name", "write it as Python does", section, str(name))
+            raise self._bad(f"`{name}` is not a name", "write it as Python does", section, str(name))
 
     def _check_value(self, section: str, name: str, value: Any) -> None:
         wanted = _VALUES.get(section)
@@ -187,7 +192,7 @@ class _Reader:
         known = list(known)
         close = nearest(name, known)
         fix = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-        return self._bad(f"`{name}` is no {what}{f' of `{within}`' if within else ''}", fix, within, name)
+        return self._bad(f"`{name}` is not a {what}{f' of `{within}`' if within else ''}", fix, within, name)
 
     def _bad(self, message: str, fix: str, section: str, word: str, last: bool = False) -> PeculiarError:
         return problem(self.path, self.text, "bad-peculiarity", message, fix, section, word, last)

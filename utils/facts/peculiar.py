@@ -57,7 +57,7 @@ class Peculiarities:
             if name not in known:
                 close = nearest(name, sorted(known))
                 fix = f"did you mean `{close}`?" if close else "correct the name, or take the entry out"
-                message = f"`{name}` is no {what}"
+                message = f"`{name}` is not a {what}"
                 raise problem(self.path, self.text, "stale-peculiarity", message, fix, section, name)
 
 

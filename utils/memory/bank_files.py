@@ -47,7 +47,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     _, found = read_document(path)
     if found.get("format") != FORM or not is_count(found.get("log_bytes")):
-        raise BankError(path, f"is no manifest of format {FORM}", f"build the bank again: {typed('memory')} build")
+        raise BankError(path, f"is not a manifest of format {FORM}", f"build the bank again: {typed('memory')} build")
     return found
 
 
@@ -75,7 +75,7 @@ def check_shape(shape: Shape, place: object) -> None:
     if integer_root(num) is None:
         low = int(max(num, 1) ** 0.5)
         near = f"{max(low, 1) ** 2:,} or {(max(low, 1) + 1) ** 2:,}"
-        raise BankError(str(place), f"`knowledge_num` is {num}, which is no perfect square", f"give {near}")
+        raise BankError(str(place), f"`knowledge_num` is {num}, which is not a perfect square", f"give {near}")
     if length < 1:
         raise BankError(str(place), f"`knowledge_length` is {length}", "give 1 or more tokens a row, such as 16")
     if not 0 <= shape.frozen_rows <= num:

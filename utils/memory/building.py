@@ -163,13 +163,15 @@ def _there(output: Path, fingerprint: str, recompute: bool) -> Mapping[str, Any]
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return None
     if not output.is_dir() or not is_there(output / MANIFEST) or is_there(output / "config.json"):
-        raise BankError(output, "is there already, and is no bank's folder", "choose another --output, or remove it")
+        raise BankError(
+            output, "is there already, and is not a bank's folder", "choose another --output, or remove it"
+        )
     manifest = read_manifest(output)
     if not recompute and manifest.get("fingerprint") == fingerprint:
         counts: Mapping[str, Any] = manifest.get("counts", {})
         return counts
     if foreign := foreign_in(output, manifest):
-        message = f"holds `{foreign[0]}`, which is not of the bank that would be replaced"
+        message = f"contains {foreign[0]}, which is not part of the bank that would be replaced"
         raise BankError(output, message, "move it away, or choose another --output")
     if not recompute and any(True for _ in ChangeLog(output / LOG).read()):
         message = "is of other data or options, and its rows were changed since it was built"

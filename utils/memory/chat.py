@@ -80,7 +80,7 @@ class Conversation:
         if name not in COMMANDS:
             close = nearest(name, COMMANDS)
             fix = f"did you mean /{close}?" if close else "/help lists them"
-            raise BankError(f"/{name}", "is no command", fix)
+            raise BankError(f"/{name}", "is not a command", fix)
         return COMMANDS[name][0](self, rest.strip())
 
     def close(self) -> None:

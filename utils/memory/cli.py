@@ -143,7 +143,9 @@ def _edits(path: Path) -> dict[int, str]:
         except (ValueError, KeyError, TypeError, RecursionError):
             row, sentence = None, None
         if type(row) is not int or not isinstance(sentence, str) or row in found:
-            what = "names a row for the second time" if row in found else "is no object with a `row` and a `sentence`"
+            what = (
+                "names a row for the second time" if row in found else "is not an object with a `row` and a `sentence`"
+            )
             raise BankError(f"{path}:{number}", what, "correct the line: nothing was changed")
         found[row] = sentence
     return found

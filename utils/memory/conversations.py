@@ -47,12 +47,12 @@ def asked_in(messages: Any, tokenizer: Templates) -> tuple[str, str]:
 
 def _checked(messages: Any) -> Turns:
     if not isinstance(messages, list) or not messages:
-        raise ValueError(f"`messages` is {messages!r}, and no list of messages")
+        raise ValueError(f"`messages` is {messages!r}, not a list of messages")
     for each in messages:
         if not isinstance(each, Mapping) or not all(isinstance(each.get(name), str) for name in ("role", "content")):
             raise ValueError(f"`messages` holds {each!r}, which has no text as `role` and `content`")
     if messages[-1]["role"] != ASSISTANT or not messages[-1]["content"].strip():
-        raise ValueError(f"`messages` ends with {messages[-1]['role']!r}, and no answer of the {ASSISTANT}'s")
+        raise ValueError(f"`messages` ends with {messages[-1]['role']!r}, not with an answer of the {ASSISTANT}")
     return cast(Turns, messages)
 
 

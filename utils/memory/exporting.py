@@ -28,7 +28,7 @@ def export(bank: DiskBank, path: Path, form: str) -> int:
         from memory.originals import mapping_of, write_cache
 
         if path.suffix not in CACHES:
-            raise BankError(path, "is no name of a cache", "call it something.pt")
+            raise BankError(path, "is not the name of a cache", "call it something.pt")
         if mapping_of(path).exists():
             raise BankError(mapping_of(path), "is there already", "remove it, or choose another --output")
         return write_cache(path, bank.ids(), bank.rows(), bank.shape, str(bank.folder.name))

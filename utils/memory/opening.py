@@ -52,7 +52,7 @@ def open_bank(place: str | Path) -> DiskBank:
         path = path.parent
     bring_back(path)
     if not path.is_dir():
-        what = "is no folder" if path.exists() else "does not exist"
+        what = "is not a folder" if path.exists() else "does not exist"
         raise BankError(path, what, f"give a folder of {named('memory')} build, or a gated checkpoint with a bank")
     bank = _of_checkpoint(path) if is_there(path / CONFIG) else _of_folder(path)
     bank.finish_changes()

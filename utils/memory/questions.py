@@ -52,13 +52,13 @@ def question_of(record: Any, rows: Mapping[str, int], number: int, asked: Asked 
         ValueError: with what is wrong of it.
     """
     if not isinstance(record, Mapping):
-        raise ValueError(f"is {type(record).__name__}, and no object")
+        raise ValueError(f"is {type(record).__name__}, not an object")
     if "messages" in record and asked is not None:
         prompt, answer = asked(record["messages"])
         record = {**record, "prompt": prompt, "answer": answer}
     for name in ("prompt", "answer", "fact", "text"):
         if name in record and not isinstance(record[name], str):
-            raise ValueError(f"`{name}` is {record[name]!r}, and no text")
+            raise ValueError(f"`{name}` is {record[name]!r}, not text")
     if "prompt" not in record:
         if not record.get("text"):
             raise ValueError("has none of `prompt`, `messages` and `text`")
@@ -74,7 +74,7 @@ def question_of(record: Any, rows: Mapping[str, int], number: int, asked: Asked 
 def _row_of(record: Mapping[str, Any], rows: Mapping[str, int], number: int) -> int | None:
     if "fact" in record:
         if record["fact"] not in rows:
-            raise ValueError(f"`fact` is no row of the bank: {record['fact']!r}")
+            raise ValueError(f"`fact` is not a row of the bank: {record['fact']!r}")
         return rows[record["fact"]]
     if "row" not in record:
         raise ValueError("has neither `row` nor `fact`; for a prompt that no row answers, `row` is null")

@@ -34,7 +34,9 @@ def _record(record: Any) -> Record:
     if isinstance(record, str):
         return Record(_checked(record))
     if not isinstance(record, Mapping):
-        raise _Refused(WRONG_TYPE, f"the record is no object and no text, but of the type {type(record).__name__}")
+        raise _Refused(
+            WRONG_TYPE, f"the record is neither an object nor text, but of the type {type(record).__name__}"
+        )
     return Record(_checked(_sentence(record)), _named(record))
 
 
@@ -44,7 +46,7 @@ def _sentence(record: Mapping[str, Any]) -> str:
         if isinstance(value, str):
             return value
         if value is not None:
-            raise _Refused(WRONG_TYPE, f"`{name}` is no text, but of the type {type(value).__name__}")
+            raise _Refused(WRONG_TYPE, f"`{name}` is not text, but of the type {type(value).__name__}")
     raise _Refused(WRONG_TYPE, f"has none of: {_SENTENCE}, {_TEXT}, {_TARGET}")
 
 

@@ -49,7 +49,7 @@ def pairs(words: Sequence[str]) -> dict[str, str]:
     """The settings of a command line. Raises BankError for a word that is no KEY=VALUE."""
     for word in words:
         if "=" not in word:
-            raise BankError("settings", f"{word!r} is no KEY=VALUE", "write retrieval_steps=350")
+            raise BankError("settings", f"{word!r} is not KEY=VALUE", "write retrieval_steps=350")
     return dict(word.split("=", 1) for word in words)
 
 

@@ -81,7 +81,7 @@ def check_strategy(name: str) -> str:
     close = nearest(str(name).lower(), STRATEGIES)
     fix = f"did you mean {close!r}? The others: " if close else "give one of: "
     others = ", ".join(each for each in STRATEGIES if each != close)
-    raise BankError("update_strategy", f"is {name!r}, which is no strategy", f"{fix}{others}")
+    raise BankError("update_strategy", f"is {name!r}, which is not a strategy", f"{fix}{others}")
 
 
 def choose(strategy: str, usage: Usage, space: Space, count: int) -> np.ndarray:

@@ -217,13 +217,13 @@ def _check_output(output: Path, resume: bool) -> None:
     if not output.exists():
         return
     if not output.is_dir():
-        raise BankError(output, "is no folder", "choose another --output")
+        raise BankError(output, "is not a folder", "choose another --output")
     if (output / CONFIG).exists():
         raise BankError(output, "holds a run that is complete", "choose another --output, or remove it")
     held = sorted(each.name for each in output.iterdir())
     foreign = [each for each in held if each.removesuffix(PART) not in OURS]
     if foreign:
-        raise BankError(output, f"holds `{foreign[0]}`, which is of no run", "choose another --output")
+        raise BankError(output, f"contains {foreign[0]}, which this command did not create", "choose another --output")
     if held and not resume:
         raise BankError(output, f"holds `{held[0]}`", "choose another --output, or go on with --resume")
 
@@ -249,7 +249,7 @@ def _resumed(output: Path, begun: Mapping[str, Any]) -> list[str]:
         before = json.loads((output / BEGUN).read_bytes())
         differs = [name for name in begun if before.get(name) != begun[name]]
     except (ValueError, AttributeError):
-        raise BankError(output / BEGUN, "is no record of a run", "choose another --output") from None
+        raise BankError(output / BEGUN, "is not a record of a run", "choose another --output") from None
     if differs:
         name = differs[0]
         message = f"was begun with another `{name}`"

@@ -41,7 +41,7 @@ def usage_of(state: Mapping[str, Any], rows: int) -> Usage:
         )
         usage.generator.bit_generator.state = json.loads(state["generator"])
     except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise BankError("state", f"is none of an updater: {error}", "begin without it") from error
+        raise BankError("state", f"is not the state of an updater: {error}", "begin without it") from error
     shapes = {each.shape for each in arrays.values()}
     if shapes != {(rows,)}:
         found = " and ".join(str(list(shape)) for shape in sorted(shapes))

@@ -39,5 +39,5 @@ def _refuse_slip(name: str, modular: Path, models: Path) -> None:
     close = nearest(name, {path.parent.name for path in models.glob("*/modeling_*.py")})
     if close is None or nearest(name, deltas | {each.partition("_gate_")[2] for each in deltas}):
         return
-    message = f"there is no modular file for {name!r}, and no model of transformers is called so"
+    message = f"there is no modular file for {name!r}, and transformers has no model of that name"
     raise ConversionError(Diagnostic("unknown-model", "--model", 1, 1, message, f"did you mean `{close}`?"))

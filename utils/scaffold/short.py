@@ -141,5 +141,5 @@ def _styled(file: str, text: str) -> str:
     path = f"modular/{file}"
     styled = style({path: text}, STYLE)
     if path not in styled.texts:
-        raise ConversionError(Diagnostic("invalid-output", path, 1, 1, "the delta is no Python", "report this fault"))
+        raise ConversionError(Diagnostic("invalid-output", path, 1, 1, "the delta is not Python", "report this fault"))
     return styled.texts[path]

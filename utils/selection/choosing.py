@@ -193,13 +193,15 @@ def _quotas(quotas: Mapping[str, str], names: list[str]) -> dict[int, Fraction |
     for name, text in quotas.items():
         if name != ALL_OTHERS and name not in names:
             some = ", ".join(names[:9]) + (", ..." if len(names) > 9 else "")
-            raise SelectionError(f"--quota {name}", "is no source of these scores", f"name one of: {some}")
+            raise SelectionError(f"--quota {name}", "is not a source of these scores", f"name one of: {some}")
         try:
             quota = Fraction(text) if "." in text or "/" in text else int(text)
         except (ValueError, ZeroDivisionError):
             quota = -1
         if quota < 0 or (isinstance(quota, Fraction) and quota > 1):
-            raise SelectionError(f"--quota {name}={text}", "is no quota", "give a number, or a share from 0.0 to 1.0")
+            raise SelectionError(
+                f"--quota {name}={text}", "is not a quota", "give a number, or a share from 0.0 to 1.0"
+            )
         meant = [name] if name != ALL_OTHERS else [each for each in names if each not in quotas]
         found |= dict.fromkeys(map(names.index, meant), quota)
     return found

@@ -157,7 +157,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         text = words_of(error, whole=True)[:200]
         raise SelectionError(folder / CONFIG, f"is not YAML: {text}", "train the gates again") from error
     if not isinstance(found, dict):
-        raise SelectionError(folder / CONFIG, "is no run's configuration", f"give a folder of {named('train')}")
+        raise SelectionError(folder / CONFIG, "is not a run's configuration", f"give a folder of {named('train')}")
     return found
 
 
@@ -171,7 +171,7 @@ def _is_gated(folder: Path) -> bool:
 def _model(folder: Path, dtype: str, generated: Path | None) -> PreTrainedModel:
     if not _is_gated(folder):
         fix = f"gate it: {typed('gate')} --base ... --output ..., or train gates: {typed('train')}"
-        raise SelectionError(folder, f"is no gated checkpoint and no run of {named('train')}", fix)
+        raise SelectionError(folder, f"is neither a gated checkpoint nor a run of {named('train')}", fix)
     register_quality_gate()
     return load_model(folder, dtype, generated=generated, auto=AutoModelForCausalLM)
 

@@ -62,7 +62,7 @@ def find_parts(data: str) -> list[CorpusPart]:
         return [_part(each, each.relative_to(path)) for each in found]
     if path.exists():
         if not path.is_file():
-            raise SelectionError(path, "is no file, but a pipe, a socket or a device", "give a file")
+            raise SelectionError(path, "is not a file, but a pipe, a socket or a device", "give a file")
         if not _endings(path)[0]:
             raise SelectionError(path, f"has none of the endings {_KNOWN}", "write its records in one of these forms")
         return [_part(path, Path(path.name))]
@@ -202,7 +202,7 @@ def _parquet(path: Path, reached: _Reached) -> Iterator[Found]:
             for record in records:
                 row += 1
                 is_text = record is not None
-                yield row, record, "" if is_text else NOT_UTF8, "" if is_text else "a text is no UTF-8"
+                yield row, record, "" if is_text else NOT_UTF8, "" if is_text else "a text is not UTF-8"
 
 
 def _row(batch: pa.RecordBatch, number: int) -> Any:

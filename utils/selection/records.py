@@ -30,7 +30,7 @@ def document_of(raw: Raw, form: str = "auto") -> Document | Reject:
         return Reject(name, raw.source, raw.place, raw.reason, raw.detail)
     try:
         if not isinstance(record, Mapping):
-            raise _Refused(WRONG_TYPE, f"the record is no object, but {_kind(record)}")
+            raise _Refused(WRONG_TYPE, f"the record is not an object, but {_kind(record)}")
         source = _name(record, ("dataset", "source"), raw.source)
         name = _name(record, ("id",), name)
         form, _, column = (_form(record) if form == "auto" else form).partition(":")
@@ -104,7 +104,7 @@ _COLUMNS = {
 
 def _message(each: Any, role: str, content: str, roles: Mapping[str, str], strict: bool) -> Message:
     if not isinstance(each, Mapping):
-        raise _Refused(WRONG_TYPE, f"a message is no object, but {_kind(each)}")
+        raise _Refused(WRONG_TYPE, f"a message is not an object, but {_kind(each)}")
     named = _text(each, role)
     if strict and named not in roles:
         raise _Refused(WRONG_TYPE, f"a message has the role {named[:40]!r}, and the roles are {', '.join(roles)}")
@@ -126,7 +126,7 @@ def _with_joined_parts(message: Mapping[str, Any], content: str) -> Mapping[str,
 def _list(record: Mapping[str, Any], name: str) -> list[Any]:
     value = record.get(name)
     if not isinstance(value, list):
-        raise _Refused(NOT_A_NUMBER if _is_nan(value) else WRONG_TYPE, f"`{name}` is no list, but {_kind(value)}")
+        raise _Refused(NOT_A_NUMBER if _is_nan(value) else WRONG_TYPE, f"`{name}` is not a list, but {_kind(value)}")
     if not value:
         raise _Refused(EMPTY, f"`{name}` is empty")
     return value
@@ -135,7 +135,7 @@ def _list(record: Mapping[str, Any], name: str) -> list[Any]:
 def _text(record: Mapping[str, Any], name: str) -> str:
     value = record.get(name)
     if not isinstance(value, str):
-        raise _Refused(NOT_A_NUMBER if _is_nan(value) else WRONG_TYPE, f"`{name}` is no text, but {_kind(value)}")
+        raise _Refused(NOT_A_NUMBER if _is_nan(value) else WRONG_TYPE, f"`{name}` is not text, but {_kind(value)}")
     return value
 
 
@@ -158,7 +158,7 @@ def _target(record: Mapping[str, Any]) -> float | None:
         if value is None:
             continue
         if not isinstance(value, bool | int | float):
-            raise _Refused(WRONG_TYPE, f"`{column}` is no number, but {_kind(value)}")
+            raise _Refused(WRONG_TYPE, f"`{column}` is not a number, but {_kind(value)}")
         if value > 1 or math.isinf(value):
             raise _Refused(WRONG_TYPE, f"`{column}` is {value}, and 1 is the most")
         return None if value < 0 or math.isnan(value) else float(value)

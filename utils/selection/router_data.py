@@ -58,7 +58,7 @@ def load_router_data(path: Path, gate_space: str | None = None) -> RouterData:
         text = words_of(error, whole=True)[:160]
         raise SelectionError(path, f"is not a file of tensors: {text}", _AGAIN) from error
     if not isinstance(found, Mapping):
-        raise SelectionError(path, "is no table of tensors", _AGAIN)
+        raise SelectionError(path, "is not a table of tensors", _AGAIN)
     gates, perplexities = found.get("quality_gates"), found.get("perplexities")
     ids, dataset = found.get("sample_ids"), found.get("dataset_name")
     if not isinstance(gates, torch.Tensor) or gates.ndim != 3:

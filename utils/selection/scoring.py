@@ -149,7 +149,7 @@ def _score_shard(
     good = [each for each in range(len(rows)) if scored[each].is_finite]
     for each in sorted(set(range(len(rows))) - set(good)):
         row = rows[each]
-        detail = "the model's scores are no finite numbers"
+        detail = "the model's scores are not finite numbers"
         rejects.append(
             (row.entry.position, Reject(row.document.id, row.document.source, row.entry.place, NOT_FINITE, detail))
         )

@@ -104,7 +104,7 @@ def _budget(args: argparse.Namespace) -> tuple[Budget, str]:
     if args.method == FARTHEST:
         raise SelectionError("--method farthest", "needs to know how many are kept", "give --keep or --count")
     if args.threshold != args.threshold:
-        raise SelectionError("--threshold", "is no number", "give a number")
+        raise SelectionError("--threshold", "is not a number", "give a number")
     return Budget(threshold=args.threshold), f"threshold {args.threshold:g}"
 
 
@@ -113,7 +113,9 @@ def _quotas(given: Sequence[str]) -> dict[str, str]:
     for each in given:
         name, mark, value = each.rpartition("=")
         if not mark or not name:
-            raise SelectionError(f"--quota {each}", "is no quota", "give SOURCE=NUMBER or SOURCE=SHARE, as in web=0.5")
+            raise SelectionError(
+                f"--quota {each}", "is not a quota", "give SOURCE=NUMBER or SOURCE=SHARE, as in web=0.5"
+            )
         found[name] = value
     return found
 

@@ -62,7 +62,7 @@ class ScoreFolder:
         for path in sorted(self.folder.iterdir()):
             if not _OURS.fullmatch(path.name):
                 raise SelectionError(
-                    self.folder, f"holds `{path.name}`, which is not of it", "choose another --output"
+                    self.folder, f"contains {path.name}, which this command did not create", "choose another --output"
                 )
             if path.name.endswith(PART) and not self.rank:
                 with suppress(FileNotFoundError):
@@ -127,7 +127,7 @@ class ScoreFolder:
 def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
     """Manifest and scores of a complete folder. Raises SelectionError where it is not complete."""
     if not folder.is_dir():
-        raise SelectionError(folder, "is no folder", f"give one that {named('score')} has written")
+        raise SelectionError(folder, "is not a folder", f"give one that {named('score')} has written")
     if not (folder / MANIFEST).exists():
         what = "is not complete: a run was interrupted" if (folder / RUN).exists() else f"holds no {MANIFEST}"
         fix = (

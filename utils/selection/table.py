@@ -144,7 +144,7 @@ def open_scores(folder: Path, files: Sequence[Path]) -> Scores:
             ) from error
         missing = {"id", "source", "tokens", "perplexity", "quality", WEIGHTED} - set(schemas[-1].names)
         if missing or not pa.types.is_fixed_size_list(schemas[-1].field(WEIGHTED).type):
-            what = f"has no column `{min(missing)}`" if missing else f"`{WEIGHTED}` is no list of one length"
+            what = f"has no column `{min(missing)}`" if missing else f"`{WEIGHTED}` is not a list of one length"
             raise SelectionError(path, what, f"give a folder that {named('score')} has written")
         if not schemas[-1].equals(schemas[0]):
             raise SelectionError(path, f"has other columns than {files[0].name}", "score the corpus again")

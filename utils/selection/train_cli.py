@@ -35,7 +35,9 @@ def _train(args: argparse.Namespace) -> Answer:
     args.output.mkdir(parents=True, exist_ok=True)
     foreign = sorted(p.name for p in args.output.iterdir() if p.name not in _OURS and not _OF_TOKENIZERS.match(p.name))
     if foreign:
-        raise SelectionError(args.output, f"holds `{foreign[0]}`, which is of no run", "choose another --output")
+        raise SelectionError(
+            args.output, f"contains {foreign[0]}, which this command did not create", "choose another --output"
+        )
     if (args.output / CONFIG).exists():
         raise SelectionError(args.output, "holds a run that is complete", "choose another --output, or remove it")
     # late: torch takes seconds, which the help and a wrong option do without

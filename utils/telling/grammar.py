@@ -18,9 +18,7 @@ USAGE = "usage"  # the code of a command line that makes no sense
 class Parser(argparse.ArgumentParser):
     """A command's grammar. It has --json, -q and -v, and where --json is given, what is wrong with the rest is JSON too."""
 
-    def __init__(
-        self, *, quiet: str = "say nothing but what was asked for, unless it is refused", **given: Any
-    ) -> None:
+    def __init__(self, *, quiet: str = "print only the requested result and errors", **given: Any) -> None:
         super().__init__(**given)
         self._words: Sequence[str] = ()
         told = self.add_argument_group("what is told")
@@ -28,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         loud = told.add_mutually_exclusive_group()
         loud.add_argument("-q", "--quiet", action="store_true", help=quiet)
         loud.add_argument(
-            "-v", "--verbose", action="store_true", help="say more; of a fault of this project, the whole traceback"
+            "-v", "--verbose", action="store_true", help="say more; print the traceback of internal errors"
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -169,10 +169,10 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
         raise source.refuse(1, 1, "bad-gate", "this kind of gate declares no `GATE`", "assign a Gate to it")
     gate = _Reader(declaration).value(value.value)
     if not isinstance(gate, Gate):
-        raise declaration.refuse(value, "bad-gate", "`GATE` is no Gate", "write `GATE = Gate(...)`")
+        raise declaration.refuse(value, "bad-gate", "`GATE` is not a Gate", "write `GATE = Gate(...)`")
     for each in (*gate.modules, gate.home, gate.attribute, gate.prefix):
         if not isinstance(each, str) or not each.isidentifier():
-            raise source.refuse(1, 1, "bad-gate", f"`{each}` is no name", "write a Python name")
+            raise source.refuse(1, 1, "bad-gate", f"`{each}` is not a name", "write a Python name")
     sources = [_source(name, each, source, load) for each in gate.modules]
     if form is Form.UPSTREAM:
         own = _source(name, gate.upstream.module, source, load) if gate.upstream.module else None

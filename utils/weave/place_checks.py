@@ -24,7 +24,7 @@ def check_places(base: Base, stack: Stack, declaration: Declaration) -> None:
         raise _without_place(base, stack, declaration)
     for declared in declaration.places.values():
         if declared.parent not in base.modeling.classes:
-            message = f"{declared.parent} is no class of {declaration.base}, and computes nothing"
+            message = f"{declared.parent} is not a class of {declaration.base}, and computes nothing"
             raise _refuse(declaration, declared, message, _layers(stack))
         if isinstance(declared.place, Scaled):
             _check_scaled(base, declaration, declared)
@@ -118,7 +118,7 @@ def check_words(module: Module, owner: ast.ClassDef, place: Where) -> None:
     if place.when and init:
         _check_constructor(owner, init, place.when)
     if place.tokens and forward and place.tokens not in _assigned(forward):
-        raise Misfit(f"`{place.tokens}` is no name that it assigns")
+        raise Misfit(f"`{place.tokens}` is not a name that it assigns")
 
 
 def _check_constructor(owner: ast.ClassDef, init: Function | None, anchor: str) -> None:

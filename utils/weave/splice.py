@@ -172,7 +172,7 @@ class _Block:
         wanted = ast.dump(parse(self.place.adds or ""))
         handed = next((each for each in call.args if ast.dump(each) == wanted), None)
         if handed is None:
-            raise Misfit(f"`{self.place.adds}` is no argument of `{ast.unparse(call)}`", call.lineno)
+            raise Misfit(f"`{self.place.adds}` is not an argument of `{ast.unparse(call)}`", call.lineno)
         name = target_of(self.start)
         if name is None:
             raise Misfit(f"what `{self.place.reads}` gives is not assigned to a name", self.start.lineno)

@@ -23,7 +23,9 @@ def check_attention_gate_config(config: PreTrainedConfig) -> None:
 def check_kind_of_checkpoint(config: PreTrainedConfig, model_type: str | None) -> None:
     """Raise a ValueError for the configuration of a checkpoint with gates of another kind, or on another base."""
     if model_type and "_gate_" in model_type and model_type != config.model_type:
-        raise ValueError(f"This is a checkpoint of `{model_type}`, whose gates are none of `{config.model_type}`.")
+        raise ValueError(
+            f"This is a checkpoint of `{model_type}`, whose gates are not those of `{config.model_type}`."
+        )
 
 
 def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> None:
@@ -33,7 +35,7 @@ def take_published_mode(config: PreTrainedConfig, fields: dict[str, Any]) -> Non
     ]
     if len(told) > 1:
         raise ValueError(
-            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: gates are one."
+            "`headwise_attn_output_gate` and `elementwise_attn_output_gate` are both true: set only one of them."
         )
     if told:
         config.attention_gate_mode = told[0]

@@ -49,7 +49,7 @@ def load_memory_gates(model: PreTrainedModel, folder: str | Path) -> None:
     file = Path(folder) / "memory_gates.safetensors"
     found, wanted = load_file(file), memory_gate_weights(model)
     for name in wanted | found:
-        shapes = [tuple(each[name].shape) if name in each else "nowhere" for each in (found, wanted)]
+        shapes = [tuple(each[name].shape) if name in each else "missing" for each in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{file}: `{name}` is {shapes[0]} in the file, and {shapes[1]} in the model.")
     for name, weight in wanted.items():

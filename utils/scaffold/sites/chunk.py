@@ -48,7 +48,7 @@ def find_chunk(module: Module, layer: ast.ClassDef, names: frozenset[str]) -> Fo
     handed = run.args[0]
     method = module.method(layer, handed.attr) if is_self(handed) else None
     if forward is None or method is None or len(method.args.args) != 2:
-        raise NoPlace(run.lineno, f"`{ast.unparse(run.args[0])}` is no method of {layer.name} with one argument")
+        raise NoPlace(run.lineno, f"`{ast.unparse(run.args[0])}` is not a method of {layer.name} with one argument")
     chunked = _Chunked(module, layer, forward, run, method)
     hands, adder = _adder(chunked)
     scaled = _scaled(module, adder)

@@ -70,7 +70,7 @@ def _spot(forward: ast.FunctionDef, call: ast.Call, place: Place) -> Spot:
         return Spot(score, source, position(block[last - 1]), _scales(place))
     if place.adds:
         if not any(same(each, parse(place.adds)) for each in [*call.args, *(word.value for word in call.keywords)]):
-            raise NoPlace(call.lineno, f"`{place.adds}` is no argument of `{place.reads}`")
+            raise NoPlace(call.lineno, f"`{place.adds}` is not an argument of `{place.reads}`")
         return Spot(score, source, position(end), _named(end, place), adds=place.adds)
     summands = [
         hit for hit in fits(end, _scales(place)) if is_simple(end) and any(contains(each, hit) for each in sums(end))
