@@ -38,13 +38,17 @@ _FILLERS_ELSEWHERE = re.compile(
 )
 _QUESTION = re.compile(r"[?？]|[吗呢嗎][。！\"”’」』]*$")
 _ASKING = re.compile(
-    r"(?i)^(who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|has|have|can|could|will|would|should|may)\b"
+    r"(?i:^(who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|has|have|could|would|should)\b)"
+    # Will and May are names as well: "Will Smith lives ...", "May 5 is ...", "May has ..." ask nothing
+    r"|(?i:^(can|will|may)(['’]t|not)?)(\s*$|\s+((?i:i|you|he|she|it|we|they|the|an?)\b|(?!(is|was|has|had)\b)[a-zà-ÿ]))"
 )
 _REQUEST = re.compile(
     r"(?i)^((please|pls)\b|(tell|show|give|write|help|explain to|remind) me\b|(can|could|would|will) you\b|explain\b|let'?s\b|请|請)"
 )
 _TOLD = re.compile(
-    r"(?i)^(please\s+)?(remember|note|keep in mind|don'?t forget|fyi)\b(\s+that\b)?\s*[,:]?\s*|^请?(记住|記住)[，,：:]?\s*"
+    r"(?i)^((please|pls)\s+(remember|note)\b|(please\s+)?(keep in mind|don['’]?t forget|fyi)\b"
+    r"|(remember|note)\b(?=\s+that\b|\s*[,:]|\W*$))"  # as in "Note 7 is a phone", they may be names
+    r"(\s+that\b)?\s*[,:]?\s*|^请?(记住|記住)[，,：:]?\s*"
 )
 _COMMON = frozenset(
     _words(
