@@ -10,12 +10,12 @@ import torch
 from memory.dual_path import DualPathInference
 from memory.errors import BankError
 from memory.extractors import SentenceFactExtractor
-from memory.prompts import left_padded, padding_of
+from memory.prompts import answered, left_padded, padding_of
 from memory.updater import MemoryBankUpdater
 from memory.values import Extraction
 from memory_models import Tokenizer, in_memory, small_model
 
-from transformers import TextStreamer
+from transformers import GenerationConfig, TextStreamer
 
 
 HOW: dict[str, Any] = {"max_new_tokens": 6, "do_sample": False}
@@ -196,6 +196,41 @@ def test_answers_are_remembered_on_request(model: Any, tokenizer: Tokenizer) -> 
     paths = DualPathInference(model, tokenizer, extractor, include_generated=True)
     found = paths.generate(input_text="Melk is big.", **HOW)
     assert extractor.asked == ["Melk is big.", found["generated_text"]]
+
+
+@pytest.mark.parametrize(
+    ("ends", "pad", "mask"),
+    [
+        ([1], 0, [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]),
+        ([1], 1, [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1]]),
+        ([1, 9], 0, [[1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]),
+        ([], 0, [[1, 1, 1, 1, 1]] * 3),
+    ],
+)
+def test_an_answer_goes_up_to_its_end(ends: list[int], pad: int, mask: list[list[int]]) -> None:
+    answers = torch.tensor([[7, 8, 1, 0, 0], [0, 9, 8, 0, 0], [7, 0, 8, 0, 8]])
+    assert answered(answers, ends, pad).tolist() == mask
+
+
+@pytest.mark.parametrize("how", ["argument", "configuration", "a configuration of this call"])
+def test_padding_behind_an_answer_reads_nothing(
+    how: str, model: Any, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, answers = torch.tensor([[5, 6], [0, 7]]), torch.tensor([[9, 3, 0, 0], [9, 9, 9, 3]])
+    out = torch.cat([prompts, answers], 1).repeat_interleave(2, 0)
+    told: list[torch.Tensor] = []
+    paths = DualPathInference(model, tokenizer, track_reads=True)
+    monkeypatch.setattr(paths.memory_bank_updater, "note_reads", lambda rows, alphas, mask: told.append(mask))
+    monkeypatch.setattr(model, "generate", lambda ids, **given: out)
+    given: dict[str, Any] = {"eos_token_id": 3} if how == "argument" else {}
+    config = GenerationConfig(eos_token_id=[3, 4], pad_token_id=0)
+    if how == "configuration":
+        model.generation_config = config
+    elif how != "argument":
+        given = {"generation_config": config}
+    paths.generate(prompts, attention_mask=torch.tensor([[1, 1], [0, 1]]), input_text=["Melk is big.", "Hi"], **given)
+    rows = [[1, 1, 1, 1, 0, 0], [0, 1, 1, 1, 1, 1]]
+    assert [each.tolist() for each in told] == [[row for row in rows for _ in range(2)]]
 
 
 def test_the_models_output_is_handed_on(model: Any, tokenizer: Tokenizer) -> None:

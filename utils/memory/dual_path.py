@@ -12,7 +12,7 @@ import torch
 
 from memory.errors import BankError
 from memory.extractors import FactExtractor, LLMLinguaFactExtractor, SentenceFactExtractor
-from memory.prompts import left_padded, pad_token, padding_of, token_ids
+from memory.prompts import answered, left_padded, pad_token, padding_of, token_ids
 from memory.updater import MemoryBankUpdater
 from memory.values import Extraction, Result, Skipped, Update
 
@@ -184,10 +184,11 @@ class DualPathInference:
         """As `generate`; nothing is remembered where `stopped` says that nobody wants the rest."""
         ids, mask = self._prompt(input_ids, input_text, attention_mask)
         texts = self._texts(ids, mask, input_text)
+        given = self._defaults(given)
         with torch.no_grad():
-            out = self.model.generate(ids, attention_mask=mask, **self._defaults(given))
+            out = self.model.generate(ids, attention_mask=mask, **given)
         out = out if isinstance(out, torch.Tensor) else out.sequences
-        return self._after(out, mask, ids.shape[1], [] if stopped and stopped.is_set() else texts)
+        return self._after(out, mask, given, [] if stopped and stopped.is_set() else texts)
 
     def _prompt(self, input_ids: Any, text: Any, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Prompts and mask, [batch, tokens], padded on the left, where the model is."""
@@ -222,12 +223,15 @@ class DualPathInference:
         configured = getattr(self.model.generation_config, "pad_token_id", None)
         return dict(given) if configured is not None else {"pad_token_id": pad_token(self.tokenizer), **given}
 
-    def _after(self, out: torch.Tensor, mask: torch.Tensor, length: int, texts: Sequence[str]) -> Generated:
+    def _after(
+        self, out: torch.Tensor, mask: torch.Tensor, given: Mapping[str, Any], texts: Sequence[str]
+    ) -> Generated:
+        length = mask.shape[1]
         answers = self.tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
         text = answers[0] if len(answers) == 1 else tuple(answers)
         if not texts:
             return Generated(out, text, None, None, length, mask)
-        read = self._read(out, mask) if self.track_reads else (None, None)
+        read = self._read(out, self._written(out, mask, given)) if self.track_reads else (None, None)
         return Generated(out, text, *self._remember(texts, answers), length, mask, *read)
 
     def _remember(self, texts: Sequence[str], answers: Sequence[str]) -> tuple[Any, Any]:
@@ -247,18 +251,24 @@ class DualPathInference:
             update = updater.update_with_facts([fact for each in found for fact in updater.facts_of(each)])
         return found[0] if len(found) == 1 else found, update
 
+    def _written(self, out: torch.Tensor, mask: torch.Tensor, given: Mapping[str, Any]) -> torch.Tensor:
+        """The mask of prompts and answers, [batch, tokens], as `generate` was `given` what ends and pads them."""
+        configured = given.get("generation_config") or self.model.generation_config
+        ends, pad = (given.get(name, getattr(configured, name, None)) for name in ("eos_token_id", "pad_token_id"))
+        ends = [] if ends is None else torch.as_tensor(ends).flatten().tolist()
+        own = answered(out[:, mask.shape[1] :], ends, pad_token(self.tokenizer) if pad is None else int(pad))
+        each = len(out) // len(mask)  # answers to one prompt
+        return torch.cat([mask.repeat_interleave(each, 0), own.to(mask)], 1)
+
     def _read(self, out: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Which rows were let in and how far, over the whole text; the updater is told."""
-        whole = torch.ones(out.shape, dtype=mask.dtype, device=mask.device)
-        rows = len(out) // len(mask)  # of several answers to one prompt
-        whole[:, : mask.shape[1]] = mask.repeat_interleave(rows, 0)
         with torch.no_grad():
-            found = self.model(out, attention_mask=whole, output_memory=True)
+            found = self.model(out, attention_mask=mask, output_memory=True)
         if not found.memory_rows:  # no layer reads
             return None, None
         rows, alphas = found.memory_rows[-1], found.memory_alphas[-1]  # of the last gate
         if self.memory_bank_updater is not None:
-            self.memory_bank_updater.note_reads(rows, alphas, whole)
+            self.memory_bank_updater.note_reads(rows, alphas, mask)
         return rows, alphas
 
 

@@ -39,6 +39,19 @@ def padding_of(ids: torch.Tensor, pad: int, end: int | None) -> torch.Tensor:
     return (~padding | padding.all(1, keepdim=True)).long()  # nothing but pad tokens: they are the prompt
 
 
+def answered(answers: torch.Tensor, ends: Sequence[int], pad: int) -> torch.Tensor:
+    """The mask, [batch, tokens], of answers: 0 behind the first token that ends a text, and for pad tokens that end one.
+
+    Where nothing `ends` a text, none is padded, and a pad token is a word like others.
+    """
+    if not ends:
+        return torch.ones_like(answers)
+    is_end = torch.isin(answers, torch.tensor(list(ends), dtype=answers.dtype, device=answers.device))
+    behind = is_end.cumsum(1) > is_end.long()
+    padding = ((answers != pad) | is_end).flip(1).cumsum(1).flip(1) == 0
+    return (~(behind | padding)).long()
+
+
 def left_padded(ids: torch.Tensor, mask: torch.Tensor, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The same prompts and their mask, [batch, tokens], with their padding on the left, as short as they can be.
 
