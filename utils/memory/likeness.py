@@ -36,7 +36,7 @@ class Likeness:
         Returns:
             Rows [R, M], and cosines [R, M]; -inf where there are no more rows that hold something.
         """
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():  # what is kept may be written to in any mode
             device = self._model.memory_bank.device
             facts = self._model.memory_keys(ids.to(device)).float().cpu()
             self._renew(start, stop, facts.shape[1])

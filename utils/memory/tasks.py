@@ -84,17 +84,22 @@ class FusionTask(nn.Module):
 
 
 class Resumed(nn.Module):
-    """Stands for a layer below the branch: its output is known, and so is what is to be read."""
+    """Stands for a layer below the branch: its output is known, and so is what is to be read.
 
-    def __init__(self, states: torch.Tensor, targets: torch.Tensor) -> None:
+    It has the layer inside it, so that the model has the weights that the states of rows were made by, and keeps them.
+    """
+
+    def __init__(self, layer: nn.Module, states: torch.Tensor, targets: torch.Tensor) -> None:
         super().__init__()
-        self.states, self.targets = states, targets
+        self.layer, self.states, self.targets = layer, states, targets
 
     def forward(self, hidden_states: torch.Tensor, *args: Any, memory: Any, **kwargs: Any) -> torch.Tensor:
         """The states [batch, tokens, hidden_size] that come into the branch. Raises RuntimeError where those of something else are wanted."""
         if memory.stops:
             raise RuntimeError("The states of rows are to be made before layers are left out.")
-        memory.rows[0], memory.alphas[0] = self.targets.clamp(min=0)[..., None], (self.targets >= 0).float()
+        is_told = self.targets >= 0
+        memory.rows[0], memory.found[0] = self.targets.clamp(min=0)[..., None], is_told[..., None]
+        memory.alphas[0] = is_told.float()
         return self.states
 
 
@@ -130,8 +135,9 @@ def branch_of(model: nn.Module) -> Branch | None:
 @contextmanager
 def resumed(branch: Branch, states: torch.Tensor, targets: torch.Tensor) -> Iterator[None]:
     """Inside the block the layers below a branch are left out: it is given `states`, `[batch, tokens, hidden]`, and reads `targets`."""
-    layers, stub = branch.layers, Resumed(states, targets)
-    setattr(branch.owner, branch.name, nn.ModuleList([*[stub] * branch.number, *layers[branch.number :]]))
+    layers = branch.layers
+    left_out = [Resumed(each, states, targets) for each in layers[: branch.number]]
+    setattr(branch.owner, branch.name, nn.ModuleList([*left_out, *layers[branch.number :]]))
     try:
         yield
     finally:

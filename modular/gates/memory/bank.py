@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bank: rows of tokens, and what is made of them to find and to read them."""
 
-import math
 from collections import OrderedDict
-from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -11,13 +9,13 @@ from torch import nn
 from transformers import initialization as init
 from transformers.configuration_utils import PreTrainedConfig
 
+from .cells import ROWS_AT_ONCE, MemoryCells
+from .changes import below_gate, changed_rows, version, versions
 from .configuration import memory_pad_of
 from .reading import EnoughRead, MemoryReading
 
 
 EXACT_ROWS = 4096  # up to here all keys are compared, which is faster than to look into cells
-ROWS_AT_ONCE = 256
-FITTED_KEYS = 65536  # cells are fitted to as many
 KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
 
 
@@ -47,7 +45,7 @@ class MemoryBank(nn.Module):
         self.states: OrderedDict[int, torch.Tensor] = OrderedDict()
         self.filled: torch.Tensor | None = None  # which rows are not empty
         self.stale: torch.Tensor | None = None  # whose keys are to be made
-        self._digests: torch.Tensor | None = None
+        self._seen: torch.Tensor | None = None  # the rows that all this was made of, in int32
         self._known_rows = self._known_layers = self._known_gate = ()
 
     def __getstate__(self) -> dict:
@@ -76,15 +74,15 @@ class MemoryBank(nn.Module):
             raise ValueError(
                 f"{len(rows)} rows have {length} tokens each, but those to write are {tuple(token_ids.shape)}."
             )
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < number:
-            raise IndexError(f"Row {int(rows.max())} is none of the bank's, which has 0 to {number - 1}.")
+        if len(wrong := rows[(rows < 0) | (rows >= number)]):
+            raise IndexError(f"Row {int(wrong[0])} is none of the bank's, which has 0 to {number - 1}.")
         rows = rows.to(self.memory_bank.device)
-        is_known = self._digests is not None and versions([self.memory_bank]) == self._known_rows
-        with torch.no_grad():
+        is_known = self._seen is not None and version(self.memory_bank) == self._known_rows
+        with torch.inference_mode(self.memory_bank.is_inference()), torch.no_grad():
             self.memory_bank[rows] = token_ids.to(self.memory_bank)
         if is_known:  # the other rows need not be looked at
-            self._digests[rows] = digest_of(self.memory_bank[rows])
-            self._known_rows = versions([self.memory_bank])
+            self._seen[rows] = self.memory_bank[rows].to(self._seen)
+            self._known_rows = version(self.memory_bank)
             self._changed(rows)
 
     def encoded(self, model: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
@@ -111,11 +109,12 @@ class MemoryBank(nn.Module):
             self.states.popitem(last=False)
         return torch.stack(found)
 
+    @torch.inference_mode(False)  # what is kept may be written to in any mode
     @torch.no_grad()
     def refresh(self, model: nn.Module, gate: nn.Module) -> None:
         """Make the keys of all rows that have changed since they were made, of all rows where the gate has."""
         self._look(model)
-        if (known := versions(gate.parameters())) != self._known_gate:
+        if (known := versions(gate.modules())) != self._known_gate:
             self._known_gate = known
             self.stale.fill_(True)
             self.cells = None
@@ -131,6 +130,8 @@ class MemoryBank(nn.Module):
             self.cells.place(self.stale.nonzero()[:, 0], self.keys, self.filled)
         self.stale.fill_(False)
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
         """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
 
@@ -141,21 +142,25 @@ class MemoryBank(nn.Module):
         if keys.shape != wanted:
             raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
         self._look(model)
-        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.parameters())
+        keys = keys.clone() if keys.is_inference() else keys
+        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.modules())
         self.stale.fill_(False)
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def _look(self, model: nn.Module) -> None:
         """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
-        rows = versions([self.memory_bank])
-        if rows != self._known_rows:
-            digests, before = digest_of(self.memory_bank), self._digests
-            self._digests, self._known_rows = digests, rows
-            if before is None or before.device != digests.device:
-                self.keys, self.filled = None, self.lengths(self.memory_bank) > 0
+        bank, seen = self.memory_bank, self._seen
+        if (known := version(bank)) != self._known_rows or bank.is_inference():
+            self._known_rows = known
+            if seen is None or seen.device != bank.device or seen.shape != bank.shape:
+                self._seen = bank.int()
+                self.keys, self.cells, self.filled = None, None, self.lengths(bank) > 0
                 self.stale = torch.ones_like(self.filled)
                 self.states.clear()
-            else:
-                self._changed((digests != before).nonzero()[:, 0])
+            elif len(rows := changed_rows(bank, seen)):
+                seen[rows] = bank[rows].int()
+                self._changed(rows)
         layers = versions(below_gate(model))
         if layers != self._known_layers:
             self._known_layers = layers
@@ -183,9 +188,10 @@ class MemoryBank(nn.Module):
         if len(self.keys) <= EXACT_ROWS:
             cosines = (queries @ self.keys.to(queries).T).masked_fill(~self.filled.to(queries.device), -1)
             found = cosines.topk(selected, dim=-1)
-            return found.values, found.indices
+            return found.values, found.indices.masked_fill(found.values == -1, 0)
         if self.cells is None:
-            self.cells = MemoryCells(self.keys, self.filled)
+            with torch.inference_mode(False), torch.no_grad():
+                self.cells = MemoryCells(self.keys, self.filled)
         return self.cells.find(queries, self.keys, candidates, selected)
 
 
@@ -208,112 +214,3 @@ def states_below(
     finally:
         base.train(was_training)
     raise ValueError("No layer of this model finds rows of a memory: `memory_layers` is empty, or `use_memory` False.")
-
-
-def digest_of(token_ids: torch.Tensor) -> torch.Tensor:
-    """A number for the tokens of each row, `[rows]`, by which a changed row is told."""
-    odd = torch.arange(1, token_ids.shape[1] + 1, device=token_ids.device) * 0x9E3779B97F4A7C1 | 1
-    return ((token_ids + 1) * odd).sum(1)
-
-
-class MemoryCells:
-    """The rows of a bank in the cells of a grid: the halves of their keys by the nearest of two lists of centres.
-
-    Source: product keys (arXiv 1907.05242) with centres fitted to the keys, as an inverted multi-index has them.
-    """
-
-    def __init__(self, keys: torch.Tensor, filled: torch.Tensor):
-        root = math.isqrt(len(keys))
-        rows = filled.nonzero()[:, 0]
-        some = rows[:: max(len(rows) // FITTED_KEYS, 1)]
-        halves = keys[some].float().chunk(2, dim=-1)
-        self.centres = torch.stack([centres_of(half, root) for half in halves])  # [2, root, knowledge_dim / 2]
-        self.cells = torch.zeros(len(keys), dtype=torch.int32, device=keys.device)  # of each row
-        self.place(rows, keys, filled)
-
-    def place(self, rows: torch.Tensor, keys: torch.Tensor, filled: torch.Tensor) -> None:
-        """Put rows whose keys are new into their cells; the centres stay."""
-        for part in rows.split(65536) if len(rows) else ():
-            self.cells[part] = self._cells(keys[part].float()).int()
-        rows = filled.nonzero()[:, 0]
-        cells = self.cells[rows]
-        self.order = rows[cells.argsort(stable=True)].int()
-        counts = torch.bincount(cells, minlength=self.centres.shape[1] ** 2)
-        self.starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
-
-    def _cells(self, keys: torch.Tensor) -> torch.Tensor:
-        first, second = (nearest_to(half, own) for half, own in zip(keys.chunk(2, dim=-1), self.centres))
-        return first * self.centres.shape[1] + second
-
-    def find(
-        self, queries: torch.Tensor, keys: torch.Tensor, candidates: int, selected: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The nearest rows of the nearest cells: cosines and numbers, `[tokens, selected]`."""
-        parts = [self._find(part, keys, candidates, selected) for part in queries.split(ROWS_AT_ONCE)]
-        return torch.cat([each for each, _ in parts]), torch.cat([each for _, each in parts])
-
-    def _find(
-        self, queries: torch.Tensor, keys: torch.Tensor, candidates: int, selected: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        cells = self.nearest(queries, candidates)
-        starts = self.starts[cells].long()
-        counts = self.starts[cells + 1].long() - starts
-        ends = counts.cumsum(-1)
-        places = torch.arange(max(int(ends.max()), selected), device=queries.device).expand(len(queries), -1)
-        which = torch.searchsorted(ends, places.contiguous(), right=True)
-        is_there = which < candidates
-        which = which.clamp(max=candidates - 1)
-        inside = places - (ends - counts).gather(-1, which) + starts.gather(-1, which)
-        rows = self.order[inside.clamp(0, max(len(self.order) - 1, 0))].long() if len(self.order) else inside * 0
-        cosines = torch.einsum("td,tcd->tc", queries, keys[rows].to(queries)).masked_fill(~is_there, -1)
-        found = cosines.topk(selected, dim=-1)
-        return found.values, rows.gather(-1, found.indices).masked_fill(found.values == -1, 0)
-
-    def nearest(self, queries: torch.Tensor, candidates: int) -> torch.Tensor:
-        """The numbers of the cells whose centres are nearest, `[tokens, candidates]`, nearest first."""
-        root = self.centres.shape[1]
-        halves = zip(queries.chunk(2, dim=-1), self.centres.to(queries))
-        tops = [(2 * half @ own.T - own.square().sum(-1)).topk(candidates, dim=-1) for half, own in halves]
-        sums = (tops[0].values[:, :, None] + tops[1].values[:, None]).flatten(1)
-        best = sums.topk(candidates, dim=-1).indices
-        first, second = best // candidates, best % candidates
-        return tops[0].indices.gather(-1, first) * root + tops[1].indices.gather(-1, second)
-
-
-def centres_of(keys: torch.Tensor, number: int, rounds: int = 10) -> torch.Tensor:
-    """As many centres of vectors `[keys, width]`: k-means from evenly spread ones, the same for the same keys."""
-    if not len(keys):
-        return keys.new_zeros(number, keys.shape[-1])
-    centres = keys[torch.linspace(0, len(keys) - 1, number, device=keys.device).long()].clone()
-    for _ in range(rounds):
-        nearest = nearest_to(keys, centres)
-        counts = torch.bincount(nearest, minlength=number)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, keys)
-        centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centres)
-    return centres
-
-
-def nearest_to(keys: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """Which of the centres each vector is nearest to, `[keys]`."""
-    norms = centres.square().sum(-1)
-    return torch.cat([(2 * part @ centres.T - norms).argmax(-1) for part in keys.split(8192)])
-
-
-def below_gate(model: nn.Module) -> list[nn.Parameter]:
-    """The weights that the states of rows depend on, as far as names tell: those of layers behind the gate do not."""
-    found = vars(model).get("_below_memory_gate")
-    if found is None:
-        gate = next((name for name, each in model.named_modules() if name.endswith(".memory_gate") and each), "")
-        number = next((int(part) for part in gate.split(".") if part.isdigit()), 0)
-        found = []
-        for name, weight in model.named_parameters():
-            numbers = [int(part) for part in name.split(".") if part.isdigit()]
-            if (not numbers or numbers[0] <= number) and "memory_" not in name:
-                found.append(weight)
-        vars(model)["_below_memory_gate"] = found
-    return found
-
-
-def versions(tensors: Iterable[torch.Tensor]) -> tuple:
-    """What tells whether tensors are as they were: how often each was written to, and where it lies."""
-    return tuple((0 if each.is_inference() else each._version, each.data_ptr()) for each in tensors)

@@ -109,12 +109,14 @@ class MemoryGate(nn.Module):
             rows = rows.unflatten(0, queries.shape[:2]).to(queries.device)
             similarities = similarities.unflatten(0, queries.shape[:2]).to(queries.device)
         alphas = (self.sharpness * (similarities[..., 0] - self.null_similarity.detach())).sigmoid()
+        found = similarities > -1
         if memory.targets is not None:
             is_told = memory.targets >= 0
             rows = rows.clone()
+            found[..., 0] |= is_told
             rows[..., 0] = torch.where(is_told, memory.targets, rows[..., 0])
             alphas = alphas.masked_fill(is_told, 1.0)
-        memory.rows[0], memory.alphas[0] = rows, alphas
+        memory.rows[0], memory.found[0], memory.alphas[0] = rows, found, alphas
 
 
 class CopyMemoryFusion(nn.Module):
@@ -152,12 +154,18 @@ class CopyMemoryFusion(nn.Module):
         added = torch.zeros_like(hidden_states)
         if not reads.any():
             return added
-        written = self.copied(normed[reads], memory.rows[0].to(reads.device)[reads], memory)
+        rows, found = (each[0].to(reads.device)[reads] for each in (memory.rows, memory.found))
+        written = self.copied(normed[reads], rows, found, memory)
         size = hidden_states[reads].float().square().mean(-1, keepdim=True).sqrt()
         return added.masked_scatter(reads[..., None], (alphas[reads][:, None] * size * written).to(added.dtype))
 
-    def copied(self, normed: torch.Tensor, rows: torch.Tensor, memory: MemoryReading) -> torch.Tensor:
-        """The values that each of some tokens attends to, `[tokens, hidden_size]`, from rows `[tokens, selected]`."""
+    def copied(
+        self, normed: torch.Tensor, rows: torch.Tensor, found: torch.Tensor, memory: MemoryReading
+    ) -> torch.Tensor:
+        """The values that each of some tokens attends to, `[tokens, hidden_size]`.
+
+        They are those of the rows that were `found` among `rows`, both `[tokens, selected]`.
+        """
         bank, device = memory.bank, normed.device
         unique, which = rows.unique(return_inverse=True)
         token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
@@ -165,7 +173,8 @@ class CopyMemoryFusion(nn.Module):
         before = F.pad(states[:, :-1], (0, 0, 1, 0))
         keys = (self.key(states) + self.previous_key(before)).unflatten(-1, (self.heads, self.width))
         values = sized(memory.model.get_input_embeddings()(token_ids.to(device)).detach())
-        mask = bank.masks(token_ids).to(device)[which].flatten(1)  # [tokens, selected * knowledge_length]
+        mask = bank.masks(token_ids).to(device)[which] & found[..., None]
+        mask = mask.flatten(1)  # [tokens, selected * knowledge_length]
         keys, values = keys[which].flatten(1, 2), values[which].flatten(1, 2)
         queries = self.query(normed).unflatten(-1, (self.heads, self.width))
         scores = torch.einsum("thw,tkhw->thk", queries, keys).masked_fill(~mask[:, None], -torch.inf)

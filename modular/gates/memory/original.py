@@ -64,9 +64,11 @@ class ProductKeyMemoryGate(nn.Module):
         weights = chosen(logits, config.num_selected, config.gumbel_temperature, self.training)  # [..., selected, C]
         similarities = (weights * cosines[..., None, :]).sum(-1).mean(-1)
         memory.read_vectors = weights @ vectors  # [batch, tokens, selected, hidden_size]
-        memory.similarities, memory.is_filled = similarities, is_filled.any(-1)
-        memory.rows[self.number] = rows.gather(-1, weights.detach().argmax(-1))
-        visible = memory.visible(normed) & memory.is_filled
+        memory.read_similarities = similarities
+        memory.has_read = is_filled.any(-1)
+        best = weights.detach().argmax(-1)
+        memory.rows[self.number], memory.found[self.number] = rows.gather(-1, best), is_filled.gather(-1, best)
+        visible = memory.visible(normed) & memory.has_read
         uniform = config.diversity_mode == "uniform"
         losses = {
             "similarity_loss": similarity_loss(similarities, visible),
@@ -137,7 +139,7 @@ class SwiGLUMemoryFusion(nn.Module):
 
     def forward(self, normed: torch.Tensor, memory: MemoryReading, hidden_states: torch.Tensor) -> torch.Tensor:
         """What is added to a layer's output `[batch, tokens, hidden_size]`."""
-        alphas = self.alphas(memory.similarities) * memory.is_filled
+        alphas = self.alphas(memory.read_similarities) * memory.has_read
         memory.alphas[self.number] = alphas.detach()
         both = torch.cat([normed, memory.read_vectors.flatten(-2).to(normed.dtype)], dim=-1)
         mixed = self.dropout(self.down_proj(F.silu(self.gate_proj(both)) * self.up_proj(both)))

@@ -35,7 +35,8 @@ class MemoryGateOutput(ModelOutput):
     aux_loss (`dict[str, torch.FloatTensor]`, *optional*, returned with `labels` or `memory_targets`):
         The losses of the gates by their names, each the mean over gates, before they are weighted.
     memory_rows (`tuple(torch.LongTensor)`, *optional*, returned when `output_memory=True`):
-        One tensor for every gate, of shape `(batch_size, sequence_length, num_selected)`: the rows that were found.
+        One tensor for every gate, of shape `(batch_size, sequence_length, num_selected)`: the rows that were found, 0
+        where there was none.
     memory_alphas (`tuple(torch.FloatTensor)`, *optional*, returned when `output_memory=True`):
         One tensor for every gate, of shape `(batch_size, sequence_length)`: how far they were let in, from 0 to 1.
     memory_stats (`dict[str, torch.FloatTensor]`, *optional*, returned when `output_memory=True`):
@@ -148,17 +149,14 @@ def add_memory(
             fields["loss"] = weighted if loss is None else loss + weighted.to(loss.device)
     if call.asked:
         fields["memory_rows"], fields["memory_alphas"] = tuple(memory.rows.values()), tuple(memory.alphas.values())
-        fields["memory_stats"] = memory_stats(
-            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.memory_bank)
-        )
+        found = [rows[memory.found[number]] for number, rows in memory.rows.items()]
+        fields["memory_stats"] = memory_stats(found, fields["memory_alphas"], len(memory.bank.memory_bank))
     return fields
 
 
 @torch.no_grad()
-def memory_stats(
-    rows: tuple[torch.Tensor, ...], alphas: tuple[torch.Tensor, ...], number: int
-) -> dict[str, torch.Tensor]:
-    """How a bank of so many rows was used."""
+def memory_stats(rows: list[torch.Tensor], alphas: tuple[torch.Tensor, ...], number: int) -> dict[str, torch.Tensor]:
+    """How a bank of so many rows was used, by the rows that were found."""
     found = torch.cat([each.flatten().cpu() for each in rows]) if rows else torch.zeros(0, dtype=torch.long)
     counts = torch.bincount(found, minlength=number)
     let_in = torch.cat([each.flatten().float().cpu() for each in alphas]) if alphas else torch.zeros(1)

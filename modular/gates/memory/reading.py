@@ -29,8 +29,9 @@ class MemorySums(DynamicLayer):
 class MemoryReading:
     """What the gates of one forward share. The base model makes it, and hands it to its layers.
 
-    `rows` and `alphas` hold what each gate found, by the number of the gate: rows `[batch, tokens, num_selected]`, and
-    how far they are let in, `[batch, tokens]`. `losses` hold what gates learn from, each a list of one number a gate.
+    `rows`, `found` and `alphas` hold what each gate found, by the number of the gate: rows and whether they were found
+    (where there was none, the row is 0), `[batch, tokens, num_selected]`, and how far they are let in, `[batch, tokens]`.
+    `losses` hold what gates learn from, by the name of the loss and the number of the gate.
     """
 
     def __init__(
@@ -47,8 +48,14 @@ class MemoryReading:
         self.before = sums_in(cache)
         self.sums: tuple[torch.Tensor, torch.Tensor] | None = None
         self.rows: dict[int, torch.Tensor] = {}
+        self.found: dict[int, torch.Tensor] = {}
         self.alphas: dict[int, torch.Tensor] = {}
         self.losses: dict[str, dict[int, torch.Tensor]] = {}
+        # what the last gate of the original design read, [batch, tokens, num_selected, hidden_size], and how alike it is
+        # and whether there was any, [batch, tokens]
+        self.read_vectors: torch.Tensor | None = None
+        self.read_similarities: torch.Tensor | None = None
+        self.has_read: torch.Tensor | None = None
         self.seen = 0 if cache is None else int(cache.get_seq_length())  # tokens in the cache
 
     @property

@@ -12,7 +12,8 @@ from transformers import initialization as init
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
 
-from .bank import EXACT_ROWS, KEPT_STATES, MemoryCells
+from .bank import EXACT_ROWS, KEPT_STATES
+from .cells import MemoryCells
 from .configuration import MEMORY_GATE_COUNTS, MemoryGateConfig, check_memory_bank_config, query_layer_of
 from .content import CopyMemoryFusion, MemoryGate, MemoryNorm
 from .outputs import MemoryCall, cache_of
@@ -134,9 +135,10 @@ class MemoryBank(nn.Module):
         if len(self.keys) <= EXACT_ROWS:
             cosines = (queries @ self.keys.to(queries).T).masked_fill(~self.filled.to(queries.device), -1)
             found = cosines.topk(selected, dim=-1)
-            return found.values, found.indices
+            return found.values, found.indices.masked_fill(found.values == -1, 0)
         if self.cells is None:
-            self.cells = MemoryCells(self.keys, self.filled)
+            with torch.inference_mode(False), torch.no_grad():
+                self.cells = MemoryCells(self.keys, self.filled)
         return self.cells.find(queries, self.keys, candidates, selected)
 
 

@@ -1,6 +1,6 @@
 # Generated from templates/tests/memory/suite.j2 and generated/memory_gate_gemma3.
 # Do not edit: change the template and run `python utils/test_generator.py --model memory_gate_gemma3`.
-# Seal: sha256 3a10cc1b2e99fbf08dd1e542af224c8a90c72394c7210d85decd6a61d9c68b70
+# Seal: sha256 556afc387572fcb490f41bad18e4b8d83f81068bcd58710a75df5b5a54ccc699
 """Gemma3 with a memory, at a tiny size: what any language model has to do, and what its gates read of a bank."""
 
 from __future__ import annotations
@@ -284,6 +284,8 @@ class TestBank:
         assert torch.equal(model.memory_bank[others], before[others])
         with pytest.raises(IndexError, match="Row 64 is none of the bank's, which has 0 to 63"):
             model.write_memory(torch.tensor([64]), new[:1])
+        with pytest.raises(IndexError, match="Row -1 is none of the bank's"):
+            model.write_memory(torch.tensor([5, -1]), new)
         with pytest.raises(ValueError, match="2 rows have 6 tokens each"):
             model.write_memory(torch.tensor([1, 2]), new[:, :5])
 
@@ -316,6 +318,19 @@ class TestBank:
             after, expected = (each(ids, memory_targets=told(each)).logits for each in (model, other))
         assert not torch.equal(before, after)
         assert_equal_but_for_rounding(after, expected, HIDDEN)
+
+    @pytest.mark.parametrize("changes", [(3, 0, -1), (1, 1, -1), (2, -1)])
+    def test_a_small_change_of_a_row_is_seen(self, changes: tuple[int, ...]) -> None:
+        model = gated(is_open=True)
+        with torch.no_grad():
+            model(tokens(model.config))
+            model.memory_bank[4] = torch.tensor([10, 50, 60, 20, 30, 40])
+            model(tokens(model.config))
+            model.memory_bank[4, : len(changes)] += torch.tensor(changes)
+            model(tokens(model.config))
+        assert_equal_but_for_rounding(
+            model.base_model.memory.keys[4:5], model.memory_keys(model.memory_bank[4:5]), HIDDEN
+        )
 
     def test_keys_follow_the_gate(self) -> None:
         model = gated(is_open=True)
@@ -454,6 +469,19 @@ class TestContent:
         assert torch.equal(both.memory_rows[0][..., :1], first.memory_rows[0])
         assert (both.memory_rows[0][..., 0] != both.memory_rows[0][..., 1]).all()
         assert not torch.equal(both.logits, first.logits)
+
+    def test_what_was_not_found_is_not_read(self) -> None:
+        """Where fewer rows are found than are read, the others are row 0, which does not count as found."""
+        one, four = (gated(is_open=True, num_selected=number) for number in (1, 4))
+        ids = tokens(one.config)
+        for model in (one, four):
+            model.memory_bank[1:] = 0
+        with torch.no_grad():
+            alone, among = (each(ids, output_memory=True) for each in (one, four))
+        assert not among.memory_rows[0].any() and (among.memory_alphas[0] > 0.5).any()
+        assert_equal_but_for_rounding(among.logits, alone.logits, HIDDEN)
+        found, rows = four.base_model.memory.find(torch.ones(1, 8), 4, 4)
+        assert (found[0, 1:] == -1).all() and not rows.any()
 
     def test_a_named_row_is_read_in_full(self) -> None:
         model = gated()
@@ -627,17 +655,26 @@ class TestOutputs:
                 assert (model(**inputs).memory_rows is not None) == says
                 assert (model(**inputs, output_memory=not says).memory_rows is not None) != says
 
-    def test_statistics_count_what_was_found(self) -> None:
-        model = gated(is_open=True, memory_design="original")
+    @pytest.mark.parametrize("design", DESIGNS)
+    def test_statistics_count_what_was_found(self, design: str) -> None:
+        model = gated(is_open=True, memory_design=design)
         with torch.no_grad():
             outputs = model(tokens(model.config), output_memory=True)
-        found = torch.cat([rows.flatten() for rows in outputs.memory_rows])
+        found = torch.cat([rows[rows < ROWS] for rows in outputs.memory_rows])  # the others are empty
         alphas = torch.cat([each.flatten() for each in outputs.memory_alphas])
         stats = outputs.memory_stats
         assert stats["coverage_rate"].item() == pytest.approx(len(set(found.tolist())) / 64)
         assert stats["hot_rows"] == sum(10 * found.tolist().count(row) >= len(found) for row in set(found.tolist()))
         assert stats["mean_alpha"].item() == pytest.approx(alphas.mean().item())
         assert stats["read_rate"].item() == pytest.approx((alphas > 0.5).float().mean().item())
+
+    @pytest.mark.parametrize("design", DESIGNS)
+    def test_nothing_is_found_in_an_empty_bank(self, design: str) -> None:
+        model = gated(is_open=True, memory_design=design)
+        model.memory_bank.zero_()
+        with torch.no_grad():
+            stats = model(tokens(model.config), output_memory=True).memory_stats
+        assert stats["coverage_rate"] == stats["hot_rows"] == stats["read_rate"] == 0
 
     def test_a_tuple_holds_them_as_well(self) -> None:
         model = gated()
