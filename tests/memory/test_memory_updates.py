@@ -389,3 +389,22 @@ def test_a_state_of_another_bank_is_refused(full: object, tokenizer: Tokenizer) 
     ):
         with pytest.raises(BankError, match=what):
             updater.load_state_dict(wrong)
+
+
+def test_a_space_before_a_fact_stays(tokenizer: Tokenizer) -> None:
+    model = small_model()
+    updater = MemoryBankUpdater(model, tokenizer)
+    updater.update_with_facts([" Melk is big.", "Tars is old. \n", " \n"])
+    assert in_memory(model, tokenizer) == {3: " Melk is big.", 4: "Tars is old."}
+    assert [each.new_sentence for each in updater.log.undoable(2)] == ["Tars is old.", " Melk is big."]
+
+
+def test_updates_inside_inference_mode_and_outside_take_turns(tokenizer: Tokenizer) -> None:
+    model = small_model()
+    updater = MemoryBankUpdater(model, tokenizer, update_strategy="similarity")
+    with torch.inference_mode():
+        updater.update_with_facts("Melk is big.")
+    updater.update_with_facts("Tars was built in 1204.")
+    with torch.inference_mode():
+        updater.update_with_facts("Tars was built in 1205.")
+    assert in_memory(model, tokenizer) == {3: "Melk is big.", 4: "Tars was built in 1205."}

@@ -106,6 +106,8 @@ class MemoryBankUpdater:
     def update_with_facts(self, facts: str | Iterable[str], update_indices: Sequence[int] | None = None) -> Update:
         """Write facts; blank ones are skipped, and what is longer than a row is cut.
 
+        A space before a fact stays, since its first word is another token with it; white space behind it goes.
+
         Args:
             facts: one sentence each.
             update_indices: rows to write, frozen ones as well; more than there are facts are left alone, and where there
@@ -114,7 +116,7 @@ class MemoryBankUpdater:
         Raises:
             BankError: an index is no row, or is there twice. Nothing was written.
         """
-        facts = [fact.strip() for fact in ([facts] if isinstance(facts, str) else facts)]
+        facts = [fact.rstrip() for fact in ([facts] if isinstance(facts, str) else facts)]
         facts = [fact for fact in facts if fact]
         given = self._given(update_indices or ())[: len(facts)]
         if not facts:
