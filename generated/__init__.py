@@ -1,6 +1,6 @@
 # Generated from templates/generated_init.py word for word.
 # Do not edit generated/__init__.py: change the template and run `python utils/modular_converter.py --all`.
-# Seal: sha256 05671b81bec1b9f2fb6f7e925d39c169884a05db9031772eeb84fa7a14ff8675
+# Seal: sha256 1037e6133cac0af652ecbc4889e5027ea5950b86b04150f67dda2350304cd149
 """Gated models, one package for each base architecture, and their registration with transformers.
 
     from generated import register_gates
@@ -13,24 +13,17 @@ Importing this package imports neither transformers nor torch.
 """
 
 import importlib
+import os
 import re
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 
 __all__ = ["register_gates", "register_quality_gate"]
 
-# How a class name ends -> the Auto classes that serve it, as transformers does for its own models.
-_AUTO_CLASSES = {
-    "ForCausalLM": ("AutoModelForCausalLM",),
-    "ForConditionalGeneration": ("AutoModelForImageTextToText", "AutoModelForCausalLM"),
-    "ForSequenceClassification": ("AutoModelForSequenceClassification",),
-    "ForTokenClassification": ("AutoModelForTokenClassification",),
-    "ForQuestionAnswering": ("AutoModelForQuestionAnswering",),
-    "PreTrainedModel": (),  # abstract
-    "Model": ("AutoModel",),
-}
 # The model type that checkpoints of the original project state -> the package that loads them.
 _ORIGINALS = {"quality_gate": "quality_gate_qwen3"}
 _CLASS = re.compile(r"^class (\w+)\((?:(?!^class ).)*?^    model_type = \"([^\"]+)\"", re.MULTILINE | re.DOTALL)
@@ -51,12 +44,12 @@ def register_gates() -> tuple[str, ...]:
 
     Raises:
         ModuleNotFoundError: torch is not installed, or older than transformers takes.
-        RuntimeError: An Auto class does not answer with the class that was registered. Said when it is first asked.
+        RuntimeError: An Auto class does not answer with the class that was registered. Said whenever it is asked.
     """
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    from . import reach
+    from . import autos, reach
 
     if not transformers.utils.is_torch_available():
         raise ModuleNotFoundError(
@@ -64,17 +57,15 @@ def register_gates() -> tuple[str, ...]:
         )
     packages = _packages()
     found = {model_type: package for package in packages for model_type in _model_types(package)}
-    autos = {name for names in _AUTO_CLASSES.values() for name in names}
-    tables = [CONFIG_MAPPING, *(getattr(transformers, name)._model_mapping for name in sorted(autos))]
-    for table in tables:
-        if not isinstance(table._extra_content, _Waiting):
-            table._extra_content = _Waiting(table._extra_content)
-    for model_type, package in found.items():
-        CONFIG_MAPPING._extra_content.expect(model_type, package)
-    for model_type, package in _originals(packages).items():
-        CONFIG_MAPPING._extra_content.expect(model_type, package)
-    for table in tables[1:]:
-        table._extra_content.packages |= dict.fromkeys(packages)
+    tables = autos.tables()
+    with _lock:
+        configs = _waiting(CONFIG_MAPPING)
+        for model_type, package in (found | _originals(packages)).items():
+            configs.expect(package, model_type)
+        for auto, table in tables.items():
+            for model_type, package in found.items():
+                if autos.may_serve(auto, table, model_type):
+                    _waiting(table).expect(package)
     reach.show_on_transformers(reach.ClassNames(packages, _exported_names, _class_called))
     reach.teach_peft(found)
     return tuple(sorted(found))
@@ -91,21 +82,30 @@ class _Waiting(dict):
 
     def __init__(self, known: dict) -> None:
         super().__init__(known)
-        self.packages: dict[str, None] = {}
+        self.loaders: dict[str, Callable[[str], None]] = {}  # package -> what registers it; of other folders as well
         self._keys: dict[str, str] = {}  # model type -> package
 
-    def expect(self, model_type: str, package: str) -> None:
-        self.packages[package] = None
-        self._keys.setdefault(model_type, package)
+    def expect(self, package: str, model_type: str | None = None) -> None:
+        self.loaders[package] = _register
+        if model_type is not None:
+            self._keys.setdefault(model_type, package)
+
+    def forget(self, package: str) -> None:
+        for key, found in list(super().items()):
+            if getattr(found, "__module__", "").rpartition(".")[0] == package:
+                del self[key]
 
     def _load(self, key: Any) -> None:
         package = self._keys.get(key) if isinstance(key, str) else getattr(key, "__module__", "").rpartition(".")[0]
-        if package in self.packages:
-            _register(package)
+        if package in self.loaders:
+            self.loaders[package](package)
 
     def _load_all(self) -> None:
-        for package in list(self.packages):
-            _register(package)
+        for package, load in list(self.loaders.items()):
+            try:
+                load(package)
+            except Exception as error:  # who asks for all of them may want another
+                warnings.warn(f"{package} cannot be registered and is left out: {error}", stacklevel=3)
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or (key in self._keys if isinstance(key, str) else self._holds(key))
@@ -115,8 +115,7 @@ class _Waiting(dict):
         return super().__contains__(key)
 
     def __getitem__(self, key: Any) -> Any:
-        if not super().__contains__(key):
-            self._load(key)
+        self._load(key)
         return super().__getitem__(key)
 
     def get(self, key: Any, default: Any = None) -> Any:
@@ -146,23 +145,66 @@ class _Waiting(dict):
         return super().items()
 
 
+def _waiting(table: Any) -> Any:
+    """What a table of transformers keeps of registered classes, made to wait here or by another folder of models."""
+    if not hasattr(table._extra_content, "loaders"):
+        table._extra_content = _Waiting(table._extra_content)
+    return table._extra_content
+
+
+_lock = threading.RLock()  # never held during an import, which has locks of its own
+_begun: set[str] = set()  # packages that the thread with the lock is registering
 _registered: set[str] = set()
 
 
+def _release_lock() -> None:
+    """In a forked process, since the thread that held it is not there."""
+    global _lock
+    _lock = threading.RLock()
+    _begun.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_lock)
+
+
 def _register(package: str) -> None:
-    """Import one package and register its classes."""
+    """Import one package and register its classes, once; where that fails, every time that it is asked for."""
     if package in _registered:
         return
-    _registered.add(package)
-    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    from . import autos
 
     classes = _public_classes(package)
+    if classes is None:  # it asks for itself while it is being imported
+        return
+    with _lock:
+        if package in _registered or package in _begun:
+            return
+        _begun.add(package)
+        try:
+            _register_classes(package, classes)
+            _registered.add(package)
+        except BaseException:
+            for table in (CONFIG_MAPPING, *autos.tables().values()):
+                _waiting(table).forget(package)
+            raise
+        finally:
+            _begun.discard(package)
+
+
+def _register_classes(package: str, classes: list[type]) -> None:
+    import transformers
+
+    from . import autos
+
     configs = [found for found in classes if issubclass(found, transformers.PreTrainedConfig) and found.model_type]
     pairs = [
         (getattr(transformers, auto), model)
         for model in classes
-        if issubclass(model, transformers.PreTrainedModel)
-        for auto in _auto_classes(model.__name__)
+        if issubclass(model, transformers.PreTrainedModel) and isinstance(model.config_class, type)
+        for auto in autos.auto_classes(model.config_class.model_type, model.__name__)
     ]
     for config in configs:
         transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
@@ -217,20 +259,18 @@ def _exported_names(package: str) -> list[str]:
 def _class_called(package: str, name: str) -> type:
     """A class of one gated model, registered."""
     _register(package)
-    exported = {found.__name__: found for found in _public_classes(package)}
+    exported = {found.__name__: found for found in _public_classes(package) or ()}
     return exported[name] if name in exported else getattr(importlib.import_module(package), name)
 
 
-def _public_classes(package: str) -> list[type]:
-    """Classes that the configuration and modeling files of one gated model export."""
+def _public_classes(package: str) -> list[type] | None:
+    """Classes that the configuration and modeling files of one gated model export; None before they are read to their ends."""
     model = package.rpartition(".")[2]
     files = [importlib.import_module(f"{package}.{kind}_{model}") for kind in ("configuration", "modeling")]
+    if not all(hasattr(file, "__all__") for file in files):
+        return None
     exported = [getattr(file, name) for file in files for name in file.__all__]
     return [found for found in exported if isinstance(found, type)]
-
-
-def _auto_classes(name: str) -> tuple[str, ...]:
-    return next((autos for ending, autos in _AUTO_CLASSES.items() if name.endswith(ending)), ())
 
 
 def _insist(registered: type, answer: type | None, key: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from rounding.layout import lay_out_anew
 
 import generated
-import transformers
+from generated import autos
 from generated.quality_gate_llama import QualityGateLlamaConfig
 from generated.quality_gate_persimmon import QualityGatePersimmonConfig
 from transformers import (
@@ -69,8 +69,7 @@ def inputs(with_image: bool) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """For one test: registered classes go before code that a checkpoint brings, which other tests are about."""
-    autos = {name for names in generated._AUTO_CLASSES.values() for name in names}
-    for table in (CONFIG_MAPPING, *(getattr(transformers, name)._model_mapping for name in autos)):
+    for table in (CONFIG_MAPPING, *autos.tables().values()):
         monkeypatch.setattr(table, "_extra_content", dict(table._extra_content))
     monkeypatch.setattr(generated, "_registered", set())
     generated.register_quality_gate()

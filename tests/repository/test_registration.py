@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from facts.project import facts_of, generated_models, package_of, packages_of_others
 
 import generated
 import transformers
+from generated import autos
 
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -67,12 +71,15 @@ def write_model(package: Path, model: str, heads: str) -> None:
 def make_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePackage:
     """Write a package of fake models: `make_package("zoo", gate_a="'GateAForCausalLM'")`."""
     monkeypatch.syspath_prepend(tmp_path)
+    for table in (transformers.CONFIG_MAPPING, *autos.tables().values()):
+        monkeypatch.setattr(table, "_extra_content", {})
 
     def make(package: str, **heads_of_models: str) -> ModuleType:
         for model, heads in heads_of_models.items():
             write_model(tmp_path / package, model, heads)
-        for file, template in (("__init__", "generated_init"), ("reach", "generated_reach")):
-            (tmp_path / package / f"{file}.py").write_text((TEMPLATES / f"{template}.py").read_text())
+        for file, template in (("__init__", "init"), ("autos", "autos"), ("reach", "reach")):
+            text = (TEMPLATES / f"generated_{template}.py").read_text()
+            (tmp_path / package / f"{file}.py").write_text(text)
         return importlib.import_module(package)
 
     return make
@@ -133,6 +140,116 @@ def test_an_architecture_is_imported_when_it_is_asked_for(make_package: MakePack
     assert loaded() == {"reg_f", "reg_g", "reg_h"}
 
 
+def in_threads(count: int, ask: Callable[[], object]) -> list[object]:
+    """What some threads that begin at once are answered, or the errors that they are."""
+    ready, answers = threading.Barrier(count), []
+
+    def run() -> None:
+        ready.wait()
+        try:
+            answers.append(ask())
+        except Exception as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    return answers
+
+
+def test_threads_that_ask_at_once_are_all_answered(make_package: MakePackage, tmp_path: Path) -> None:
+    zoo = make_package("zoo_threads", reg_m="'RegMForCausalLM'")
+    file = tmp_path / "zoo_threads" / "reg_m" / "modeling_reg_m.py"
+    file.write_text("import time\n\ntime.sleep(0.3)\n" + file.read_text())
+    assert in_threads(4, zoo.register_gates) == [("reg_m",)] * 4
+    answers = in_threads(4, lambda: type(transformers.AutoConfig.for_model("reg_m")).__name__)
+    assert answers == ["RegMConfig"] * 4
+
+
+def test_why_a_package_cannot_be_used_is_said_each_time(make_package: MakePackage, tmp_path: Path) -> None:
+    zoo = make_package("zoo_broken", reg_n="'RegNForCausalLM'", reg_o="'RegOForCausalLM'")
+    file = tmp_path / "zoo_broken" / "reg_n" / "modeling_reg_n.py"
+    whole = file.read_text()
+    file.write_text("import nobody_has_this\n" + whole)
+    zoo.register_gates()
+    for _ in range(2):
+        with pytest.raises(ImportError, match="nobody_has_this"):
+            transformers.AutoConfig.for_model("reg_n")
+    with pytest.warns(UserWarning, match=r"zoo_broken\.reg_n cannot be registered and is left out: .*nobody_has_this"):
+        names = {found.__name__ for found in transformers.AutoModelForCausalLM._model_mapping._extra_content.values()}
+    assert "RegOForCausalLM" in names and "RegNForCausalLM" not in names
+    file.write_text(whole + "\n# mended\n")
+    importlib.invalidate_caches()
+    assert transformers.AutoConfig.for_model("reg_n").model_type == "reg_n"
+
+
+def test_another_folder_of_models_leaves_those_of_the_first_waiting(make_package: MakePackage) -> None:
+    make_package("zoo_first", reg_s="'RegSForCausalLM'").register_gates()
+    make_package("zoo_second", reg_t="'RegTForCausalLM'").register_gates()
+    assert not any(name.startswith(("zoo_first.reg_s.", "zoo_second.reg_t.")) for name in sys.modules)
+    for model in ("reg_s", "reg_t"):
+        config = type(transformers.AutoConfig.for_model(model))
+        assert transformers.AutoModelForCausalLM._model_mapping[config].config_class is config
+
+
+def test_a_refused_registration_is_refused_again(make_package: MakePackage) -> None:
+    zoo = make_package("zoo_again", reg_p="'RegPForCausalLM', 'RegPForConditionalGeneration'")
+    zoo.register_gates()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="RegPForCausalLM, but"):
+            transformers.AutoConfig.for_model("reg_p")
+    with pytest.warns(UserWarning, match="reg_p cannot be registered and is left out"):
+        assert not transformers.AutoModelForCausalLM._model_mapping._extra_content.items()
+
+
+def test_a_package_may_ask_the_auto_classes_for_itself_while_it_is_imported(
+    make_package: MakePackage, tmp_path: Path
+) -> None:
+    zoo = make_package("zoo_itself", reg_q="'RegQForCausalLM'")
+    file = tmp_path / "zoo_itself" / "reg_q" / "modeling_reg_q.py"
+    asks = "import transformers\nfrom .configuration_reg_q import RegQConfig\n\n"
+    asks += "SEEN = RegQConfig in transformers.AutoModel._model_mapping\n"
+    file.write_text(asks + file.read_text())
+    zoo.register_gates()
+    modeling = importlib.import_module("zoo_itself.reg_q.modeling_reg_q")
+    assert modeling.SEEN is False
+    assert transformers.AutoModel._model_mapping[modeling.RegQConfig] is modeling.RegQModel
+
+
+FORKED = """
+import os, threading
+import transformers, zoo_forked
+
+zoo_forked.register_gates()
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with zoo_forked._lock:
+        held.set()
+        done.wait(30)
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if not child:
+    import signal
+    signal.alarm(20)
+    os._exit(transformers.AutoConfig.for_model("reg_r").model_type != "reg_r")
+status = os.waitpid(child, 0)[1]
+done.set()
+raise SystemExit(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_waits_for_no_thread_that_it_does_not_have(make_package: MakePackage, tmp_path: Path) -> None:
+    make_package("zoo_forked", reg_r="'RegRForCausalLM'")
+    run = subprocess.run([sys.executable, "-c", FORKED], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def test_classes_are_attributes_of_transformers_and_imported_when_asked_for(make_package: MakePackage) -> None:
     zoo = make_package("zoo_shown", reg_i="'RegIForCausalLM'", reg_j="'RegJForCausalLM'")
     zoo.register_quality_gate()
@@ -187,6 +304,36 @@ def test_without_torch_its_installation_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(transformers.utils, "is_torch_available", lambda: False)
     with pytest.raises(ModuleNotFoundError, match="pip install torch"):
         generated.register_gates()
+
+
+def test_every_class_is_served_wherever_its_base_is() -> None:
+    tables = {auto: table._model_mapping for auto, table in autos.tables().items()}
+    packages = [package_of(base) for base in generated_models()] + packages_of_others()
+    every: set[str] = set()
+    for facts in map(facts_of, packages):
+        served: dict[tuple[str, str], str] = {}  # configuration, Auto class -> the one class that may be there
+        for model in facts.models:
+            model_type = facts.configs[model.config].model_type
+            base = model_type.removeprefix(facts.names.family)
+            listed = {
+                auto for auto, names in tables.items() if model.base_name in (names.get(base), *names.get(base, ()))
+            }
+            found = set(autos.auto_classes(model_type, model.name))
+            ours = set(autos.BY_ENDING.get(model.role, ()))
+            assert listed <= found <= listed | ours, f"{model.name}: {sorted(found)}, and its base: {sorted(listed)}"
+            for auto in found:
+                assert autos.may_serve(auto, autos.tables()[auto], model_type)
+                assert served.setdefault((model.config, auto), model.name) == model.name
+            every |= found
+    assert {"AutoModelForMaskedLM", "AutoModelForPreTraining", "AutoModelForNextSentencePrediction"} <= every
+
+
+def test_heads_of_encoders_are_found_by_their_auto_classes() -> None:
+    generated.register_gates()
+    config = transformers.AutoConfig.for_model("quality_gate_bert")
+    for head in ("MaskedLM", "PreTraining", "NextSentencePrediction"):
+        table = getattr(transformers, f"AutoModelFor{head}")._model_mapping
+        assert table[type(config)].__name__ == f"QualityGateBertFor{head}"
 
 
 def test_importing_the_package_imports_neither_torch_nor_transformers(

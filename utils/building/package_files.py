@@ -17,6 +17,7 @@ TEMPLATE = "templates/generated_init.py"
 # The others go with it. Template -> its file in generated/.
 _FILES = {
     TEMPLATE: "__init__.py",
+    "templates/generated_autos.py": "autos.py",
     "templates/generated_reach.py": "reach.py",
     "templates/generated_run.py": "run.py",
     "templates/generated_startup.py": "startup/sitecustomize.py",

@@ -13,20 +13,12 @@ from naming.kinds import GateNames, kind_of
 from checkpoints.architectures import Architecture, is_gate_field
 from checkpoints.errors import CheckpointError
 from checkpoints.layout import CONFIG
+from generated.autos import auto_classes
 
 
 _TEXT = "text_config"
 # Blocks that the gated class unpacks as the base does. Of other quantizers nothing says that gates escape them.
 QUANTIZERS = ("mxfp4",)
-# How the name of a model ends -> the Auto classes that serve it, as `register_quality_gate` has it.
-AUTO_CLASSES = {
-    "ForCausalLM": ("AutoModelForCausalLM",),
-    "ForConditionalGeneration": ("AutoModelForImageTextToText", "AutoModelForCausalLM"),
-    "ForSequenceClassification": ("AutoModelForSequenceClassification",),
-    "ForTokenClassification": ("AutoModelForTokenClassification",),
-    "ForQuestionAnswering": ("AutoModelForQuestionAnswering",),
-    "Model": ("AutoModel",),
-}
 
 
 def gated_config(
@@ -97,8 +89,7 @@ def auto_map(architecture: Architecture) -> dict[str, str]:
     package = architecture.facts.package
     files = {"AutoConfig": f"configuration_{package}.{architecture.config.name}"}
     for gated in architecture.heads.values():
-        ending = next((each for each in AUTO_CLASSES if gated.endswith(each)), "")
-        for auto in AUTO_CLASSES.get(ending, ()):
+        for auto in auto_classes(architecture.config.model_type, gated):
             files.setdefault(auto, f"modeling_{package}.{gated}")
     return files
 
