@@ -133,6 +133,19 @@ def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path: Path, mo
     assert (tmp_path / f"a{PART}").read_text() == "theirs, half"
 
 
+def test_a_file_that_somebody_took_away_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def lose(handle: int) -> None:
+        real(handle)
+        (tmp_path / f"a{PART}").unlink()
+
+    monkeypatch.setattr(os, "fsync", lose)
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text(tmp_path / "a", "ours")
+    assert str(caught.value).count(str(tmp_path / "a")) == 1 and PART not in str(caught.value)
+
+
 def test_half_a_character_touches_nothing_or_is_written_as_asked(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_text(tmp_path / "a", "\ud800")

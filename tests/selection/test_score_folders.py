@@ -75,6 +75,32 @@ def test_the_first_process_takes_away_what_a_killed_one_left(tmp_path: Path) -> 
     assert not left.exists()
 
 
+def test_a_process_that_begins_late_leaves_what_others_are_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = ScoreFolder(tmp_path, 0), ScoreFolder(tmp_path, 1)
+    second.open(RUN)
+    real = os.fsync
+
+    def begin(handle: int) -> None:
+        real(handle)
+        monkeypatch.undo()
+        first.open(RUN)
+
+    monkeypatch.setattr(os, "fsync", begin)
+    second.write(0, [row(0)], schema(2), [], facts(1))
+    assert second.is_done(0)
+
+
+def test_every_process_takes_away_its_own_and_the_last_one_all(tmp_path: Path) -> None:
+    for rank in (0, 1, 11):
+        (tmp_path / f"scores-00000.parquet.{rank}.part").write_bytes(b"half")
+    ScoreFolder(tmp_path, 1).open(RUN)
+    assert sorted(tmp_path.glob("*.part")) == [tmp_path / f"scores-00000.parquet.{rank}.part" for rank in (0, 11)]
+    written(tmp_path, [["web"]]).finish(1)
+    assert not list(tmp_path.glob("*.part"))
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [({"gates": "other"}, "gates"), ({"options": {"alpha": 0.5}}, "options"), ({"more": 1}, "more")],

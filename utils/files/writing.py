@@ -55,6 +55,7 @@ def write_file(
                 temporary.unlink()
         if isinstance(error, OSError) and error.filename == str(temporary):
             error.filename = str(path)  # what whoever asked for it knows
+            del error.filename2  # of a renaming: the same
         raise
 
 

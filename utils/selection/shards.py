@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +25,8 @@ _FORM = 1
 _OURS = re.compile(
     r"(?:(?:scores|rejects|shard)-\d{5,}\.(?:parquet|jsonl|json)|run\.json|manifest\.json)(?:\.\d+)?(?:\.part)?"
 )
+_UNNAMED = re.compile(r".*\.(?:parquet|jsonl|json)\.part")  # of releases that named no rank: nobody writes them now
+_OF_SHARDS = re.compile(r"(?:scores|rejects|shard)-.*\.part")
 _SHARD = re.compile(r"scores-(\d{5,})\.parquet")
 _COUNTED = ("documents", "tokens", "padded_tokens", "seconds", "records")
 
@@ -64,9 +65,8 @@ class ScoreFolder:
                 raise SelectionError(
                     self.folder, f"contains {path.name}, which this command did not create", "choose another --output"
                 )
-            if path.name.endswith(PART) and not self.rank:
-                with suppress(FileNotFoundError):
-                    path.unlink()
+            if path.name.endswith(self._part) or (not self.rank and _UNNAMED.fullmatch(path.name)):
+                path.unlink(missing_ok=True)  # what a killed process of this rank left; others may be writing theirs
         found = self.folder / RUN
         run = {"run": _FORM, "fingerprint": fingerprint(run), **run}
         if not found.exists():
@@ -101,9 +101,9 @@ class ScoreFolder:
             facts: what became of the shard.
         """
         lines = [json.dumps(asdict(each), ensure_ascii=False).encode() + b"\n" for each in rejects]
-        write_file(self.folder / f"rejects-{number:05}.jsonl", lines)
-        write_file(self.folder / f"shard-{number:05}.json", [encode_document(asdict(facts))])
-        write_file(self.folder / f"scores-{number:05}.parquet", [encode(rows, columns)])
+        write_file(self.folder / f"rejects-{number:05}.jsonl", lines, part=self._part)
+        write_file(self.folder / f"shard-{number:05}.json", [encode_document(asdict(facts))], part=self._part)
+        write_file(self.folder / f"scores-{number:05}.parquet", [encode(rows, columns)], part=self._part)
 
     def finish(self, shards: int) -> dict[str, Any] | None:
         """Write the manifest where all shards are done; None where some are not."""
@@ -118,10 +118,18 @@ class ScoreFolder:
                 totals["rejects"][reason] = totals["rejects"].get(reason, 0) + count
         manifest = {**run, "manifest": _FORM, "shards": shards, "totals": totals}
         self._put(MANIFEST, manifest)
+        for path in self.folder.iterdir():  # nobody writes a shard any more: these are of ranks that were killed
+            if _OF_SHARDS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
         return manifest
 
     def _put(self, name: str, document: Mapping[str, Any]) -> None:
-        write_file(self.folder / name, [encode_document(document)], part=f".{self.rank}{PART}")
+        write_file(self.folder / name, [encode_document(document)], part=self._part)
+
+    @property
+    def _part(self) -> str:
+        """What names of unfinished files end with: this rank's alone."""
+        return f".{self.rank}{PART}"
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], Scores]:
