@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from selection.alignment import aligned, aligned_whole
 from selection.chat import IGNORED, LINES, encode, labels, write
+from selection.models import Loaded
 from selection.values import Document, Message
 from selection_models import real_tokenizer
 
@@ -79,3 +81,54 @@ def test_text_is_trained_on_whole_and_cut_at_the_longest(tokenize) -> None:
 
 def test_the_lines_of_the_original_stage() -> None:
     assert write(DOCUMENT, "E", LINES).text == "user:  Hi there \nassistant: Hello!"
+
+
+def test_a_tokenizer_that_tells_no_places_is_aligned_by_its_words() -> None:
+    assert aligned("a  bc, d", ["", "a", "bc", "??", ",", " d"]) == [(0, 0), (0, 1), (3, 5), (5, 5), (5, 6), (6, 8)]
+
+
+@pytest.mark.parametrize("text", ["Hi there", "caf\u00e9 \u20ac5 \U0001f600!", " two  blanks\n"])
+def test_words_that_were_aligned_are_where_a_fast_tokenizer_says(tokenize, text: str) -> None:
+    tokens, offsets = tokenize(text)
+    found = aligned_whole(text, tokens, lambda some: tokenize.tokenizer.decode(some))
+    assert found is not None
+    # tokens that share a character have one place, and a blank before it is part of that
+    assert [text[start:end].strip() for start, end in found] == [text[start:end].strip() for start, end in offsets]
+
+
+def loaded(tokenizer) -> Loaded:
+    return Loaded(None, tokenizer, "tiny", "", ())
+
+
+class Slow:
+    """The tokenizer of other tests, which does not say where its tokens are."""
+
+    is_fast, eos_token = False, "<|im_end|>"
+
+    def __init__(self, tokenizer, lowers: bool = False) -> None:
+        self.tokenizer, self.lowers = tokenizer, lowers
+
+    def __call__(self, text: str, return_offsets_mapping: bool, verbose: bool) -> dict[str, list[int]]:
+        assert not return_offsets_mapping
+        return {"input_ids": self.tokenizer(text.lower() if self.lowers else text)["input_ids"]}
+
+    def decode(self, tokens: list[int], clean_up_tokenization_spaces: bool) -> str:
+        return self.tokenizer.decode(tokens)
+
+
+@pytest.mark.parametrize("full_sequence", [True, False])
+@pytest.mark.parametrize("mask_special", [True, False])
+def test_a_tokenizer_that_is_not_fast_trains_on_the_same(tokenize, full_sequence: bool, mask_special: bool) -> None:
+    how = {"full_sequence": full_sequence, "mask_special": mask_special}
+    found = encode(DOCUMENT, loaded(Slow(tokenize.tokenizer)).tokenize, "<|im_end|>", 100, **how)
+    assert found == encode(DOCUMENT, tokenize, "<|im_end|>", 100, **how)
+
+
+def test_no_label_is_guessed_where_the_text_is_not_in_the_tokens(tokenize) -> None:
+    lowering = loaded(Slow(tokenize.tokenizer, lowers=True)).tokenize
+    found = encode(DOCUMENT, lowering, "<|im_end|>", 100)
+    assert found.unplaced and set(found.labels) == {IGNORED}
+    kept = encode(DOCUMENT, lowering, "<|im_end|>", 100, mask_special=False)
+    assert kept.labels == kept.tokens and not kept.unplaced
+    text = encode(Document("1", "s", "A Text"), lowering, "", 100)
+    assert text.labels == text.tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from viewing.pieces import Piece, aligned, pieces_of, readable
+from viewing.pieces import Piece, pieces_of, readable
 from viewing.values import Token
 
 
@@ -44,10 +44,6 @@ def test_tokens_without_characters_stand_where_the_text_has_got_to() -> None:
 def test_a_character_of_several_tokens_is_one_piece() -> None:
     tokens = [Token(1, "", 0, 1), Token(2, "", 0, 1), Token(3, "", 1, 2)]
     assert pieces_of("\u20acx", tokens) == [Piece("\u20ac", (0, 1)), Piece("x", (2,))]
-
-
-def test_a_tokenizer_that_tells_no_places_is_aligned_by_its_words() -> None:
-    assert aligned("a  bc, d", ["", "a", "bc", "??", ",", " d"]) == [(0, 0), (0, 1), (3, 5), (5, 5), (5, 6), (6, 8)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from selection.values import LINES, TAGGED, Document
 IGNORED = -100
 ASSISTANT = "assistant"
 
-Tokenize = Callable[[str], tuple[list[int], list[tuple[int, int]]]]  # text -> tokens, and the characters of each
+# text -> tokens, and the characters of each, or None where nothing tells them
+Tokenize = Callable[[str], tuple[list[int], list[tuple[int, int]] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Encoded:
     tokens: list[int]
     labels: list[int]
     cut: bool  # whether the document has more tokens
+    unplaced: bool = False  # no label is given, since nothing tells which tokens are of which message
 
 
 def encode(
@@ -128,5 +130,9 @@ def encode(
     """
     written = write(document, end, style)
     tokens, offsets = tokenize(written.text)
-    kept = labels(tokens[:longest], offsets[:longest], written.turns, full_sequence, mask_special)
-    return Encoded(tokens[:longest], kept, len(tokens) > longest)
+    kept, is_cut = tokens[:longest], len(tokens) > longest
+    if offsets is None:
+        if written.turns and not (full_sequence and not mask_special):
+            return Encoded(kept, [IGNORED] * len(kept), is_cut, unplaced=True)
+        return Encoded(kept, list(kept), is_cut)
+    return Encoded(kept, labels(kept, offsets[:longest], written.turns, full_sequence, mask_special), is_cut)

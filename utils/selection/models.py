@@ -27,6 +27,7 @@ from telling.tools import named, typed
 from torch import nn
 
 from generated import register_quality_gate
+from selection.alignment import aligned_whole
 from selection.errors import SelectionError
 from selection.values import CONFIG, MODEL
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
@@ -59,10 +60,15 @@ class Loaded:
         most = next((each for each in told if isinstance(each, int) and each > 0), 4096)
         return min(most, 4096)
 
-    def tokenize(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Tokens of a text, and the characters that each was made of."""
+    def tokenize(self, text: str) -> tuple[list[int], list[tuple[int, int]] | None]:
+        """Tokens of a text, and the characters that each was made of; None where nothing tells them."""
         found = self.tokenizer(text, return_offsets_mapping=self.tokenizer.is_fast, verbose=False)
-        return found["input_ids"], found.get("offset_mapping") or [(0, 0)] * len(found["input_ids"])
+        tokens: list[int] = found["input_ids"]
+        offsets: list[tuple[int, int]] | None = found.get("offset_mapping")
+        return tokens, aligned_whole(text, tokens, self._decode) if offsets is None else offsets
+
+    def _decode(self, tokens: list[int]) -> str:
+        return str(self.tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
 
 
 def target_argument(model: PreTrainedModel) -> str:

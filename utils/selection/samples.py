@@ -19,6 +19,7 @@ from selection.records import document_of
 from selection.values import Document
 
 
+UNPLACED = "conversations whose tokens the tokenizer, which is not a fast one, does not place in the text"
 UNKNOWN = -1.0  # the target of a sample of which nobody knows
 
 
@@ -93,7 +94,7 @@ def gather(
                     mask_special=options.mask_special,
                 )
                 if all(label == IGNORED for label in encoded.labels):
-                    left_out["nothing to train on"] += 1
+                    left_out[UNPLACED if encoded.unplaced else "nothing to train on"] += 1
                     continue
                 own = target if found.target is None else found.target
                 samples.append({"input_ids": encoded.tokens, "labels": encoded.labels, "target": own})

@@ -45,25 +45,6 @@ def pieces_of(text: str, tokens: Sequence[Token]) -> list[Piece]:
     return found
 
 
-def aligned(text: str, written: Sequence[str]) -> list[tuple[int, int]]:
-    """Where each token lies in a text, found from what it decodes to, for a tokenizer that does not say.
-
-    Tokens that are not found where the ones before them ended, or after blanks from there, stand for no characters.
-    """
-    spans, place = [], 0
-    for word in written:
-        start = place
-        if word and not text.startswith(word, start):
-            word = word.strip()
-            start = len(text) - len(text[place:].lstrip())
-        if word and text.startswith(word, start):
-            spans.append((start, start + len(word)))
-            place = start + len(word)
-        else:
-            spans.append((place, place))
-    return spans
-
-
 def readable(name: str, covered: str, is_whole: bool) -> str:
     """How a token is shown: the characters that it stands for, or its bytes where it is only part of a character.
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from selection.alignment import aligned
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.generic import ModelOutput
-from viewing.pieces import aligned, readable
+from viewing.pieces import readable
 from viewing.values import Token
 
 
