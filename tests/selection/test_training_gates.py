@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,21 @@ def test_a_base_is_gated_first(base: Path, tmp_path: Path) -> None:
     bad, _ = corpora(tmp_path, 4)
     assert run(base, tmp_path / "run", "--data", bad, "--max-steps", "1") == 0
     assert (tmp_path / "run" / "model" / "config.json").exists() and len(load(str(tmp_path / "run")).layers) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("sample_wise_averaging", False), ("quality_loss_type", "beta_moment_matching")]
+)
+def test_targets_that_would_do_nothing_are_refused(
+    gated: Path, tmp_path: Path, field: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "gated"
+    shutil.copytree(gated, copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {field: value}))
+    bad, good = corpora(tmp_path)
+    assert run(copy, tmp_path / "run", "--data", bad, "--target-data", good, "--max-steps", "1") == 2
+    assert field in capsys.readouterr().err
 
 
 def test_batches_are_accumulated_to_the_total() -> None:

@@ -43,12 +43,14 @@ def _train(args: argparse.Namespace) -> Answer:
     # late: torch takes seconds, which the help and a wrong option do without
     from selection.models import load_for_training
     from selection.samples import SampleOptions, gather
-    from selection.training import TrainOptions, train
+    from selection.training import TrainOptions, check_targets, train
 
     loaded, home = load_for_training(args.model, args.output, generated=args.generated)
     for name, value in (("quality_loss_weight", args.loss_weight), ("quality_loss_balance", args.balance)):
         if value is not None:
             setattr(loaded.model.config.get_text_config(), name, value)
+    if args.target_data:
+        check_targets(loaded)
     sampling = SampleOptions(
         args.max_length, args.subset, args.seed, form_of(args), not args.assistant_only, not args.keep_tags
     )

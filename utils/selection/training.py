@@ -24,6 +24,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 
 _FIELDS = ("quality_loss_weight", "quality_loss_type", "quality_loss_balance", "sample_wise_averaging")
+_LOSSES_OF_MOMENTS = ("beta_moment_matching", "mean_variance_regularization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,19 @@ def accumulation(total: int, device_batch: int, world: int) -> int:
     each = device_batch * world
     low = max(total // each, 1)
     return min((low, low + 1), key=lambda steps: (abs(steps * each - total), steps))
+
+
+def check_targets(loaded: Loaded) -> None:
+    """Raise SelectionError where the loss of a model's configuration does nothing with targets of samples."""
+    text = loaded.model.config.get_text_config()
+    kind = getattr(text, "quality_loss_type", None)
+    fix = "change the gated checkpoint's config.json, or leave --target-data out"
+    if kind in _LOSSES_OF_MOMENTS:
+        message = f"its quality_loss_type {kind!r} takes no targets: it is of the moments of all scores"
+        raise SelectionError(loaded.name, message, f"{fix}; linear, sigmoid and mse take targets")
+    if getattr(text, "sample_wise_averaging", True) is False:
+        message = "with its sample_wise_averaging=false targets do nothing: they are of samples"
+        raise SelectionError(loaded.name, message, fix)
 
 
 def train(
