@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_gemma3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_gemma3`.
-# Seal: sha256 486de4a8bdf905d5a624dc63ed2ce6b7368cba09242abb49da8cd0bef6a3c924
+# Seal: sha256 76818991305c556dd057102e5cfffe872b9e4f251168f190800daa1094e0e093
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -56,10 +56,8 @@ from .configuration_memory_gate_gemma3 import MemoryGateGemma3Config, MemoryGate
 
 
 @torch.no_grad()
-def memory_stats(
-    rows: tuple[torch.Tensor, ...], alphas: tuple[torch.Tensor, ...], number: int
-) -> dict[str, torch.Tensor]:
-    """How a bank of so many rows was used."""
+def memory_stats(rows: list[torch.Tensor], alphas: tuple[torch.Tensor, ...], number: int) -> dict[str, torch.Tensor]:
+    """How a bank of so many rows was used, by the rows that were found."""
     found = torch.cat([each.flatten().cpu() for each in rows]) if rows else torch.zeros(0, dtype=torch.long)
     counts = torch.bincount(found, minlength=number)
     let_in = torch.cat([each.flatten().float().cpu() for each in alphas]) if alphas else torch.zeros(1)
@@ -81,7 +79,8 @@ class MemoryGateGemma3Output(ModelOutput):
     aux_loss (`dict[str, torch.FloatTensor]`, *optional*, returned with `labels` or `memory_targets`):
         The losses of the gates by their names, each the mean over gates, before they are weighted.
     memory_rows (`tuple(torch.LongTensor)`, *optional*, returned when `output_memory=True`):
-        One tensor for every gate, of shape `(batch_size, sequence_length, num_selected)`: the rows that were found.
+        One tensor for every gate, of shape `(batch_size, sequence_length, num_selected)`: the rows that were found, 0
+        where there was none.
     memory_alphas (`tuple(torch.FloatTensor)`, *optional*, returned when `output_memory=True`):
         One tensor for every gate, of shape `(batch_size, sequence_length)`: how far they were let in, from 0 to 1.
     memory_stats (`dict[str, torch.FloatTensor]`, *optional*, returned when `output_memory=True`):
@@ -143,8 +142,9 @@ def layers_of(cache: Cache | None) -> list:
 class MemoryReading:
     """What the gates of one forward share. The base model makes it, and hands it to its layers.
 
-    `rows` and `alphas` hold what each gate found, by the number of the gate: rows `[batch, tokens, num_selected]`, and
-    how far they are let in, `[batch, tokens]`. `losses` hold what gates learn from, each a list of one number a gate.
+    `rows`, `found` and `alphas` hold what each gate found, by the number of the gate: rows and whether they were found
+    (where there was none, the row is 0), `[batch, tokens, num_selected]`, and how far they are let in, `[batch, tokens]`.
+    `losses` hold what gates learn from, by the name of the loss and the number of the gate.
     """
 
     def __init__(
@@ -161,8 +161,14 @@ class MemoryReading:
         self.before = sums_in(cache)
         self.sums: tuple[torch.Tensor, torch.Tensor] | None = None
         self.rows: dict[int, torch.Tensor] = {}
+        self.found: dict[int, torch.Tensor] = {}
         self.alphas: dict[int, torch.Tensor] = {}
         self.losses: dict[str, dict[int, torch.Tensor]] = {}
+        # what the last gate of the original design read, [batch, tokens, num_selected, hidden_size], and how alike it is
+        # and whether there was any, [batch, tokens]
+        self.read_vectors: torch.Tensor | None = None
+        self.read_similarities: torch.Tensor | None = None
+        self.has_read: torch.Tensor | None = None
         self.seen = 0 if cache is None else int(cache.get_seq_length())  # tokens in the cache
 
     @property
@@ -341,12 +347,14 @@ class MemoryGateGemma3Gate(nn.Module):
             rows = rows.unflatten(0, queries.shape[:2]).to(queries.device)
             similarities = similarities.unflatten(0, queries.shape[:2]).to(queries.device)
         alphas = (self.sharpness * (similarities[..., 0] - self.null_similarity.detach())).sigmoid()
+        found = similarities > -1
         if memory.targets is not None:
             is_told = memory.targets >= 0
             rows = rows.clone()
+            found[..., 0] |= is_told
             rows[..., 0] = torch.where(is_told, memory.targets, rows[..., 0])
             alphas = alphas.masked_fill(is_told, 1.0)
-        memory.rows[0], memory.alphas[0] = rows, alphas
+        memory.rows[0], memory.found[0], memory.alphas[0] = rows, found, alphas
 
 
 class MemoryGateGemma3RMSNorm(nn.Module):
@@ -751,9 +759,25 @@ def write_memory(model: PreTrainedModel, rows: torch.Tensor, token_ids: torch.Te
     model.base_model.memory.write(rows, token_ids)
 
 
-def versions(tensors: Iterable[torch.Tensor]) -> tuple:
-    """What tells whether tensors are as they were: how often each was written to, and where it lies."""
-    return tuple((0 if each.is_inference() else each._version, each.data_ptr()) for each in tensors)
+def versions(modules: Iterable[nn.Module]) -> tuple:
+    """What tells whether modules compute what they did: which weights they have, and which adapters are switched on."""
+    found = []
+    for module in modules:
+        for weight in module._parameters.values():
+            if weight is not None:
+                found += version(weight)
+        state = vars(module)
+        if "_active_adapter" in state:  # a layer of PEFT
+            found += state.get("_disable_adapters", False), str(state["_active_adapter"]), str(state.get("scaling"))
+    return tuple(found)
+
+
+def version(tensor: torch.Tensor) -> tuple[int, int]:
+    """What tells whether a tensor is as it was: how often it was written to, and where it lies.
+
+    A tensor that was made in `torch.inference_mode` does not count; what it holds at some places stands for that.
+    """
+    return hash_of_some(tensor) if tensor.is_inference() else tensor._version, tensor.data_ptr()
 
 
 @torch.no_grad()
@@ -906,17 +930,18 @@ def load_explicit_lm(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     return found
 
 
+def hash_of_some(tensor: torch.Tensor) -> int:
+    """A number for what a tensor holds, at 4,096 places or a few more."""
+    flat = tensor.detach().reshape(-1)
+    step = max(flat.numel() // PLACES_LOOKED_AT, 1) | 1  # odd, so that it walks through all columns
+    return hash(flat[::step].contiguous().view(torch.uint8).cpu().numpy().tobytes())
+
+
 def freeze_backbone(model: PreTrainedModel) -> None:
     """Have the gates learn, and nothing else."""
     gates = memory_gate_weights(model)
     for name, weight in model.named_parameters():
         weight.requires_grad_(name in gates)
-
-
-def digest_of(token_ids: torch.Tensor) -> torch.Tensor:
-    """A number for the tokens of each row, `[rows]`, by which a changed row is told."""
-    odd = torch.arange(1, token_ids.shape[1] + 1, device=token_ids.device) * 0x9E3779B97F4A7C1 | 1
-    return ((token_ids + 1) * odd).sum(1)
 
 
 def content_gate(model: PreTrainedModel) -> nn.Module:
@@ -925,6 +950,22 @@ def content_gate(model: PreTrainedModel) -> nn.Module:
         if hasattr(each, "null_similarity"):
             return each
     raise ValueError('Only models with `memory_design="content"` find rows by what they say, and learn to.')
+
+
+def collect_below_gate(module: nn.Module, found: list[nn.Module], is_numbered: bool) -> bool:
+    """Add a module, and those inside it, to `found`, and tell whether the gate is inside."""
+    found.append(module)
+    has_gate = False
+    for name, child in module._modules.items():
+        if name == "memory_gate":
+            has_gate = has_gate or child is not None
+        elif child is not None and name not in ("memory_norm", "gated_memory_fusion"):
+            is_layer = name.isdigit() and not is_numbered
+            if collect_below_gate(child, found, is_numbered or is_layer):
+                has_gate = True
+                if is_layer:
+                    break  # the next ones are behind it
+    return has_gate
 
 
 def check_memory_gate_config(config: PreTrainedConfig) -> None:
@@ -977,6 +1018,12 @@ def check_memory_bank_config(config: PreTrainedConfig) -> None:
         )
 
 
+def changed_rows(token_ids: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """The numbers of the rows that differ from those of before, both `[rows, knowledge_length]`."""
+    parts = zip(token_ids.split(ROWS_COMPARED), before.split(ROWS_COMPARED))
+    return torch.cat([(now != then).any(1) for now, then in parts]).nonzero()[:, 0]
+
+
 def centres_of(keys: torch.Tensor, number: int, rounds: int = 10) -> torch.Tensor:
     """As many centres of vectors `[keys, width]`: k-means from evenly spread ones, the same for the same keys."""
     if not len(keys):
@@ -990,18 +1037,13 @@ def centres_of(keys: torch.Tensor, number: int, rounds: int = 10) -> torch.Tenso
     return centres
 
 
-def below_gate(model: nn.Module) -> list[nn.Parameter]:
-    """The weights that the states of rows depend on, as far as names tell: those of layers behind the gate do not."""
-    found = vars(model).get("_below_memory_gate")
-    if found is None:
-        gate = next((name for name, each in model.named_modules() if name.endswith(".memory_gate") and each), "")
-        number = next((int(part) for part in gate.split(".") if part.isdigit()), 0)
-        found = []
-        for name, weight in model.named_parameters():
-            numbers = [int(part) for part in name.split(".") if part.isdigit()]
-            if (not numbers or numbers[0] <= number) and "memory_" not in name:
-                found.append(weight)
-        vars(model)["_below_memory_gate"] = found
+def below_gate(model: nn.Module) -> list[nn.Module]:
+    """The modules that the states of rows depend on: all but gates, and layers behind the one that finds rows.
+
+    They are collected anew each time, since adapters, loading and users put others in their places.
+    """
+    found: list[nn.Module] = []
+    collect_below_gate(model, found, is_numbered=False)
     return found
 
 
@@ -1011,7 +1053,11 @@ def add_memory_bank(model: PreTrainedModel) -> None:
         model.memory = MemoryBank(model.config.get_text_config())
 
 
+ROWS_COMPARED = 65536  # at once
+
+
 ROWS_AT_ONCE = 256
+PLACES_LOOKED_AT = 4096  # of a weight that has no version
 
 
 class MemoryCells:
@@ -1104,7 +1150,7 @@ class MemoryBank(nn.Module):
         self.states: OrderedDict[int, torch.Tensor] = OrderedDict()
         self.filled: torch.Tensor | None = None  # which rows are not empty
         self.stale: torch.Tensor | None = None  # whose keys are to be made
-        self._digests: torch.Tensor | None = None
+        self._seen: torch.Tensor | None = None  # the rows that all this was made of, in int32
         self._known_rows = self._known_layers = self._known_gate = ()
 
     def __getstate__(self) -> dict:
@@ -1133,15 +1179,15 @@ class MemoryBank(nn.Module):
             raise ValueError(
                 f"{len(rows)} rows have {length} tokens each, but those to write are {tuple(token_ids.shape)}."
             )
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < number:
-            raise IndexError(f"Row {int(rows.max())} is none of the bank's, which has 0 to {number - 1}.")
+        if len(wrong := rows[(rows < 0) | (rows >= number)]):
+            raise IndexError(f"Row {int(wrong[0])} is none of the bank's, which has 0 to {number - 1}.")
         rows = rows.to(self.memory_bank.device)
-        is_known = self._digests is not None and versions([self.memory_bank]) == self._known_rows
-        with torch.no_grad():
+        is_known = self._seen is not None and version(self.memory_bank) == self._known_rows
+        with torch.inference_mode(self.memory_bank.is_inference()), torch.no_grad():
             self.memory_bank[rows] = token_ids.to(self.memory_bank)
         if is_known:  # the other rows need not be looked at
-            self._digests[rows] = digest_of(self.memory_bank[rows])
-            self._known_rows = versions([self.memory_bank])
+            self._seen[rows] = self.memory_bank[rows].to(self._seen)
+            self._known_rows = version(self.memory_bank)
             self._changed(rows)
 
     def encoded(self, model: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
@@ -1168,11 +1214,12 @@ class MemoryBank(nn.Module):
             self.states.popitem(last=False)
         return torch.stack(found)
 
+    @torch.inference_mode(False)  # what is kept may be written to in any mode
     @torch.no_grad()
     def refresh(self, model: nn.Module, gate: nn.Module) -> None:
         """Make the keys of all rows that have changed since they were made, of all rows where the gate has."""
         self._look(model)
-        if (known := versions(gate.parameters())) != self._known_gate:
+        if (known := versions(gate.modules())) != self._known_gate:
             self._known_gate = known
             self.stale.fill_(True)
             self.cells = None
@@ -1188,6 +1235,8 @@ class MemoryBank(nn.Module):
             self.cells.place(self.stale.nonzero()[:, 0], self.keys, self.filled)
         self.stale.fill_(False)
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
         """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
 
@@ -1198,21 +1247,25 @@ class MemoryBank(nn.Module):
         if keys.shape != wanted:
             raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
         self._look(model)
-        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.parameters())
+        keys = keys.clone() if keys.is_inference() else keys
+        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.modules())
         self.stale.fill_(False)
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def _look(self, model: nn.Module) -> None:
         """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
-        rows = versions([self.memory_bank])
-        if rows != self._known_rows:
-            digests, before = digest_of(self.memory_bank), self._digests
-            self._digests, self._known_rows = digests, rows
-            if before is None or before.device != digests.device:
-                self.keys, self.filled = None, self.lengths(self.memory_bank) > 0
+        bank, seen = self.memory_bank, self._seen
+        if (known := version(bank)) != self._known_rows or bank.is_inference():
+            self._known_rows = known
+            if seen is None or seen.device != bank.device or seen.shape != bank.shape:
+                self._seen = bank.int()
+                self.keys, self.cells, self.filled = None, None, self.lengths(bank) > 0
                 self.stale = torch.ones_like(self.filled)
                 self.states.clear()
-            else:
-                self._changed((digests != before).nonzero()[:, 0])
+            elif len(rows := changed_rows(bank, seen)):
+                seen[rows] = bank[rows].int()
+                self._changed(rows)
         layers = versions(below_gate(model))
         if layers != self._known_layers:
             self._known_layers = layers
@@ -1240,9 +1293,10 @@ class MemoryBank(nn.Module):
         if len(self.keys) <= EXACT_ROWS:
             cosines = (queries @ self.keys.to(queries).T).masked_fill(~self.filled.to(queries.device), -1)
             found = cosines.topk(selected, dim=-1)
-            return found.values, found.indices
+            return found.values, found.indices.masked_fill(found.values == -1, 0)
         if self.cells is None:
-            self.cells = MemoryCells(self.keys, self.filled)
+            with torch.inference_mode(False), torch.no_grad():
+                self.cells = MemoryCells(self.keys, self.filled)
         return self.cells.find(queries, self.keys, candidates, selected)
 
 
@@ -1277,8 +1331,6 @@ MEMORY_GATE_CHOICES = {
     "diversity_mode": ("weighted", "uniform"),
 }
 KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
-
-
 FITTED_KEYS = 65536  # cells are fitted to as many
 
 
@@ -1446,9 +1498,8 @@ def add_memory(
             fields["loss"] = weighted if loss is None else loss + weighted.to(loss.device)
     if call.asked:
         fields["memory_rows"], fields["memory_alphas"] = tuple(memory.rows.values()), tuple(memory.alphas.values())
-        fields["memory_stats"] = memory_stats(
-            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.memory_bank)
-        )
+        found = [rows[memory.found[number]] for number, rows in memory.rows.items()]
+        fields["memory_stats"] = memory_stats(found, fields["memory_alphas"], len(memory.bank.memory_bank))
     return fields
 
 
@@ -1630,12 +1681,18 @@ class CopyMemoryFusion(nn.Module):
         added = torch.zeros_like(hidden_states)
         if not reads.any():
             return added
-        written = self.copied(normed[reads], memory.rows[0].to(reads.device)[reads], memory)
+        rows, found = (each[0].to(reads.device)[reads] for each in (memory.rows, memory.found))
+        written = self.copied(normed[reads], rows, found, memory)
         size = hidden_states[reads].float().square().mean(-1, keepdim=True).sqrt()
         return added.masked_scatter(reads[..., None], (alphas[reads][:, None] * size * written).to(added.dtype))
 
-    def copied(self, normed: torch.Tensor, rows: torch.Tensor, memory: MemoryReading) -> torch.Tensor:
-        """The values that each of some tokens attends to, `[tokens, hidden_size]`, from rows `[tokens, selected]`."""
+    def copied(
+        self, normed: torch.Tensor, rows: torch.Tensor, found: torch.Tensor, memory: MemoryReading
+    ) -> torch.Tensor:
+        """The values that each of some tokens attends to, `[tokens, hidden_size]`.
+
+        They are those of the rows that were `found` among `rows`, both `[tokens, selected]`.
+        """
         bank, device = memory.bank, normed.device
         unique, which = rows.unique(return_inverse=True)
         token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
@@ -1643,7 +1700,8 @@ class CopyMemoryFusion(nn.Module):
         before = F.pad(states[:, :-1], (0, 0, 1, 0))
         keys = (self.key(states) + self.previous_key(before)).unflatten(-1, (self.heads, self.width))
         values = sized(memory.model.get_input_embeddings()(token_ids.to(device)).detach())
-        mask = bank.masks(token_ids).to(device)[which].flatten(1)  # [tokens, selected * knowledge_length]
+        mask = bank.masks(token_ids).to(device)[which] & found[..., None]
+        mask = mask.flatten(1)  # [tokens, selected * knowledge_length]
         keys, values = keys[which].flatten(1, 2), values[which].flatten(1, 2)
         queries = self.query(normed).unflatten(-1, (self.heads, self.width))
         scores = torch.einsum("thw,tkhw->thk", queries, keys).masked_fill(~mask[:, None], -torch.inf)
@@ -1744,9 +1802,11 @@ class ProductKeyMemoryGate(nn.Module):
         weights = chosen(logits, config.num_selected, config.gumbel_temperature, self.training)  # [..., selected, C]
         similarities = (weights * cosines[..., None, :]).sum(-1).mean(-1)
         memory.read_vectors = weights @ vectors  # [batch, tokens, selected, hidden_size]
-        memory.similarities, memory.is_filled = similarities, is_filled.any(-1)
-        memory.rows[self.number] = rows.gather(-1, weights.detach().argmax(-1))
-        visible = memory.visible(normed) & memory.is_filled
+        memory.read_similarities = similarities
+        memory.has_read = is_filled.any(-1)
+        best = weights.detach().argmax(-1)
+        memory.rows[self.number], memory.found[self.number] = rows.gather(-1, best), is_filled.gather(-1, best)
+        visible = memory.visible(normed) & memory.has_read
         uniform = config.diversity_mode == "uniform"
         losses = {
             "similarity_loss": similarity_loss(similarities, visible),
@@ -1799,7 +1859,7 @@ class SwiGLUMemoryFusion(nn.Module):
 
     def forward(self, normed: torch.Tensor, memory: MemoryReading, hidden_states: torch.Tensor) -> torch.Tensor:
         """What is added to a layer's output `[batch, tokens, hidden_size]`."""
-        alphas = self.alphas(memory.similarities) * memory.is_filled
+        alphas = self.alphas(memory.read_similarities) * memory.has_read
         memory.alphas[self.number] = alphas.detach()
         both = torch.cat([normed, memory.read_vectors.flatten(-2).to(normed.dtype)], dim=-1)
         mixed = self.dropout(self.down_proj(F.silu(self.gate_proj(both)) * self.up_proj(both)))

@@ -1,6 +1,6 @@
 # Generated from modular/modular_memory_gate_llama.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model memory_gate_llama`.
-# Seal: sha256 9147b165bde443646fdc94e8bef927aac84f40b32a2d04bbb42fc210a61738e8
+# Seal: sha256 5550b4a75a399824e330fe5776723fa7360ed764f83069591fda0785ecaf38c6
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -63,10 +63,8 @@ from .configuration_memory_gate_llama import MemoryGateLlamaConfig
 
 
 @torch.no_grad()
-def memory_stats(
-    rows: tuple[torch.Tensor, ...], alphas: tuple[torch.Tensor, ...], number: int
-) -> dict[str, torch.Tensor]:
-    """How a bank of so many rows was used."""
+def memory_stats(rows: list[torch.Tensor], alphas: tuple[torch.Tensor, ...], number: int) -> dict[str, torch.Tensor]:
+    """How a bank of so many rows was used, by the rows that were found."""
     found = torch.cat([each.flatten().cpu() for each in rows]) if rows else torch.zeros(0, dtype=torch.long)
     counts = torch.bincount(found, minlength=number)
     let_in = torch.cat([each.flatten().float().cpu() for each in alphas]) if alphas else torch.zeros(1)
@@ -88,7 +86,8 @@ class MemoryGateLlamaOutput(ModelOutput):
     aux_loss (`dict[str, torch.FloatTensor]`, *optional*, returned with `labels` or `memory_targets`):
         The losses of the gates by their names, each the mean over gates, before they are weighted.
     memory_rows (`tuple(torch.LongTensor)`, *optional*, returned when `output_memory=True`):
-        One tensor for every gate, of shape `(batch_size, sequence_length, num_selected)`: the rows that were found.
+        One tensor for every gate, of shape `(batch_size, sequence_length, num_selected)`: the rows that were found, 0
+        where there was none.
     memory_alphas (`tuple(torch.FloatTensor)`, *optional*, returned when `output_memory=True`):
         One tensor for every gate, of shape `(batch_size, sequence_length)`: how far they were let in, from 0 to 1.
     memory_stats (`dict[str, torch.FloatTensor]`, *optional*, returned when `output_memory=True`):
@@ -160,8 +159,9 @@ def layers_of(cache: Cache | None) -> list:
 class MemoryReading:
     """What the gates of one forward share. The base model makes it, and hands it to its layers.
 
-    `rows` and `alphas` hold what each gate found, by the number of the gate: rows `[batch, tokens, num_selected]`, and
-    how far they are let in, `[batch, tokens]`. `losses` hold what gates learn from, each a list of one number a gate.
+    `rows`, `found` and `alphas` hold what each gate found, by the number of the gate: rows and whether they were found
+    (where there was none, the row is 0), `[batch, tokens, num_selected]`, and how far they are let in, `[batch, tokens]`.
+    `losses` hold what gates learn from, by the name of the loss and the number of the gate.
     """
 
     def __init__(
@@ -178,8 +178,14 @@ class MemoryReading:
         self.before = sums_in(cache)
         self.sums: tuple[torch.Tensor, torch.Tensor] | None = None
         self.rows: dict[int, torch.Tensor] = {}
+        self.found: dict[int, torch.Tensor] = {}
         self.alphas: dict[int, torch.Tensor] = {}
         self.losses: dict[str, dict[int, torch.Tensor]] = {}
+        # what the last gate of the original design read, [batch, tokens, num_selected, hidden_size], and how alike it is
+        # and whether there was any, [batch, tokens]
+        self.read_vectors: torch.Tensor | None = None
+        self.read_similarities: torch.Tensor | None = None
+        self.has_read: torch.Tensor | None = None
         self.seen = 0 if cache is None else int(cache.get_seq_length())  # tokens in the cache
 
     @property
@@ -226,233 +232,7 @@ class MemoryReading:
         layer.update(*self.sums)
 
 
-def memory_pad_of(config: PreTrainedConfig) -> int:
-    """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
-    config = config.get_text_config()
-    pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
-    return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
-
-
-EXACT_ROWS = 4096  # up to here all keys are compared, which is faster than to look into cells
 ROWS_AT_ONCE = 256
-KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
-
-
-@torch.no_grad()
-def states_below(
-    model: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
-) -> torch.Tensor:
-    """The states that queries and keys are made of, `[batch, tokens, hidden_size]`: the output of an early layer.
-
-    Raises:
-        ValueError: no layer of this model finds rows.
-    """
-    base, was_training = model.base_model, model.training
-    base.eval()
-    try:
-        memory = MemoryReading(base, attention_mask, stops=True)
-        base.forward(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, memory=memory)
-    except EnoughRead as read:
-        return read.hidden_states
-    finally:
-        base.train(was_training)
-    raise ValueError("No layer of this model finds rows of a memory: `memory_layers` is empty, or `use_memory` False.")
-
-
-def digest_of(token_ids: torch.Tensor) -> torch.Tensor:
-    """A number for the tokens of each row, `[rows]`, by which a changed row is told."""
-    odd = torch.arange(1, token_ids.shape[1] + 1, device=token_ids.device) * 0x9E3779B97F4A7C1 | 1
-    return ((token_ids + 1) * odd).sum(1)
-
-
-def below_gate(model: nn.Module) -> list[nn.Parameter]:
-    """The weights that the states of rows depend on, as far as names tell: those of layers behind the gate do not."""
-    found = vars(model).get("_below_memory_gate")
-    if found is None:
-        gate = next((name for name, each in model.named_modules() if name.endswith(".memory_gate") and each), "")
-        number = next((int(part) for part in gate.split(".") if part.isdigit()), 0)
-        found = []
-        for name, weight in model.named_parameters():
-            numbers = [int(part) for part in name.split(".") if part.isdigit()]
-            if (not numbers or numbers[0] <= number) and "memory_" not in name:
-                found.append(weight)
-        vars(model)["_below_memory_gate"] = found
-    return found
-
-
-def versions(tensors: Iterable[torch.Tensor]) -> tuple:
-    """What tells whether tensors are as they were: how often each was written to, and where it lies."""
-    return tuple((0 if each.is_inference() else each._version, each.data_ptr()) for each in tensors)
-
-
-class MemoryBank(nn.Module):
-    """Rows of tokens that people can read and edit, never trained, and what is made of them.
-
-    `memory_bank` is `[knowledge_num, knowledge_length]`. A row ends at its last token that is no padding. Everything else
-    is made of it when it is wanted, and made again for the rows that have changed since.
-    """
-
-    def __init__(self, config: PreTrainedConfig):
-        super().__init__()
-        self.pad = memory_pad_of(config)
-        shape = (config.knowledge_num, config.knowledge_length)
-        self.register_buffer("memory_bank", torch.full(shape, self.pad, dtype=torch.long))
-        self.kept_states = KEPT_STATES
-        self.forget()
-
-    def start_memory(self) -> None:
-        """Fill the bank with empty rows, unless it was loaded."""
-        init.constant_(self.memory_bank, self.pad)
-
-    def forget(self) -> None:
-        """Have everything that is made of the rows made again."""
-        self.keys: torch.Tensor | None = None
-        self.cells: MemoryCells | None = None
-        self.states: OrderedDict[int, torch.Tensor] = OrderedDict()
-        self.filled: torch.Tensor | None = None  # which rows are not empty
-        self.stale: torch.Tensor | None = None  # whose keys are to be made
-        self._digests: torch.Tensor | None = None
-        self._known_rows = self._known_layers = self._known_gate = ()
-
-    def __getstate__(self) -> dict:
-        kept = MemoryBank.__new__(MemoryBank)
-        kept.forget()
-        return self.__dict__ | vars(kept)
-
-    def lengths(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """How many tokens each row has, `[rows]`: up to its last one that is no padding."""
-        places = torch.arange(1, token_ids.shape[1] + 1, device=token_ids.device)
-        return ((token_ids != self.pad) * places).amax(1)
-
-    def masks(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """Which places of rows hold their tokens, `[rows, knowledge_length]`."""
-        return torch.arange(token_ids.shape[1], device=token_ids.device) < self.lengths(token_ids)[:, None]
-
-    def write(self, rows: torch.Tensor, token_ids: torch.Tensor) -> None:
-        """Write `token_ids`, `[rows, knowledge_length]`, into the bank.
-
-        Raises:
-            IndexError: a row is none of the bank's.
-            ValueError: the tokens have not the shape of the rows.
-        """
-        number, length = self.memory_bank.shape
-        if token_ids.shape != (len(rows), length):
-            raise ValueError(
-                f"{len(rows)} rows have {length} tokens each, but those to write are {tuple(token_ids.shape)}."
-            )
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < number:
-            raise IndexError(f"Row {int(rows.max())} is none of the bank's, which has 0 to {number - 1}.")
-        rows = rows.to(self.memory_bank.device)
-        is_known = self._digests is not None and versions([self.memory_bank]) == self._known_rows
-        with torch.no_grad():
-            self.memory_bank[rows] = token_ids.to(self.memory_bank)
-        if is_known:  # the other rows need not be looked at
-            self._digests[rows] = digest_of(self.memory_bank[rows])
-            self._known_rows = versions([self.memory_bank])
-            self._changed(rows)
-
-    def encoded(self, model: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
-        """The states that keys of rows are made of, `[rows, knowledge_length, hidden_size]`."""
-        mask = self.masks(token_ids)
-        mask[:, 0] = True  # an empty row has to attend to something
-        return states_below(model, token_ids, mask.long())
-
-    def states_of(self, model: nn.Module, rows: torch.Tensor) -> torch.Tensor:
-        """The same for rows of the bank, of which those that were read last are kept."""
-        self._look(model)
-        wanted = rows.tolist()
-        missing = list(dict.fromkeys(row for row in wanted if row not in self.states))
-        for start in range(0, len(missing), ROWS_AT_ONCE):
-            part = missing[start : start + ROWS_AT_ONCE]
-            for row, states in zip(part, self.encoded(model, self.memory_bank[part]).unbind()):
-                self.states[row] = states.clone()
-        found = []
-        for row in wanted:
-            self.states.move_to_end(row)
-            found.append(self.states[row])
-        size = found[0].numel() * found[0].element_size() if found else 1
-        while len(self.states) > max(self.kept_states // size, 1):
-            self.states.popitem(last=False)
-        return torch.stack(found)
-
-    @torch.no_grad()
-    def refresh(self, model: nn.Module, gate: nn.Module) -> None:
-        """Make the keys of all rows that have changed since they were made, of all rows where the gate has."""
-        self._look(model)
-        if (known := versions(gate.parameters())) != self._known_gate:
-            self._known_gate = known
-            self.stale.fill_(True)
-            self.cells = None
-        if self.keys is None:
-            number, width = len(self.memory_bank), model.config.get_text_config().knowledge_dim
-            kind = torch.float32 if number * width <= 2**24 else torch.float16
-            self.keys = torch.zeros(number, width, dtype=kind, device=self.memory_bank.device)
-        rows = (self.stale & self.filled).nonzero()[:, 0]
-        for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
-            tokens = self.memory_bank[part]
-            self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
-        if self.cells is not None and self.stale.any():
-            self.cells.place(self.stale.nonzero()[:, 0], self.keys, self.filled)
-        self.stale.fill_(False)
-
-    def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
-        """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
-
-        Raises:
-            ValueError: their number or width is another one.
-        """
-        wanted = (len(self.memory_bank), model.config.get_text_config().knowledge_dim)
-        if keys.shape != wanted:
-            raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
-        self._look(model)
-        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.parameters())
-        self.stale.fill_(False)
-
-    def _look(self, model: nn.Module) -> None:
-        """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
-        rows = versions([self.memory_bank])
-        if rows != self._known_rows:
-            digests, before = digest_of(self.memory_bank), self._digests
-            self._digests, self._known_rows = digests, rows
-            if before is None or before.device != digests.device:
-                self.keys, self.filled = None, self.lengths(self.memory_bank) > 0
-                self.stale = torch.ones_like(self.filled)
-                self.states.clear()
-            else:
-                self._changed((digests != before).nonzero()[:, 0])
-        layers = versions(below_gate(model))
-        if layers != self._known_layers:
-            self._known_layers = layers
-            self.stale.fill_(True)
-            self.states.clear()
-            self.cells = None
-
-    def _changed(self, rows: torch.Tensor) -> None:
-        self.stale[rows] = True
-        self.filled[rows] = self.lengths(self.memory_bank[rows]) > 0
-        for row in rows.tolist():
-            self.states.pop(row, None)
-
-    def find(self, queries: torch.Tensor, candidates: int, selected: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The rows whose keys are nearest to queries `[tokens, knowledge_dim]`, nearest first.
-
-        In a bank of more than 4,096 rows they are looked for in the `candidates` nearest cells of the grid of product
-        keys, so that a query costs about the root of the number of rows.
-
-        Returns:
-            Cosines, and the numbers of the rows, both `[tokens, selected]`. Where fewer rows were found, -1 and row 0.
-        """
-        assert self.keys is not None and self.filled is not None
-        selected = min(selected, len(self.keys))
-        if len(self.keys) <= EXACT_ROWS:
-            cosines = (queries @ self.keys.to(queries).T).masked_fill(~self.filled.to(queries.device), -1)
-            found = cosines.topk(selected, dim=-1)
-            return found.values, found.indices
-        if self.cells is None:
-            self.cells = MemoryCells(self.keys, self.filled)
-        return self.cells.find(queries, self.keys, candidates, selected)
-
-
 FITTED_KEYS = 65536  # cells are fitted to as many
 
 
@@ -537,6 +317,278 @@ class MemoryCells:
         best = sums.topk(candidates, dim=-1).indices
         first, second = best // candidates, best % candidates
         return tops[0].indices.gather(-1, first) * root + tops[1].indices.gather(-1, second)
+
+
+def memory_pad_of(config: PreTrainedConfig) -> int:
+    """The token that rows of the bank end with where they are shorter: the model's own for padding, or else 0."""
+    config = config.get_text_config()
+    pad = config.memory_pad_token_id if config.memory_pad_token_id is not None else config.pad_token_id
+    return pad if isinstance(pad, int) and 0 <= pad < config.vocab_size else 0
+
+
+ROWS_COMPARED = 65536  # at once
+PLACES_LOOKED_AT = 4096  # of a weight that has no version
+
+
+EXACT_ROWS = 4096  # up to here all keys are compared, which is faster than to look into cells
+KEPT_STATES = 64 * 2**20  # bytes of the states of rows that were read last
+
+
+def below_gate(model: nn.Module) -> list[nn.Module]:
+    """The modules that the states of rows depend on: all but gates, and layers behind the one that finds rows.
+
+    They are collected anew each time, since adapters, loading and users put others in their places.
+    """
+    found: list[nn.Module] = []
+    collect_below_gate(model, found, is_numbered=False)
+    return found
+
+
+def collect_below_gate(module: nn.Module, found: list[nn.Module], is_numbered: bool) -> bool:
+    """Add a module, and those inside it, to `found`, and tell whether the gate is inside."""
+    found.append(module)
+    has_gate = False
+    for name, child in module._modules.items():
+        if name == "memory_gate":
+            has_gate = has_gate or child is not None
+        elif child is not None and name not in ("memory_norm", "gated_memory_fusion"):
+            is_layer = name.isdigit() and not is_numbered
+            if collect_below_gate(child, found, is_numbered or is_layer):
+                has_gate = True
+                if is_layer:
+                    break  # the next ones are behind it
+    return has_gate
+
+
+def versions(modules: Iterable[nn.Module]) -> tuple:
+    """What tells whether modules compute what they did: which weights they have, and which adapters are switched on."""
+    found = []
+    for module in modules:
+        for weight in module._parameters.values():
+            if weight is not None:
+                found += version(weight)
+        state = vars(module)
+        if "_active_adapter" in state:  # a layer of PEFT
+            found += state.get("_disable_adapters", False), str(state["_active_adapter"]), str(state.get("scaling"))
+    return tuple(found)
+
+
+def version(tensor: torch.Tensor) -> tuple[int, int]:
+    """What tells whether a tensor is as it was: how often it was written to, and where it lies.
+
+    A tensor that was made in `torch.inference_mode` does not count; what it holds at some places stands for that.
+    """
+    return hash_of_some(tensor) if tensor.is_inference() else tensor._version, tensor.data_ptr()
+
+
+def hash_of_some(tensor: torch.Tensor) -> int:
+    """A number for what a tensor holds, at 4,096 places or a few more."""
+    flat = tensor.detach().reshape(-1)
+    step = max(flat.numel() // PLACES_LOOKED_AT, 1) | 1  # odd, so that it walks through all columns
+    return hash(flat[::step].contiguous().view(torch.uint8).cpu().numpy().tobytes())
+
+
+def changed_rows(token_ids: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """The numbers of the rows that differ from those of before, both `[rows, knowledge_length]`."""
+    parts = zip(token_ids.split(ROWS_COMPARED), before.split(ROWS_COMPARED))
+    return torch.cat([(now != then).any(1) for now, then in parts]).nonzero()[:, 0]
+
+
+@torch.no_grad()
+def states_below(
+    model: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The states that queries and keys are made of, `[batch, tokens, hidden_size]`: the output of an early layer.
+
+    Raises:
+        ValueError: no layer of this model finds rows.
+    """
+    base, was_training = model.base_model, model.training
+    base.eval()
+    try:
+        memory = MemoryReading(base, attention_mask, stops=True)
+        base.forward(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, memory=memory)
+    except EnoughRead as read:
+        return read.hidden_states
+    finally:
+        base.train(was_training)
+    raise ValueError("No layer of this model finds rows of a memory: `memory_layers` is empty, or `use_memory` False.")
+
+
+class MemoryBank(nn.Module):
+    """Rows of tokens that people can read and edit, never trained, and what is made of them.
+
+    `memory_bank` is `[knowledge_num, knowledge_length]`. A row ends at its last token that is no padding. Everything else
+    is made of it when it is wanted, and made again for the rows that have changed since.
+    """
+
+    def __init__(self, config: PreTrainedConfig):
+        super().__init__()
+        self.pad = memory_pad_of(config)
+        shape = (config.knowledge_num, config.knowledge_length)
+        self.register_buffer("memory_bank", torch.full(shape, self.pad, dtype=torch.long))
+        self.kept_states = KEPT_STATES
+        self.forget()
+
+    def start_memory(self) -> None:
+        """Fill the bank with empty rows, unless it was loaded."""
+        init.constant_(self.memory_bank, self.pad)
+
+    def forget(self) -> None:
+        """Have everything that is made of the rows made again."""
+        self.keys: torch.Tensor | None = None
+        self.cells: MemoryCells | None = None
+        self.states: OrderedDict[int, torch.Tensor] = OrderedDict()
+        self.filled: torch.Tensor | None = None  # which rows are not empty
+        self.stale: torch.Tensor | None = None  # whose keys are to be made
+        self._seen: torch.Tensor | None = None  # the rows that all this was made of, in int32
+        self._known_rows = self._known_layers = self._known_gate = ()
+
+    def __getstate__(self) -> dict:
+        kept = MemoryBank.__new__(MemoryBank)
+        kept.forget()
+        return self.__dict__ | vars(kept)
+
+    def lengths(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """How many tokens each row has, `[rows]`: up to its last one that is no padding."""
+        places = torch.arange(1, token_ids.shape[1] + 1, device=token_ids.device)
+        return ((token_ids != self.pad) * places).amax(1)
+
+    def masks(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """Which places of rows hold their tokens, `[rows, knowledge_length]`."""
+        return torch.arange(token_ids.shape[1], device=token_ids.device) < self.lengths(token_ids)[:, None]
+
+    def write(self, rows: torch.Tensor, token_ids: torch.Tensor) -> None:
+        """Write `token_ids`, `[rows, knowledge_length]`, into the bank.
+
+        Raises:
+            IndexError: a row is none of the bank's.
+            ValueError: the tokens have not the shape of the rows.
+        """
+        number, length = self.memory_bank.shape
+        if token_ids.shape != (len(rows), length):
+            raise ValueError(
+                f"{len(rows)} rows have {length} tokens each, but those to write are {tuple(token_ids.shape)}."
+            )
+        if len(wrong := rows[(rows < 0) | (rows >= number)]):
+            raise IndexError(f"Row {int(wrong[0])} is none of the bank's, which has 0 to {number - 1}.")
+        rows = rows.to(self.memory_bank.device)
+        is_known = self._seen is not None and version(self.memory_bank) == self._known_rows
+        with torch.inference_mode(self.memory_bank.is_inference()), torch.no_grad():
+            self.memory_bank[rows] = token_ids.to(self.memory_bank)
+        if is_known:  # the other rows need not be looked at
+            self._seen[rows] = self.memory_bank[rows].to(self._seen)
+            self._known_rows = version(self.memory_bank)
+            self._changed(rows)
+
+    def encoded(self, model: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
+        """The states that keys of rows are made of, `[rows, knowledge_length, hidden_size]`."""
+        mask = self.masks(token_ids)
+        mask[:, 0] = True  # an empty row has to attend to something
+        return states_below(model, token_ids, mask.long())
+
+    def states_of(self, model: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        """The same for rows of the bank, of which those that were read last are kept."""
+        self._look(model)
+        wanted = rows.tolist()
+        missing = list(dict.fromkeys(row for row in wanted if row not in self.states))
+        for start in range(0, len(missing), ROWS_AT_ONCE):
+            part = missing[start : start + ROWS_AT_ONCE]
+            for row, states in zip(part, self.encoded(model, self.memory_bank[part]).unbind()):
+                self.states[row] = states.clone()
+        found = []
+        for row in wanted:
+            self.states.move_to_end(row)
+            found.append(self.states[row])
+        size = found[0].numel() * found[0].element_size() if found else 1
+        while len(self.states) > max(self.kept_states // size, 1):
+            self.states.popitem(last=False)
+        return torch.stack(found)
+
+    @torch.inference_mode(False)  # what is kept may be written to in any mode
+    @torch.no_grad()
+    def refresh(self, model: nn.Module, gate: nn.Module) -> None:
+        """Make the keys of all rows that have changed since they were made, of all rows where the gate has."""
+        self._look(model)
+        if (known := versions(gate.modules())) != self._known_gate:
+            self._known_gate = known
+            self.stale.fill_(True)
+            self.cells = None
+        if self.keys is None:
+            number, width = len(self.memory_bank), model.config.get_text_config().knowledge_dim
+            kind = torch.float32 if number * width <= 2**24 else torch.float16
+            self.keys = torch.zeros(number, width, dtype=kind, device=self.memory_bank.device)
+        rows = (self.stale & self.filled).nonzero()[:, 0]
+        for part in rows.split(ROWS_AT_ONCE) if len(rows) else ():
+            tokens = self.memory_bank[part]
+            self.keys[part] = gate.keys(self.encoded(model, tokens), self.masks(tokens)).to(self.keys)
+        if self.cells is not None and self.stale.any():
+            self.cells.place(self.stale.nonzero()[:, 0], self.keys, self.filled)
+        self.stale.fill_(False)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def adopt_keys(self, model: nn.Module, gate: nn.Module, keys: torch.Tensor) -> None:
+        """Take keys `[knowledge_num, knowledge_dim]` that were made of these very rows before, which spares making them.
+
+        Raises:
+            ValueError: their number or width is another one.
+        """
+        wanted = (len(self.memory_bank), model.config.get_text_config().knowledge_dim)
+        if keys.shape != wanted:
+            raise ValueError(f"The keys of this bank are {wanted}, but those given {tuple(keys.shape)}.")
+        self._look(model)
+        keys = keys.clone() if keys.is_inference() else keys
+        self.keys, self.cells, self._known_gate = keys.to(self.memory_bank.device), None, versions(gate.modules())
+        self.stale.fill_(False)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def _look(self, model: nn.Module) -> None:
+        """Tell which rows have changed since they were last looked at, and whether the layers below the gate have."""
+        bank, seen = self.memory_bank, self._seen
+        if (known := version(bank)) != self._known_rows or bank.is_inference():
+            self._known_rows = known
+            if seen is None or seen.device != bank.device or seen.shape != bank.shape:
+                self._seen = bank.int()
+                self.keys, self.cells, self.filled = None, None, self.lengths(bank) > 0
+                self.stale = torch.ones_like(self.filled)
+                self.states.clear()
+            elif len(rows := changed_rows(bank, seen)):
+                seen[rows] = bank[rows].int()
+                self._changed(rows)
+        layers = versions(below_gate(model))
+        if layers != self._known_layers:
+            self._known_layers = layers
+            self.stale.fill_(True)
+            self.states.clear()
+            self.cells = None
+
+    def _changed(self, rows: torch.Tensor) -> None:
+        self.stale[rows] = True
+        self.filled[rows] = self.lengths(self.memory_bank[rows]) > 0
+        for row in rows.tolist():
+            self.states.pop(row, None)
+
+    def find(self, queries: torch.Tensor, candidates: int, selected: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows whose keys are nearest to queries `[tokens, knowledge_dim]`, nearest first.
+
+        In a bank of more than 4,096 rows they are looked for in the `candidates` nearest cells of the grid of product
+        keys, so that a query costs about the root of the number of rows.
+
+        Returns:
+            Cosines, and the numbers of the rows, both `[tokens, selected]`. Where fewer rows were found, -1 and row 0.
+        """
+        assert self.keys is not None and self.filled is not None
+        selected = min(selected, len(self.keys))
+        if len(self.keys) <= EXACT_ROWS:
+            cosines = (queries @ self.keys.to(queries).T).masked_fill(~self.filled.to(queries.device), -1)
+            found = cosines.topk(selected, dim=-1)
+            return found.values, found.indices.masked_fill(found.values == -1, 0)
+        if self.cells is None:
+            with torch.inference_mode(False), torch.no_grad():
+                self.cells = MemoryCells(self.keys, self.filled)
+        return self.cells.find(queries, self.keys, candidates, selected)
 
 
 class MemoryCall:
@@ -679,12 +731,14 @@ class MemoryGateLlamaGate(nn.Module):
             rows = rows.unflatten(0, queries.shape[:2]).to(queries.device)
             similarities = similarities.unflatten(0, queries.shape[:2]).to(queries.device)
         alphas = (self.sharpness * (similarities[..., 0] - self.null_similarity.detach())).sigmoid()
+        found = similarities > -1
         if memory.targets is not None:
             is_told = memory.targets >= 0
             rows = rows.clone()
+            found[..., 0] |= is_told
             rows[..., 0] = torch.where(is_told, memory.targets, rows[..., 0])
             alphas = alphas.masked_fill(is_told, 1.0)
-        memory.rows[0], memory.alphas[0] = rows, alphas
+        memory.rows[0], memory.found[0], memory.alphas[0] = rows, found, alphas
 
 
 def rotate_half(x):
@@ -1344,9 +1398,8 @@ def add_memory(
             fields["loss"] = weighted if loss is None else loss + weighted.to(loss.device)
     if call.asked:
         fields["memory_rows"], fields["memory_alphas"] = tuple(memory.rows.values()), tuple(memory.alphas.values())
-        fields["memory_stats"] = memory_stats(
-            fields["memory_rows"], fields["memory_alphas"], len(memory.bank.memory_bank)
-        )
+        found = [rows[memory.found[number]] for number, rows in memory.rows.items()]
+        fields["memory_stats"] = memory_stats(found, fields["memory_alphas"], len(memory.bank.memory_bank))
     return fields
 
 
@@ -1506,12 +1559,18 @@ class CopyMemoryFusion(nn.Module):
         added = torch.zeros_like(hidden_states)
         if not reads.any():
             return added
-        written = self.copied(normed[reads], memory.rows[0].to(reads.device)[reads], memory)
+        rows, found = (each[0].to(reads.device)[reads] for each in (memory.rows, memory.found))
+        written = self.copied(normed[reads], rows, found, memory)
         size = hidden_states[reads].float().square().mean(-1, keepdim=True).sqrt()
         return added.masked_scatter(reads[..., None], (alphas[reads][:, None] * size * written).to(added.dtype))
 
-    def copied(self, normed: torch.Tensor, rows: torch.Tensor, memory: MemoryReading) -> torch.Tensor:
-        """The values that each of some tokens attends to, `[tokens, hidden_size]`, from rows `[tokens, selected]`."""
+    def copied(
+        self, normed: torch.Tensor, rows: torch.Tensor, found: torch.Tensor, memory: MemoryReading
+    ) -> torch.Tensor:
+        """The values that each of some tokens attends to, `[tokens, hidden_size]`.
+
+        They are those of the rows that were `found` among `rows`, both `[tokens, selected]`.
+        """
         bank, device = memory.bank, normed.device
         unique, which = rows.unique(return_inverse=True)
         token_ids = bank.memory_bank[unique.to(bank.memory_bank.device)]
@@ -1519,7 +1578,8 @@ class CopyMemoryFusion(nn.Module):
         before = F.pad(states[:, :-1], (0, 0, 1, 0))
         keys = (self.key(states) + self.previous_key(before)).unflatten(-1, (self.heads, self.width))
         values = sized(memory.model.get_input_embeddings()(token_ids.to(device)).detach())
-        mask = bank.masks(token_ids).to(device)[which].flatten(1)  # [tokens, selected * knowledge_length]
+        mask = bank.masks(token_ids).to(device)[which] & found[..., None]
+        mask = mask.flatten(1)  # [tokens, selected * knowledge_length]
         keys, values = keys[which].flatten(1, 2), values[which].flatten(1, 2)
         queries = self.query(normed).unflatten(-1, (self.heads, self.width))
         scores = torch.einsum("thw,tkhw->thk", queries, keys).masked_fill(~mask[:, None], -torch.inf)
@@ -1620,9 +1680,11 @@ class ProductKeyMemoryGate(nn.Module):
         weights = chosen(logits, config.num_selected, config.gumbel_temperature, self.training)  # [..., selected, C]
         similarities = (weights * cosines[..., None, :]).sum(-1).mean(-1)
         memory.read_vectors = weights @ vectors  # [batch, tokens, selected, hidden_size]
-        memory.similarities, memory.is_filled = similarities, is_filled.any(-1)
-        memory.rows[self.number] = rows.gather(-1, weights.detach().argmax(-1))
-        visible = memory.visible(normed) & memory.is_filled
+        memory.read_similarities = similarities
+        memory.has_read = is_filled.any(-1)
+        best = weights.detach().argmax(-1)
+        memory.rows[self.number], memory.found[self.number] = rows.gather(-1, best), is_filled.gather(-1, best)
+        visible = memory.visible(normed) & memory.has_read
         uniform = config.diversity_mode == "uniform"
         losses = {
             "similarity_loss": similarity_loss(similarities, visible),
@@ -1675,7 +1737,7 @@ class SwiGLUMemoryFusion(nn.Module):
 
     def forward(self, normed: torch.Tensor, memory: MemoryReading, hidden_states: torch.Tensor) -> torch.Tensor:
         """What is added to a layer's output `[batch, tokens, hidden_size]`."""
-        alphas = self.alphas(memory.similarities) * memory.is_filled
+        alphas = self.alphas(memory.read_similarities) * memory.has_read
         memory.alphas[self.number] = alphas.detach()
         both = torch.cat([normed, memory.read_vectors.flatten(-2).to(normed.dtype)], dim=-1)
         mixed = self.dropout(self.down_proj(F.silu(self.gate_proj(both)) * self.up_proj(both)))
