@@ -50,6 +50,11 @@ class ToyModel(ToyPreTrainedModel):
         self.norm = x
         self.kept = self.norm
 
+    def split(self, x):
+        y = x
+        if y:
+            x, y = y
+
     @property
     def wide(self):
         return self.width
@@ -186,6 +191,42 @@ IN_CLASSES = [  # the body of the class, what is found
         ["7: dangling-attribute"],
     ),
     ("    def new(self, x):\n        del x\n", []),
+    # assignments that take the place of the parent's
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        self.norm = helper(self.norm)\n",
+        ["7: misplaced-assignment"],
+    ),
+    ("    def __init__(self, config):\n        super().__init__(config)\n        self.norm = lambda: self.norm\n", []),
+    ("    def __init__(self, config):\n        super().__init__(config)\n        self.norm = self.width\n", []),
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        self.width = self.deep\n",
+        ["7: misplaced-assignment"],
+    ),
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        wide = 2\n        self.deep = wide\n",
+        ["8: misplaced-assignment"],
+    ),
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        self.register_buffer('more', config)\n        self.deep = self.more\n",
+        ["8: misplaced-assignment"],
+    ),
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        self.deep = [wide for wide in config.many]\n        self.more = [wide for wide in config.more]\n",
+        [],
+    ),
+    (
+        "    def __init__(self, config):\n        super().__init__(config)\n        self.norm *= 2\n        self.other = self.norm\n",
+        [],
+    ),
+    # locals and parameters that the parent's body assigns too
+    ("    def prepare(self, y):\n        x = y\n        super().prepare(x)\n        print(x)\n", []),
+    (
+        "    def split(self, x):\n        y = 1\n        super().split(x)\n        self.both = x, y\n",
+        ["8: overwritten-local"],
+    ),
+    ("    def split(self, x):\n        super().split(x)\n        self.both = x\n", ["7: overwritten-local"]),
+    ("    def split(self, x):\n        super().split(x)\n        x = 1\n        self.both = x\n", []),
+    ("    def split(self, x):\n        super().split(x)\n        self.both = y\n", []),
     # assignments that reach other methods
     (
         "    def __init__(self, config):\n        super().__init__(config)\n        self.norm = 2\n\n    def prepare(self, x):\n        super().prepare(x)\n        self.more = x\n",

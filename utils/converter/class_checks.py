@@ -15,6 +15,7 @@ from converter.dropped import check_dropped, check_overwritten
 from converter.index import ClassParts, ModuleIndex, StatementKind
 from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
+from converter.order_checks import check_locals, check_order
 from converter.plan import Draft
 from converter.scope import Scope
 from converter.super_checks import check_deletions, check_repeats, check_supers, methods_of
@@ -227,6 +228,8 @@ SUPER_CHECKS: tuple[Check[PairRun], ...] = (  # of classes that call `super()`
     Check(check_repeats, ("dropped-statement",)),
     Check(_check_leaks, ("leaking-assignment",)),
     Check(_check_unrolled, ("super-arguments", "unreachable-statement")),
+    Check(check_order, ("misplaced-assignment",)),
+    Check(check_locals, ("overwritten-local",)),
 )
 OUTPUT_CHECKS: tuple[Check[OutputRun], ...] = (
     Check(check_dropped, ("dropped-statement", "unused-definition")),
