@@ -8,6 +8,7 @@ from syntax.compiling import check_compiles, too_deep
 from syntax.source import Source
 
 from converter.aliases import check_aliases, render_aliases
+from converter.annotations import check_annotations
 from converter.banner import render_banner
 from converter.checks import by_place, check_capitals, check_delta, exported_names, warnings_of
 from converter.class_checks import check_outputs
@@ -62,7 +63,7 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
         )
         for kind in drafts
     }
-    found = [*check_guards(index, files), *check_texts(files, delta, target, load)]
+    found = [*check_guards(index, files), *check_annotations(scope, files), *check_texts(files, delta, target, load)]
     warnings += warnings_of(by_place(found), target.strict)
     made_from = Provenance()
     if target.layout is Layout.PACKAGE:

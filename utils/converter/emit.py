@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from syntax.scan import mentions_with_annotations
 
+from converter.annotations import kept_future
 from converter.banner import render_banner
 from converter.imports import (
     Guard,
@@ -60,6 +61,7 @@ def emit_file(scope: Scope, drafts: Mapping[str, Draft], kind: str, target: Targ
     imports = "".join(each.render() for each in lines)
     if target.layout is Layout.PACKAGE:
         body = _INSIDE.sub(lambda found: found[1] + _absolute(len(found[2]), found[3]), body)
+    imports = kept_future(scope, target, imports + body) + imports
     exports = ""
     if exported:
         names = ", ".join(f'"{name}"' for name in exported)
