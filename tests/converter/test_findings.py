@@ -274,6 +274,7 @@ AT_THE_MARGIN = [  # what stands below the class from line 7 on, the head in lin
     ("'a text'\n", "", []),
     ("for x in y:\n    pass\n", "", ["7: dropped-statement"]),
     ("@once\ndef alone():\n    pass\n", "", ["8: dropped-statement"]),
+    ("__all__ += ['CaseMore']\n", "", ["7: dropped-statement"]),
     ("table[0] = 1\n", "", ["7: dropped-statement"]),
     ("a.b = 1\n", "", ["7: dropped-statement"]),
     ("", "SCALE = 3", ["2: ignored-assignment"]),

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from diagnostics.errors import ConversionError
 from diagnostics.names import nearest
 from diagnostics.values import Diagnostic
+from syntax.queries import dotted
 
 from converter.imports import absolute_module, import_items
 from converter.index import ModuleIndex, StatementKind
@@ -214,6 +215,30 @@ def _check_bases(delta: Delta) -> Iterator[Finding]:
                 yield place_of(index, base, "unknown-base", message, fix, Level.ERROR)
 
 
+def _check_module_bases(delta: Delta) -> Iterator[Finding]:
+    """A parent that is named through its module is no parent to merge with: the output inherits from it."""
+    modules = dict(_imported_modules(delta))
+    for statement in delta.index.of_kind(StatementKind.CLASS):
+        for base in statement.owner.bases:
+            owner, _, name = dotted(base).rpartition(".")
+            if owner in modules:
+                message = (
+                    f"`{dotted(base)}` is not merged into `{statement.names[0]}`, which would only inherit from it"
+                )
+                fix = f"`from {modules[owner]} import {name}`, and `class {statement.names[0]}({name})`"
+                yield place_of(delta.index, base, "unmerged-parent", message, fix, Level.SILENT)
+
+
+def _imported_modules(delta: Delta) -> Iterator[tuple[str, str]]:
+    """The modules of models that the delta imports as such: how it calls each, and its dotted name."""
+    for statement in delta.index.of_kind(StatementKind.IMPORT):
+        for item in import_items(statement.node):
+            module = absolute_module(item, delta.index.source.module)
+            module = f"{module}.{item.name}" if item.name else module
+            if item.level != 1 and model_of_module(module) and delta.load(module) is not None:
+                yield item.alias or item.name or item.module, module
+
+
 def _guarded_names(index: ModuleIndex) -> set[str]:
     guards = (node for each in index.of_kind(StatementKind.GUARD) for node in ast.walk(each.node))
     return {item.binds for node in guards if isinstance(node, ast.stmt) for item in import_items(node)}
@@ -249,5 +274,6 @@ DELTA_CHECKS: tuple[Check[Callable[[Delta], Iterator[Finding]]], ...] = (
     Check(_check_prefixes, ("doubtful-prefix",)),
     Check(_check_parents, ("unknown-module", "unknown-name", "aliased-import", "config-from-modeling")),
     Check(_check_bases, ("unknown-base", "two-parents")),
+    Check(_check_module_bases, ("unmerged-parent",)),
     Check(_check_all, ("missing-all", "bad-all")),
 )

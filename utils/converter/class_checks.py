@@ -12,6 +12,7 @@ from syntax.scan import map_prose
 
 from converter.checks import Check, Finding, Level, exported_names, place_of
 from converter.dropped import check_dropped, check_overwritten
+from converter.heritage_checks import check_instances, check_mixins
 from converter.index import ClassParts, ModuleIndex, StatementKind
 from converter.merge.bodies import assigned, deleted, place_of_super
 from converter.merge.classes import is_stub, method_key, removes_method
@@ -236,4 +237,6 @@ OUTPUT_CHECKS: tuple[Check[OutputRun], ...] = (
     Check(_check_ignored_assignments, ("ignored-assignment",)),
     Check(_check_conflicts, ("conflicting-definition",)),
     Check(_check_exports, ("unknown-export",)),
+    Check(check_mixins, ("hidden-mixin",)),
+    Check(check_instances, ("lost-instance",)),
 )

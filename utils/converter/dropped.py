@@ -13,6 +13,7 @@ from converter.scope import Scope
 
 
 _OUTSIDE = ("__all__", "__aliases__", "__getattr__")
+_WHOLE = "write all of it out in one statement"
 _FIX = "move it into a class or a function that a class uses, or write out what it results in"
 
 
@@ -44,7 +45,9 @@ def check_dropped(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Finding
 
 def _check_update(scope: Scope, each: Statement, bound: set[str]) -> Iterator[Finding]:
     name = each.names[0]
-    if name not in bound:
+    if name in _OUTSIDE:
+        yield _dropped(scope.delta, each, f"`{name}` is only taken as a whole")
+    elif name not in bound:
         yield _dropped(scope.delta, each, f"`{name}` is not assigned above it, and what is imported cannot be changed")
     elif scope.delta.definitions[name].kind is not StatementKind.ASSIGNMENT:
         yield _dropped(scope.delta, each, f"only variables are changed below their assignment, and `{name}` is none")
@@ -72,7 +75,8 @@ def _check_definition(
 
 
 def _dropped(index: ModuleIndex, each: Statement, why: str) -> Finding:
-    return place_of(index, each.node, "dropped-statement", f"this statement is dropped: {why}", _FIX, Level.SILENT)
+    fix = _WHOLE if each.names[:1] and each.names[0] in _OUTSIDE else _FIX
+    return place_of(index, each.node, "dropped-statement", f"this statement is dropped: {why}", fix, Level.SILENT)
 
 
 def check_guards(index: ModuleIndex, files: Mapping[str, str]) -> Iterator[Finding]:

@@ -95,7 +95,7 @@ def check_locals(index: ModuleIndex, delta: ClassParts, parent: ClassParts, base
                 message = f"`{clash[0]}` is another one here: `{base}.{method.name}`, pasted in above, assigns it too"
                 fix = f"keep what this statement needs under another name, above `super().{method.name}(...)`"
                 yield place_of(index, statement, "overwritten-local", message, fix, Level.SILENT)
-            mine -= {name for name in _set(statement)}
+            mine -= _set(statement)
 
 
 def _unrolled(delta: ClassParts, parent: ClassParts, base: str) -> Iterator[_Unrolled]:
