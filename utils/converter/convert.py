@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from syntax.compiling import check_compiles, too_deep
 from syntax.source import Source
@@ -19,7 +20,7 @@ from converter.names import Casing, as_classes_spell
 from converter.parents import find_parents
 from converter.plan import plan_files
 from converter.provenance import trace
-from converter.scope import Scope
+from converter.scope import Scope, beside_configurations
 from converter.text_checks import check_texts
 from converter.values import Conversion, Layout, Loader, Provenance, Target
 
@@ -51,6 +52,8 @@ def _convert(delta: Source, target: Target, load: Loader, table: Casing) -> Conv
         problems += check_capitals(index, model)
     warnings = warnings_of(by_place(problems), target.strict)
     scope = Scope(index, parents, model, table)
+    if target.layout is Layout.PACKAGE:
+        scope = replace(scope, with_configurations=beside_configurations(scope))
     # Inside a tree, files are what the reference makes of them, unless nothing doubtful is to pass.
     in_tree = target.layout is Layout.TREE
     drafts = plan_files(scope, as_reference=in_tree and not target.strict)

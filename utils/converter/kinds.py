@@ -28,6 +28,7 @@ FILE_KINDS = (
     FileKind("feature_extraction", ("FeatureExtractor",), optional_torch=True),
 )
 MODELING = FileKind("modeling", ())
+CONFIGURATION = "configuration"
 VIDEO_PROCESSING = next(kind for kind in FILE_KINDS if kind.name == "video_processing")
 OPTIONAL_TORCH = frozenset(kind.name for kind in FILE_KINDS if kind.optional_torch)
 _BY_SUFFIX = {suffix: kind for kind in FILE_KINDS for suffix in kind.suffixes}

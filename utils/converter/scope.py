@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from converter.index import ModuleIndex, StatementKind, take_apart
-from converter.kinds import kind_of
+from converter.kinds import CONFIGURATION, MODELING, kind_of
 from converter.merge import ClassPair, merge_class
 from converter.names import Casing, Spelling
 from converter.parents import Parent, base_names, followed_imports
@@ -26,6 +26,7 @@ class Scope:
     parents: Mapping[str, Parent]
     model: Spelling
     casing: Casing
+    with_configurations: frozenset[str] = frozenset()  # classes whose file would be another one by their names
 
     @cached_property
     def imported(self) -> Mapping[str, str]:
@@ -180,6 +181,8 @@ class Scope:
 
     def kind(self, class_name: str) -> str:
         """The kind of output file that a class belongs to."""
+        if class_name in self.with_configurations:
+            return CONFIGURATION
         return kind_of(class_name, self.model.camel, lambda: self._has_base(class_name, "VideosKwargs")).name
 
     def _has_base(self, class_name: str, wanted: str) -> bool:
@@ -192,6 +195,23 @@ class Scope:
             return wanted in bases or any(inherited) or any(own)
         owners = (parent for parent in self.parents.values() if parent.is_class(class_name))
         return any(derives(parent.index, parent.names[class_name], wanted) for parent in owners)
+
+
+def beside_configurations(scope: Scope) -> frozenset[str]:
+    """The classes of the delta, an Enum for one, that its configurations need, and that would be modeling by their names.
+
+    Modeling imports configurations: what these need cannot be there.
+    """
+    found: set[str] = set()
+    pending = [name for name in scope.classes if scope.kind(name) == CONFIGURATION]
+    while pending:
+        needed = scope.delta.mentions[pending.pop()] & (scope.classes | scope.defined)
+        for name in needed - found:
+            is_class = name in scope.classes
+            if not is_class or (scope.kind(name) == MODELING.name and name not in scope.pairs):
+                found.add(name)
+                pending.append(name)
+    return frozenset(found & scope.classes)
 
 
 def derives(index: ModuleIndex, class_name: str, wanted: str) -> bool:

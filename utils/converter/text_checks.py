@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 from diagnostics.values import Diagnostic
 from syntax.compiling import compile_problem
@@ -12,6 +13,9 @@ from syntax.source import Source
 from converter.checks import Finding, Level
 from converter.resolve import Missing, find_missing
 from converter.values import Loader, Target
+
+
+_BESIDE = re.compile(r"^from \.(\w+) import (\w+)", re.MULTILINE)
 
 
 def check_texts(files: Mapping[str, str], delta: Source, target: Target, load: Loader) -> Iterator[Finding]:
@@ -30,10 +34,25 @@ def check_texts(files: Mapping[str, str], delta: Source, target: Target, load: L
             whole[name] = text
         else:
             yield Finding(Level.ERROR, _uncompilable(name, text, problem, delta))
+    yield from _check_circles(files, delta)
     for missing in find_missing(whole, delta.module, target, load) if whole == files else ():
         line, column = _place(delta.text, missing.name or missing.module.rpartition(".")[2] or missing.module)
         message, fix = _say(missing)
         yield Finding(Level.SILENT, delta.problem(line, column, "unresolved-import", message, fix))
+
+
+def _check_circles(files: Mapping[str, str], delta: Source) -> Iterator[Finding]:
+    """Two outputs that import from each other: neither can be imported."""
+    asked = {name: dict(_BESIDE.findall(text)) for name, text in files.items()}
+    for one, other in combinations(sorted(files), 2):
+        there, back = asked[one].get(other.removesuffix(".py")), asked[other].get(one.removesuffix(".py"))
+        if there and back:
+            line, column = _place(delta.text, there)
+            message = (
+                f"{one} would import `{there}` from {other}, and {other} `{back}` from {one}: neither can be imported"
+            )
+            fix = f"write out what {one} needs of `{there}`: its value, say"
+            yield Finding(Level.SILENT, delta.problem(line, column, "circular-import", message, fix))
 
 
 def _uncompilable(name: str, text: str, problem: Exception, delta: Source) -> Diagnostic:
