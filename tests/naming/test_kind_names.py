@@ -75,7 +75,12 @@ def test_a_memory_has_more_weights_than_its_gate_and_a_bank() -> None:
 
 
 def test_where_models_start_as_their_base_and_in_which_type() -> None:
-    assert [GateNames(kind).start for kind in ("quality", "attention", "select")] == ["identity", "identity", "open"]
+    assert [dict(GateNames(kind).start) for kind in ("quality", "attention", "select", "memory")] == [
+        {},
+        {"attention_gate_init": "identity"},
+        {"select_gate_init": "open"},
+        {},
+    ]
     assert [GateNames(kind).is_float32 for kind in ("quality", "select", "memory", "attention")] == [
         True,
         True,

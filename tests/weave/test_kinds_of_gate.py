@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from building.workspace import PROJECT
 from diagnostics.errors import ConversionError
+from naming.declared import Declared
 from toy_deltas import kind, view
 from weave.gate import Argument, Gate, Site, Splice
 from weave.kinds import read_kind
@@ -24,7 +25,7 @@ def test_the_declaration_is_the_value_that_python_makes_of_it() -> None:
     exec(compile(DECLARATION, "gates/quality/__init__.py", "exec"), scope)
     made, found = scope["GATE"], kind().gate
     assert isinstance(made, Gate)
-    for name in Gate.__slots__:
+    for name in (*Gate.__slots__, *Declared.__slots__):
         if name != "splices":
             assert getattr(found, name) == getattr(made, name), name
     assert [each.site for each in found.splices] == [each.site for each in made.splices]
@@ -93,6 +94,9 @@ def changed(old: str, new: str) -> str:
             "`set_up` does not take `self` first",
             11,
         ),
+        (changed("float32=True,", "float32=1,"), "`float32` is 1", 68),
+        (changed("float32=True,", 'marks=(".quality_norm."),'), "`marks` is '.quality_norm.'", 68),
+        (changed("float32=True,", 'bank="memory.rows",'), "`bank` names weights that are not of this kind", 68),
         (changed('"losses", ', '"loses", '), "there is no module `loses`", 1),
         (changed('"losses", ', '"../losses", '), "`../losses` is not a name", 1),
         (changed('home="llama"', 'home="a.b"'), "`a.b` is not a name", 1),

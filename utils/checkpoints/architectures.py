@@ -19,36 +19,6 @@ from checkpoints.homes import OURS, Homes
 from checkpoints.layout import CONFIG
 
 
-# The fields that gates add to a text configuration; a base that has one of them keeps its value.
-GATE_FIELDS = (
-    MEANT.field("init_mean"),
-    MEANT.field("init_std"),
-    MEANT.field("mode"),
-    "quality_loss_weight",
-    "quality_loss_type",
-    "quality_loss_balance",
-    "sample_wise_averaging",
-    "beta_target_mean",
-    "beta_target_var",
-    "w_mean",
-    "w_var",
-    "lambda_var",
-    "quality_loss_debug",
-    "output_quality_logits",
-)
-_MEMORY_FIELDS = (
-    *("use_memory", "memory_design", "knowledge_num", "knowledge_length", "knowledge_dim", "num_candidates"),
-    *("num_selected", "memory_layers", "memory_query_layer", "memory_pad_token_id", "freeze_ratio", "memory_heads"),
-    *("memory_head_dim", "memory_sharpness", "memory_null_similarity", "memory_negatives", "retrieval_loss_coef"),
-    *("gumbel_temperature", "similarity_scale", "gate_score_weight", "memory_alpha", "zero_init_fusion"),
-    *("memory_rank", "memory_dropout", "similarity_loss_coef", "diversity_loss_coef", "diversity_mode"),
-    "output_memory",
-)
-_FIELDS = {
-    MEANT.kind: GATE_FIELDS,
-    "select": (*GATE_FIELDS, "trash_expert_mode", "enable_load_balancing"),
-    "memory": _MEMORY_FIELDS,
-}
 _MODEL_TYPE = re.compile(r'^    model_type = "([\w-]+)"$', re.MULTILINE)
 
 
@@ -82,8 +52,8 @@ class Architecture:
 
 
 def is_gate_field(name: str, names: GateNames) -> bool:
-    """Whether a field of a configuration is one that a kind of gate adds."""
-    return name in _FIELDS.get(names.kind, ()) or (names != MEANT and names.attribute in name)
+    """Whether a field of a configuration is one that a kind of gate adds; a base that has one of them keeps its value."""
+    return name in names.fields or (names != MEANT and names.attribute in name)
 
 
 def known_types(homes: Homes = OURS, names: GateNames = MEANT) -> dict[str, Known]:
@@ -149,6 +119,21 @@ def find_architecture(
         ) from error
 
 
+def refuse_undeclared(names: GateNames, place: Path | str) -> None:
+    """Raise CheckpointError (`unknown-gate`) where nothing says which weights and fields are those of a kind of gate.
+
+    Args:
+        names: the kind of gate.
+        place: what it is asked for: a checkpoint, an option.
+    """
+    if not names.is_declared:
+        message = f"there is no kind of gate called {names.kind!r}: which weights and fields are its own is not known"
+        fix = (
+            f"run it in the folder that has modular/gates/{names.kind}/, or name the models beside it: --generated DIR"
+        )
+        raise CheckpointError(place, message, fix, code="unknown-gate")
+
+
 def is_gated_type(model_type: object) -> bool:
     """Whether a model type is one of a model with gates, of whatever kind."""
     names = kind_of(str(model_type))
@@ -157,7 +142,7 @@ def is_gated_type(model_type: object) -> bool:
 
 def architecture_of(gated_type: str, homes: Homes = OURS) -> Architecture:
     """The architecture of a gated model type; LookupError where there is none."""
-    names = kind_of(gated_type)
+    names = kind_of(gated_type, homes)
     known = known_types(homes, names)[gated_type]
     facts = facts_of(names.family + known.name, known.home)
     config = next(each for each in facts.configs.values() if each.model_type == gated_type)

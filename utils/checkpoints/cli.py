@@ -21,7 +21,7 @@ from checkpoints.errors import CheckpointError
 from checkpoints.experts import FUSED, KEEP, SEPARATE
 from checkpoints.fields import SET
 from checkpoints.gating import LATER, NOW, Gated, describe, gate_checkpoint
-from checkpoints.homes import add_generated, find_homes
+from checkpoints.homes import add_generated
 from checkpoints.plan import Options
 from checkpoints.progress import progress_for
 from checkpoints.ungating import ungate_checkpoint
@@ -144,8 +144,9 @@ def _table(result: Comparison) -> str:
 
 
 def _ungate(args: argparse.Namespace) -> Answer:
-    find_homes(args.generated)  # a checkpoint says all that is needed; a folder that is none is still a mistake
-    done = ungate_checkpoint(args.gated, args.output, link=args.link, progress=progress_for(args.quiet))
+    done = ungate_checkpoint(
+        args.gated, args.output, link=args.link, progress=progress_for(args.quiet), generated=args.generated
+    )
     hashes = {True: "hashes equal the base's", False: "hashes differ", None: "no hashes to compare with"}
     shards = f"{done.linked} shards as they were, {done.written} written anew"
     said = f"{done.output}: {done.removed} gates removed, {shards}, {hashes[done.hashes_equal]}, {done.seconds:.2f} s"

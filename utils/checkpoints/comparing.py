@@ -9,7 +9,9 @@ from typing import Any
 
 from naming.kinds import is_gated
 
+from checkpoints.architectures import refuse_undeclared
 from checkpoints.casting import DTYPES
+from checkpoints.configs import names_of
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
@@ -74,13 +76,15 @@ def compare_models(
         words = _read_text(text) if text else None
         ours, theirs = open_checkpoint(find_folder(gated)), open_checkpoint(find_folder(base))
         _refuse_swapped(theirs, ours)
+        homes = find_homes(generated, ours.folder)
+        names = names_of(ours.config, homes)
+        refuse_undeclared(names, ours.folder)
         try:
-            result.checks += compare_weights(theirs, ours, trained, progress)
+            result.checks += compare_weights(theirs, ours, trained, progress, names)
         finally:
             progress.stop()
         if not weights_only:
             runs = import_module("checkpoints.running").compare_runs
-            homes = find_homes(generated, ours.folder)
             result.checks += runs(theirs, ours, dtype, words, trust_remote_code, homes)
     return result
 

@@ -12,6 +12,7 @@ from naming.kinds import GateNames, kind_of
 
 from checkpoints.architectures import Architecture, is_gate_field
 from checkpoints.errors import CheckpointError
+from checkpoints.homes import OURS, Homes
 from checkpoints.layout import CONFIG
 from generated.autos import auto_classes
 
@@ -58,11 +59,14 @@ def gated_config(
     return config
 
 
-def base_config(gated: Mapping[str, Any]) -> dict[str, Any]:
-    """What `gated_config` was given, as far as the result tells: for checkpoints that were saved anew since."""
+def base_config(gated: Mapping[str, Any], names: GateNames | None = None) -> dict[str, Any]:
+    """What `gated_config` was given, as far as the result tells: for checkpoints that were saved anew since.
+
+    `names` is its kind of gate, where that is known already.
+    """
     config = copy.deepcopy(dict(gated))
     config.pop("auto_map", None)
-    names = names_of(gated)
+    names = names or names_of(gated)
     for part in (config, config.get(_TEXT)):
         if isinstance(part, dict):
             part["model_type"] = str(part.get("model_type", "")).removeprefix(names.family)
@@ -73,9 +77,14 @@ def base_config(gated: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
-def names_of(config: Mapping[str, Any]) -> GateNames:
-    """The kind of gate of a checkpoint, by its configuration; of a base's, the kind that is meant."""
-    return kind_of(str(config.get("model_type", "")))
+def names_of(config: Mapping[str, Any], homes: Homes = OURS) -> GateNames:
+    """The kind of gate of a checkpoint, by its configuration; of a base's, the kind that is meant.
+
+    Args:
+        config: of the checkpoint.
+        homes: folders of generated models, in whose projects the kind is looked for first.
+    """
+    return kind_of(str(config.get("model_type", "")), homes)
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ def fields_of(
             MEANT.field("init_std"): init_std,
         }
     else:
-        found = {names.field("init"): names.start} if names.field("init") in known else {}
+        found = {name: value for name, value in names.start.items() if name in known}
     if mode:
         if names == MEANT or names.field("mode") not in known:
             message = f"{names.kind} gates are made in one mode, in which they change nothing"
@@ -49,8 +49,7 @@ def fields_of(
 def _given(fields: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
     """Fields that a user gives, each one of the gates'. Those that say how gates start are not to be given."""
     names, known = architecture.facts.names, architecture.gate_defaults
-    starts = {names.field(name) for name in ("init", "init_mean", "init_std")} | {"zero_init_fusion"}
-    starts |= {MEANT.field(name) for name in ("init_mean", "init_std", "mode")} if names == MEANT else set()
+    starts = {*names.start, *names.declared.starts}
     for name in fields:
         if name not in known:
             close = nearest(name, list(known))

@@ -229,9 +229,10 @@ def _start(plan: Plan, gates: list[Tensor]) -> Iterator[Iterator[bytes]]:
     names, options = plan.architecture.facts.names, plan.options
     if names == MEANT:
         return draw_gates(gates, options.init_mean, options.init_std, options.seed)
-    if not names.zeros:
+    if not names.is_drawn:
         return empty_gates(gates)
-    started = started_gates(plan.base.folder, plan.config, plan.architecture, options.seed)
+    own = [gate for gate in gates if not (plan.bank and gate == plan.bank.tensor)]
+    started = started_gates(plan.base.folder, plan.config, plan.architecture, options.seed, own)
     return chain([plan.bank.chunks()] if plan.bank else [], started)
 
 

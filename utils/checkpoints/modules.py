@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from diagnostics.errors import words_of
 
 from checkpoints.architectures import Architecture
+from checkpoints.casting import cast
 from checkpoints.errors import CheckpointError
 from checkpoints.headers import Tensor
 from checkpoints.homes import import_package
@@ -75,9 +76,9 @@ def made_gates(
 
 
 def started_gates(
-    folder: Path, config: Mapping[str, Any], architecture: Architecture, seed: int
+    folder: Path, config: Mapping[str, Any], architecture: Architecture, seed: int, tensors: Sequence[Tensor]
 ) -> Iterator[Iterator[bytes]]:
-    """The float32 bytes of new gates as the model's own classes start them, in the order of `made_gates`, banks left out.
+    """The bytes of new gates as the model's own classes start them.
 
     One module has memory at a time. The same seed gives the same, wherever it was stopped before.
 
@@ -86,6 +87,7 @@ def started_gates(
         config: the gated configuration.
         architecture: the gated one.
         seed: of every number that is drawn.
+        tensors: the gates, those of `made_gates` without a bank, each with the type that it gets.
 
     Raises:
         CheckpointError: the configuration makes no such model.
@@ -94,12 +96,14 @@ def started_gates(
 
     model = _model_without_memory(folder, config, architecture)
     generator = torch.Generator().manual_seed(seed)
+    dtypes = (tensor.dtype for tensor in tensors)
     for module in _gate_modules(model, architecture.facts.names.owns):
         with torch.random.fork_rng(devices=()), torch.no_grad():
             torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
             module.to_empty(device="cpu").apply(model._init_weights)
         for weight in module.parameters():
-            yield iter((weight.detach().float().contiguous().numpy().astype("<f4").tobytes(),))
+            values = weight.detach().float().contiguous().numpy().astype("<f4")
+            yield iter((cast(values.tobytes(), "F32", next(dtypes)),))
         module.to_empty(device="meta")
 
 

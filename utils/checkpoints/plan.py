@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from diagnostics.names import nearest
+from naming.declared import beside
 from naming.kinds import MEANT, GateNames
 
-from checkpoints.architectures import Architecture, find_architecture, known_kinds
+from checkpoints.architectures import Architecture, find_architecture, known_kinds, refuse_undeclared
 from checkpoints.banks import Bank, PlannedBank, plan_bank
 from checkpoints.casting import DTYPES, target_dtype
 from checkpoints.configs import auto_map, gated_config
@@ -53,8 +54,8 @@ class Options:
     for_transformers: str = ""  # the release that the code is for: a version or a folder; "" for that of `generated/`
     fields: Mapping[str, Any] = field(default_factory=dict)  # of the gated configuration, other than their defaults
 
-    def check(self) -> None:
-        """Raise CheckpointError where a value makes no sense."""
+    def check(self, names: GateNames) -> None:
+        """Raise CheckpointError where a value makes no sense for this kind of gate."""
         numbers_fit = math.isfinite(self.init_mean) and math.isfinite(self.init_std) and self.init_std >= 0
         rules = (
             (numbers_fit, "--init-mean and --init-std", "must be finite, the deviation not negative", "0.0 and 0.02"),
@@ -68,7 +69,7 @@ class Options:
             (
                 self.gate == MEANT.kind
                 or (self.init_mean, self.init_std) == (0.0, 0.02)
-                and (self.seed == 42 or bool(GateNames(self.gate).zeros)),
+                and (self.seed == 42 or names.is_drawn),
                 "--init-mean, --init-std and --seed",
                 f"say how {MEANT.kind} gates are drawn, and {self.gate} gates start as the base is",
                 "none of them",
@@ -172,8 +173,8 @@ def make_plan(
         homes: the folders of generated models.
         bank: the rows that a bank begins with, if any.
     """
-    options.check()
     names = _names_of(options.gate, homes)
+    options.check(names)
     tensors = open_tensors(base)
     config_of_base = base.config or tensors.config  # a GGUF file says in its own terms what the model is
     architecture = find_architecture(base.folder, config_of_base, options.model, homes, names)
@@ -202,7 +203,9 @@ def _names_of(kind: str, homes: Homes) -> GateNames:
         close = nearest(kind, known)
         told = f"did you mean --gate {close}?" if close else f"give one of {', '.join(known)}"
         raise CheckpointError("--gate", f"there is no model with gates of the kind {kind!r}", told)
-    return GateNames(kind)
+    names = GateNames(kind, tuple(map(beside, homes)))
+    refuse_undeclared(names, "--gate")
+    return names
 
 
 def _plan_shards(

@@ -39,7 +39,7 @@ class ModelOutputs:
 
     outputs: dict[str, torch.Tensor]
     generated: torch.Tensor | None
-    scores: tuple[torch.Tensor, ...]
+    scores: tuple[torch.Tensor, ...] | None  # None of gates that say nothing, and where there are none
     unloaded: list[str]  # names that the checkpoint lacks or the model does not know
     width: int = 0  # of the gates' weights, where there are gates
 
@@ -75,8 +75,9 @@ def compare_runs(
         yield Check(f"the {name} loads completely", not run.unloaded, said)
     yield _check_outputs(theirs, ours, dtype)
     yield _check_generation(theirs, ours)
-    of_memory = bool(names_of(gated.config).bank)  # whose gates are several weights
-    wanted = 0 if of_memory else len(manifest.get("gates", {}).get("tensors", ()))
+    names = names_of(gated.config, homes)
+    weights = manifest.get("gates", {}).get("tensors", ())
+    wanted = 0 if names.bank else len(names.above(weights))  # a gate may be several
     yield _check_scores(ours, wanted, tokens)
 
 
@@ -108,7 +109,12 @@ def _run(
     checkpoint: Checkpoint, tokens: torch.Tensor, homes: Homes, dtype: str, rounded: str, trust_remote_code: bool
 ) -> ModelOutputs:
     with refusing_what_cannot_run(checkpoint):
-        return _run_loaded(checkpoint, tokens, *_load(checkpoint, homes, dtype, rounded, trust_remote_code))
+        return _run_loaded(
+            checkpoint,
+            tokens,
+            names_of(checkpoint.config, homes),
+            *_load(checkpoint, homes, dtype, rounded, trust_remote_code),
+        )
 
 
 @contextmanager
@@ -130,14 +136,13 @@ def refusing_what_cannot_run(checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def _run_loaded(
-    checkpoint: Checkpoint, tokens: torch.Tensor, model: PreTrainedModel, unloaded: list[str]
+    checkpoint: Checkpoint, tokens: torch.Tensor, names: GateNames, model: PreTrainedModel, unloaded: list[str]
 ) -> ModelOutputs:
-    names = names_of(checkpoint.config)
     mask = torch.ones_like(tokens)
     with torch.inference_mode():
         outputs = model(tokens, attention_mask=mask)
         kept = {name: outputs[name].float() for name in _COMPARED if outputs.get(name) is not None}
-        scores = _scores(model, tokens, mask, names) if is_gated_type(checkpoint.config.get("model_type")) else ()
+        scores = _scores(model, tokens, mask, names) if is_gated_type(checkpoint.config.get("model_type")) else None
         generated = None
         if model.can_generate():
             how = {"max_new_tokens": NEW_TOKENS, "do_sample": False}
@@ -152,17 +157,12 @@ def _run_loaded(
 
 def _scores(
     model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, names: GateNames
-) -> tuple[torch.Tensor, ...]:
-    """What the gates say of the tokens; of another kind than the usual one, what its outputs call after it."""
-    outputs = {f"output_{names.attribute}s": f"{names.attribute}s", "output_router_logits": "quality_logits"}
-    asked = next((name for name in outputs if hasattr(model.config, name)), None)
-    if names == MEANT:
-        asked = "output_router_logits"
-    elif names.bank:
-        asked, outputs = "output_memory", {"output_memory": "memory_alphas"}
-    if asked is None:
-        return ()
-    scores: tuple[torch.Tensor, ...] | None = model(tokens, attention_mask=mask, **{asked: True}).get(outputs[asked])
+) -> tuple[torch.Tensor, ...] | None:
+    """What the gates say of the tokens; None of a kind whose gates say nothing."""
+    if not names.declared.scores:
+        return None
+    asked, told = names.declared.scores
+    scores: tuple[torch.Tensor, ...] | None = model(tokens, attention_mask=mask, **{asked: True}).get(told)
     return scores or ()
 
 
@@ -242,10 +242,13 @@ def _check_generation(theirs: ModelOutputs, ours: ModelOutputs) -> Check:
 
 
 def _check_scores(ours: ModelOutputs, wanted: int, tokens: torch.Tensor) -> Check:
+    name = "every gate scores every token"
+    if ours.scores is None:
+        return Check(name, None, "gates of this kind return nothing")
     shapes = {tuple(each.shape) for each in ours.scores}
     passed = {shape[:2] for shape in shapes} == {tuple(tokens.shape)} and len(ours.scores) == (
         wanted or len(ours.scores)
     )
     passed &= all(each.isfinite().all().item() for each in ours.scores)
     said = f"{len(ours.scores)} of {', '.join(str(list(shape)) for shape in shapes)}"
-    return Check("every gate scores every token", bool(passed), said)
+    return Check(name, bool(passed), said)

@@ -13,12 +13,14 @@ from typing import Any
 from files.writing import write_file
 from naming.kinds import GateNames
 
+from checkpoints.architectures import refuse_undeclared
 from checkpoints.configs import base_config, names_of
 from checkpoints.documents import encode_document
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.forms import BAD_MANIFEST, is_shard_name
 from checkpoints.hashing import sha256_of_all
 from checkpoints.headers import encode_header
+from checkpoints.homes import find_homes
 from checkpoints.hub import find_folder
 from checkpoints.layout import CONFIG, INDEX, SAFETENSORS, SINGLE, Checkpoint, Shard, open_checkpoint
 from checkpoints.manifest import MANIFEST, read_manifest
@@ -46,7 +48,12 @@ class Ungated:
 
 
 def ungate_checkpoint(
-    gated: str | Path, output: str | Path, *, link: str = HARD, progress: Progress | None = None
+    gated: str | Path,
+    output: str | Path,
+    *,
+    link: str = HARD,
+    progress: Progress | None = None,
+    generated: Path | None = None,
 ) -> Ungated:
     """Remove the gates of a checkpoint.
 
@@ -55,18 +62,20 @@ def ungate_checkpoint(
         output: the folder of the base, which comes into being complete, and in one step.
         link: how shards without gates get there: "hard", "symlink" or "copy".
         progress: who is told about bytes that were dealt with.
+        generated: a folder of a user's generated models, beside which their kind of gate is declared.
 
     Raises:
-        CheckpointError: the checkpoint is not gated, its files are not those of its manifest, or the output cannot be
+        CheckpointError: the checkpoint is not gated, its kind of gate is declared nowhere, its files are not those of its manifest, or the output cannot be
             written. Nothing is left behind, except when the disk is full.
     """
     began, progress, output = time.perf_counter(), progress or Progress(), Path(output)
     with refusing_what_the_system_refuses(output):
         folder = find_folder(gated)
         source = open_checkpoint(folder)
-        _refuse_what_is_not_gated(source)
+        kind = names_of(source.config, find_homes(generated, folder))
+        _refuse_what_is_not_gated(source, kind)
         check_output(output, folder)
-        work = _Work(source, _manifest(source), output, link)
+        work = _Work(source, kind, _manifest(source), output, link)
         there = output.exists() and any(output.iterdir())
         if there and not was_just_published(output, work.fingerprint):
             raise CheckpointError(output, "is not empty", "choose another --output, or remove it")
@@ -85,14 +94,10 @@ class _Work:
     """What is to be done."""
 
     source: Checkpoint
+    kind: GateNames  # of gate, which knows its weights by their names
     manifest: Mapping[str, Any] | None
     output: Path
     link: str
-
-    @property
-    def kind(self) -> GateNames:
-        """The kind of gate, which knows its weights by their names."""
-        return names_of(self.source.config)
 
     @property
     def gates(self) -> list[str]:
@@ -150,10 +155,11 @@ class _Work:
         return json.dumps(["ungate", state, self.link])
 
 
-def _refuse_what_is_not_gated(source: Checkpoint) -> None:
+def _refuse_what_is_not_gated(source: Checkpoint, kind: GateNames) -> None:
     if source.kind != SAFETENSORS:
         raise CheckpointError(source.folder, f"holds {source.kind} weights", "save it as safetensors first")
-    if not any(map(names_of(source.config).owns, source.tensors)):
+    refuse_undeclared(kind, source.folder)
+    if not any(map(kind.owns, source.tensors)):
         raise CheckpointError(source.folder, "holds no gates: nothing is to be removed", "give a gated checkpoint")
 
 
@@ -182,7 +188,7 @@ def _write(work: _Work, progress: Progress) -> None:
                 progress.start(f"copying {shard.name}", shard.size)
                 copy_file(shard.path, target, progress.advance)
         for shard in work.mixed:
-            _write_without_gates(work.source, shard, staging, names[shard.name], progress)
+            _write_without_gates(work, shard, staging, names[shard.name], progress)
         _check_hashes(work, staging.folder, progress)
         _put_small_files(work, staging.folder)
         open_checkpoint(staging.folder)
@@ -202,12 +208,11 @@ def _gates_in(shard: Shard, kind: GateNames) -> list[str]:
     return [name for name in shard.tensors if kind.owns(name)]
 
 
-def _write_without_gates(source: Checkpoint, shard: Shard, staging: Staging, name: str, progress: Progress) -> None:
-    owns = names_of(source.config).owns
-    kept = [tensor for each, tensor in shard.tensors.items() if not owns(each)]
+def _write_without_gates(work: _Work, shard: Shard, staging: Staging, name: str, progress: Progress) -> None:
+    kept = [tensor for each, tensor in shard.tensors.items() if not work.kind.owns(each)]
     size = len(encode_header(kept, {"format": "pt"})) + sum(tensor.size for tensor in kept)
     if not staging.has(name, size):
-        tensors = SafetensorsTensors(source)
+        tensors = SafetensorsTensors(work.source)
         progress.start(f"writing {name}", size)
         write_tensors(staging.folder / name, kept, lambda tensor: tensors.chunks(tensor.name), progress.advance)
 
@@ -231,12 +236,12 @@ def _put_small_files(work: _Work, folder: Path) -> None:
         copy_file(source.folder / name, folder / name)
     texts = work.texts
     if set(names.values()) != {SINGLE} and INDEX not in texts:
-        owns = names_of(source.config).owns
+        owns = work.kind.owns
         weight_map = {name: names[shard.name] for name, (shard, _) in source.tensors.items() if not owns(name)}
         size = sum(tensor.size for name, (_, tensor) in source.tensors.items() if name in weight_map)
         document = {"metadata": {"total_size": size}, "weight_map": dict(sorted(weight_map.items()))}
         texts[INDEX] = encode_document(document).decode()
-    config = texts.pop(CONFIG, None) or encode_document(base_config(source.config)).decode()
+    config = texts.pop(CONFIG, None) or encode_document(base_config(source.config, work.kind)).decode()
     for name, text in texts.items():
         write_file(folder / name, [text.encode()])
     write_file(folder / CONFIG, [config.encode()])

@@ -38,17 +38,21 @@ class Check:
     found: str
 
 
-def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress: Progress) -> Iterator[Check]:
+def compare_weights(
+    base: Checkpoint, gated: Checkpoint, trained: bool, progress: Progress, names: GateNames | None = None
+) -> Iterator[Check]:
     """Checks of files and tensors, one after the other; a tensor is never held whole.
 
     Args:
         base, gated: the checkpoints.
         trained: whether the gates were trained since, so that their statistics say nothing about how they began.
         progress: who is told about bytes that were compared.
+        names: the kind of gate; without, that of the gated checkpoint.
 
     Raises:
         CheckpointError: files or tensors of one of them cannot be read.
     """
+    names = names or names_of(gated.config)
     ours, theirs = open_tensors(gated), open_tensors(base)
     check_promises(base.folder / CONFIG, base.config, len(theirs.known))
     check_promises(gated.folder / CONFIG, gated.config, len(ours.known))
@@ -57,13 +61,12 @@ def compare_weights(base: Checkpoint, gated: Checkpoint, trained: bool, progress
     parts = _parts(ours, theirs, manifest)
     yield from _check_tensors(base, gated, ours, theirs, parts, progress)
     extra = sorted(name for name in ours.known if name not in parts)
-    names = names_of(gated.config)
     foreign = [name for name in extra if not names.owns(name)]
     said = f"{len(extra)} besides the base's, all of them gates" if not foreign else f"not gates: {_some(foreign)}"
     yield Check("extra tensors are gates", not foreign and bool(extra), said if extra else "there are no gates")
     gates = [ours.known[name] for name in extra if names.owns(name)]
-    yield _check_gate_count(gated, gates)
-    yield _check_gate_values(gated, ours, gates, trained)
+    yield _check_gate_count(gated, gates, names)
+    yield _check_gate_values(gated, ours, gates, names, trained)
 
 
 def gate_values(tensors: Tensors, gates: list[Tensor]) -> np.ndarray:
@@ -184,19 +187,19 @@ def _side_by_side(ours: Iterator[bytes], theirs: Iterator[bytes]) -> Iterator[tu
         yield one, other
 
 
-def _check_gate_count(gated: Checkpoint, gates: list[Tensor]) -> Check:
+def _check_gate_count(gated: Checkpoint, gates: list[Tensor], names: GateNames) -> Check:
     text = text_config(gated.config)
     layers, hidden = text.get("num_hidden_layers"), text.get("hidden_size")
     manifest = read_manifest(gated.folder)
     wanted = len(manifest["gates"]["tensors"]) if manifest else layers
     shapes = sorted({tuple(gate.shape) for gate in gates})
-    names = names_of(gated.config)
     if names.bank:
         return _check_memory(gates, names, len(manifest["gates"]["tensors"]) if manifest else None)
-    of_rows = names != MEANT  # a row for each head or channel
-    passed = len(gates) == wanted and all(of_rows or shape == (1, hidden or shape[-1]) for shape in shapes if shape)
-    passed &= () not in shapes
-    said = f"{len(gates)} of {wanted}, of shape {', '.join(str(list(shape)) for shape in shapes) or 'none'}"
+    of_rows = names != MEANT  # a row for each head or channel, or whatever another kind has
+    count = len(gates) if manifest or not of_rows else len(names.above(gate.name for gate in gates))
+    passed = count == wanted and all(of_rows or shape == (1, hidden or shape[-1]) for shape in shapes if shape)
+    passed &= of_rows or () not in shapes
+    said = f"{count} of {wanted}, of shape {', '.join(str(list(shape)) for shape in shapes) or 'none'}"
     return Check("a gate in every layer", passed and bool(gates), said)
 
 
@@ -209,10 +212,12 @@ def _check_memory(gates: list[Tensor], names: GateNames, wanted: int | None) -> 
     return Check("gates and their bank", passed, f"{len(gates)} of {wanted or len(gates)}, a bank of {shape}")
 
 
-def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor], trained: bool) -> Check:
+def _check_gate_values(
+    gated: Checkpoint, tensors: Tensors, gates: list[Tensor], names: GateNames, trained: bool
+) -> Check:
     """Mean and deviation against those of the configuration, within what chance does to that many numbers."""
     name = "gates are as they were drawn"
-    text, names = text_config(gated.config), names_of(gated.config)
+    text = text_config(gated.config)
     gates = [gate for gate in gates if not (names.bank and gate.name.endswith(names.bank))]
     if not gates:
         return Check(name, False, "there are no gates")
@@ -225,13 +230,8 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     said = f"mean {mean:.6f}, deviation {std:.6f}, from {values.min():.4f} to {values.max():.4f}"
     if trained:
         return Check(name, None, f"{said}: trained since")
-    if names.zeros:
-        silent = [gate for gate in gates if any(part in f".{gate.name}" for part in names.zeros)]
-        passed = bool(silent) and not gate_values(tensors, silent).any()
-        return Check(name, passed, f"{said}; {len(silent)} that write are{'' if passed else ' not'} zeros")
     if names != MEANT:
-        start = text.get(names.field("init"))
-        return Check(name, None if start != names.start else not values.any(), f"{said}; configured {start}")
+        return _check_zeros(name, said, text, tensors, gates, names)
     wanted_mean, wanted_std = (text.get(MEANT.field(name)) for name in ("init_mean", "init_std"))
     if not isinstance(wanted_mean, int | float) or not isinstance(wanted_std, int | float):
         raise CheckpointError(gated.folder, "does not say how its gates were drawn", "give --trained")
@@ -239,6 +239,23 @@ def _check_gate_values(gated: Checkpoint, tensors: Tensors, gates: list[Tensor],
     passed = abs(mean - wanted_mean) <= error + 1e-6 * abs(wanted_mean)
     passed &= abs(std - wanted_std) <= error / math.sqrt(2) + 1e-6 * abs(wanted_mean)
     return Check(name, passed, f"{said}; configured {wanted_mean}, {wanted_std}, {SIGMAS} sigma are {error:.6f}")
+
+
+def _check_zeros(
+    name: str, said: str, text: Mapping[str, Any], tensors: Tensors, gates: list[Tensor], names: GateNames
+) -> Check:
+    """Whether those gates are zeros that their kind starts so, where it is configured to equal its base."""
+    if names.start:
+        said += f"; configured {', '.join(str(text.get(field)) for field in names.start)}"
+    if any(text.get(field) != value for field, value in names.start.items()):
+        return Check(name, None, said)
+    if not names.zeros:
+        return Check(name, None, f"{said}; they start as the model has it")
+    silent = [gate for gate in gates if any(part in f".{gate.name}" for part in names.zeros)]
+    passed = bool(silent) and not gate_values(tensors, silent).any()
+    if len(silent) < len(gates):
+        said += f"; {len(silent)} that write are{'' if passed else ' not'} zeros"
+    return Check(name, passed, said)
 
 
 def _some(names: list[str]) -> str:

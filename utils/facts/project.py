@@ -37,4 +37,4 @@ def facts_of(name: str, generated: Path = GENERATED) -> ModelFacts:
     """
     package = package_of(name)
     peculiarities(package.removeprefix(kind_of(package).family))  # names of classes are spelled as it says
-    return read_facts(package, package_files(generated / package))
+    return read_facts(package, package_files(generated / package), [generated])

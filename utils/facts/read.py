@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from naming.kinds import MEANT, kind_of
@@ -25,18 +25,19 @@ def package_files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
 
 
-def read_facts(name: str, files: Mapping[str, str]) -> ModelFacts:
+def read_facts(name: str, files: Mapping[str, str], homes: Iterable[Path] = ()) -> ModelFacts:
     """Facts of one generated package.
 
     Args:
         name: the package's name, "quality_gate_llama"; the base's folder in transformers, "llama", means the same.
         files: the texts of its configuration and modeling file by name; others are ignored.
+        homes: folders of generated models, in whose projects its kind of gate is looked for first.
 
     Raises:
         LookupError: a file, its models or its layers are missing: it names what.
         SyntaxError: a file is no Python.
     """
-    names = kind_of(name)
+    names = kind_of(name, homes)
     name = name.removeprefix(names.family)
     package = names.family + name
     configuration = module_of(_file(files, f"configuration_{package}.py"))

@@ -156,18 +156,6 @@ TINY_IMAGE_TEXT: Mapping[str, Any] = {
     "mm_tokens_per_image": 4,  # of the (8 / 4)^2 patches
 }
 
-# Of the gates, where a kind's own sizes are large; by the kind.
-TINY_GATES: Mapping[str, Mapping[str, Any]] = {
-    "memory": {
-        "knowledge_num": 64,
-        "knowledge_length": 6,
-        "knowledge_dim": 8,
-        "num_candidates": 4,
-        "memory_heads": 2,
-        "memory_head_dim": 8,
-    }
-}
-
 
 def tiny_fields(names: Iterable[str], base: str = "") -> dict[str, Any]:
     """The tiny value of every text field in `names` that has one, in the order of the table.

@@ -84,7 +84,8 @@ class MatrixWorkspace:
 
     def facts(self, name: str) -> ModelFacts:
         """Facts of a model that was made."""
-        return read_facts(name, package_files(self.folder / "generated" / f"{FAMILY}{name}"))
+        generated = self.folder / "generated"
+        return read_facts(name, package_files(generated / f"{FAMILY}{name}"), [generated])
 
     def tests(self, name: str) -> Path:
         """The folder of a model's tests."""

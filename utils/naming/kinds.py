@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from naming.declared import Declared, beside, read_folder
 
 
 _OF_PACKAGE = re.compile(r"([a-z]+)_gate_(?=\w)")
-_STARTS = {"select": "open"}  # what a kind calls the start that changes nothing, where not "identity"
-_FLOAT32 = ("quality", "select", "memory")  # kinds whose gates keep that type whatever the model's is
-# What names of weights contain, beside the gate itself, where a kind has more than that.
-_MARKS = {"memory": (".memory_norm.", ".gated_memory_fusion.", ".memory.memory_bank")}
-_BANKS = {"memory": "memory.memory_bank"}  # rows that are read, and never trained
-# Where a model starts as its base because these are zeros, and the rest is drawn: parts of the names of weights.
-_ZEROS = {
-    "memory": tuple(f".gated_memory_fusion.{name}" for name in ("gain", "down_proj.weight", "down_proj.1.weight"))
-}
 _OF_CLASS = re.compile(r"[A-Z][a-z]+Gate(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
 class GateNames:
-    """A kind of gate by its folder in `modular/gates/`, and what everything of it is called."""
+    """A kind of gate by its folder in `modular/gates/`, what everything of it is called, and what it declares.
+
+    What is declared is read when it is asked for; ConversionError (`bad-gate`) where it makes no sense.
+    """
 
     kind: str  # "quality"
+    gates: tuple[Path, ...] = dataclasses.field(default=(), compare=False, repr=False)  # looked into first
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether there is a folder of this kind."""
+        return read_folder(self.kind, self.gates) is not None
+
+    @property
+    def declared(self) -> Declared:
+        """What its folder declares; what a kind is that declares nothing, where there is no folder."""
+        found = read_folder(self.kind, self.gates)
+        return found.declared if found else Declared()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that its configurations have besides their bases'; none where there is no folder."""
+        found = read_folder(self.kind, self.gates)
+        return found.fields if found else ()
 
     @property
     def attribute(self) -> str:
@@ -48,16 +65,36 @@ class GateNames:
     @property
     def bank(self) -> str:
         """What the name of a kind's bank of rows ends with: "memory.memory_bank"; "" where there is none."""
-        return _BANKS.get(self.kind, "")
+        return self.declared.bank
 
     @property
     def zeros(self) -> tuple[str, ...]:
-        """Parts of the names of weights that are zeros at the start, of a kind whose others are drawn by the model."""
-        return _ZEROS.get(self.kind, ())
+        """Parts of the names of weights that are zeros at the start."""
+        return self.declared.zeros
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether some of the weights start as the model has it, and not as zeros."""
+        marks = {self.mark, *self.declared.marks} - {f".{self.bank}"}
+        return not marks <= set(self.zeros)
+
+    @property
+    def tiny(self) -> Mapping[str, object]:
+        """Small sizes of what the gates add, by the names of fields."""
+        return dict(self.declared.tiny)
+
+    @property
+    def start(self) -> Mapping[str, object]:
+        """The fields with which a gated model starts as its base is, with their values."""
+        return dict(self.declared.equals_base)
 
     def owns(self, name: str) -> bool:
         """Whether a weight of this name is of the gates, and not of the base: "model.layers.0.quality_gate.gate.weight"."""
-        return any(mark in f".{name}" for mark in (self.mark, *_MARKS.get(self.kind, ())))
+        return any(mark in f".{name}" for mark in (self.mark, *self.declared.marks))
+
+    def above(self, weights: Iterable[str]) -> set[str]:
+        """What the names of gates' weights begin with, up to the gates: one for each gate, of however many weights it is."""
+        return {name.partition(self.mark)[0] for name in weights if self.mark in name}
 
     @property
     def weight(self) -> str:
@@ -65,14 +102,9 @@ class GateNames:
         return f"{self.attribute}.gate.weight"
 
     @property
-    def start(self) -> str:
-        """What `<kind>_gate_init` says of gates with which a model starts as its base is: "identity"."""
-        return _STARTS.get(self.kind, "identity")
-
-    @property
     def is_float32(self) -> bool:
         """Whether gates are float32 in models of any type."""
-        return self.kind in _FLOAT32
+        return self.declared.float32
 
     def field(self, name: str) -> str:
         """A field of gated configurations that is called after the gate: "init_mean" is "quality_gate_init_mean"."""
@@ -82,10 +114,15 @@ class GateNames:
 MEANT = GateNames("quality")  # where no kind is named
 
 
-def kind_of(package: str) -> GateNames:
-    """The kind of gate of a gated model, "attention_gate_llama"; of any other name, the kind that is meant."""
+def kind_of(package: str, homes: Iterable[Path] = ()) -> GateNames:
+    """The kind of gate of a gated model, "attention_gate_llama"; of any other name, the kind that is meant.
+
+    Args:
+        package: the model's.
+        homes: folders of generated models, each in a project whose kinds of gate are looked into first.
+    """
     found = _OF_PACKAGE.match(package)
-    return GateNames(found[1]) if found else MEANT
+    return GateNames(found[1], tuple(map(beside, homes))) if found else MEANT
 
 
 def is_gated(model_type: object) -> bool:

@@ -55,9 +55,11 @@ def prove(
     texts = {name: one.texts for name, one in by_name.items() if not one.failed}
     above = next((text for one in ready for text in one.texts.values()), "")
     gates = {name: _gate(name, setting.library.load) for name in texts}
-    fields = {name: dict(gate.equals_base + gate.proven) for name, gate in gates.items() if gate}
+    fields = {name: dict(gate.tiny + gate.equals_base + gate.proven) for name, gate in gates.items() if gate}
     spared = {name: gate.own_outputs for name, gate in gates.items() if gate}
-    own = ProofSetting(setting.processes, setting.cache, fields=fields, spared=spared)
+    own = ProofSetting(
+        setting.processes, setting.cache, fields=fields, spared=spared, gates=setting.library.roots.get("gates")
+    )
     trials = try_all(list(texts), texts, above, Release.at(package), own)
     for name, trial, kept in trials:
         proofs.append(judge(name, trial, kept))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from building.library import digest
 from building.tools import version
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
+from naming.declared import beside
+from naming.kinds import GateNames, kind_of
 from places import UTILS
 from processes.served import EndedEarly, quiet_environment, served
 
@@ -57,6 +60,7 @@ class ProofSetting:
         default_factory=dict
     )  # of a package's configuration (proof.trial)
     spared: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of a package's outputs (proof.trial)
+    gates: Path | None = None  # the folder of the kinds of gate, which declare what their weights are called
 
 
 def try_all(
@@ -75,7 +79,10 @@ def try_all(
         ConversionError: `cannot-fetch` where what the release needs is not to be had, `no-proof` where it cannot be imported.
     """
     shared = _shared(release, package_init)
-    own = {name: f"{sorted(setting.fields.get(name, {}).items())}{setting.spared.get(name, ())}" for name in names}
+    own = {
+        name: f"{sorted(setting.fields.get(name, {}).items())}{setting.spared.get(name, ())}{_marks(name, setting)}"
+        for name in names
+    }
     keys = {name: _key(f"{shared}{own[name]}", name, texts) for name in names}
     kept = {name: _recall(setting.cache, key) for name, key in keys.items()}
     for name, trial in kept.items():
@@ -87,6 +94,11 @@ def try_all(
         yield name, trial, False
 
 
+def _marks(name: str, setting: ProofSetting) -> tuple[str, ...]:
+    kind = kind_of(name).kind
+    return GateNames(kind, (setting.gates,) if setting.gates else ()).declared.marks
+
+
 def _run(
     names: Sequence[str], texts: Texts, package_init: str, release: Release, setting: ProofSetting
 ) -> Iterator[tuple[str, Trial]]:
@@ -96,6 +108,8 @@ def _run(
         root = Path(scratch).resolve()
         needs = _needs(release)
         _lay_out(root, texts, package_init, release)
+        if setting.gates:
+            shutil.copytree(setting.gates, beside(root / "generated"), ignore=shutil.ignore_patterns("__pycache__"))
         environment = quiet_environment([root / "path", *needs, UTILS]) | _bytecode(release)
         asked = {"names": list(names), "processes": setting.processes, "limit": setting.limit}
         asked |= {"generated": str(root / "generated"), "trials": str(root / "trials")}

@@ -66,7 +66,7 @@ def _try(generated: Path, trials: Path, name: str, fields: dict[str, object], sp
     os.dup2(log, 2)
     folder = generated / name
     try:
-        trial = try_model(read_facts(name, package_files(folder)), folder, fields, spared)
+        trial = try_model(read_facts(name, package_files(folder), [generated]), folder, fields, spared)
     except (LookupError, SyntaxError) as error:  # no text of a model that anything could be found in
         what = words_of(error, whole=True, kind=True)
         trial = Trial({IMPORT: FindingKind.RAISES.value}, (Finding(IMPORT, FindingKind.RAISES, name, what),))

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from facts.tiny import TINY_GATES, tiny_fields
+from facts.tiny import tiny_fields
 from facts.values import ModelFacts
 from rendering.render import render
 
@@ -43,7 +43,7 @@ def measure(facts: ModelFacts, tree: Path) -> tuple[CommandRun, Parity | None]:
         mark=MARK,
         gate=facts.names.mark,
         start=start_of(facts.package),
-        sizes=dict(TINY_GATES.get(facts.names.kind, {})),
+        sizes=dict(facts.names.tiny),
     )
     done = run(tree, ["-"], script, name=f"parity of {model.name} with {model.base_name}")
     found = next((line for line in done.said.splitlines() if line.startswith(MARK)), None)

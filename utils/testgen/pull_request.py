@@ -14,7 +14,7 @@ from building.style import style
 from building.tools import SHIPPED_CONFIG
 from facts.entries import problem
 from facts.peculiar import Peculiarities, peculiarities
-from facts.tiny import PER_LAYER, TINY_GATES, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
+from facts.tiny import PER_LAYER, TINY_IMAGE_TEXT, TINY_VISION, tiny_fields
 from facts.values import ModelFacts
 from rendering.render import render
 
@@ -274,4 +274,4 @@ def _own_sizes(facts: ModelFacts, configuration: str, peculiar: Peculiarities) -
     }
     if "layer_types" in fields and is_hybrid(configuration):
         sizes.setdefault("layer_types", list(HYBRID))  # by default every fourth layer attends, of two none
-    return {**sizes, **TINY_GATES.get(facts.names.kind, {}), **peculiar.upstream_tiny}
+    return {**sizes, **facts.names.tiny, **peculiar.upstream_tiny}

@@ -74,7 +74,7 @@ def suites(
         job = _job(name, generated, tests)
         try:
             files = package_files(job.delta)
-            found[name] = read_facts(name, files), files
+            found[name] = read_facts(name, files, [generated]), files
             outcomes[name] = Outcome(job, {})
         except (LookupError, SyntaxError) as error:
             fix = "convert the model again, or correct its modular file"

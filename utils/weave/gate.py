@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from naming.declared import Declared, Pairs
+
 
 class Site(Enum):
     """A place that a splice can go to; the parameters of its function name what the site offers."""
@@ -70,8 +72,8 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """A kind of gate. Everything else about it is read off the modules that define it."""
+class Gate(Declared):
+    """A kind of gate. What is not said here, or in `naming.declared.Declared`, is read off the modules that define it."""
 
     attribute: str  # of a gated layer: "quality_gate"
     prefix: str  # of every gated class: "QualityGate" for QualityGateLlamaModel
@@ -83,7 +85,6 @@ class Gate:
     exports: tuple[str, ...] = ()  # functions that generated packages export beside their classes
     balanced: str | None = None  # the decorator of heads that compute a load balancing loss
     sample: str = ""  # an argument of the configuration, for its example
-    equals_base: tuple[tuple[str, object], ...] = ()  # fields with which a gated model computes what its base does
-    proven: tuple[tuple[str, object], ...] = ()  # those with which its loss is the base's, too: for proofs alone
+    proven: Pairs = ()  # besides `equals_base`, fields with which its loss is the base's, too: for proofs alone
     own_outputs: tuple[str, ...] = ()  # what outputs of a base call so is something else here
     upstream: Upstream = Upstream()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from diagnostics.names import nearest
+from naming.declared import problems as problems_of
 from syntax.modules import Module, Placed, read_module
 from syntax.queries import names_in
 from syntax.source import Source
@@ -173,6 +174,9 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
     for each in (*gate.modules, gate.home, gate.attribute, gate.prefix):
         if not isinstance(each, str) or not each.isidentifier():
             raise source.refuse(1, 1, "bad-gate", f"`{each}` is not a name", "write a Python name")
+    for field, message, fix in problems_of(gate, name):
+        said = (each for each in ast.walk(value) if isinstance(each, ast.keyword) and each.arg == field)
+        raise declaration.refuse(next(said, value), "bad-gate", message, fix)
     sources = [_source(name, each, source, load) for each in gate.modules]
     if form is Form.UPSTREAM:
         own = _source(name, gate.upstream.module, source, load) if gate.upstream.module else None
@@ -234,8 +238,7 @@ def _check_complete(kind: GateKind, value: ast.stmt) -> None:
     problems += [
         (f"two splices go to `{site}`", "make one function of them") for site in Site if sites.count(site) > 1
     ]
-    if problems:
-        message, fix = problems[0]
+    for message, fix in problems:
         raise kind.declaration.refuse(value, "bad-gate", message, fix)
 
 

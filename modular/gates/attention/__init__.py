@@ -25,6 +25,8 @@ GATE = Gate(
     exports=("split_query_gates",),
     sample='attention_gate_mode="elementwise"',
     equals_base=(("attention_gate_init", "identity"),),
+    zeros=(".attention_gate.",),
+    scores=("output_attention_gates", "attention_gates"),
     splices=(Splice(Site.LAYER, set_up), Splice(Site.ATTENTION_OUTPUT, scale)),
     upstream=Upstream(
         without=("starts_at_zero",),  # there `_init_weights` sees the gate itself

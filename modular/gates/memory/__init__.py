@@ -41,6 +41,24 @@ GATE = Gate(
     phrase="a memory gate, which reads a bank of token sequences at the end of layers",
     exports=("load_explicit_lm",),
     sample="knowledge_num=1024",
+    float32=True,
+    marks=(".memory_norm.", ".gated_memory_fusion.", ".memory.memory_bank"),
+    zeros=(
+        ".gated_memory_fusion.gain",
+        ".gated_memory_fusion.down_proj.weight",
+        ".gated_memory_fusion.down_proj.1.weight",
+    ),
+    bank="memory.memory_bank",
+    starts=("zero_init_fusion",),
+    scores=("output_memory", "memory_alphas"),
+    tiny=(
+        ("knowledge_num", 64),
+        ("knowledge_length", 6),
+        ("knowledge_dim", 8),
+        ("num_candidates", 4),
+        ("memory_heads", 2),
+        ("memory_head_dim", 8),
+    ),
     asks=(
         Argument(
             "memory",

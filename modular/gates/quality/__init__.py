@@ -65,6 +65,9 @@ GATE = Gate(
         Splice(Site.RESIDUAL_INSIDE, scale_inside),
         Splice(Site.HANDED_OUTPUT, scale_handed),
     ),
+    float32=True,  # small updates of bfloat16 weights would round to nothing
+    starts=("quality_gate_init_mean", "quality_gate_init_std", "quality_gate_mode"),
+    scores=("output_router_logits", "quality_logits"),
     upstream=Upstream(
         without=(
             "save_quality_gates",  # there: `save_pretrained`, and a script for other formats

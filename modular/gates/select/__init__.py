@@ -29,6 +29,10 @@ GATE = Gate(
     exports=("rename_select_moe", "select_quality_loss"),
     sample='trash_expert_mode="noise"',
     equals_base=(("select_gate_init", "open"),),
+    float32=True,
+    zeros=(".select_gate.",),
+    base_fields=("router_aux_loss_coef", "output_router_logits"),
+    scores=("output_router_logits", "quality_logits"),
     proven=(("output_router_logits", False),),
     own_outputs=("aux_loss",),
     splices=(
