@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from building.library import Library
 from building.workspace import PROJECT
 from diagnostics.errors import ConversionError
 from diagnostics.values import Diagnostic
 from gating.cli import main
 from syntax.source import Source
 from toy_deltas import CASING, PLAIN, delta, library, view, written
-from weave.stage import convert, gates_of, located, styled, weaving
+from weave.stage import convert, gates_of, kinds_in, located, styled, weaving
 
 from converter.values import Layout, Target
 
@@ -114,3 +115,20 @@ def test_the_same_text_comes_out_under_every_hash_seed() -> None:
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
         )
         assert done.stdout == written() + "\n"
+
+
+def test_a_users_kinds_are_added_to_those_that_come_with_the_tools(tmp_path: Path) -> None:
+    ours = kinds_in(PROJECT / "modular" / "gates")
+    for kind in ("scalar", "select"):
+        (tmp_path / "modular" / "gates" / kind).mkdir(parents=True)
+        (tmp_path / "modular" / "gates" / kind / "__init__.py").write_text('GATE = Gate(\n    home="llama",\n)\n')
+    stage = weaving(tmp_path)
+    assert stage.kinds == tuple(sorted({*ours, "scalar"}))
+    library = Library(stage.roots)
+    assert library.path("gates.quality.modeling") == PROJECT / "modular" / "gates" / "quality" / "modeling.py"
+    assert (
+        library.path("gates.select") == tmp_path / "modular" / "gates" / "select" / "__init__.py"
+    )  # a user's goes first
+    assert library.path("gates.select.modeling") is None
+    assert [*stage.stands_on(b"from gates.quality import QualityGate\n")] == ["generated.quality_gate_llama"]
+    assert [*stage.stands_on(b"from gates.scalar import ScalarGate\n")] == ["generated.scalar_gate_llama"]

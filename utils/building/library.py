@@ -84,8 +84,8 @@ def installed(package: str) -> str | None:
 class Library:
     """Reads every module at most once; a run sees one state of the disk, since files are written at its end.
 
-    `roots` maps top-level packages to folders ({"transformers": ...}); other packages are looked up where they are
-    installed.
+    `roots` maps top-level packages to folders ({"transformers": ...}), and packages directly in them that lie elsewhere
+    ({"gates.quality": ...}); other packages are looked up where they are installed.
     """
 
     roots: Mapping[str, Path]
@@ -96,6 +96,8 @@ class Library:
         """The file of a module, or None where there is none. A package is its `__init__.py`, and goes first."""
         top, *rest = name.split(".")
         root = self.roots.get(top) or installed(top)
+        if rest and (elsewhere := self.roots.get(f"{top}.{rest[0]}")):
+            root, rest = elsewhere, rest[1:]
         if root is None:
             return None
         base = os.path.join(root, *rest)

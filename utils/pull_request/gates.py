@@ -9,7 +9,7 @@ from building.library import Library
 from places import PROJECT, TEMPLATES
 from weave.form import Form
 from weave.kinds import GateKind, read_kind
-from weave.stage import gates_of
+from weave.stage import gates_of, roots_of
 
 from pull_request.values import kind_in, refuse
 
@@ -19,7 +19,7 @@ def kind_of(model: str, project: Path = PROJECT) -> GateKind:
     """The kind of gate of "quality_gate_llama". Raises ConversionError (`unknown-gate`) where there is none."""
     name, gates = kind_in(model), gates_of(project)
     try:
-        return read_kind(name, Library({"gates": gates}).load, form=Form.UPSTREAM)
+        return read_kind(name, Library(roots_of(project)).load, form=Form.UPSTREAM)
     except LookupError:
         message = f"there is no kind of gate called {name!r}"
         raise refuse("unknown-gate", str(gates), message, "write its folder, or correct the name") from None

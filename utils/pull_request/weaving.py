@@ -16,7 +16,7 @@ from syntax.source import Source
 from syntax.statements import class_of, edited, past_super
 from syntax.trees import tree_of
 from weave.form import Form
-from weave.stage import gates_of
+from weave.stage import roots_of
 from weave.woven import weave
 
 from converter.values import Loader
@@ -68,7 +68,7 @@ def _configs(module: Module, tree: Tree) -> dict[str, ast.ClassDef]:
 
 def _loader(model: Model, tree: Tree) -> Loader:
     """Finds modules in the repository as it will be, and kinds of gate in the project."""
-    library = Library({"transformers": tree.package, "gates": gates_of(model.project)})
+    library = Library({"transformers": tree.package, **roots_of(model.project)})
 
     def load(module: str) -> Source | None:
         path = f"{PACKAGE}/{module.removeprefix('transformers.').replace('.', '/')}.py"

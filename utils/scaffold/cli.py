@@ -17,7 +17,7 @@ from places import PROJECT
 from telling.answers import DONE, REFUSED, Answer, answer
 from telling.grammar import Parser
 from telling.refusals import refused
-from weave.stage import gates_of, kinds_in
+from weave.stage import kinds_of, roots_of
 
 from scaffold.delta_paths import delta_path
 
@@ -44,7 +44,7 @@ class Attempt:
 def main(argv: Sequence[str] | None = None, project: Path = PROJECT) -> int:
     """Run one command line; the exit status."""
     try:
-        args = _parser(kinds_in(gates_of(project))).parse_args(argv)
+        args = _parser(kinds_of(roots_of(project))).parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE
     return answer(args, lambda args: _answered(args, project))

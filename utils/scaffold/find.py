@@ -14,7 +14,7 @@ from diagnostics.values import Diagnostic
 from places import PROJECT
 from weave.base import CAUSAL, OLDER, Base, load_base
 from weave.kinds import read_kind
-from weave.stage import gates_of, kinds_in
+from weave.stage import gates_of, kinds_of, roots_of
 
 from converter.names import Casing
 
@@ -60,14 +60,14 @@ def find_base(name: str, package: Path, gate: str = GATE, project: Path = PROJEC
         close = nearest(name, base_names(package))
         fix = f"did you mean `{close}`?" if close else "name a folder of transformers/models"
         raise _refuse("unknown-base", package / "models", f"transformers has no model {name!r}", fix)
-    library = Library({"transformers": package, "gates": gates_of(project)})
+    library = Library({"transformers": package, **roots_of(project)})
     modeling = library.load(f"transformers.models.{name}.modeling_{name}")
     if modeling is None or not _CAUSAL.search(modeling.text):
         raise _without_language_model(name, folder, package)
     try:
-        kind = read_kind(gate, library.load, kinds_in(gates_of(project)))
+        kind = read_kind(gate, library.load, kinds_of(roots_of(project)))
     except LookupError as close:
-        fix = f"did you mean `{close}`?" if str(close) else f"there are {', '.join(kinds_in(gates_of(project)))}"
+        fix = f"did you mean `{close}`?" if str(close) else f"there are {', '.join(kinds_of(roots_of(project)))}"
         raise _refuse("unknown-gate", gates_of(project), f"there is no kind of gate called {gate!r}", fix) from None
     try:
         return load_base(name, name, f"{kind.family}{name}", kind, library.load, Casing(read_casing(package)))

@@ -20,7 +20,7 @@ from weave.gate import Gate
 from weave.limits import left_out
 from weave.place import Scaled, Where
 from weave.stack import Stack, read_stack
-from weave.stage import gates_of
+from weave.stage import roots_of
 from weave.woven import weave
 
 from scaffold.feedforward import feed_forward_names
@@ -108,7 +108,7 @@ def render_short(base: Base, stack: Stack, places: Mapping[str, Found]) -> str:
 
 def _check(base: Base, text: str, package: Path, project: Path) -> None:
     """Raise ConversionError where the base cannot be woven with this delta, for another reason than its place."""
-    library = Library({"transformers": package, "gates": gates_of(project)})
+    library = Library({"transformers": package, **roots_of(project)})
     path = f"modular/modular_{base.gated_name}.py"
     weave(Source(path, f"modular_{base.gated_name}", text), base.gated_name, library.load, read_casing(package))
 

@@ -37,21 +37,36 @@ def gates_of(project: Path) -> Path:
     return own if own.is_dir() else GATES
 
 
+def roots_of(project: Path) -> dict[str, Path]:
+    """Where the kinds of gate are read from: a project's own folder, and beside them those that come with the tools."""
+    own = gates_of(project)
+    others = {f"gates.{kind}": GATES / kind for kind in kinds_in(GATES) if kind not in kinds_in(own)}
+    return {"gates": own, **others}
+
+
+def kinds_of(roots: Mapping[str, Path]) -> tuple[str, ...]:
+    """The kinds of gate that are read from there, sorted."""
+    others = (name.removeprefix("gates.") for name in roots if name.startswith("gates."))
+    return tuple(sorted({*kinds_in(roots["gates"]), *others}))
+
+
 def weaving(project: Path = PROJECT) -> Stage:
     """The stage for a project."""
-    gates = gates_of(project)
+    roots = roots_of(project)
+    library = Library(roots)
 
     def stands_on(delta: bytes) -> Iterable[str]:
         for name in {found.decode() for found in _KIND.findall(delta)}:
-            home = _home(gates / name / "__init__.py")
+            declaration = library.path(f"gates.{name}")
+            home = _home(declaration) if declaration else None
             if home:
                 yield f"generated.{name}_gate_{home}"
 
     return Stage(
-        convert=partial(convert, kinds=kinds_in(gates)),
+        convert=partial(convert, kinds=kinds_of(roots)),
         stands_on=stands_on,
-        roots={"gates": gates},
-        kinds=kinds_in(gates),
+        roots=roots,
+        kinds=kinds_of(roots),
         code=(_HERE, _TEMPLATE),
         expanded=expanded,
     )
@@ -149,7 +164,7 @@ def expanded(job: Job, delta: bytes, roots: Mapping[str, Path], casing: Mapping[
     source = Source(shown(job.delta), job.module, decode(delta, job.delta))
     if not is_short(source):
         return None
-    return styled(_woven(source, job.target.model, Library(roots).load, casing, kinds_in(roots["gates"])).source.text)
+    return styled(_woven(source, job.target.model, Library(roots).load, casing, kinds_of(roots)).source.text)
 
 
 def styled(text: str) -> str:
