@@ -33,6 +33,7 @@ for start, equal in ((1.0, True), (0.5, False)):
     missing, unexpected = model.load_state_dict(base.state_dict(), strict=False)
     assert len(missing) == 2 and not unexpected
     assert torch.equal(model(tokens).logits, base(tokens).logits) is equal
+    assert type(model(tokens, return_dict=False)) is tuple
 model(tokens, labels=tokens).loss.backward()
 assert all(layer.scalar_gate.number.grad.abs() > 0 for layer in model.model.layers)
 model.save_pretrained("saved")

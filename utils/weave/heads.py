@@ -30,6 +30,7 @@ from weave.forwarding import (
 )
 from weave.forwards import calls_of, coefficient_of, forward_of, mentions, rest_of
 from weave.gate import Argument
+from weave.kinds import MAKES_TUPLES
 from weave.signatures import header, inputs_of, returned_of, spelled_out, with_inputs
 from weave.stack import Head, Stack
 
@@ -161,6 +162,15 @@ def outermost(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
     return (*renaming, *ours, *(each for each in theirs if each not in renaming))
 
 
+def _tuples(base: Base, forward: Function) -> list[str]:
+    """The decorator that returns tuples where callers ask for them, as this forward does; none where the gate's own does.
+
+    It goes outside of the gate's, so that these are always given an output.
+    """
+    theirs = MAKES_TUPLES in decorators(forward) or any(own_tuples(forward))
+    return [MAKES_TUPLES] if theirs and not base.kind.makes_tuples("ForCausalLM") else []
+
+
 def is_documented(forward: Function) -> bool:
     """Whether transformers checks that every argument of a forward is documented."""
     return DOCUMENTED in decorators(forward)
@@ -203,6 +213,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> ModelPart:
     if head.generic:
         return _generic(base, stack, head, name, output, ours)
     forward = forward_of(module, node)
+    ours = _tuples(base, forward) + ours
     inputs, returned = inputs_of(base.kind, "ForCausalLM", forward), returned_of(base.kind, output)
     decorators = [ast.unparse(each) for each in forward.decorator_list]
     if head.inner is None:  # a model around the language model, which hands on what it does not know
@@ -214,7 +225,7 @@ def _head(base: Base, stack: Stack, head: Head, output: str) -> ModelPart:
     if renamed or any(own_tuples(forward)) or not (forward.args.kwarg and all(has_rest(call) for call in calls)):
         text = add_argument(add_rest(dedent_function(module, forward)), {head.inner}, f"**{rest_of(forward)}")
     balances = any(callee(call) == "load_balancing_loss_func" for call in calls_in(forward))
-    kept = [each for each in decorators if each != "can_return_tuple"]
+    kept = [each for each in decorators if each != MAKES_TUPLES]
     if balances and base.kind.gate.balanced:
         ours.append(base.kind.gate.balanced)
     text = spelled_out(without_tuples(text), inputs, returned) if text else ""
@@ -241,6 +252,7 @@ def _generic(base: Base, stack: Stack, head: Head, name: str, output: str, ours:
     forward = base.generic.own_method(owner, "forward") if base.generic and owner else None
     if forward is None or not ours:
         return ModelPart(name, head.node.name, output, generic, tuple(ours), "", "", prefix)
+    ours = _tuples(base, forward) + ours
     inputs, rest = inputs_of(base.kind, "ForCausalLM", forward), forward.args.kwarg
     passed = ["self", *(f"{each.arg}={each.arg}" for each in [*forward.args.args[1:], *forward.args.kwonlyargs])]
     passed += [f"**{rest.arg}"] if rest else []
@@ -259,7 +271,7 @@ def _around(base: Base, head: Head, name: str, output: str, ours: list[str]) -> 
     if forward.args.kwarg is None:
         message = f"{node.name}.forward takes no `**kwargs`, so that nothing would reach the gates"
         raise module.refuse(forward, "no-head", message, "write the forward of this class in the delta")
-    kept = [ast.unparse(each) for each in forward.decorator_list if dotted(each) != "can_return_tuple"]
+    kept = [ast.unparse(each) for each in forward.decorator_list if dotted(each) != MAKES_TUPLES]
     inputs = inputs_of(base.kind, "ForCausalLM", forward)
     said = _documentation(base, forward, inputs)
     spelled = header(inputs, returned_of(base.kind, output))

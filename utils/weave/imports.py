@@ -36,6 +36,7 @@ _COMMON: Mapping[str, tuple[str, str | None]] = {
     "Unpack": ("transformers.processing_utils", "Unpack"),
     "WeightRenaming": ("transformers.core_model_loading", "WeightRenaming"),
     "auto_docstring": ("transformers.utils", "auto_docstring"),
+    "can_return_tuple": ("transformers.utils", "can_return_tuple"),
     "capture_outputs": ("transformers.utils.output_capturing", "capture_outputs"),
     "get_checkpoint_conversion_mapping": ("transformers.conversion_mapping", "get_checkpoint_conversion_mapping"),
     "merge_with_config_defaults": ("transformers.utils.generic", "merge_with_config_defaults"),

@@ -13,6 +13,7 @@ from naming.declared import problems as problems_of
 from syntax.modules import Module, Placed, read_module
 from syntax.queries import names_in
 from syntax.source import Source
+from syntax.trees import tree_of
 
 from converter.values import Loader
 from weave.form import Form
@@ -21,6 +22,7 @@ from weave.gate import Argument, Gate, Site, Splice, Upstream
 
 
 PACKAGE = "gates"
+MAKES_TUPLES = "can_return_tuple"  # the decorator of transformers that reads `return_dict`
 _VALUES = {each.__name__: each for each in (Gate, Argument, Splice, Upstream)}
 
 
@@ -126,6 +128,11 @@ class GateKind:
         forward = module.own_method(node, "forward")
         own = re.compile(rf"\b{self.gate.prefix}Output\b")
         return [own.sub(output, ast.unparse(each)) for each in forward.decorator_list] if forward else []
+
+    def makes_tuples(self, role: str) -> bool:
+        """Whether a decorator of the forwards in this role returns tuples to callers that ask for them."""
+        used = names_in(*map(tree_of, self.decorators(role, f"{self.gate.prefix}Output")))
+        return MAKES_TUPLES in used.union(*(names_in(self.definitions[each][1]) for each in self.reached(used)))
 
     def asked(self, prefix: str) -> tuple[Argument, ...]:
         """What the gates are asked, with types as a model has them whose classes begin with `prefix`."""
