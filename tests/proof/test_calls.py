@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from proof.calls import LENGTH, SPLIT, Lacking, cached, padded, renamed, scored
+from proof.calls import LENGTH, SPLIT, Lacking, as_tuple, cached, padded, renamed, scored
 from torch import nn
 
 
@@ -39,6 +39,14 @@ def test_every_gate_has_to_give_scores() -> None:
     with pytest.raises(Lacking, match=r"gates\.1 gives no scores"):
         scored("Gate")(Toy(asks_gates=False))
     assert scored("NoGate")(Toy(asks_gates=False)), "a base has none"
+
+
+def test_a_tuple_is_told_by_its_places() -> None:
+    model = Toy()
+    model.forward = lambda return_dict, **inputs: (None, inputs["input_ids"])[return_dict:]
+    assert set(as_tuple(model)) == {"entry 1"}
+    with pytest.raises(Lacking, match="it gives no tuple"):
+        as_tuple(Toy())
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -16,7 +16,7 @@ from toys import OLD_KEYWORD, TOYS, make_toy_release, toy_texts
 
 
 CALLS = {"one pass", "pass with scores", "cached step", "cached step with a mask", "padded generate", "backward"}
-CALLS |= {"old keyword past_key_values="}  # which bases of 5.24.0 still accept
+CALLS |= {"pass as a tuple", "old keyword past_key_values="}  # which bases of 5.24.0 still accept
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,7 @@ def test_a_right_model_is_right_in_every_check(proofs: dict[str, Proof]) -> None
     right = proofs["llama"]
     assert (right.verdict, right.findings) == (Verdict.RIGHT, ())
     assert set(right.checks) >= CALLS | {"import", "one pass of Model", "one pass of ForSequenceClassification"}
+    assert "one pass of Model as a tuple" in right.checks
     assert set(right.checks.values()) == {"right"}
 
 
@@ -121,6 +122,12 @@ def test_other_gradients_differ(proofs: dict[str, Proof]) -> None:
 
 def test_scores_that_change_something_differ(proofs: dict[str, Proof]) -> None:
     assert seen(proofs["exaone4"]) == {"pass with scores": FindingKind.DIFFERS}
+
+
+def test_a_head_that_returns_no_tuple_where_its_base_does_differs(proofs: dict[str, Proof]) -> None:
+    [found] = proofs["stablelm"].findings
+    assert (found.check, found.kind) == ("pass as a tuple", FindingKind.DIFFERS)
+    assert found.what == "with `return_dict=False` it gives no tuple"
 
 
 def test_weights_that_are_no_gates_are_refused(proofs: dict[str, Proof]) -> None:

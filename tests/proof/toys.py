@@ -15,6 +15,14 @@ HEAD = "        logits = self.lm_head(hidden_states)\n"
 SEEN = "past_seen_tokens = cache.get_seq_length() if cache is not None else 0"
 OUTPUTS = "        outputs: BaseModelOutputWithPast = self.model(\n"
 SCORES = "            _, good_ratio = self.quality_gate(hidden_states, output_quality_logits)\n"
+EXPORTS = "\n__all__ = ["
+NO_TUPLES = """
+from functools import wraps
+forward = QualityGateStableLmForCausalLM.forward
+QualityGateStableLmForCausalLM.forward = wraps(forward)(
+    lambda self, *args, return_dict=True, **kwargs: forward(self, *args, **kwargs)
+)
+"""
 OLD_KEYWORD = "old keyword kv="
 
 
@@ -44,6 +52,7 @@ TOYS: Mapping[str, Edit | None] = {
     "exaone4": Edit(SCORES, f"{SCORES}            hidden_states = hidden_states * 2\n"),
     "olmo": Edit("self.quality_gate = QualityGateOlmoGate(config)", "self.extra = nn.Linear(2, 2); \\g<0>"),
     "smollm3": Edit(OUTPUTS, f"        torch.empty(2**36, dtype=torch.uint8)\n{OUTPUTS}"),
+    "stablelm": Edit(EXPORTS, NO_TUPLES + EXPORTS),
     "cohere": None,  # its base accepts an old keyword
     "glm": None,  # its base gives no numbers
 }

@@ -60,6 +60,15 @@ def one_pass(model: Any) -> Given:
     return pass_over(model, padded(model))
 
 
+def as_tuple(model: Any) -> Given:
+    """The outputs for a padded batch as a tuple, tensors by their places in it."""
+    with torch.no_grad():
+        outputs = model(**padded(model), return_dict=False)
+    if not isinstance(outputs, tuple):
+        raise Lacking("with `return_dict=False` it gives no tuple")
+    return {f"entry {place}": each for place, each in enumerate(outputs) if isinstance(each, torch.Tensor)}
+
+
 def scored(gate: str) -> Call:
     """The same with everything returned that a model can return. The gates, of the class `gate`, all give scores then."""
 
@@ -169,6 +178,7 @@ def checks_of(pair: Pair, cache: str, gate: str) -> Iterator[Check]:
     old = old_names(type(pair.base).forward)
     names = [cache, *(name for name, new in old.items() if new == cache)]
     yield Check("one pass", one_pass)
+    yield Check("pass as a tuple", as_tuple)
     yield Check("pass with scores", scored(gate))
     if cache:
         yield Check("cached step", cached(names, cache, masked=False))

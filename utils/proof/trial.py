@@ -15,7 +15,7 @@ import torch
 from facts.values import ModelClass, ModelFacts, base_name
 
 from proof.building import Modules, build_base, build_converted, import_base, import_converted
-from proof.calls import Call, Check, Given, Lacking, cache_name, checks_of, one_pass
+from proof.calls import Call, Check, Given, Lacking, as_tuple, cache_name, checks_of, one_pass
 from proof.images import generated_from_pictures, pass_with_pictures
 from proof.locate import equal, first_difference
 from proof.methods import lacks
@@ -157,6 +157,7 @@ def _try_other(run: _Run, modules: Modules, model: ModelClass) -> None:
     name = f"one pass of {model.role}"
     if pair := _built(run, name, modules, model):
         run.compare(Check(name, one_pass), pair)
+        run.compare(Check(f"{name} as a tuple", as_tuple), pair)
 
 
 def _try_images(run: _Run, modules: Modules, model: ModelClass) -> None:
