@@ -10,7 +10,7 @@ import pytest
 from building.workspace import PROJECT
 from diagnostics.errors import ConversionError
 from naming.declared import Declared
-from toy_deltas import kind, view
+from toy_deltas import PLAIN, kind, problems, view
 from weave.gate import Argument, Gate, Site, Splice
 from weave.kinds import read_kind
 
@@ -68,9 +68,12 @@ def test_an_unknown_kind_is_told_with_the_nearest() -> None:
         read_kind("qualty", view().load, ["quality", "memory"])
 
 
+SCALE = "    if self.scale_ffn:\n        output = good_ratio.to(output.dtype) * output"
+
+
 def changed(old: str, new: str) -> str:
     assert old in DECLARATION
-    return DECLARATION.replace(old, new)
+    return DECLARATION.replace(old, new, 1)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,32 @@ def changed(old: str, new: str) -> str:
             "no module of this kind defines `QualityGateForCausalLM`",
             43,
         ),
+        # values of another type than a field takes
+        (
+            changed('exports=("quality_classification_loss",)', 'exports=("x")'),
+            "`exports` of `Gate` is `'x'`, and no",
+            49,
+        ),
+        (
+            re.sub(r"splices=\(.*?\n    \),", "splices=(Splice(Site.LAYER, set_up)),", DECLARATION, flags=re.DOTALL),
+            "`splices` of `Gate` is `Splice(Site.LAYER, set_up)`, and no tuple",
+            60,
+        ),
+        (changed('exports=("quality_classification_loss",)', 'exports=("x", 1)'), "cannot be `('x', 1)`", 49),
+        (changed('balanced="balances_whole_sequences"', "balanced=1"), "`balanced` of `Gate` cannot be `1`", 50),
+        (changed("Splice(Site.LAYER, set_up)", 'Splice("layer", set_up)'), "`site` of `Splice` cannot be", 61),
+        (changed("Splice(Site.LAYER, set_up)", 'Splice(Site.LAYER, "x")'), "is `'x'`, and no function", 43),
+        # bodies of splices
+        (changed(SCALE, "    return good_ratio * output"), "`return good_ratio * output` in `scale`", 22),
+        (changed(SCALE, "    yield output"), "`(yield output)` in `scale`", 22),
+        (changed("self, output, good_ratio):\n    if", "self, outptu, good_ratio):\n    if"), "takes `outptu`", 21),
+        (changed("scale(self, output, good_ratio)", "scale(self, output, good_rato)"), "takes `good_rato`", 21),
+        (changed("(self, config)", "(self, config, projection)"), "takes `projection`, which `Site.LAYER` does", 11),
+        (changed(SCALE, "    output = (lambda output: output + 1)(0.0)"), "`output` of `scale` means", 22),
+        (changed(SCALE, "    output = sum(x for x, output in self.parts)"), "`output` of `scale` means", 22),
+        (changed(SCALE, "    def own():\n        output = 1"), "`output` of `scale` means", 23),
+        (changed(SCALE, "    def output(): ..."), "`output` of `scale` means", 22),
+        (changed(SCALE, "    import x as output"), "`output` of `scale` means", 22),
     ],
 )
 def test_a_declaration_that_is_no_value_is_refused(declaration: str, message: str, line: int) -> None:
@@ -114,6 +143,48 @@ def test_a_declaration_that_is_no_value_is_refused(declaration: str, message: st
     assert problem.code == "bad-gate" and message in problem.message and problem.fix
     assert problem.path.endswith("__init__.py") or problem.path == "gates.quality"
     assert problem.line == line
+
+
+def test_a_scope_of_its_own_may_use_what_a_site_offers() -> None:
+    """A lambda and a comprehension that only read it, and name nothing as it is named."""
+    found = kind(
+        declaration=changed(SCALE, "    output = sum(map(lambda x: x * output, [output for _ in good_ratio]))")
+    )
+    assert "lambda x: x * output" in found.splices[Site.FEED_FORWARD_OUTPUT].text
+    inner = "    def own():\n        return output\n    output = own()"
+    assert "def own()" in kind(declaration=changed(SCALE, inner)).splices[Site.FEED_FORWARD_OUTPUT].text
+
+
+def test_the_nearest_of_what_a_site_offers_is_told() -> None:
+    with pytest.raises(ConversionError) as error:
+        kind(declaration=changed("scale(self, output", "scale(self, outptu"))
+    assert error.value.diagnostics[0].fix == "did you mean `output`?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "fix", "line"),
+    [
+        ('home="llama"', 'home="lama"', "`home` is 'lama', and no model", "did you mean `llama`?", 47),
+        (
+            'attribute="quality_gate"',
+            'attribute="mlp"',
+            "ToyDecoderLayer has a `mlp` of its own",
+            "`quality_gate`",
+            44,
+        ),
+    ],
+)
+def test_what_does_not_go_with_the_bases_is_refused_in_the_declaration(
+    old: str, new: str, message: str, fix: str, line: int
+) -> None:
+    declaration = changed(old, new).replace(
+        "self.quality_gate", f"self.{new[11:-1]}" if "mlp" in new else "self.quality_gate"
+    )
+    text = PLAIN.replace("    quality_gate =", "    mlp =") if "mlp" in new else PLAIN
+    [problem] = problems(text, {"gates.quality": declaration})
+    assert (problem.code, problem.line) == ("bad-gate", line), problem
+    assert problem.path.startswith("gates") or problem.path.endswith("__init__.py"), problem.path
+    assert message in problem.message and fix in problem.fix
 
 
 def test_a_declaration_holds_the_names_that_it_exports() -> None:

@@ -10,9 +10,9 @@ from syntax.trees import function_in
 
 from weave.anchors import Misfit, exclusive, first_argument, fits, path_to
 from weave.gate import Site
-from weave.kinds import Spliced
 from weave.place import Feeds
 from weave.splice import Splices, Woven
+from weave.spliced import Spliced
 
 
 INPUT, OUTPUT = "attention_input", "attention_output"  # names for what a base leaves without one, or uses again

@@ -53,7 +53,7 @@ class Splice:
     """
 
     site: Site
-    function: object  # of the declaration's file; of a kind that was read, a weave.kinds.Spliced
+    function: object  # of the declaration's file; of a kind that was read, a weave.spliced.Spliced
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,7 @@ class ModelPart:
     members: str = ""  # other members written out, since the base model's name in them would be renamed
     example: str = ""  # at the end of the docstring of a head's forward
     coefficient: str = ""  # the attribute that weighs the load balancing loss, where it has another name than usual
-    inputs: str = (
-        ""  # what its forward takes besides its base's, ", *, name: type = default"; where it is written out, ""
-    )
+    inputs: str = ""  # besides its base's, ", *, name: type = default"; where the forward is written out, ""
     returns: str = ""  # what it is annotated to return instead, where it is not written out
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 from diagnostics.names import nearest
 from naming.declared import problems as problems_of
@@ -19,21 +20,13 @@ from converter.values import Loader
 from weave.form import Form
 from weave.form_filter import instead, left_over, without
 from weave.gate import Argument, Gate, Site, Splice, Upstream
+from weave.kind_checks import check_complete, check_function, check_values
+from weave.spliced import Spliced
 
 
 PACKAGE = "gates"
 MAKES_TUPLES = "can_return_tuple"  # the decorator of transformers that reads `return_dict`
 _VALUES = {each.__name__: each for each in (Gate, Argument, Splice, Upstream)}
-
-
-@dataclass(frozen=True)
-class Spliced:
-    """The function of a splice: its parameters but `self`, and its body as lines at the left margin."""
-
-    name: str
-    parameters: tuple[str, ...]
-    body: tuple[ast.stmt, ...]
-    text: str
 
 
 @dataclass(frozen=True)
@@ -191,7 +184,7 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
         gate = replace(gate, asks=asks)
     modules = tuple(map(read_module, sources))
     found = GateKind(name, gate, declaration, modules, _words(declaration), form)
-    _check_complete(found, value)
+    check_complete(declaration, gate, found.roles, found.definitions, value)
     return found
 
 
@@ -231,24 +224,6 @@ def _prefixed(sources: Sequence[Source], gate: Gate) -> tuple[list[Source], tupl
     return [replace(each, text=word.sub(gate.prefix, each.text)) for each in sources], asks
 
 
-def _check_complete(kind: GateKind, value: ast.stmt) -> None:
-    """Raise ConversionError (`bad-gate`) for a kind without what every model needs of it, or a splice too many."""
-    sites = [each.site for each in kind.gate.splices]
-    lacking = [name for name in sorted(kind.roles) if name not in kind.definitions]
-    problems = [
-        (f"no module of this kind defines `{each}`", "define it, or name its module in `modules`") for each in lacking
-    ]
-    if kind.gate.prefix not in kind.definitions:
-        problems.append((f"no module of this kind defines the gate itself, `{kind.gate.prefix}`", "define it"))
-    if Site.LAYER not in sites:
-        problems.append(("no splice goes to `Site.LAYER`, where a layer gets its gate", "add one"))
-    problems += [
-        (f"two splices go to `{site}`", "make one function of them") for site in Site if sites.count(site) > 1
-    ]
-    for message, fix in problems:
-        raise kind.declaration.refuse(value, "bad-gate", message, fix)
-
-
 def _words(declaration: Module) -> dict[str, str]:
     """The classes that derive from those of weave.place, and those of it that are handed on."""
     own = {name: origin[1] or name for name, origin in declaration.imports.items() if origin[0] == "weave.place"}
@@ -283,12 +258,14 @@ class _Reader:
         message = f"`{ast.unparse(node)}` cannot be part of a gate's declaration"
         raise self._refuse(node, message, "use literals, functions of this file, and the classes of weave.gate")
 
-    def _made(self, make: Callable[..., object], node: ast.Call) -> object:
+    def _made(self, make: type[Any], node: ast.Call) -> object:
+        values = [self.value(each) for each in node.args]
+        named = {str(each.arg): self.value(each.value) for each in node.keywords}
+        said = {each.name: pair for each, pair in zip(fields(make), zip(node.args, values))}
+        said |= {str(each.arg): (each.value, named[str(each.arg)]) for each in node.keywords}
+        check_values(self.module, make, said)
         try:
-            return make(
-                *(self.value(each) for each in node.args),
-                **{str(each.arg): self.value(each.value) for each in node.keywords},
-            )
+            return make(*values, **named)
         except TypeError as error:
             raise self._refuse(node, f"`{make.__name__}`: {error}", "see utils/weave/gate.py") from None
 
@@ -298,6 +275,7 @@ class _Reader:
         if first != "self" or taken.vararg or taken.kwarg or taken.kwonlyargs or taken.posonlyargs or taken.defaults:
             message = f"`{node.name}` does not take `self` first, and then the names of what its site offers"
             raise self._refuse(node, message, "write `def name(self, first, second):`, without defaults")
+        check_function(self.module, node)
         lines = self.module.lines[node.body[0].lineno - 1 : node.end_lineno]
         indent = node.body[0].col_offset
         text = "\n".join(line[indent:] for line in lines)

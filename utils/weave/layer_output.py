@@ -10,9 +10,9 @@ from syntax.trees import function_in
 
 from weave.anchors import Misfit, parse
 from weave.gate import Site
-from weave.kinds import Spliced
 from weave.place import NUMBER, Returns
 from weave.splice import Splices, Woven
+from weave.spliced import Spliced
 
 
 _OUTPUT = "layer_output"  # a name for what a base leaves without one

@@ -22,12 +22,12 @@ from weave.declared import Declared
 from weave.forwarding import asks, dedent_function, indent_function, rename
 from weave.gate import Site
 from weave.heads import is_documented
-from weave.kinds import Spliced
 from weave.layer_output import at_the_end, numbered
 from weave.names import names_of
 from weave.place import Feeds, Place, Returns, Scaled, Where
-from weave.place_checks import check_places, check_words, made_by_parent
+from weave.place_checks import check_free, check_places, check_words, made_by_parent
 from weave.splice import splice
+from weave.spliced import Spliced
 from weave.stack import Stack
 
 
@@ -111,6 +111,7 @@ class _Weaver:
         if self.base.renaming.word(node.name) == node.name:
             message = f"{node.name} is not named after its model: {self.stack.model.name} would go on building it without a gate"
             raise self._refuse(declared, message, "gate another base, or write a modular file by hand")
+        check_free(self.base, node)
         parameters, arguments = _constructor(init, self.base.gated(self.stack.config), self.names)
         return Layer(declared.name, node.name, parameters, arguments, self._set_up(declared), "")
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Collection, Iterable, Iterator
+from typing import TypeGuard
 
 from syntax.modules import Function, Module
-from syntax.queries import assigned_calls, is_self, names_in
+from syntax.queries import assigned_calls, dotted, is_self, names_in
 
 from weave.anchors import Misfit, parse
 from weave.base import Base
 from weave.declaration import Declaration
 from weave.declared import Declared
 from weave.dependencies import reached
+from weave.gate import Site
+from weave.kind_checks import said
 from weave.place import NUMBER, Feeds, Place, Returns, Scaled, Where
 from weave.stack import Stack
 
@@ -69,6 +72,27 @@ def made_by_parent(module: Module, owner: ast.ClassDef, declared: Collection[str
     init = module.own_method(owner, "__init__")
     hands_on = init is None or (init.args.vararg is not None and init.args.kwarg is not None)
     return hands_on and any(each.name in declared for each in module.lineage(owner)[1:])
+
+
+def check_free(base: Base, owner: ast.ClassDef) -> None:
+    """Raises ConversionError (`bad-gate`) for a kind whose constructor would replace something that a class of the base has."""
+    own: set[str] = set()
+    for each in base.modeling.lineage(owner):
+        own |= {node.attr for node in ast.walk(each) if _is_set(node)}
+        own |= {member.name for member in each.body if isinstance(member, Function)}
+    for statement in base.kind.splices[Site.LAYER].body:
+        for node in ast.walk(statement):
+            if _is_set(node) and node.attr in own:
+                message = (
+                    f"{owner.name} has a `{node.attr}` of its own, in whose place this kind of gate would put another"
+                )
+                fix = f"give it another name, as `{base.kind.name}_gate`: `attribute`, and what the splices call it"
+                raise base.kind.declaration.refuse(said(base.kind.declaration, "attribute"), "bad-gate", message, fix)
+
+
+def _is_set(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    """Whether a node is `self.name` that is assigned to."""
+    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and dotted(node.value) == "self"
 
 
 def _check_scaled(base: Base, declaration: Declaration, declared: Declared) -> None:

@@ -23,8 +23,8 @@ from weave.anchors import (
     target_of,
 )
 from weave.gate import Site
-from weave.kinds import Spliced
 from weave.place import Place
+from weave.spliced import Spliced
 
 
 INPUT, OUTPUT = "feed_forward_input", "feed_forward_output"  # names for what a base leaves without one

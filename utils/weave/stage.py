@@ -28,6 +28,7 @@ _TEMPLATE = TEMPLATES / "woven_delta.py.j2"
 _KIND = re.compile(rb"^[ \t]*from[ \t]+gates\.(\w+)(?:\.\w+)?[ \t]+import\b", re.MULTILINE)
 _TOP = re.compile(r"(?:async )?(?:class|def) (?P<defined>\w+)|(?P<assigned>\w+)(?:: [^=]+)? = ")
 _BASE = re.compile(r"^(?:from|import)\b.*\bmodeling_\w+ as \w+$")
+_OF_KINDS = ("bad-gate", "no-splice", "conflicting-definition")  # codes of what is wrong in `gates/<kind>/`
 _HOME = re.compile(r"""^    home=["'](\w+)["']""", re.MULTILINE)
 
 
@@ -118,7 +119,10 @@ def convert(
 
 
 def _woven(delta: Source, model: str, load: Loader, casing: Mapping[str, str], kinds: Sequence[str]) -> Woven:
-    """The weave; what its base does not say is a problem of the delta, at the import that names the base."""
+    """The weave; what its base does not say is a problem of the delta, at the import that names the base.
+
+    What its kind of gate cannot mean is told where that is declared.
+    """
     from weave.woven import weave
 
     try:
@@ -128,7 +132,7 @@ def _woven(delta: Source, model: str, load: Loader, casing: Mapping[str, str], k
 
 
 def _of_delta(problem: Diagnostic, delta: Source) -> Diagnostic:
-    if problem.path == delta.path:
+    if problem.path == delta.path or problem.code in _OF_KINDS:
         return problem
     line, _ = _extent(delta.text.split("\n"), None)
     message = f"{problem.message} ({problem.path}:{problem.line})"

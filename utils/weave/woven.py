@@ -21,6 +21,7 @@ from weave.declaration import Declaration, gate_of, read_declaration, read_delta
 from weave.form import Form, in_form
 from weave.form_filter import without
 from weave.imports import import_block
+from weave.kind_checks import said
 from weave.kinds import GateKind, read_kind
 from weave.layers import Layer, gated_layers
 from weave.names import names_of
@@ -80,6 +81,7 @@ def weave(
         base = load_base(declaration.model, declaration.folder, gated_name, kind, load, table)
     except LookupError as missing:
         raise _unknown_base(declaration, str(missing), table, load) from None
+    _check_home(kind, table, load)
     check_declaration(declaration, base)
     stack = _declared_heads(base, read_stack(base), declaration)
     overrides = Overrides(declaration, base, names_of(base, stack))
@@ -132,6 +134,17 @@ def _kind(delta: Source, load: Loader, form: Form, kinds: Iterable[str]) -> Gate
         raise delta.refuse(
             statement.lineno, 1, "unknown-gate", f"there is no kind of gate called {name!r}", fix
         ) from None
+
+
+def _check_home(kind: GateKind, casing: Casing, load: Loader) -> None:
+    """Refuse a kind whose definitions no model of this transformers could hold."""
+    home, known = kind.gate.home, [name.replace("-", "_") for name in casing.models]
+    if home in known or load(f"transformers.models.{home}.modeling_{home}") is not None:
+        return
+    close = nearest(home, known)
+    fix = f"did you mean `{close}`?" if close else "name the base whose gated model holds the definitions"
+    message = f"`home` is {home!r}, and no model of this transformers is called so"
+    raise kind.declaration.refuse(said(kind.declaration, "home"), "bad-gate", message, fix)
 
 
 def _unknown_base(declaration: Declaration, module: str, casing: Casing, load: Loader) -> ConversionError:
