@@ -202,3 +202,14 @@ def test_values_of_a_gate_say_what_they_are() -> None:
     page = (Path(__file__).parents[2] / "docs" / "weaving.md").read_text()
     for site in Site:
         assert f"`{site.name}`" in page, site
+
+
+def test_a_helper_that_is_called_as_a_function_of_the_base_is_refused_at_home() -> None:
+    """There it would take the place of the base's, without a word."""
+    module = (FOLDER / "losses.py").read_text()
+    losses = f"{module}\n\ndef rotate_half(x):\n    return x * 0\n"
+    used = losses.replace("debug: bool = False,", "debug: bool = False, other=rotate_half,", 1)
+    [problem] = problems(PLAIN, {"gates.quality": changed('"llama"', '"toy"'), "gates.quality.losses": used})
+    assert (problem.code, problem.line) == ("conflicting-definition", len(losses.splitlines()) - 1)
+    assert "`rotate_half` is something else in the base" in problem.message
+    assert "modeling_toy" in problem.message and problem.path.endswith("losses.py")

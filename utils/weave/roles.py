@@ -88,6 +88,7 @@ class Roles:
         used = self.kind.reached(names_in(tree_of(text)) & set(self.kind.definitions))
         written = [self.kind.gate.prefix, f"{self.kind.gate.prefix}Output", *self.kind.roles]
         alone = [name for name in self.kind.definitions if name in used and name not in held]
+        self._check_own([*alone, *(held if self.is_home else ())])
         heads = [self._definition(name) for name in alone if name not in written]
         if not self.is_home:
             heads = self._classes_of_home(held - set(written), [text, *heads]) + heads
@@ -95,6 +96,17 @@ class Roles:
         ordered = [name for name in self.kind.definitions if name in held and name not in written]
         early = [name for name in ordered if name in self.kind.of_configurations or self._is_constant(name)]
         return self._grouped(early), self._grouped([name for name in ordered if name not in early]), heads
+
+    def _check_own(self, names: Iterable[str]) -> None:
+        """Raise ConversionError (`conflicting-definition`) for one that is called as another of the base, and replaces it."""
+        files = (self.base.modeling, self.base.configuration)
+        for name, file in ((name, file) for name in sorted(names) for file in files):
+            module, node = self.kind.definitions[name]
+            theirs = file.definitions.get(self.named(name))
+            if theirs is None or ast.dump(theirs) == ast.dump(node):
+                continue
+            message = f"`{name}` is something else in the base ({file.source.path}:{theirs.lineno}), whose code would mean this"
+            raise module.refuse(node, "conflicting-definition", message, "give it another name")
 
     def _classes_of_home(self, held: set[str], texts: Iterable[str]) -> list[str]:
         """Classes that the home holds and these texts name as this model's own: each made from the one there."""
