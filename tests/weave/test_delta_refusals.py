@@ -108,6 +108,9 @@ CASES = {
     "an unused name": (TOP.format("SIZE = 1"), "no-effect", 12, "nothing uses it", "use it"),
     "in a class": (MEMBER.format("    if True:\n        x = 1"), "no-effect", 10, "would be left out", "out of the class"),
     "a nested class": (MEMBER.format("    class Inner:\n        pass"), "no-effect", 10, "would be left out", "out of the class"),
+    # a class whose gate is made and never asked
+    "a vain gate": (MEMBER.format("\n    def forward(self, hidden_states, **kwargs):\n        return self.mlp(hidden_states)"), "no-effect", 11, "never asks `self.quality_gate`", "`super().forward(...)`"),
+    "no gate made": (MEMBER.format("\n    def __init__(self, config, layer_idx):\n        self.mlp = None"), "no-effect", 11, "never makes `self.quality_gate`", "`super().__init__(...)`"),
     # exports
     "more exports": (TOP.format('__all__ += ["x"]'), "no-effect", 12, "as a whole", "__all__ = [...]"),
     "no such export": (TOP.format('__all__ = ["QualityGateToyModl"]'), "unknown-export", 12, "`QualityGateToyModl`", "`QualityGateToyModel`"),
@@ -145,6 +148,16 @@ def test_what_the_base_does_not_say_is_told_at_the_line_that_names_it() -> None:
 def test_a_class_without_a_feed_forward_part() -> None:
     [problem] = problems(PLAIN.replace('"self.mlp"', '"self.ffn"'))
     assert (problem.code, problem.line) == ("anchor-misfit", 9) and "no call of `self.ffn` in it" in problem.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["return super().forward(x)", "return base.ToyDecoderLayer.forward(self, x)", "return self.quality_gate(x)"],
+)
+def test_a_forward_that_goes_on_or_asks_the_gate_is_taken(body: str) -> None:
+    assert "no-effect" not in [
+        each.code for each in problems(MEMBER.format(f"\n    def forward(self, x):\n        {body}"))
+    ]
 
 
 def test_near_names_that_are_meant_are_let_be() -> None:

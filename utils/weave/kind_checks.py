@@ -76,19 +76,13 @@ def check_function(module: Module, function: ast.FunctionDef) -> None:
     parameters = {each.arg for each in function.args.args}
     for node in _own(function):
         if isinstance(node, _LEAVES):
-            said = ast.unparse(node)
-            message = (
-                f"`{said}` in `{function.name}`: its body becomes part of the base's forward, which would end here"
-            )
-            if not isinstance(node, ast.Return):
-                message = (
-                    f"`{said}` in `{function.name}`: its body becomes part of the base's forward, which cannot say it"
-                )
+            told, does = ast.unparse(node), "would end here" if isinstance(node, ast.Return) else "cannot say it"
+            message = f"`{told}` in `{function.name}`: its body becomes part of the base's forward, which {does}"
             raise _bad(module, node, message, "assign to what the site offers instead: `output = ...`")
-    for node, name in _renamed_elsewhere(function):
+    for place, name in _renamed_elsewhere(function):
         if name in parameters:
             message = f"`{name}` of `{function.name}` means something else here"
-            raise _bad(module, node, message, "give one of both another name")
+            raise _bad(module, place, message, "give one of both another name")
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
@@ -115,8 +109,8 @@ def _renamed_elsewhere(function: ast.FunctionDef) -> Iterator[tuple[Placed, str]
                 yield from ((node, each.asname or each.name.partition(".")[0]) for each in names)
         if isinstance(node, _SCOPES):
             yield from ((each, each.arg) for each in ast.walk(node) if isinstance(each, ast.arg))
-            names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
-            yield from ((each, each.id) for each in names if not isinstance(each.ctx, ast.Load))
+            own = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+            yield from ((each, each.id) for each in own if not isinstance(each.ctx, ast.Load))
 
 
 def check_complete(

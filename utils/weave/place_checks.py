@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TypeGuard
 
 from syntax.modules import Function, Module
-from syntax.queries import assigned_calls, dotted, is_self, names_in
+from syntax.queries import assigned_calls, calls, dotted, is_self, names_in
 
 from weave.anchors import Misfit, parse
 from weave.base import Base
@@ -21,14 +21,21 @@ from weave.place import NUMBER, Feeds, Place, Returns, Scaled, Where
 from weave.stack import Stack
 
 
+_HOLD_A_GATE = ("__init__", "forward")  # the methods of a class with a gate that make and ask it
+
+
 def check_places(base: Base, stack: Stack, declaration: Declaration) -> None:
-    """Raises ConversionError (`no-place`) for a place in a class that no gate of this kind goes into, and for no place."""
+    """Raises ConversionError (`no-place`) for a place in a class that no gate of this kind goes into, and for no place.
+
+    `no-effect`, where a method of such a class is written anew and leaves its gate out.
+    """
     if not declaration.places:
         raise _without_place(base, stack, declaration)
     for declared in declaration.places.values():
         if declared.parent not in base.modeling.classes:
             message = f"{declared.parent} is not a class of {declaration.base}, and computes nothing"
             raise _refuse(declaration, declared, message, _layers(stack))
+        _check_asked(base, declaration, declared)
         if isinstance(declared.place, Scaled):
             _check_scaled(base, declaration, declared)
         elif isinstance(declared.place, Feeds):
@@ -72,6 +79,31 @@ def made_by_parent(module: Module, owner: ast.ClassDef, declared: Collection[str
     init = module.own_method(owner, "__init__")
     hands_on = init is None or (init.args.vararg is not None and init.args.kwarg is not None)
     return hands_on and any(each.name in declared for each in module.lineage(owner)[1:])
+
+
+def _check_asked(base: Base, declaration: Declaration, declared: Declared) -> None:
+    """Neither the constructor nor the forward of a class with a gate is written whole without it."""
+    attribute = base.kind.gate.attribute
+    for method in declared.node.body if not isinstance(declared.place, Scaled) else ():
+        if not isinstance(method, Function) or method.name not in _HOLD_A_GATE:
+            continue
+        named = {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)}
+        if attribute in named or any(_goes_on(each, method.name, declaration.alias) for each in calls(method)):
+            continue
+        does = "makes" if method.name == "__init__" else "asks"
+        message = f"this `{method.name}` takes the place of the gated one, and never {does} `self.{attribute}`"
+        fix = f"call `super().{method.name}(...)` in it, or `self.{attribute}`; without a gate, say no place in this class"
+        raise declaration.refuse(method, "no-effect", message, fix)
+
+
+def _goes_on(call: ast.Call, name: str, alias: str) -> bool:
+    """Whether a call is `super().name(...)` or `base.Class.name(...)`."""
+    match call.func:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=attr):
+            return attr == name
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner)), attr=attr):
+            return attr == name and owner == alias
+    return False
 
 
 def check_free(base: Base, owner: ast.ClassDef) -> None:
