@@ -81,7 +81,8 @@ def weave(
         base = load_base(declaration.model, declaration.folder, gated_name, kind, load, table)
     except LookupError as missing:
         raise _unknown_base(declaration, str(missing), table, load) from None
-    _check_home(kind, table, load)
+    if form is Form.HOME:
+        _check_home(kind, table, load)
     check_declaration(declaration, base)
     stack = _declared_heads(base, read_stack(base), declaration)
     overrides = Overrides(declaration, base, names_of(base, stack))
@@ -137,9 +138,9 @@ def _kind(delta: Source, load: Loader, form: Form, kinds: Iterable[str]) -> Gate
 
 
 def _check_home(kind: GateKind, casing: Casing, load: Loader) -> None:
-    """Refuse a kind whose definitions no model of this transformers could hold."""
+    """Refuse a kind whose definitions no model of this transformers could hold, as far as that tells its models."""
     home, known = kind.gate.home, [name.replace("-", "_") for name in casing.models]
-    if home in known or load(f"transformers.models.{home}.modeling_{home}") is not None:
+    if not known or home in known or load(f"transformers.models.{home}.modeling_{home}") is not None:
         return
     close = nearest(home, known)
     fix = f"did you mean `{close}`?" if close else "name the base whose gated model holds the definitions"
