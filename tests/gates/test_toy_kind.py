@@ -96,4 +96,34 @@ def test_a_slip_in_its_name_is_told(project: Path, capsys: pytest.CaptureFixture
 
 def test_a_place_that_it_has_no_splice_for_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--gate", "scalar", "--model", "bloom"], project=project) == 2  # its part adds the residual itself
-    assert "this kind of gate has no splice for `Site.RESIDUAL_INSIDE`" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "this kind of gate has no splice for `Site.RESIDUAL_INSIDE`, which bloom needs: `self.mlp` of" in told
+    assert "scalar/__init__.py:25:13: no-splice" in told and "docs/kinds.md" in told
+
+
+def test_a_class_that_it_hands_nothing_to_is_told_in_its_own_declaration(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--gate", "scalar", "--model", "roberta"], project=project) == 2
+    told = capsys.readouterr().err
+    assert "scalar/__init__.py:25:13: no-splice: this kind of gate has no splice for `Site.HANDED_OUTPUT`" in told
+    assert "modular_scalar_gate_roberta" not in told, "which is not on the disk"
+
+
+def test_the_splices_for_such_bases_are_those_of_the_page(project: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
+    functions, splices = re.findall(
+        r"^```python\n((?:from weave|    splices).*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
+    imported, functions = functions.split("\n\n\n", 1)
+    shutil.copytree(project / "modular" / "gates", tmp_path / "modular" / "gates")
+    shutil.copytree(ROOT / "templates", tmp_path / "templates")
+    declaration = tmp_path / "modular" / "gates" / "scalar" / "__init__.py"
+    text = declaration.read_text().replace("from weave.place import Place", imported)
+    text = re.sub(r"def scale\(.*?\n\n\n", lambda _: f"{functions}\n\n", text, flags=re.DOTALL)
+    declaration.write_text(re.sub(r"^    splices=.*\n", lambda _: splices, text, flags=re.MULTILINE))
+    models = ["llama", "bloom", "roberta"]
+    for model in models:
+        assert main(["--gate", "scalar", "--model", model, "--quiet"], project=tmp_path) == 0
+    proven = prove_models([f"scalar_gate_{each}" for each in models], processes=1, project=tmp_path)
+    assert proven.status == 0, proven.text

@@ -133,6 +133,11 @@ def changed(old: str, new: str) -> str:
         (changed(SCALE, "    output = sum(x for x, output in self.parts)"), "`output` of `scale` means", 22),
         (changed(SCALE, "    def own():\n        output = 1"), "`output` of `scale` means", 23),
         (changed(SCALE, "    def output(): ..."), "`output` of `scale` means", 22),
+        (
+            changed("(self, output, good_ratio):\n    if good", "(self, output):\n    if output"),
+            "`scale_handed` is handed one",
+            38,
+        ),
         (changed(SCALE, "    import x as output"), "`output` of `scale` means", 22),
     ],
 )

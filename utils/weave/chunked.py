@@ -30,17 +30,14 @@ class _Names:
     """What the splices of a gate call the ratio that is handed on, and when it is."""
 
     ratio: str
-    condition: str
+    condition: str  # "" where it always is
 
     @classmethod
     def of(cls, splices: Splices) -> _Names:
-        if Site.HANDED_OUTPUT not in splices:
-            raise Misfit(f"this kind of gate has no splice for `{Site.HANDED_OUTPUT}`")
         scale, handed = splices[Site.FEED_FORWARD_OUTPUT], splices[Site.HANDED_OUTPUT]
         [ratio] = (each for each in handed.parameters if each != "output")
-        [branch] = scale.body
-        assert isinstance(branch, ast.If)
-        return cls(ratio, ast.unparse(branch.test))
+        branch = scale.body[0] if len(scale.body) == 1 else None
+        return cls(ratio, ast.unparse(branch.test) if isinstance(branch, ast.If) else "")
 
 
 def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
@@ -53,7 +50,7 @@ def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
         splices: what the kind of gate puts at each site.
 
     Raises:
-        Misfit: the kind hands nothing on; `reads` is not run in chunks once, or on nothing; the part does not call
+        Misfit: `reads` is not run in chunks once, or on nothing; the part does not call
             `normed`; or `hands` is not called once.
     """
     names, reads = _Names.of(splices), place.reads
@@ -81,7 +78,8 @@ def hand(forward: str, chunk: str, place: Place, splices: Splices) -> Handing:
     new = (*blank, *indented(score, start.col_offset), *indented(run, start.col_offset))
     text = "\n".join(apply(lines, [Edit(first, start.end_lineno or start.lineno, new)]))
     if outside:
-        text = add_argument(text, {place.hands or ""}, f"{names.ratio} if {names.condition} else None")
+        ratio = f"{names.ratio} if {names.condition} else None" if names.condition else names.ratio
+        text = add_argument(text, {place.hands or ""}, ratio)
     return Handing(text, start.lineno, _handing_chunk(chunk, place, names) if inside else "")
 
 
@@ -116,7 +114,7 @@ def _branches(forward: str, start: ast.stmt, call: ast.Call, reads: str, names: 
     scaled = {call.args[0]: _scaled_name(reads), call.args[-1]: f"{last}, {names.ratio}"}
     plain = _joined(lines_of(forward, start))
     more = _joined(lines_of(forward, start, scaled))
-    return f"if {names.condition}:\n    {more}\nelse:\n    {plain}"
+    return f"if {names.condition}:\n    {more}\nelse:\n    {plain}" if names.condition else more
 
 
 def _handing_chunk(chunk: str, place: Place, names: _Names) -> str:

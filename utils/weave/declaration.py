@@ -14,7 +14,10 @@ from syntax.queries import is_super_call
 from syntax.source import Source
 
 from weave.declared import Declared, is_of, read_class
+from weave.gate import Site
+from weave.kind_checks import lacks_splice
 from weave.kinds import PACKAGE, GateKind
+from weave.place import Scaled
 
 
 _MAYBE_SHORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+gates\b", re.MULTILINE)
@@ -120,7 +123,7 @@ def read_declaration(source: Source, kind: GateKind) -> Declaration:
     """Read a short delta.
 
     Raises ConversionError at the line of what cannot be meant: `no-base`, `several-bases`, `unknown-word`,
-    `bad-anchor`, `several-gates`.
+    `bad-anchor`, `several-gates`; `no-splice` at that of the kind, which cannot do what the delta wants of it.
     """
     module = read_delta(source)
     alias, base, statement = _base(module)
@@ -186,6 +189,9 @@ def _words(module: Module, kind: GateKind) -> dict[str, str]:
     for node in module.tree.body:
         if isinstance(node, ast.ImportFrom) and not node.level and node.module == f"{PACKAGE}.{kind.name}":
             for alias in node.names:
+                if alias.name == Scaled.__name__ and Site.HANDED_OUTPUT not in kind.splices:
+                    needed = "bases need whose residual is added by a class that a layer hands its output to"
+                    raise lacks_splice(kind.declaration, Site.HANDED_OUTPUT, needed)
                 if alias.name not in kind.words:
                     close = nearest(alias.name, kind.words)
                     fix = f"did you mean `{close}`?" if close else f"it declares {', '.join(sorted(kind.words))}"

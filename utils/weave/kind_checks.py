@@ -147,6 +147,7 @@ def check_complete(
 def _check_parameters(module: Module, gate: Gate) -> None:
     """Refuse a parameter that stands for nothing: no site offers it, and no other splice assigns it."""
     spliced = {each.site: each.function for each in gate.splices if isinstance(each.function, Spliced)}
+    _check_handed(module, spliced)
     told = [name for site in spliced for name in _TOLD.get(site, ())]
     for site, each in spliced.items():
         others = [other for place, other in spliced.items() if other is not each and place is not Site.LAYER]
@@ -159,6 +160,26 @@ def _check_parameters(module: Module, gate: Gate) -> None:
                 fix = f"did you mean `{close}`?" if close else f"it may take {', '.join(offered)}"
                 message = f"`{each.name}` takes `{name}`, which `{site}` does not offer and no other splice assigns"
                 raise _bad(module, module.definitions[each.name], message, fix)
+
+
+def _check_handed(module: Module, spliced: Mapping[Site, Spliced]) -> None:
+    """Refuse a splice of the class that adds the residual that is handed nothing, or more than one thing, of the layer."""
+    if Site.HANDED_OUTPUT not in spliced:
+        return
+    each = spliced[Site.HANDED_OUTPUT]
+    names = [name for name in each.parameters if name != "output"]
+    scored = _assigned(spliced[Site.FEED_FORWARD_INPUT]) if Site.FEED_FORWARD_INPUT in spliced else []
+    if len(names) != 1 or names[0] not in scored or Site.FEED_FORWARD_OUTPUT not in spliced:
+        message = f"`{each.name}` is handed one thing besides `output`, which the splice at `Site.FEED_FORWARD_INPUT` assigns"
+        fix = "write three splices: at the input, at the output, and this one (docs/kinds.md, 4)"
+        raise _bad(module, module.definitions[each.name], message, fix)
+
+
+def lacks_splice(module: Module, site: Site, needed: str) -> ConversionError:
+    """That a base needs a splice that its kind of gate has not (`no-splice`); `needed` says which base, and why."""
+    message = f"this kind of gate has no splice for `{site}`, which {needed}"
+    fix = "write one, as docs/kinds.md has them for such bases, and add it to `splices`"
+    return module.refuse(said(module, "splices"), "no-splice", message, fix)
 
 
 def _assigned(spliced: Spliced) -> list[str]:

@@ -16,7 +16,7 @@ from weave.declaration import Declaration
 from weave.declared import Declared
 from weave.dependencies import reached
 from weave.gate import Site
-from weave.kind_checks import said
+from weave.kind_checks import lacks_splice, said
 from weave.place import NUMBER, Feeds, Place, Returns, Scaled, Where
 from weave.stack import Stack
 
@@ -27,6 +27,7 @@ _HOLD_A_GATE = ("__init__", "forward")  # the methods of a class with a gate tha
 def check_places(base: Base, stack: Stack, declaration: Declaration) -> None:
     """Raises ConversionError (`no-place`) for a place in a class that no gate of this kind goes into, and for no place.
 
+    `no-splice` at the kind's declaration, where it says nothing at a site that the base needs.
     `no-effect`, where a method of such a class is written anew and leaves its gate out.
     """
     if not declaration.places:
@@ -59,6 +60,12 @@ def _check_layer(base: Base, stack: Stack, declaration: Declaration, declared: D
         return
     assert isinstance(declared.place, Place)
     hands = declared.place.hands
+    for site, word in ((Site.RESIDUAL_INSIDE, declared.place.adds), (Site.HANDED_OUTPUT, hands)):
+        if word and site not in base.kind.splices:
+            needed = f"{base.name} needs: `{declared.place.reads}` of {declared.parent} adds the residual itself"
+            if hands:
+                needed = f"{base.name} needs: what {declared.parent} hands its output to adds the residual"
+            raise lacks_splice(base.kind.declaration, site, needed)
     if hands is None:
         return
     made = _made(base.modeling, declared).get(hands)
