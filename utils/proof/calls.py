@@ -61,7 +61,7 @@ def one_pass(model: Any) -> Given:
 
 
 def as_tuple(model: Any) -> Given:
-    """The outputs for a padded batch as a tuple, tensors by their places in it."""
+    """The outputs for a padded batch as a tuple, tensors by their places in it. Raises Lacking where it is none."""
     with torch.no_grad():
         outputs = model(**padded(model), return_dict=False)
     if not isinstance(outputs, tuple):

@@ -83,6 +83,8 @@ class Roles:
 
         The home of the gate holds all that its roles name; what only some models need, each of these holds. So does each
         with the constant that documents inputs: transformers' own converter takes none over that only decorators name.
+
+        Raises ConversionError (`conflicting-definition`) for one that is called as another of the base.
         """
         held = self._at_home()
         used = self.kind.reached(names_in(tree_of(text)) & set(self.kind.definitions))
