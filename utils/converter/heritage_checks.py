@@ -65,7 +65,7 @@ def check_instances(scope: Scope, drafts: Mapping[str, Draft]) -> Iterator[Findi
         for call in calls(statement.node):
             asked = call.args[1] if callee(call) in _QUESTIONS and len(call.args) == 2 else None
             for lost in sorted(names_in(asked) & merged.keys()) if asked else ():
-                message = f"`{merged[lost]}` is no `{lost}`: it is merged with it, and does not inherit from it"
+                message = f"`{merged[lost]}` is not an instance of `{lost}`: it is merged with it, and does not inherit from it"
                 fix = f"ask for `{merged[lost]}`, or for a base that both have"
                 yield place_of(scope.delta, call, "lost-instance", message, fix, Level.SILENT)
 

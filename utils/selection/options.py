@@ -47,7 +47,10 @@ def add_form(parser: argparse.ArgumentParser) -> None:
 
 
 def form_of(args: argparse.Namespace) -> str:
-    """The form that a command line asks for, as `selection.records.document_of` takes it."""
+    """The form that a command line asks for, as `selection.records.document_of` takes it.
+
+    Raises SelectionError: a column beside a form that has columns of its own, or without a name.
+    """
     if args.text_column is None:
         return str(args.format)
     if args.format not in ("auto", "text") or not args.text_column:

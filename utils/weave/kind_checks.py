@@ -6,7 +6,8 @@ All of it is refused with `bad-gate`, at the line of the declaration.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from inspect import get_annotations
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -38,7 +39,7 @@ _SCOPES = (
 ) | ast.GeneratorExp
 
 
-def check_values(module: Module, make: Callable[..., object], given: Mapping[str, tuple[ast.expr, object]]) -> None:
+def check_values(module: Module, make: type, given: Mapping[str, tuple[ast.expr, object]]) -> None:
     """Refuse values that a field of a class does not take: a tuple of one that lacks its comma, say.
 
     Args:
@@ -54,7 +55,8 @@ def check_values(module: Module, make: Callable[..., object], given: Mapping[str
         if get_origin(wanted) is tuple and not isinstance(value, tuple):
             fix = f"write a comma behind a single item: `{name}=({said},)`"
             raise _bad(module, node, f"`{name}` of `{make.__name__}` is `{said}`, and no tuple", fix)
-        fix = f"it is declared as `{name}: {make.__annotations__[name]}`"
+        declared = next(get_annotations(each)[name] for each in make.__mro__ if name in get_annotations(each))
+        fix = f"it is declared as `{name}: {declared}`"
         raise _bad(module, node, f"`{name}` of `{make.__name__}` cannot be `{said}`", fix)
 
 
