@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from files.writing import PART, write_file, write_text
+from files.writing import PART, write_file, write_text, write_texts
 
 
 UTILS = Path(__file__).parents[2] / "utils"
@@ -175,3 +175,14 @@ def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode) and os.listdir(tmp_path) == ["pipe"]
+
+
+def test_several_texts_are_written_or_none(tmp_path: Path) -> None:
+    write_texts({tmp_path / "new" / "a": "one\n", tmp_path / "b": "two"})
+    assert (tmp_path / "new" / "a").read_text() == "one\n" and (tmp_path / "b").read_text() == "two"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match="folder"):
+        write_texts({tmp_path / "b": "three", tmp_path / "folder": ""})
+    with pytest.raises(OSError):
+        write_texts({tmp_path / "b": "three", tmp_path / "b" / "c": ""})
+    assert (tmp_path / "b").read_text() == "two" and sorted(os.listdir(tmp_path)) == ["b", "folder", "new"]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from files.folders import filled, sync_folder, take_place
+from files.folders import filled, filled_in_place, sync_folder, take_place
 
 
 def test_a_folder_takes_its_place_when_it_is_filled(tmp_path: Path) -> None:
@@ -59,3 +59,28 @@ def test_a_file_or_a_link_in_the_way_stays(tmp_path: Path) -> None:
 def test_there_is_nothing_to_sync(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_filled_in_place_is_empty_again_where_that_fails(there: bool, tmp_path: Path) -> None:
+    place = tmp_path / "above" / "place"
+    if there:
+        place.mkdir(parents=True)
+    with pytest.raises(ValueError), filled_in_place(place):
+        (place / "one" / "two").mkdir(parents=True)
+        (place / "one" / "two" / "a").touch()
+        (place / "link").symlink_to(tmp_path)
+        raise ValueError
+    assert os.listdir(tmp_path) == (["above"] if there else [])
+    assert not there or os.listdir(place) == []
+    with filled_in_place(place):
+        (place / "a").touch()
+    assert os.listdir(place) == ["a"]
+
+
+def test_a_folder_that_holds_something_is_not_filled_in_place(tmp_path: Path) -> None:
+    (tmp_path / "theirs").touch()
+    for place in (tmp_path, tmp_path / "theirs"):
+        with pytest.raises(FileExistsError), filled_in_place(place):
+            raise AssertionError
+    assert os.listdir(tmp_path) == ["theirs"]

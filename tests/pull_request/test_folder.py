@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 from pull_request import project
+from pull_request.base_source import installed_tree
 from pull_request.cli import main
 from pull_request.edits import toctree
+from pull_request.folder import next_page
 from pull_request.patch import toctree_hunks
+from pull_request.values import Model, Tree
 from trees import few_models, git
 
 
@@ -112,6 +117,79 @@ def test_a_patch_is_taken_by_git_am(with_base: bool, tmp_path: Path) -> None:
     assert git(repo, "log", "-1", "--format=%s").strip() == "Add QualityGateLlama"
     assert sorted(git(repo, "diff", "--name-only", "main~1").split()) == sorted([*OWN, "docs/source/en/_toctree.yml"])
     assert (tmp_path / "llama.md").read_text().startswith("# What does this PR do?")
+
+
+def test_a_body_beside_its_patch_replaces_nothing_that_nobody_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch, body = tmp_path / "np" / "llama.patch", tmp_path / "np" / "llama.md"
+    made = ["--model", "llama", "--no-checks", "--patch", str(patch)]
+    assert main(made) == 0 and main(made) == 0  # the same text may go over itself
+    body.write_text("filled in")
+    patch.write_text("old")
+    assert main(made) == 2
+    assert "llama.md" in (said := capsys.readouterr().err) and "body-exists" in said and "--body" in said
+    assert body.read_text() == "filled in" and patch.read_text() == "old" and len(files(tmp_path)) == 2
+    assert main([*made, "--body", str(body)]) == 0
+    assert body.read_text().startswith("# What does this PR do?")
+
+
+@pytest.mark.parametrize("rest", [[], ["--body", "add.md"]])
+def test_a_body_does_not_replace_its_own_patch(
+    rest: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--model", "llama", "--no-checks", "--patch", str(tmp_path / "add.md"), *rest]) == 2
+    assert "same-file" in capsys.readouterr().err and not files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ["--output", "/proc/x"],
+        ["--patch", "/proc/x.patch"],
+        ["--patch", "folder"],
+        ["--output", "pr", "--body", "folder"],
+        ["--output", "pr/deep", "--body", "/proc/x.md"],
+        ["--patch", "new.patch", "--body", "file/body.md"],
+    ],
+)
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(
+    where: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("theirs")
+    assert main(["--model", "llama", "--no-checks", "--json", *where]) == 2
+    assert json.loads(capsys.readouterr().out)["problems"][0]["code"] == "cannot-write"
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"] and not list((tmp_path / "folder").iterdir())
+
+
+def test_a_body_goes_into_a_new_folder(tmp_path: Path) -> None:
+    body = tmp_path / "nodir" / "body.md"
+    assert main(["--model", "llama", "--no-checks", "--output", str(tmp_path / "pr"), "--body", str(body)]) == 0
+    assert (
+        body.read_text().startswith("# What does this PR do?") and not (tmp_path / "pr" / "PULL_REQUEST.md").exists()
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "above"),
+    [
+        ("quality_gate_llama", "qwen2"),
+        ("attention_gate_llama", "bamba"),
+        ("memory_gate_qwen3", "mimo_v2_flash"),
+        ("select_gate_olmoe", "smollm3"),
+        ("other_gate_olmoe", "olmoe"),
+    ],
+)
+def test_a_page_goes_where_its_title_sorts_it(model: str, above: str) -> None:
+    assert next_page(Model(model, "", "", ()), installed_tree()) == above
+
+
+def test_a_page_goes_above_one_that_is_there(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, None, "", {"src/transformers/models/minimax/__init__.py": ""})
+    assert next_page(Model("memory_gate_qwen3", "", "", ()), tree) == "minimax"
 
 
 @pytest.mark.parametrize(

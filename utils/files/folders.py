@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,38 @@ def filled(place: Path) -> Iterator[Path]:
         yield folder
         with suppress(FileExistsError):
             take_place(folder, place)
+
+
+@contextmanager
+def filled_in_place(folder: Path) -> Iterator[Path]:
+    """A folder that is not there or empty, and is so again where the block raises. One that is there keeps its place.
+
+    Raises:
+        FileExistsError: it holds something, or is a file. It is left as it was.
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    if not missing and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except BaseException:
+        for each in folder.iterdir() if folder.is_dir() else ():
+            _remove(each)
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+        raise
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, as far as that goes."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def take_place(folder: Path, place: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,3 +82,33 @@ def write_text(path: Path, text: str, errors: str = "strict", part: str = PART) 
         OSError: as `write_file`.
     """
     write_file(path, [text.encode("utf-8", errors)], part=part)
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write several texts in UTF-8, all of them or none: each under a temporary name first, as `write_file` does it.
+
+    Folders that are not there are made.
+
+    Args:
+        texts: file -> what it says; line ends stay as they are.
+
+    Raises:
+        OSError: one of them cannot be written. Files that were there are as they were.
+    """
+    staged: dict[Path, Path] = {}
+    try:
+        for path, text in texts.items():
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged[path] = path if _takes_bytes_as_they_come(path) else path.with_name(path.name + PART)
+            write_text(staged[path], text)
+        for path, temporary in staged.items():
+            if temporary != path:
+                temporary.replace(path)
+    except BaseException:
+        for path, temporary in staged.items():
+            with suppress(OSError):
+                if temporary != path:
+                    temporary.unlink()
+        raise

@@ -167,12 +167,23 @@ def _undisturbed() -> Iterator[None]:
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files, given by paths relative to a folder."""
-    for path, text in texts.items():
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with open(place, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+    """Write files, given by paths relative to a folder. Raises ConversionError (`cannot-write`)."""
+    with writing(folder):
+        for path, text in texts.items():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with open(place, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Within it, raise ConversionError (`cannot-write`) where the disk refuses; of `place`, if it does not say of what."""
+    try:
+        yield
+    except OSError as error:
+        fix = "free it, or name a place that can be written to"
+        raise refuse("cannot-write", str(error.filename or place), error.strerror or str(error), fix) from None
 
 
 def commit(folder: Path, message: str, paths: list[str]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from files.writing import write_texts
+
 from pull_request import git
 from pull_request.base_source import setting_for, tree_at
 from pull_request.body import Evidence, commit_message, render_body, title_of
@@ -111,8 +113,9 @@ def _fill(order: Order, folder: Path, name: str, models: list[Model], tell: Tell
     body = order.body or _body_path(order.repo, name)
     if order.stack and order.body:
         body = order.body.with_name(f"{order.body.stem}-{name}{order.body.suffix}")
-    body.parent.mkdir(parents=True, exist_ok=True)
-    body.write_text(render_body(found.exports, tree_at(folder), evidence, found.already), encoding="utf-8")
+    text = render_body(found.exports, tree_at(folder), evidence, found.already)
+    with git.writing(body):
+        write_texts({body: text})
     return Branch(name, title_of(found.exports), body, _failed(evidence))
 
 
