@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from building.cli import main
+from building.stage import Stage
 from toy import make_project, make_tree, put, snapshot, toy_convert
 
 
@@ -258,6 +259,46 @@ def test_bad_models_are_refused(project: Path, run: Run, model: str, code: str, 
     status, out, err = run("--model", model)
     assert (status, out) == (2, "")
     assert f"modular:1:1: {code}: " in err and fix in err
+
+
+@pytest.mark.parametrize("model", ["Llama", "", "../x", "/etc/passwd"])
+def test_what_is_no_name_is_never_looked_for(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor where there is no modular file at all, nor by what writes those that are missing."""
+    asked: list[str] = []
+    stage = Stage(kinds=("quality",), write_missing=lambda name, *_: asked.append(name) or None)
+    assert main(["--model", model], project=tmp_path, stage=stage) == 2
+    assert "bad-model: " in capsys.readouterr().err and not asked and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked"),
+    [
+        (("--model", "llama"), ("llama", "quality")),
+        (("--model", "attention_gate_llama"), ("attention_gate_llama", "attention")),
+        (("--model", "other_gate_llama"), ("other_gate_llama", "quality")),
+        (("--gate", "quality", "--model", "attention_gate_llama"), ("attention_gate_llama", "quality")),
+    ],
+)
+def test_the_kind_of_a_missing_modular_file_is_that_of_its_name(
+    argv: tuple[str, ...], asked: tuple[str, str], tmp_path: Path
+) -> None:
+    found: list[tuple[str, str]] = []
+    stage = Stage(
+        kinds=("attention", "quality"), write_missing=lambda name, _, gate: found.append((name, gate)) or None
+    )
+    main(argv, project=tmp_path, stage=stage)
+    assert found == [asked]
+
+
+@pytest.mark.parametrize("name", ["modular", "generated"])
+def test_a_file_in_the_way_of_a_folder_is_told_before_anything_is_written(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).touch()
+    stage = Stage(kinds=("quality",), write_missing=lambda *_: pytest.fail("asked"))
+    assert main(["--model", "llama", "--json"], project=tmp_path, stage=stage) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["problems"][0]["code"] == "cannot-write" and [*tmp_path.iterdir()] == [tmp_path / name]
 
 
 @pytest.mark.parametrize(

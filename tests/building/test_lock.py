@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from building import workspace
 from building.cli import main
 from building.lock import read_lock
+from building.stage import Stage
 from toy import make_project, put, toy_convert
 
 
@@ -28,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(project: Path, *argv: str) -> int:
-    return main(argv, convert=toy_convert, project=project)
+    return main(argv, convert=toy_convert, project=project, stage=Stage(kinds=("attention", "quality")))
 
 
 def lock(project: Path) -> Path:
@@ -75,6 +77,21 @@ def test_all_drops_models_that_are_gone_and_keeps_refused_ones(project: Path) ->
     assert read_lock(project / "generated") == before
     assert run(project, "--all") == 2
     del before["quality_gate_gemma3"]
+    assert read_lock(project / "generated") == before
+
+
+def test_all_of_one_kind_keeps_what_other_kinds_stand_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a user's folder, whose models stand on some that come with the tools."""
+    (project / "modular/modular_quality_gate_gemma3.py").unlink()
+    home = make_project(project.parent / "home", llama="VALUE = 1\n")
+    (project / "modular/modular_quality_gate_llama.py").unlink()
+    put(project / "modular/modular_attention_gate_llama.py", "VALUE = 5\n")
+    monkeypatch.setattr(workspace, "HOME", home)
+    monkeypatch.setattr(workspace, "PROJECT", project)
+    run(project, "--all")
+    before = read_lock(project / "generated")
+    assert sorted(before) == ["attention_gate_llama", "quality_gate_llama", "quality_gate_qwen3"]
+    run(project, "--all", "--gate", "attention")
     assert read_lock(project / "generated") == before
 
 

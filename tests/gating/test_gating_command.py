@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from diagnostics.errors import ConversionError
 from gating import cli
+from places import HOME
 from scaffold.missing import write_missing
 
 
@@ -48,3 +49,35 @@ def test_names_like_those_of_modular_files_are_left_to_who_reads_them(tmp_path: 
     (tmp_path / "modular_lamma.py").touch()
     for name in ("lama", "lamma", "nothing_like_any"):
         assert write_missing(name, tmp_path) is None
+
+
+def test_what_comes_with_the_tools_is_taken_as_it_is(tmp_path: Path) -> None:
+    ours = HOME / "modular" / "modular_attention_gate_qwen3.py"
+    for name in ("qwen3", "attention_gate_qwen3"):
+        told = write_missing(name, tmp_path / name / "modular", "attention", shipped=ours.parent)
+        assert told and told.endswith(f"{ours.name}: the delta that comes with the tools")
+        assert (tmp_path / name / "modular" / ours.name).read_bytes() == ours.read_bytes()
+        assert write_missing(name, tmp_path / name / "modular", "attention", shipped=ours.parent) is None
+
+
+def test_deltas_of_the_tools_count_where_their_kinds_of_gate_do(
+    handed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.main([])
+    assert handed["stage"].write_missing.keywords == {"shipped": HOME / "modular"}
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    cli.main([], tmp_path)
+    assert handed["stage"].write_missing.keywords == {"shipped": HOME / "modular"}
+    (tmp_path / "modular" / "gates" / "mine").mkdir(parents=True)
+    cli.main([], tmp_path)
+    assert handed["stage"].write_missing is write_missing
+
+
+@pytest.mark.parametrize("shipped", [HOME / "modular", None])
+def test_a_place_that_cannot_be_written_to_is_refused(shipped: Path | None, tmp_path: Path) -> None:
+    (tmp_path / "modular").touch()
+    for modular in (tmp_path / "modular", tmp_path / "modular" / "below", Path("/proc/modular")):
+        with pytest.raises(ConversionError) as told:
+            write_missing("mistral", modular, shipped=shipped)
+        assert told.value.code == "cannot-write"
+    assert (tmp_path / "modular").read_text() == "" and len(list(tmp_path.iterdir())) == 1

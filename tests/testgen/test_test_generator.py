@@ -79,6 +79,7 @@ def test_edited_suites_are_kept(project: list[str], tmp_path: Path, capsys: pyte
         (["--all", "--matrix", "--check"], "leave out what is about writing them"),
         (["--all", "--manifest", "--stdout"], "leave out --stdout"),
         (["--model", "lama"], "unknown-model: there is no generated 'lama'"),
+        (["--model", "Llama"], "bad-model: there is no generated 'Llama'"),
         (["--all", "--generated", "nowhere"], "nothing-generated"),
     ],
 )

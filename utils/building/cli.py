@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from diagnostics.errors import ConversionError
-from diagnostics.names import nearest
+from diagnostics.names import is_name, nearest
 from diagnostics.values import Diagnostic
-from naming.kinds import GateNames
+from naming.kinds import GateNames, kind_of
 from places import PROJECT
 from telling.answers import INTERRUPTED, Answer, answer
 from telling.tools import named, typed
@@ -40,6 +40,7 @@ from building.tools import SHIPPED_CONFIG, check_ruff, check_ruff_config, find_r
 from building.workspace import (
     GATE,
     Folders,
+    check_folders,
     find_transformers,
     find_tree,
     jobs_along,
@@ -129,8 +130,11 @@ def _write_missing(args: Namespace, report: Report, folders: Folders, stage: Sta
     write = stage.write_missing
     if write is None or args.tree or args.drift or report.mode is not Mode.WRITE:
         return
-    for told in filter(None, (write(model, folders.modular, args.gate or GATE) for model in args.model)):
-        if not args.quiet:
+    check_folders(folders)
+    for model in filter(is_name, args.model):  # the others are told of by whoever looks for their files
+        kind = kind_of(model).kind
+        told = write(model, folders.modular, args.gate or (kind if kind in stage.kinds else GATE))
+        if told and not args.quiet:
             report.result(told)
 
 
@@ -150,8 +154,8 @@ def _run(args: Namespace, report: Report, stage: Stage, folders: Folders, prove:
     if report.mode is Mode.WRITE:
         outcomes = write_all(outcomes, family.edges, args.force)
     if not (args.tree or args.paths or args.stdout):
-        names = [*(job.name for job in place.known), *family.jobs] if args.all else None
-        outcomes = Lock(folders.generated, names).update(outcomes, family.deltas, report.mode is Mode.WRITE)
+        live = gather(place.known, known, lambda job: True, stage.stands_on).jobs if args.all else None
+        outcomes = Lock(folders.generated, live).update(outcomes, family.deltas, report.mode is Mode.WRITE)
     _report(args, report, place, outcomes)
     return report.status
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from converter.values import Layout, Target
 from diagnostics.errors import ConversionError
-from diagnostics.names import nearest
+from diagnostics.names import is_name, nearest
 from diagnostics.values import Diagnostic
 from naming.kinds import MEANT
 from places import HOME, PROJECT
@@ -20,7 +20,6 @@ from building.library import installed, shown
 
 GATE = MEANT.kind
 FAMILY = MEANT.family  # `--model llama` means this project's gated Llama
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLUTTER = re.compile(r"^(?:.*[/\\])?(?:modular_)?|\.py$|[^\w]")  # around the name in "modular/modular_llama.py"
 _VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
 
@@ -38,6 +37,14 @@ class Folders:
         """Those of a project, or others in their place; a user's project has the templates that come with the tools."""
         home = HOME if project == PROJECT else project
         return cls(home, modular or project / "modular", generated or project / "generated")
+
+
+def check_folders(folders: Folders) -> None:
+    """Raise ConversionError (`cannot-write`) where a file is where a folder goes, before anything is written."""
+    for folder in (folders.modular, folders.generated):
+        if folder.exists() and not folder.is_dir():
+            fix = "move it away, or name another folder with --modular or --generated"
+            raise _refuse("cannot-write", shown(folder), "a file is where a folder goes", fix)
 
 
 def find_transformers() -> Path:
@@ -121,7 +128,7 @@ def path_jobs(paths: Sequence[Path], output: Path, release: str, strict: bool) -
 
 
 def _path_job(path: Path, folder: Path | None, output: Path, release: str, strict: bool) -> Job:
-    if not path.name.startswith("modular_") or path.suffix != ".py" or not _NAME.fullmatch(_model_of(path)):
+    if not path.name.startswith("modular_") or path.suffix != ".py" or not is_name(_model_of(path)):
         fix = "rename it to modular_<model>.py, the model in lower case: a-z, 0-9 and _"
         raise _refuse("not-modular", shown(path), "a modular file's name says which model it makes", fix)
     if not path.is_file():
@@ -160,6 +167,9 @@ def select(jobs: Sequence[Job], models: Iterable[str], where: Path, family: str 
         where: the folder of the modular files, for the text of a refusal.
         family: the prefix that a name may lack: "quality_gate_".
     """
+    models = tuple(models)
+    for model in models:
+        _check_name(jobs, model, where, family)
     if not jobs:
         fix = "write a modular_<model>.py there, or name another folder"
         raise _refuse("nothing-to-convert", shown(where), "there is no modular file in this folder", fix)
@@ -167,11 +177,14 @@ def select(jobs: Sequence[Job], models: Iterable[str], where: Path, family: str 
     return [job for job in jobs if job.name in wanted or not wanted]
 
 
-def _named(jobs: Sequence[Job], model: str, where: Path, family: str) -> list[Job]:
-    if not _NAME.fullmatch(model):
+def _check_name(jobs: Sequence[Job], model: str, where: Path, family: str) -> None:
+    if not is_name(model):
         bare = _CLUTTER.sub("", model).lower()
         fix = f"write the name alone, in lower case{_suggest(jobs, bare, family)}"
         raise _refuse("bad-model", shown(where), f"{model!r} is not a model name", fix)
+
+
+def _named(jobs: Sequence[Job], model: str, where: Path, family: str) -> list[Job]:
     for name in (model, f"{family}{model}"):
         found = [job for job in jobs if name in (job.target.model, job.folder.name)]
         if found:

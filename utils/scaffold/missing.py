@@ -13,17 +13,29 @@ from naming.kinds import GateNames
 from scaffold.delta_paths import delta_path
 
 
-def write_missing(model: str, modular: Path, gate: str = GATE) -> str | None:
+def write_missing(model: str, modular: Path, gate: str = GATE, shipped: Path | None = None) -> str | None:
     """What `modular_converter.py --model mistral` does where modular/ has no delta: write it, and tell of it.
 
-    None where nothing is to be scaffolded: there is a delta, or transformers has no such model. Raises ConversionError
-    where the base cannot be gated from its text, and (`unknown-model`) for what is most likely the name of a base misspelt.
+    None where nothing is to be written: there is a delta, or transformers has no such model. Raises ConversionError
+    where the base cannot be gated from its text, where the disk refuses (`cannot-write`), and (`unknown-model`) for what is
+    most likely the name of a base misspelt.
+
+    Args:
+        model: as it was given, with the prefix of its kind of gate or without.
+        modular: the folder of the deltas.
+        gate: the kind of gate.
+        shipped: the deltas that come with the tools, which go before scaffolding anew; None where they do not count.
     """
     name = model.removeprefix(GateNames(gate).family)
     models = find_transformers() / "models"
     known = (models / name / "__init__.py").is_file() or any(models.glob(f"*/modeling_{name}.py"))
-    if delta_path(name, modular, gate).exists():
+    path = delta_path(name, modular, gate)
+    if path.exists():
         return None
+    if shipped and (ours := delta_path(name, shipped, gate)).is_file():
+        from scaffold.write import take_delta
+
+        return take_delta(ours, path)
     if not known:
         _refuse_slip(name, modular, models)
         return None

@@ -10,7 +10,7 @@ from building.jobs import Job, Outcome, refused
 from building.library import digest, shown
 from building.outputs import survey
 from diagnostics.errors import ConversionError
-from diagnostics.names import nearest
+from diagnostics.names import is_name, nearest
 from diagnostics.values import Diagnostic
 from facts.project import generated_models, package_of, packages_of_others
 from facts.read import PREFIX, package_files, read_facts
@@ -32,7 +32,8 @@ def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
 
     Those of other kinds of gate go by the names of their packages; without a name, those whose kind has tests.
 
-    Raises ConversionError: `nothing-generated` where there is no model, `unknown-model` for a name that means none.
+    Raises ConversionError: `nothing-generated` where there is no model, `bad-model` for what is no name, `unknown-model` for a
+    name that means none.
     """
     others = packages_of_others(generated)
     known = generated_models(generated) + others
@@ -42,9 +43,10 @@ def wanted_models(names: Iterable[str], generated: Path) -> list[str]:
     wanted = [name.removeprefix(PREFIX) for name in names]
     for name in wanted:
         if name not in known:
-            close = nearest(name, known)
+            close = nearest(name.lower(), known)
             fix = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-            raise ConversionError(_problem("unknown-model", generated, f"there is no generated {name!r}", fix))
+            code = "unknown-model" if is_name(name) else "bad-model"
+            raise ConversionError(_problem(code, generated, f"there is no generated {name!r}", fix))
     tested = [name for name in known if name not in others or (TEMPLATES / template_of(kind_of(name))).is_file()]
     return sorted(set(wanted)) or tested
 
