@@ -237,7 +237,21 @@ def test_what_cannot_be_scored_is_refused_in_one_line(
         assert score(model, corpus, output, *options) == 2
         said = capsys.readouterr().err
         assert text in said and said.count("\n") == 1 and "fix:" in said
+        assert not (tmp_path / "a").exists()
     assert (tmp_path / "other" / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [("--data", "nofile"), ("--data", "{data}", "nofile"), ("--data", "{torn}")])
+def test_nothing_is_written_for_data_that_cannot_be_read(
+    options: tuple[str, ...], gated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name without an ending is that of a data set, which only loading it finds out."""
+    data, output = corpus_of(tmp_path, 4), tmp_path / "scores"
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 torn")
+    options = tuple(each.format(data=data, torn=tmp_path / "torn.parquet") for each in options)
+    assert main(["--model", str(gated), "--output", str(output), *options]) == 2
+    assert "fix:" in capsys.readouterr().err and not output.exists()
+    assert score(gated, data, output) == 0
 
 
 def test_scores_that_are_no_numbers_are_rejects(gated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

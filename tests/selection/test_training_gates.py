@@ -149,7 +149,8 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(
     refused = [
         (gated, "run", (), "is not given"),
         (gated, "run", ("--data", empty), "holds nothing to train on: 1 empty"),
-        (gated, "run", ("--data", tmp_path / "no.jsonl"), "does not exist"),
+        (gated, "new", ("--data", tmp_path / "no.jsonl"), "does not exist"),
+        (gated, "new", ("--data", bad, "--target-data", "nofile"), "no data set that can be loaded"),
         (gated, "run", ("--data", bad, "--subset", "2"), "is '2'"),
         (gated, "run", ("--data", bad, "--balance", "3"), "from 0 to 2"),
         (gated, "full", ("--data", bad), "contains mine.txt, which this command did not create"),
@@ -160,4 +161,4 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(
         assert run(model, tmp_path / out, *options) == 2
         said = capsys.readouterr().err
         assert text in said and said.strip().count("\n") == 0 and "fix:" in said, said
-    assert (tmp_path / "full" / "mine.txt").read_text() == "precious"
+    assert (tmp_path / "full" / "mine.txt").read_text() == "precious" and not (tmp_path / "new").exists()

@@ -33,6 +33,16 @@ class Corpus:
         """The files, in the order that they are read in. Raises SelectionError where one is not there."""
         return [part for each in self.data for part in find_parts(each)]
 
+    def check(self) -> None:
+        """Read the first record of every data set, and of the first file: what is not there is said before all else.
+
+        Raises SelectionError.
+        """
+        parts = self.parts()
+        for part in [*parts[:1], *(part for part in parts[1:] if part.path is None)]:
+            with closing(read(part)) as records:
+                next(records, None)
+
     def described(self) -> dict[str, Any]:
         """What says whether it is the same corpus: names and sizes of its files."""
         return {"form": self.form, "files": [[part.name, part.size] for part in self.parts()]}

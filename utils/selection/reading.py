@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def find_parts(data: str) -> list[CorpusPart]:
     return [CorpusPart(data, data.partition(":")[0].rsplit("/", 1)[-1])]
 
 
-def read(part: CorpusPart) -> Iterator[Raw]:
+def read(part: CorpusPart) -> Generator[Raw, None, None]:
     """The records of a part, in their order. Raises SelectionError where a whole file cannot be read."""
     reached = _Reached()
     records = _data_set(part, reached) if part.path is None else _file(part, part.path, reached)

@@ -86,6 +86,8 @@ def score_corpus(
     Raises:
         SelectionError: an input that is not there, a folder of another run.
     """
+    if next(entries(corpus), None) is None:  # before anything is written
+        raise SelectionError(", ".join(corpus.data), "holds no record", "give a corpus that is not empty")
     folder = ScoreFolder(output, rank)
     loaded = scorer.loaded
     description = {
@@ -97,12 +99,10 @@ def score_corpus(
         "options": asdict(options),
     }
     folder.open(description)
-    number = -1
+    number = 0
     for number, window in _windows(corpus, options.shard_size, lambda n: n % world == rank and not folder.is_done(n)):
         if window is not None:
             _score_shard(folder, number, window, scorer, options, tell)
-    if number < 0:
-        raise SelectionError(", ".join(corpus.data), "holds no record", "give a corpus that is not empty")
     return folder.finish(number + 1)
 
 

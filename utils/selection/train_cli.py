@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace) -> Answer:
     _check(args)
+    from selection.corpus import Corpus  # late: pyarrow may not be installed
+
+    Corpus((*args.data, *args.target_data), args.format).check()  # before anything is written
     args.output.mkdir(parents=True, exist_ok=True)
     foreign = sorted(p.name for p in args.output.iterdir() if p.name not in _OURS and not _OF_TOKENIZERS.match(p.name))
     if foreign:
