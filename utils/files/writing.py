@@ -93,7 +93,8 @@ def write_texts(texts: Mapping[Path, str]) -> None:
         texts: file -> what it says; line ends stay as they are.
 
     Raises:
-        OSError: one of them cannot be written. Files that were there are as they were.
+        IsADirectoryError: one of them is a folder. Files that were there are as they were.
+        OSError: one of them cannot be written, likewise.
     """
     staged: dict[Path, Path] = {}
     try:

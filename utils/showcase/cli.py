@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from diagnostics.errors import UnknownName
-from diagnostics.names import nearest
+from diagnostics.names import is_name, nearest
 from facts.project import generated_models, package_of, packages_of_others
 from telling.answers import DIFFERENT, DONE, Answer, answer
 from telling.grammar import Parser
@@ -24,25 +24,25 @@ def smoke(argv: Sequence[str] | None = None) -> int:
         "--model",
         action="append",
         metavar="NAME",
-        help='a model, "llama"; repeatable; all of generated/ where none is given',
+        help='a model, "llama" or "attention_gate_llama"; repeatable; all of generated/ where none is given',
     )
     return answer(parser.parse_args(argv), _smoke)
 
 
 def _smoke(args: argparse.Namespace) -> Answer:
-    models = generated_models()
+    models = [*generated_models(), *packages_of_others()]
     wanted = args.model or models
-    known = {package_of(name) for name in models} - set(packages_of_others())
+    known = set(map(package_of, models))
     for name in wanted:
         if package_of(name) not in known:
-            message, fix = f"there is no gated model {name!r}", _suggestion(nearest(name, models))
-            return refused(UnknownName("unknown-model", message, fix))
+            message, fix = f"there is no gated model {name!r}", _suggestion(nearest(name.lower(), models))
+            return refused(UnknownName("unknown-model" if is_name(name) else "bad-model", message, fix))
     failed = import_module("showcase.smoke").failing(wanted, args.quiet)
     return Answer(DIFFERENT if failed or not wanted else DONE, document={"models": wanted, "failed": failed})
 
 
 def _suggestion(close: str | None) -> str:
-    return f"did you mean `{close}`?" if close else "fix: convert it, or see generated/ for those that are there"
+    return f"did you mean `{close}`?" if close else "convert it, or see generated/ for those that are there"
 
 
 def demo(argv: Sequence[str] | None = None) -> int:
