@@ -36,9 +36,8 @@ def toy_convert(delta: Source, target: Target, load: Loader, casing: Mapping[str
         taken[f"{name}.VALUE"] = hashlib.sha256(str(value_of(parent.text)).encode()).hexdigest()
     _misbehave(delta)
     warnings = (delta.problem(1, 1, "doubtful", "this is doubtful", "say it clearly"),) if "WARN" in delta.text else ()
-    body = (
-        f"import os\nVALUE = {total}\nNAME = '{casing.get(target.model, '?')}'\n"  # `os` and the quotes are for ruff
-    )
+    # `os` and the quotes are for ruff
+    body = f"import os\nVALUE = {total}\nNAME = '{casing.get(target.model, '?')}'\n"
     body += "".join(re.findall(r"^EMIT (.*\n)", delta.text, re.MULTILINE))
     files = {f"modeling_{target.model}.py": render_banner(target) + body}
     if "CONFIG" in delta.text:

@@ -29,9 +29,8 @@ def test_a_checkpoint_brings_its_code(
     monkeypatch.setattr(type(gated.config), "_auto_class", "AutoConfig")
     gated.save_pretrained(tmp_path / f"gated_{family.name}")
     for mapping in (CONFIG_MAPPING, getattr(transformers, auto)._model_mapping):
-        monkeypatch.setattr(
-            mapping, "_extra_content", {}
-        )  # classes that an earlier test registered go before remote code
+        # classes that an earlier test registered go before remote code
+        monkeypatch.setattr(mapping, "_extra_content", {})
     loaded = getattr(transformers, auto).from_pretrained(tmp_path / f"gated_{family.name}", trust_remote_code=True)
     assert type(loaded).__name__ == type(gated).__name__ and type(loaded) is not type(gated)
     assert type(loaded).__module__.startswith("transformers_modules.")

@@ -29,9 +29,8 @@ def test_every_row_says_what_it_is_for() -> None:
     rows = {(row.place, row.part): row.says for row in changes(export().facts, exported_tree())}
     assert not [place for place, says in rows.items() if not says or "\n" in says or "|" in says.replace("\\|", "")]
     assert rows["module", "`named_arguments`, new"] == "All arguments of a call by their names."
-    assert (
-        rows["`QualityGateLlamaOutput`", "new class"] == "What the gates add to an output."
-    )  # not of its first field
+    # not of its first field
+    assert rows["`QualityGateLlamaOutput`", "new class"] == "What the gates add to an output."
     assert rows["`QualityGateLlamaForCausalLM`", "`forward`"].startswith("decorated: `@auto_docstring(")
     assert "`quality_gate_init_mean`, " in rows["`QualityGateLlamaConfig`", "attributes"]
 

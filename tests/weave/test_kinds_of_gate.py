@@ -98,7 +98,11 @@ def changed(old: str, new: str) -> str:
             11,
         ),
         (changed("float32=True,", "float32=1,"), "`float32` of `Gate` cannot be `1`", 68),
-        (changed("float32=True,", 'marks=(".quality_norm."),'), "`marks` of `Gate` is `'.quality_norm.'`, and no tuple", 68),
+        (
+            changed("float32=True,", 'marks=(".quality_norm."),'),
+            "`marks` of `Gate` is `'.quality_norm.'`, and no tuple",
+            68,
+        ),
         (changed("float32=True,", 'bank="memory.rows",'), "`bank` names weights that are not of this kind", 68),
         (changed('"losses", ', '"loses", '), "there is no module `loses`", 1),
         (changed('"losses", ', '"../losses", '), "`../losses` is not a name", 1),

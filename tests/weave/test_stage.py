@@ -126,9 +126,8 @@ def test_a_users_kinds_are_added_to_those_that_come_with_the_tools(tmp_path: Pat
     assert stage.kinds == tuple(sorted({*ours, "scalar"}))
     library = Library(stage.roots)
     assert library.path("gates.quality.modeling") == PROJECT / "modular" / "gates" / "quality" / "modeling.py"
-    assert (
-        library.path("gates.select") == tmp_path / "modular" / "gates" / "select" / "__init__.py"
-    )  # a user's goes first
+    # a user's goes first
+    assert library.path("gates.select") == tmp_path / "modular" / "gates" / "select" / "__init__.py"
     assert library.path("gates.select.modeling") is None
     assert [*stage.stands_on(b"from gates.quality import QualityGate\n")] == ["generated.quality_gate_llama"]
     assert [*stage.stands_on(b"from gates.scalar import ScalarGate\n")] == ["generated.scalar_gate_llama"]

@@ -101,9 +101,8 @@ def sibling_imports(drafts: Mapping[str, Draft], draft: Draft, model: str, used:
         used: the names that the file mentions.
     """
     found: dict[str, ImportLine] = {}
-    for other in sorted(
-        drafts.values(), key=lambda each: each.kind in COPIES
-    ):  # what they copy is imported from its home
+    # what they copy is imported from its home
+    for other in sorted(drafts.values(), key=lambda each: each.kind in COPIES):
         for name in other.body:
             if other is not draft and name in used and name not in draft.body and name not in found:
                 found[name] = ImportLine("", (ImportItem(f"{other.kind}_{model}", name, level=1),))

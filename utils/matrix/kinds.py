@@ -53,9 +53,8 @@ def survey(names: GateNames, bases: Iterable[str], project: Path, folder: Path, 
     shutil.copytree(project / "templates", folder / "templates")
     rows = [row for name in bases if (row := _scaffolded(name, names, project, modular))]
     made = [path.stem.removeprefix("modular_") for path in sorted(modular.glob("modular_*.py"))]
-    for delta in (project / "modular").glob(
-        f"modular_{names.family}*.py"
-    ):  # the home of the gate, that others refer to
+    # the home of the gate, that others refer to
+    for delta in (project / "modular").glob(f"modular_{names.family}*.py"):
         if not (modular / delta.name).exists():
             shutil.copy(delta, modular)
     proofs = prove_models(made, processes=processes, project=folder).proofs if made else ()

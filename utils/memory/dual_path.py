@@ -33,9 +33,8 @@ class Generated(Result):
     memory_update: Update | Skipped | None = None
     prompt_length: int | None = None  # tokens of the prompts with their padding
     attention_mask: torch.Tensor | None = None  # [batch, tokens]: 0 where prompts are padded
-    memory_rows: torch.Tensor | None = (
-        None  # [batch, tokens, M], where reads are tracked: before anything was remembered
-    )
+    # [batch, tokens, M], where reads are tracked: before anything was remembered
+    memory_rows: torch.Tensor | None = None
     memory_alphas: torch.Tensor | None = None  # [batch, tokens]
 
 

@@ -37,9 +37,8 @@ def evaluate(model: Any, tokenizer: Any, questions: Sequence[Question]) -> dict[
         that was let in by more than a half; of those without a row `kept_out`, the share where none was; `each`, what
         became of every question; and `wrong`, some that were not answered.
     """
-    longest = (
-        max((len(_ids(tokenizer, each.answer)) for each in questions), default=0) + 2
-    )  # how a word goes on is seen
+    # how a word goes on is seen
+    longest = max((len(_ids(tokenizer, each.answer)) for each in questions), default=0) + 2
     said, rows, alphas = ask(model, tokenizer, [each.prompt for each in questions], longest)
     told: list[Told] = [
         {

@@ -42,9 +42,8 @@ class Nearness:
                     waiting.append(user)
         folder = f"tests/{file.partition('/')[0]}/"
         found = [name for name in distance if name in self._tests]
-        found = found or [
-            name for name in self._tests if name.startswith(folder)
-        ]  # what is copied, and never imported here
+        # what is copied, and never imported here
+        found = found or [name for name in self._tests if name.startswith(folder)]
         return sorted(
             found, key=lambda name: (not name.startswith(folder), distance.get(name, 0), self._size(name), name)
         )

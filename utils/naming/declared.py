@@ -29,13 +29,11 @@ class Declared:
     a dot, and ends with one where it is a module's.
     """
 
-    float32: bool = (
-        False  # gates are float32 in models of any type; otherwise of the type that most weights of layers have
-    )
+    # gates are float32 in models of any type; otherwise of the type that most weights of layers have
+    float32: bool = False
     marks: tuple[str, ...] = ()  # parts of names that only weights of this kind have, besides ".scalar_gate."
-    zeros: tuple[
-        str, ...
-    ] = ()  # parts of names of weights that are zeros at the start; the others start as the model has it
+    # parts of names of weights that are zeros at the start; the others start as the model has it
+    zeros: tuple[str, ...] = ()
     bank: str = ""  # how the name of a bank ends: rows of int64, a buffer that is read and never trained
     starts: tuple[str, ...] = ()  # fields that say how gates start, besides those of `equals_base`
     base_fields: tuple[str, ...] = ()  # fields that the kind documents anew: bases have them themselves

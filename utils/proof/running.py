@@ -56,9 +56,8 @@ class ProofSetting:
     processes: int
     cache: Cache | None = None  # for what was found; None: everything is tried, and nothing kept
     limit: float = LIMIT  # seconds for one model
-    fields: Mapping[str, Mapping[str, object]] = field(
-        default_factory=dict
-    )  # of a package's configuration (proof.trial)
+    # of a package's configuration (proof.trial)
+    fields: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     spared: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of a package's outputs (proof.trial)
     gates: Path | None = None  # the folder of the kinds of gate, which declare what their weights are called
 

@@ -11,19 +11,16 @@ from naming.declared import Declared, Pairs
 class Site(Enum):
     """A place that a splice can go to; the parameters of its function name what the site offers."""
 
-    LAYER = (
-        "layer"  # the constructor of a class with a gate, below what the base does: self, config, and for a gate on
-    )
+    # the constructor of a class with a gate, below what the base does: self, config, and for a gate on
     # attention what its place says: projection, heads, width; for one at the end of a layer: number
+    LAYER = "layer"
     FEED_FORWARD_INPUT = "feed_forward_input"  # before a feed-forward part: hidden_states, and the asked arguments
     FEED_FORWARD_OUTPUT = "feed_forward_output"  # behind it, before the residual is added: output
     FEED_FORWARD_NORM = "feed_forward_norm"  # the same, where a norm stands behind the part
-    RESIDUAL_INSIDE = (
-        "residual_inside"  # in place of the part that adds the residual itself: output, residual, added, whole
-    )
-    HANDED_OUTPUT = (
-        "handed_output"  # in the class that adds the residual and is handed what the layer computed: output
-    )
+    # in place of the part that adds the residual itself: output, residual, added, whole
+    RESIDUAL_INSIDE = "residual_inside"
+    # in the class that adds the residual and is handed what the layer computed: output
+    HANDED_OUTPUT = "handed_output"
     ATTENTION_OUTPUT = "attention_output"  # before the output projection of attention: output, hidden_states
     EXPERTS_INPUT = "experts_input"  # before a feed-forward part that is a mixture of experts: hidden_states
     EXPERTS_OUTPUT = "experts_output"  # behind it, before the residual is added: output
@@ -64,9 +61,8 @@ class Upstream:
     """
 
     without: tuple[str, ...] = ()  # definitions, fields, attributes and parameters that are of the home form alone
-    module: str = (
-        ""  # the module whose definitions are put in place of those of the same name; of classes, the members
-    )
+    # the module whose definitions are put in place of those of the same name; of classes, the members
+    module: str = ""
     inputs: str = ""  # the constant that documents what callers of a model may give besides the base's arguments
     loss: str = ""  # what the documentation of a loss adds: "with the weighted quality loss where scores are returned"
 

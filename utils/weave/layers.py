@@ -37,9 +37,8 @@ class Layer:
 
     name: str
     parent: str
-    parameters: (
-        str  # of its constructor, "config: QualityGateMistralConfig, layer_idx: int"; "" where it has none of its own
-    )
+    # of its constructor, "config: QualityGateMistralConfig, layer_idx: int"; "" where it has none of its own
+    parameters: str
     arguments: str  # for the base's, "config, layer_idx"
     set_up: str  # what the constructor does besides, indented as its body
     forward: str  # as a member of the class

@@ -46,9 +46,8 @@ class Feeds:
     """Where a gate goes in an attention class: on what its output projection is given, all heads side by side."""
 
     feeds: str  # the projection: "self.o_proj"
-    heads: str | None = (
-        None  # in its constructor, how many heads it has; else the configuration's `num_attention_heads`
-    )
+    # in its constructor, how many heads it has; else the configuration's `num_attention_heads`
+    heads: str | None = None
     width: str | None = None  # how wide its input is; else the configuration's `hidden_size`
 
 

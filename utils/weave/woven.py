@@ -41,9 +41,8 @@ class Woven:
     source: Source
     layers: tuple[Layer, ...]
     ungated: tuple[str, ...]  # the base's classes of layers without a gate, and without one inside that has one
-    restated: frozenset[str] = (
-        frozenset()
-    )  # the base's methods that the short delta has its own of: "LlamaMLP.forward"
+    # the base's methods that the short delta has its own of: "LlamaMLP.forward"
+    restated: frozenset[str] = frozenset()
 
 
 def weave(

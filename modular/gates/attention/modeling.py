@@ -70,9 +70,8 @@ class AttentionGatePreTrainedModel(PreTrainedModel):
 
 
 class AttentionGateModel(AttentionGatePreTrainedModel):
-    _tp_plan = {
-        "layers.*.attention_gate.gate": "colwise"
-    }  # as the queries, so that each device has the gates of its heads
+    # as the queries, so that each device has the gates of its heads
+    _tp_plan = {"layers.*.attention_gate.gate": "colwise"}
 
     @returns_attention_gates(AttentionGateOutput)
     @records_attention_gates

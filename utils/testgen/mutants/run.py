@@ -84,9 +84,8 @@ def _run_tests(folder: Path, tests: str, package: str, suite: Path) -> int:
 
     import generated
 
-    os.environ["TMPDIR"] = tempfile.tempdir = str(
-        folder
-    )  # what tests write goes with the run, even one that is killed
+    # what tests write goes with the run, even one that is killed
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
