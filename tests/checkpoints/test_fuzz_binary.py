@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,11 @@ def weights() -> dict[Any, Any]:
     return {name: torch.from_numpy(array) for name, array in llama_tensors().items()}
 
 
+def truncated(path: Path, share: float, new: bool = True) -> None:
+    torch.save(weights(), path, _use_new_zipfile_serialization=new)
+    os.truncate(path, int(path.stat().st_size * share))
+
+
 BAD_PICKLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tensors": (lambda path: torch.save([1], path), "holds a list, not tensors by name"),
     "without bytes": (lambda path: torch.save(weights() | {"m": torch.ones(3, device="meta")}, path), "no bytes"),
@@ -152,6 +159,10 @@ BAD_PICKLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no pickle": (lambda path: path.write_bytes(b"\x80\x04" + b"(" * 100), "fix"),
     "a pickle of no torch": (lambda path: path.write_bytes(pickle.dumps({1: 2})), "fix"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
+    **{
+        f"truncated to {share:.0%}": (partial(truncated, share=share), "it is truncated") for share in (0.3, 0.6, 0.99)
+    },
+    "of an old torch, truncated": (partial(truncated, share=0.6, new=False), "model.bin: cannot be read"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import random
@@ -11,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import selection.reading
+from checkpoints.errors import CheckpointError
 from selection.corpus import Corpus, entries
 from selection.errors import SelectionError
 from selection.reading import find_parts, read
@@ -158,6 +161,33 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("no parquet")
     with pytest.raises(SelectionError, match="cannot be read"):
         list(read(*find_parts(str(tmp_path / "a.parquet"))))
+
+
+@pytest.mark.parametrize("codec", ["gz", "bz2", "zst", "lz4"])
+@pytest.mark.parametrize("damage", ["cut", "plain"])
+def test_a_packed_file_that_cannot_be_unpacked_is_named(codec: str, damage: str, tmp_path: Path) -> None:
+    """As a Parquet file that breaks off: what is read of it before stays, and the file is told."""
+    path = tmp_path / f"a.jsonl.{codec}"
+    text = "".join(f'{{"text": "{number * 7919 % 10007}"}}\n' for number in range(2000)).encode()
+    with pa.CompressedOutputStream(path, {"gz": "gzip", "zst": "zstd"}.get(codec, codec)) as file:
+        file.write(text)
+    path.write_bytes(text if damage == "plain" else path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(
+        SelectionError, match=r"cannot be unpacked as \w+, as its name says: .*; fix: fetch"
+    ) as refused:
+        list(read(*find_parts(str(path))))
+    assert refused.value.path == str(path)
+
+
+def test_what_the_system_refuses_of_a_file_is_told_of_that_file(tmp_path: Path, monkeypatch: Any) -> None:
+    path = write_lines(tmp_path / "a.jsonl", LINES)
+
+    def fail(file: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(selection.reading, "_lines", fail)
+    with pytest.raises(CheckpointError, match="a.jsonl: input/output error; fix: check the disk"):
+        list(read(*find_parts(str(path))))
 
 
 def test_the_second_of_a_name_is_a_reject(tmp_path: Path) -> None:

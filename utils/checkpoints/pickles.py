@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import zipfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import torch
 from diagnostics.errors import words_of
 
 from checkpoints.documents import LARGEST, read_document
-from checkpoints.errors import CheckpointError
+from checkpoints.errors import CheckpointError, refused_by_the_system
 from checkpoints.headers import LONGEST_NAME, Tensor
 from checkpoints.layout import PICKLE_INDEX, Checkpoint, Shard
 from checkpoints.paths import TOO_LARGE
@@ -33,6 +34,7 @@ _NAMES = {
     torch.float8_e5m2: "F8_E5M2",
 }
 _AGAIN = "fetch the file again"
+_ARCHIVE = b"PK\x03\x04"  # what a file of torch's begins with
 _MAPPED = 256 << 20  # bytes of a file that are read before it is mapped anew, which costs milliseconds
 
 
@@ -105,6 +107,11 @@ def _can_be_mapped(shard: Shard) -> bool:
         return False
 
 
+def _begins_as_an_archive(shard: Shard) -> bool:
+    with open(shard.path, "rb") as file:
+        return file.read(len(_ARCHIVE)) == _ARCHIVE
+
+
 def _written(name: object) -> str:
     """A key of a pickle as text that can be written down: pickles hold keys of any kind, and halves of characters."""
     return str(name)[:LONGEST_NAME].encode("utf-8", "backslashreplace").decode()
@@ -127,6 +134,8 @@ def _read(shard: Shard) -> dict[Any, Any]:
     """The entries of a file. The format of torch before 1.6 cannot be mapped, and is read whole."""
     if _can_be_mapped(shard):
         _check_archive(shard)
+    elif _begins_as_an_archive(shard):
+        raise CheckpointError(shard.path, "cannot be read: it is truncated, its list of contents is missing", _AGAIN)
     try:
         found = torch.load(shard.path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(shard))
     except pickle.UnpicklingError as error:
@@ -134,8 +143,10 @@ def _read(shard: Shard) -> dict[Any, Any]:
             "holds more than tensors: reading it would run code from the file, or it is not a file that torch wrote"
         )
         raise CheckpointError(shard.path, message, "take the safetensors version, or fetch the file again") from error
-    except OSError:
-        raise
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # that is: to look for something where nothing can be
+            raise refused_by_the_system(error, shard.path) from error
+        raise CheckpointError(shard.path, f"cannot be read: {error.strerror or error}", _AGAIN) from error
     except Exception as error:  # whatever an interpreter of a stranger's instructions meets
         raise CheckpointError(shard.path, f"cannot be read: {words_of(error)}", _AGAIN) from error
     if not isinstance(found, dict):

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from checkpoints.errors import refused_by_the_system
 from diagnostics.errors import words_of
 
 from selection.errors import SelectionError
@@ -104,10 +105,13 @@ def _file(part: CorpusPart, path: Path, reached: _Reached) -> Iterator[Found]:
         reached.of(place, part.size)
         with file:
             yield from _table(file, TABLE[part.kind]) if part.kind in TABLE else (_array if is_array else _lines)(file)
-    except (pa.ArrowException, EOFError) as error:
-        raise SelectionError(
-            path, f"cannot be read: {words_of(error)}", "fetch the file again, or leave it out"
-        ) from error
+    except (pa.ArrowException, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the system; unpacking fails without a number
+            raise refused_by_the_system(error, path) from error
+        packed = _endings(path)[1]
+        said = f"cannot be unpacked as {packed}, as its name says" if packed else "cannot be read"
+        fix = "fetch the file again, give it the name of what it is, or leave it out"
+        raise SelectionError(path, f"{said}: {words_of(error)}", fix) from error
 
 
 def _lines(file: IO[bytes]) -> Iterator[Found]:
