@@ -8,7 +8,13 @@ from huggingface_hub.dataclasses import strict
 from weave.form import home
 
 from gates.quality import QualityGate
-from gates.quality.configuration import QUALITY_GATE_CHOICES, QUALITY_GATE_RANGES, check_quality_gate_config
+from gates.quality.configuration import (
+    QUALITY_GATE_CHOICES,
+    QUALITY_GATE_RANGES,
+    check_quality_gate_config,
+    fields_by_their_names,
+    tell_of_old_field,
+)
 from gates.quality.outputs import quality_gate_fields
 from transformers import initialization as init
 from transformers.configuration_utils import PreTrainedConfig
@@ -72,7 +78,12 @@ class QualityGateGemma3Config(base.Gemma3Config):
         super().__post_init__(**kwargs)
         if asks:
             self.output_quality_logits = True
+            tell_of_old_field()
         check_quality_gate_config(self.text_config)
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
     def __getattr__(self, key):
         if key in QUALITY_GATE_FIELDS:

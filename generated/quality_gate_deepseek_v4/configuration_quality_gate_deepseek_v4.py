@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_deepseek_v4.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_deepseek_v4`.
-# Seal: sha256 7bd9bdd8d04766a3f310589fcbdef13e276605497bb894c099c8f1ec92d1979b
+# Seal: sha256 d3c850cd35f69fbb6e37ab224b97bd94653fa928fba0326126a064fa58028250
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -15,6 +15,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import math
+import warnings
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 
@@ -38,6 +40,27 @@ _COMPRESS_RATIO_TO_LAYER_TYPE = {
 
 
 QUALITY_GATE_DEEPSEEK_V4_MLP_LAYER_TYPES = ("hash_moe", "moe")
+
+
+def tell_of_old_field() -> None:
+    """Warn that a configuration calls a field by the name that it once had."""
+    message = "A configuration's `output_router_logits` is deprecated: name it `output_quality_logits`."
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
+def fields_by_their_names(config: type[PreTrainedConfig], given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `from_pretrained`, which sets those that a `config` knows, with what has an old name under its own.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if "output_router_logits" not in given or hasattr(config, "output_router_logits"):  # a mixture of experts' own
+        return given
+    if "output_quality_logits" in given:
+        raise TypeError("`output_router_logits` is the old name of `output_quality_logits`: give one of them.")
+    tell_of_old_field()
+    others = {name: value for name, value in given.items() if name != "output_router_logits"}
+    return others | {"output_quality_logits": bool(given["output_router_logits"])}
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -328,6 +351,7 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         # Strip legacy V4 kwargs (V3-flavoured names that older checkpoints still ship)
         # before the parent's strict-validated init sees them, then fold each into the
         # modern field below.
@@ -414,6 +438,10 @@ class QualityGateDeepseekV4Config(PreTrainedConfig):
                 compress.setdefault("attention_factor", 1.0)
             self.rope_parameters = {"main": main, "compress": compress}
         check_quality_gate_config(self)
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 __all__ = ["QualityGateDeepseekV4Config"]

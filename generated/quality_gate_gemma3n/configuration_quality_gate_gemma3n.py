@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_gemma3n.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_gemma3n`.
-# Seal: sha256 fe8969c60dadec912d7a34d7887c09a4124ba1ef0c8f026605df0ab4bf72937e
+# Seal: sha256 877ddabc04a9f4ae4272a41e5deb0aa6bbf443b326e1ff1f464f55e714c31361
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -16,6 +16,7 @@
 # limitations under the License.
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,27 @@ from transformers.utils import auto_docstring, is_timm_available, requires_backe
 
 if is_timm_available():
     from timm.data import ImageNetInfo, infer_imagenet_subset
+
+
+def tell_of_old_field() -> None:
+    """Warn that a configuration calls a field by the name that it once had."""
+    message = "A configuration's `output_router_logits` is deprecated: name it `output_quality_logits`."
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
+def fields_by_their_names(config: type[PreTrainedConfig], given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `from_pretrained`, which sets those that a `config` knows, with what has an old name under its own.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if "output_router_logits" not in given or hasattr(config, "output_router_logits"):  # a mixture of experts' own
+        return given
+    if "output_quality_logits" in given:
+        raise TypeError("`output_router_logits` is the old name of `output_quality_logits`: give one of them.")
+    tell_of_old_field()
+    others = {name: value for name, value in given.items() if name != "output_router_logits"}
+    return others | {"output_quality_logits": bool(given["output_router_logits"])}
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -202,6 +224,7 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         if (
             isinstance(self.intermediate_size, Sequence)
             and (intsize_len := len(self.intermediate_size)) != self.num_hidden_layers
@@ -306,6 +329,10 @@ class QualityGateGemma3nTextConfig(PreTrainedConfig):
             kv_sharing_modes[producer_index] = "store"
 
         return kv_sharing_modes
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 @auto_docstring(checkpoint="google/gemma-3n-E4B")

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_inkling2.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_inkling2`.
-# Seal: sha256 83dbe38a7f73e2987e3ccbfa04b4ff6b79873c3725601d8bb639805154e70822
+# Seal: sha256 809a2583a3b7b2eb0101e2d60a7271733aeb7c858856d9c9384e704f3eba4737
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -15,11 +15,34 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import math
+import warnings
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import auto_docstring
+
+
+def tell_of_old_field() -> None:
+    """Warn that a configuration calls a field by the name that it once had."""
+    message = "A configuration's `output_router_logits` is deprecated: name it `output_quality_logits`."
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
+def fields_by_their_names(config: type[PreTrainedConfig], given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `from_pretrained`, which sets those that a `config` knows, with what has an old name under its own.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if "output_router_logits" not in given or hasattr(config, "output_router_logits"):  # a mixture of experts' own
+        return given
+    if "output_quality_logits" in given:
+        raise TypeError("`output_router_logits` is the old name of `output_quality_logits`: give one of them.")
+    tell_of_old_field()
+    others = {name: value for name, value in given.items() if name != "output_router_logits"}
+    return others | {"output_quality_logits": bool(given["output_router_logits"])}
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -215,12 +238,17 @@ class QualityGateInkling2TextConfig(PreTrainedConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         if self.layer_types is None:
             self.layer_types = [
                 "hybrid" if (i + 1) % 6 == 0 else "hybrid_sliding" for i in range(self.num_hidden_layers)
             ]
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 @auto_docstring(checkpoint="thinkingmachines/Inkling-2-Small-MXFP8")

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_minimax.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_minimax`.
-# Seal: sha256 cad56c992323d83f592a9316784ba0ac4e20e2618963577f9f67d253d6e205bd
+# Seal: sha256 375c4eaf02766cd3debe5573018c9e2a69137f24128423b72e28d80cb3965f8a
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -15,12 +15,35 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import math
+import warnings
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_rope_utils import RopeParameters
 from transformers.utils import auto_docstring
+
+
+def tell_of_old_field() -> None:
+    """Warn that a configuration calls a field by the name that it once had."""
+    message = "A configuration's `output_router_logits` is deprecated: name it `output_quality_logits`."
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
+def fields_by_their_names(config: type[PreTrainedConfig], given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `from_pretrained`, which sets those that a `config` knows, with what has an old name under its own.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if "output_router_logits" not in given or hasattr(config, "output_router_logits"):  # a mixture of experts' own
+        return given
+    if "output_quality_logits" in given:
+        raise TypeError("`output_router_logits` is the old name of `output_quality_logits`: give one of them.")
+    tell_of_old_field()
+    others = {name: value for name, value in given.items() if name != "output_router_logits"}
+    return others | {"output_quality_logits": bool(given["output_router_logits"])}
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -193,6 +216,7 @@ class QualityGateMiniMaxConfig(PreTrainedConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
 
@@ -203,6 +227,10 @@ class QualityGateMiniMaxConfig(PreTrainedConfig):
 
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 __all__ = ["QualityGateMiniMaxConfig"]

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mistral.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mistral`.
-# Seal: sha256 bfde7e8be7706733067c5216178caea5c6f98f0df3ccb7a0bec4d1b152a19bc5
+# Seal: sha256 f6ab8ad17034cbf4d06eed28034007759a997cebf90b7aab7a924825187cdfa1
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -15,6 +15,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import math
+import warnings
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 
@@ -24,6 +26,27 @@ from transformers.utils import auto_docstring, logging
 
 
 logger = logging.get_logger(__name__)
+
+
+def tell_of_old_field() -> None:
+    """Warn that a configuration calls a field by the name that it once had."""
+    message = "A configuration's `output_router_logits` is deprecated: name it `output_quality_logits`."
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
+def fields_by_their_names(config: type[PreTrainedConfig], given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `from_pretrained`, which sets those that a `config` knows, with what has an old name under its own.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if "output_router_logits" not in given or hasattr(config, "output_router_logits"):  # a mixture of experts' own
+        return given
+    if "output_quality_logits" in given:
+        raise TypeError("`output_router_logits` is the old name of `output_quality_logits`: give one of them.")
+    tell_of_old_field()
+    others = {name: value for name, value in given.items() if name != "output_router_logits"}
+    return others | {"output_quality_logits": bool(given["output_router_logits"])}
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -161,6 +184,7 @@ class QualityGateMistralConfig(PreTrainedConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         check_quality_gate_config(self)
         self.head_dim = self.head_dim if self.head_dim is not None else self.hidden_size // self.num_attention_heads
         if self.num_key_value_heads is None:
@@ -171,6 +195,10 @@ class QualityGateMistralConfig(PreTrainedConfig):
                 "Detected QualityGateMistral model with layer_types. Consider using AutoModel or Ministral classes instead to enable alternating attention compatibility."
             )
         return super().__post_init__(**kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 __all__ = ["QualityGateMistralConfig"]

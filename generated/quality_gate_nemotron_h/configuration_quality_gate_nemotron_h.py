@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_nemotron_h.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_nemotron_h`.
-# Seal: sha256 634282ca7202ad53a33f087e3017c78cf7da95c0420ae7cea05974ff1332c229
+# Seal: sha256 afd2af6ccc07678ca4c9554f3b8120f1d1a33dd457375795ede4fdf2eca24ced
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -15,6 +15,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 import math
+import warnings
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 
@@ -23,6 +25,27 @@ from transformers.utils import auto_docstring, logging
 
 
 logger = logging.get_logger(__name__)
+
+
+def tell_of_old_field() -> None:
+    """Warn that a configuration calls a field by the name that it once had."""
+    message = "A configuration's `output_router_logits` is deprecated: name it `output_quality_logits`."
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
+def fields_by_their_names(config: type[PreTrainedConfig], given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `from_pretrained`, which sets those that a `config` knows, with what has an old name under its own.
+
+    Raises:
+        TypeError: both names are given.
+    """
+    if "output_router_logits" not in given or hasattr(config, "output_router_logits"):  # a mixture of experts' own
+        return given
+    if "output_quality_logits" in given:
+        raise TypeError("`output_router_logits` is the old name of `output_quality_logits`: give one of them.")
+    tell_of_old_field()
+    others = {name: value for name, value in given.items() if name != "output_router_logits"}
+    return others | {"output_quality_logits": bool(given["output_router_logits"])}
 
 
 def check_quality_gate_config(config: PreTrainedConfig) -> None:
@@ -232,6 +255,7 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         # Backward compatibility; configs expect different names for these fields when init
         # but they have to be renamed when creating/saving the config.
         self.n_groups = kwargs.pop("mamba_n_groups") if "mamba_n_groups" in kwargs else self.n_groups
@@ -361,6 +385,10 @@ class QualityGateNemotronHConfig(PreTrainedConfig):
         """Convert pattern string to list of layer types (for backward compatibility)."""
         pattern_mapping = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
         return [pattern_mapping[char] for char in pattern]
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 __all__ = ["QualityGateNemotronHConfig"]

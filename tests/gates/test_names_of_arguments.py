@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,31 @@ def test_scores_of_the_config_are_asked_for_by_a_name_of_their_own(family: Famil
     plain = family.gated()
     plain.config.output_router_logits = True
     assert plain(tokens()).quality_logits is not None
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_old_name_of_a_config_s_field_is_a_keyword_of_loading(family: Family, tmp_path: Path, asks: bool) -> None:
+    model = family.gated(output_quality_logits=not asks and not family.has_experts)
+    model.save_pretrained(tmp_path)
+    for load in (type(model.config).from_pretrained, type(model).from_pretrained):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            loaded = load(tmp_path, output_router_logits=asks)
+        config = getattr(loaded, "config", loaded)
+        assert config.output_quality_logits is (asks and not family.has_experts)
+        assert hasattr(config, "output_router_logits") == family.has_experts  # whose own field it is
+        assert any("output_quality_logits" in str(each.message) for each in told) is not family.has_experts
+        assert (type(model)(config).eval()(tokens()).quality_logits is not None) is asks
+    with pytest.raises(TypeError, match="old name") if not family.has_experts else nullcontext():
+        type(model).from_pretrained(tmp_path, output_router_logits=asks, output_quality_logits=asks)
+
+
+def test_the_old_name_in_a_saved_config_is_told(family: Family) -> None:
+    with nullcontext() if family.has_experts else pytest.warns(FutureWarning, match="output_quality_logits"):
+        assert family.config(output_router_logits=True).output_quality_logits is not family.has_experts
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        family.config(output_router_logits=False)  # as checkpoints of many a base say
 
 
 def test_a_mixture_s_field_keeps_its_meaning(family: Family) -> None:

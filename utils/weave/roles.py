@@ -26,6 +26,7 @@ class GateTexts:
     field_docs: str  # at the left margin
     fields: str  # as members of a class, as the rest
     post_init: str
+    config_methods: str  # of the configuration, but that one
     output_class: str  # what is mixed into outputs; "" where the gate adds nothing to them
     output_docs: str
     output_fields: str
@@ -70,6 +71,7 @@ class Roles:
             field_docs=docs.strip("\n"),
             fields="\n".join(_text(module, each) for each in fields),
             post_init=self._post_init(module, config, base_config),
+            config_methods=self._config_methods(module, config),
             output_class=output if mixes else "",
             output_docs=output_docs,
             output_fields=output_fields,
@@ -196,6 +198,11 @@ class Roles:
         end = (behind[-1].end_lineno if behind else call.end_lineno) or 0
         moved = [*lines[:first], *lines[last : end - method.lineno + 1], *lines[first:last]]
         return self.named("\n".join(moved))
+
+    def _config_methods(self, module: Module, config: ast.ClassDef) -> str:
+        """What else a gated configuration does otherwise than its base."""
+        methods = (each for each in config.body if isinstance(each, ast.FunctionDef) and each.name != "__post_init__")
+        return "\n\n".join(self.named(_text(module, each)) for each in methods)
 
     def pretrained(self, node: ast.ClassDef, prefix: str | None, initializes_models: bool) -> Pretrained:
         """What the gate adds to a base's abstract model `node`."""

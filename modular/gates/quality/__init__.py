@@ -89,6 +89,9 @@ GATE = Gate(
             "take_old_names",
             "keep_old_names",
             "QualityGateOldName",
+            "tell_of_old_field",
+            "fields_by_their_names",
+            "from_dict",
             "scores_quality",  # there `_init_weights` sees the gate, and need not know its weight
         ),
         module="upstream",
