@@ -40,9 +40,8 @@ def train(model: PreTrainedModel, folder: Path, rows: list[dict[str, Any]], **op
         "lr_scheduler_type": "constant",
         "weight_decay": 0,
     }
-    arguments = TrainingArguments(
-        folder, report_to="none", save_strategy="no", use_cpu=True, disable_tqdm=True, **{**defaults, **options}
-    )
+    defaults |= {"report_to": "none", "save_strategy": "no", "use_cpu": True, "disable_tqdm": True}
+    arguments = TrainingArguments(folder, **{**defaults, **options})
     trainer = Trainer(model, arguments, data_collator=collate, train_dataset=rows, eval_dataset=rows)
     trainer.train()
     return trainer
@@ -134,6 +133,44 @@ def test_samples_weigh_by_their_labels_where_items_are_counted() -> None:
     )[None]
     scored = model(**packed, use_cache=False, num_items_in_batch=count)
     torch.testing.assert_close(scored.quality_loss, whole.quality_loss)
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["", "with metrics"])
+def test_evaluation_with_targets_has_the_quality_loss(family: Family, tmp_path: Path, checked: bool) -> None:
+    seen = []
+
+    def metrics(prediction: Any) -> dict[str, float]:
+        seen.append(prediction.predictions)
+        return {}
+
+    model, rows = family.gated(quality_loss_weight=4.0), samples(4)
+    arguments = TrainingArguments(tmp_path, report_to="none", use_cpu=True, disable_tqdm=True)
+    trainer = Trainer(model, arguments, data_collator=collate, compute_metrics=metrics if checked else None)
+    columns = {"quality_targets", "input_ids", "labels"}
+    batch = collate([{name: row[name] for name in columns} for row in rows])
+    outputs = model(**batch, output_router_logits=True)
+    expected = (outputs.lm_loss + 4 * outputs.quality_loss).item()  # a mixture of experts balances no load here
+    assert abs(expected - outputs.lm_loss.item()) > 0.1
+    losses = [trainer.evaluate(rows)["eval_loss"]]
+    plain = trainer.predict(rows)
+    model.config.output_quality_logits = True
+    losses.append(trainer.evaluate(rows)["eval_loss"])
+    assert losses == pytest.approx([expected] * 2, rel=0, abs=rounding_bound(HIDDEN, expected))
+    assert plain.predictions.shape == (4, 8, 64)  # the logits alone
+    assert all(each.shape == (4, 8, 64) for each in seen) and bool(seen) == checked
+    model.config.output_quality_logits = False
+    assert model(**batch, output_router_logits=False).quality_loss is None  # the argument goes first
+
+
+def test_training_chooses_the_checkpoint_by_the_whole_loss(tmp_path: Path) -> None:
+    """The gates alone learn, so the language modelling loss is the same at every step: only the quality loss differs."""
+    model = freeze_backbone(FAMILIES[0].gated(quality_loss_weight=4.0))
+    options = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1, "max_steps": 3}
+    options |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "save_only_model": True}
+    trainer = train(model, tmp_path, samples(), **options)
+    losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    assert len(set(losses)) == 3 and losses[-1] < losses[0]
+    assert trainer.state.best_metric == min(losses)
 
 
 def test_evaluation_needs_no_scores(family: Family, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_apertus1p5.
 # Do not edit: change the template and run `python utils/test_generator.py --model apertus1p5`.
-# Seal: sha256 8dd3527d0c9ab75544741a34647b3e66d218fcaf430d3ac293c0a3b61d715d8a
+# Seal: sha256 6e2d909a55ae7e49190514dc09cc7025e1c2f423a27052b30b9a2251d9043700
 """The gated Apertus1p5Text at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -413,7 +413,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_beam.
 # Do not edit: change the template and run `python utils/test_generator.py --model beam`.
-# Seal: sha256 8858278bb8651b97f87d2177b611a852c25f10858e49222df6f457f8770cfcc6
+# Seal: sha256 21411a6832306592b7fb753ebca3d8498b02980be67d9edf3a6f17e6a4ccf900
 """The gated Beam at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -421,7 +421,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

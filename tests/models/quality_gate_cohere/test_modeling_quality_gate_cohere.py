@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cohere.
 # Do not edit: change the template and run `python utils/test_generator.py --model cohere`.
-# Seal: sha256 778932973c9c68ff8f80b889c6c1fabc48edb2751e99b1665bbbb66afc03ea68
+# Seal: sha256 6f24e899910ce7750747d069989c181610a6409d16d828b358c441fc87822d9f
 """The gated Cohere at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -405,7 +405,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

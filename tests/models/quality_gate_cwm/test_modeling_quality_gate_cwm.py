@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_cwm.
 # Do not edit: change the template and run `python utils/test_generator.py --model cwm`.
-# Seal: sha256 191bc1edc4f99543de1fe8cfc2bfcf170c773d17bbc5c70feb76fd9d6b2da30a
+# Seal: sha256 381e77a56238492e47306ed47bfe9e6474b95a468838c11ef94ef6466f2def3d
 """The gated Cwm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -407,7 +407,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

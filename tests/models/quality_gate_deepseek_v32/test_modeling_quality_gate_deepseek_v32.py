@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_deepseek_v32.
 # Do not edit: change the template and run `python utils/test_generator.py --model deepseek_v32`.
-# Seal: sha256 ebc75d4f8d13d72b01621902f05f890edd1f73cbb41c02444829e4618f809180
+# Seal: sha256 5ddaa73da84c47bf4f723fa25ce8152b5ca55013119235f11cc6245cd2af458f
 """The gated DeepseekV32 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -431,7 +431,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

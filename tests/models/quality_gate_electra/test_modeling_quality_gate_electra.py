@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_electra.
 # Do not edit: change the template and run `python utils/test_generator.py --model electra`.
-# Seal: sha256 a992c41d1de712bd7ce13928755a46af1725deff713299126a42630aabd415de
+# Seal: sha256 aad5d8497ddcdd109bafb7afb0b3ea9790982701a1292c2c24b491412aa305d0
 """The gated Electra at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -436,7 +436,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

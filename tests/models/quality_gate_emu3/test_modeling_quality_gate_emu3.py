@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_emu3.
 # Do not edit: change the template and run `python utils/test_generator.py --model emu3`.
-# Seal: sha256 e1f376b071d46b9f5ff8367076d80f5cc3431cddfc6645bd62d4b76b2ac57268
+# Seal: sha256 d1608782802999973117515af8fcefb4d8842db586362c7d9ba97ea0661ac439
 """The gated Emu3 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -405,7 +405,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_flint.
 # Do not edit: change the template and run `python utils/test_generator.py --model flint`.
-# Seal: sha256 3684f4488ef7ee477c158ba6e71436c41421fdd50f4175b5868a3230323fe257
+# Seal: sha256 904566912e0b7d31fbe3a0f6461b305a08d3eb82b6321c98804e0e08977f129a
 """The gated Flint at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -413,7 +413,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

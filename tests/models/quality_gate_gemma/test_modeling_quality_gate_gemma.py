@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma`.
-# Seal: sha256 afa132b5eefde1da0af1cc7640f3dbece28cf95280c722307899a07866f58da8
+# Seal: sha256 92a481495cbbd386ecf5578ab56216803eadb7f38d1f7894a436bdb70e581cbc
 """The gated Gemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -421,7 +421,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma2.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma2`.
-# Seal: sha256 ee9c28dc523f93f0f25479ce01ac8f2c1d4f14d1d3bc1f12e1723649b6fedc2d
+# Seal: sha256 d8524b56445bb9fc0c0f473ee58d7ab59ac5a19559451ffe155ac9ff22a1e99a
 """The gated Gemma2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -423,7 +423,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

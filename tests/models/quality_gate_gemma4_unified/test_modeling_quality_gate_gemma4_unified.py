@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gemma4_unified.
 # Do not edit: change the template and run `python utils/test_generator.py --model gemma4_unified`.
-# Seal: sha256 b6e0a52fb0d8fd495467bec2c4614e5dcca24b744657af1eec79594daf28c8f3
+# Seal: sha256 65863dc6af7c0f4804ffb201178069cecf731219e259e1f61d13bd47828b6dba
 """The gated Gemma4Unified at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -416,7 +416,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

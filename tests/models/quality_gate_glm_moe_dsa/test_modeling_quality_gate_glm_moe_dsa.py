@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_glm_moe_dsa.
 # Do not edit: change the template and run `python utils/test_generator.py --model glm_moe_dsa`.
-# Seal: sha256 ec80710ae8955bc1b9a26eac410386f11acf8118702296554e9574de9620f822
+# Seal: sha256 3934de602f0b60ea9c3aff64b1ef44a2ceff178b93645e4adcd64a5d49f1f833
 """The gated GlmMoeDsa at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -431,7 +431,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

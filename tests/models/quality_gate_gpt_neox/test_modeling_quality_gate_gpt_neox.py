@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neox.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox`.
-# Seal: sha256 6eba4cf18f3cb6b73644079dc1a9847a69f1cb62ac1d591ac0e03b6e640b0646
+# Seal: sha256 ba8db94a123843ffeaeb7b8ab23f915d5fe5ff0b462ed002ad5e2d54c03ed201
 """The gated GPTNeoX at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -427,7 +427,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_neox_japanese.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_neox_japanese`.
-# Seal: sha256 587256519de7be5b60c798a5996e38ece79c584a4cbccb94c7b74cc15fb3a6a5
+# Seal: sha256 eb44004dda3749661e587e11342e9922d92a597eabc1bd65ec482231c8dc7c3d
 """The gated GPTNeoXJapanese at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -417,7 +417,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_gpt_oss.
 # Do not edit: change the template and run `python utils/test_generator.py --model gpt_oss`.
-# Seal: sha256 2fe4c455e081c1d72a68df152e8ae92c3d2697917a29e469f64212555d19fa7a
+# Seal: sha256 31ed2054605ad638aeda2041843cf85b84aac155e422eaaeec51b480fe0d9b12
 """The gated GptOss at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -426,7 +426,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_inkling2.
 # Do not edit: change the template and run `python utils/test_generator.py --model inkling2`.
-# Seal: sha256 8694688b7f870032941997047ca291a8350e36d83d8690a92fcc572b858bc037
+# Seal: sha256 1ce181506014bac7a54f2a07422fceefda2be55ccaa4d05857d125efd5cb2320
 """The gated Inkling2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -426,7 +426,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

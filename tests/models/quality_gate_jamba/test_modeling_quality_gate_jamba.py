@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_jamba.
 # Do not edit: change the template and run `python utils/test_generator.py --model jamba`.
-# Seal: sha256 eb572795d03fa8b9d8a2b2e59054e512425e091ca85e9c0a3de66ecf781e4a83
+# Seal: sha256 553d2a18e7203755e4af1a3b842938aadeb700f14e685787f288ac805c3b830c
 """The gated Jamba at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -420,7 +420,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_lfm2_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model lfm2_moe`.
-# Seal: sha256 3a7bf86fa4dbce799bbd29a0d00cf1c4d59f9f4882aa751d4c8ac6d54df5defb
+# Seal: sha256 ba0230a6659308e0700ce5b9411671bb4b5455679be0a35dd2b99e8193a3ef54
 """The gated Lfm2Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -419,7 +419,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax_m2.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m2`.
-# Seal: sha256 a4d7c83d9dd39871d7135790494c2fcdeccbdd4f901e2843e49d0b321dab7149
+# Seal: sha256 46319d2f53101a91b669d5a558995f5d5ebae219a58588788de82ecf0132ab59
 """The gated MiniMaxM2 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -418,7 +418,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

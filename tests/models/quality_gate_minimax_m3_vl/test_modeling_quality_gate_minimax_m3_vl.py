@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_minimax_m3_vl.
 # Do not edit: change the template and run `python utils/test_generator.py --model minimax_m3_vl`.
-# Seal: sha256 818a992f81aa12a51b9c82a1eed97d730b20903180d656f5f04a93cce6e31110
+# Seal: sha256 54338bbe14432b343d1250683ee47b10c60a7f986ac6e85bce2675edcd4bb411
 """The gated MiniMaxM3VL at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -422,7 +422,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

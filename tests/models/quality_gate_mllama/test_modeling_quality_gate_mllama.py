@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_mllama.
 # Do not edit: change the template and run `python utils/test_generator.py --model mllama`.
-# Seal: sha256 d27d43deadce9071895fa8f72364573490634c3601131c7d2adbf289347e965e
+# Seal: sha256 5420f6edae66c04cf208397f15e6d5550bd86340308513b70111bd7cca174108
 """The gated Mllama at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -410,7 +410,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_modernbert_decoder.
 # Do not edit: change the template and run `python utils/test_generator.py --model modernbert_decoder`.
-# Seal: sha256 971c56a922e9be37aaf24e29652c9ce55127f35357fb64f8e5d9c126e5cea17c
+# Seal: sha256 b5591ce886fe796ef110df667f93cde28b9508fd3de93afd3bea414834bdf527
 """The gated ModernBertDecoder at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -421,7 +421,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_phi4_multimodal.
 # Do not edit: change the template and run `python utils/test_generator.py --model phi4_multimodal`.
-# Seal: sha256 4ecdcfe31bff12039af3112811cf15dd48b01b76b2a30630cdbb4cbf8f7eb47d
+# Seal: sha256 58f184c30d729ffe820cd923f01bbf62681f133a7d75e91c931cc2a9653eff92
 """The gated Phi4Multimodal at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -435,7 +435,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

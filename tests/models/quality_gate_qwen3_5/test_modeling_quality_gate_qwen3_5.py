@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_5.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5`.
-# Seal: sha256 83160d691fcc81434bd29bec25c12601b44f3ea2f64bb3d37bc4363cc2e8730e
+# Seal: sha256 205c276f2f58ec638a3f019c5a941c206ddd7c1ec854e42c7a1edf4de6f12bcc
 """The gated Qwen3_5 at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -425,7 +425,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen3_5_moe.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen3_5_moe`.
-# Seal: sha256 7ca2e11ed803b2e4595dee1ca4788f8f16d9236c5aa2156a3fd942bffd6b576c
+# Seal: sha256 65b06131fab93bd690d1b4764fb3d927ccb4c7167a8ecb1804157873ae5b6bef
 """The gated Qwen3_5Moe at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -423,7 +423,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

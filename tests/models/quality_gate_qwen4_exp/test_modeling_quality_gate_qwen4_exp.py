@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_qwen4_exp.
 # Do not edit: change the template and run `python utils/test_generator.py --model qwen4_exp`.
-# Seal: sha256 22fc386e828d56befb40959948e7ab58d3c7556bb4885d624d10e1b7cc7d7872
+# Seal: sha256 be79851b6f5258d183581e68ab415be84278bef70ab6135ea9d62135d368b910
 """The gated Qwen4Exp at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -431,7 +431,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

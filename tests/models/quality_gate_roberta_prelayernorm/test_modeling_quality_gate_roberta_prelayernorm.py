@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_roberta_prelayernorm.
 # Do not edit: change the template and run `python utils/test_generator.py --model roberta_prelayernorm`.
-# Seal: sha256 234f1c16eb2d2528cf74a2136a1d2cae0f7f59d380c778f9440f014678618009
+# Seal: sha256 5b9c66f777a139e26247688b27f9988194cee270c1e26b4c69c46316050028cc
 """The gated RobertaPreLayerNorm at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -435,7 +435,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

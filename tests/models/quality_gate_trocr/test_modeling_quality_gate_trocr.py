@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_trocr.
 # Do not edit: change the template and run `python utils/test_generator.py --model trocr`.
-# Seal: sha256 6c755702f3c3397e6cc6b8e8d1a5efadbc6605bd6a58535d0b33eb4881aabb75
+# Seal: sha256 193ab26ca8b85cf5e687face8b6783b21376342ebb751ed065129140222fe869
 """The gated TrOCR at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -402,7 +402,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_vaultgemma.
 # Do not edit: change the template and run `python utils/test_generator.py --model vaultgemma`.
-# Seal: sha256 64ec89027413121e368bf236923180679b349d32ac4d745ec706c4ddb792ab5c
+# Seal: sha256 418ed068b687463daad534fe472f75cbf54f1d0e10bd50fffa4e5cb44d37a0ac
 """The gated VaultGemma at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -416,7 +416,7 @@ class TestLoss:
     def test_labels_pull_their_samples_open(self, kind: str, labels: list[int]) -> None:
         model = gated(quality_loss_type=kind, quality_loss_balance=0.4, quality_gate_init_std=1)
         inputs = padded_batch(model.config)
-        outputs = model(**inputs, quality_targets=torch.tensor(labels), output_router_logits=True)
+        outputs = model(**inputs, quality_targets=torch.tensor(labels))  # which asks for scores, as training does
         mask = inputs["attention_mask"]
         expected = quality_loss_by_hand(outputs.quality_logits, mask, kind, labels=labels, balance=0.4)
         assert outputs.quality_loss.item() == pytest.approx(expected, abs=rounding_bound(HIDDEN))

@@ -43,10 +43,11 @@ from ..toy.modeling_toy import ToyEncoder, ToyForCausalLM, ToyLayer, ToyModel, T
 QUALITY_GATE_INPUTS = r"""
     quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
         Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-        it is not known. One for each token where rows hold several samples.
+        it is not known, which costs what it does without labels. One for each token where rows hold several samples.
     output_router_logits (`bool`, *optional*):
         Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-        If it is not given, `config.output_quality_logits` decides; in training they are returned.
+        If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+        they are returned.
 """
 
 
@@ -225,10 +226,11 @@ class QualityGateToyModel(ToyModel):
             Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
         """
         hidden_states = self.encoder(
             self.embed(input_ids), attention_mask, output_quality_logits=output_quality_logits

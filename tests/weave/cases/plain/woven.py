@@ -18,7 +18,11 @@ from dataclasses import dataclass
 import torch
 from huggingface_hub.dataclasses import strict
 
-from generated.quality_gate_llama.configuration_quality_gate_llama import check_quality_gate_config
+from generated.quality_gate_llama.configuration_quality_gate_llama import (
+    check_quality_gate_config,
+    fields_by_their_names,
+    tell_of_old_field,
+)
 from generated.quality_gate_llama.modeling_quality_gate_llama import (
     QualityGateLlamaGate,
     QualityGateLlamaOutput,
@@ -131,8 +135,13 @@ class QualityGateToyConfig(ToyConfig):
         kwargs.pop("model_type", None)  # the config of a base checkpoint brings its own
         if kwargs.pop("output_router_logits", False):  # its old name; a mixture of experts has a field called so
             self.output_quality_logits = True
+            tell_of_old_field()
         super().__post_init__(**kwargs)
         check_quality_gate_config(self)
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        return super().from_dict(config_dict, **fields_by_their_names(cls, kwargs))
 
 
 class QualityGateToyOutput(QualityGateLlamaOutput):
@@ -240,10 +249,11 @@ class QualityGateToyModel(ToyModel):
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
         """
         return super().forward(**super_kwargs)
 
