@@ -14,7 +14,7 @@ import torch
 from bases import GATES, HIDDEN, LAYERS, llama_tensors, make_base, make_sharded_base, read_index, write_index
 from checkpoints import CheckpointError, Options, compare_models, gate_checkpoint
 from checkpoints.cli import compare
-from checkpoints.hub import find_folder
+from checkpoints.hub import find_folder, named_gguf
 from safetensors.numpy import load_file, save_file
 
 from transformers import PreTrainedTokenizerFast
@@ -276,6 +276,6 @@ def test_a_gguf_file_is_a_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.touch()
     assert find_folder(file) == tmp_path
+    assert named_gguf(file) == "model.gguf" and named_gguf(tmp_path) == named_gguf(tmp_path / "none.gguf") == ""
     (tmp_path / "other.gguf").touch()
-    with pytest.raises(CheckpointError, match="is not the only GGUF file of its folder: other.gguf"):
-        find_folder(file)
+    assert find_folder(file) == tmp_path

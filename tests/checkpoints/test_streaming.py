@@ -234,6 +234,24 @@ def test_gguf(tmp_path: Path) -> None:
     assert result.passed, result.checks
 
 
+def test_the_gguf_file_that_is_named_is_taken(tmp_path: Path) -> None:
+    """Whatever lies beside it: another file of this kind, or the weights in another format."""
+    base = make_base(tmp_path / "base")
+    write_gguf(base / "tiny.gguf")
+    (base / "other.gguf").write_bytes(b"GGUF but not quite")
+    for stub in base.glob("tokenizer*"):
+        stub.unlink()
+    gate_checkpoint(base / "tiny.gguf", tmp_path / "gated")
+    assert compare_models(base / "tiny.gguf", tmp_path / "gated").passed
+    manifest = json.loads((tmp_path / "gated" / "quality_gate_manifest.json").read_text())
+    assert {"other.gguf", "model.safetensors"} <= set(manifest["base"]["left_out"]), manifest["base"]["left_out"]
+    (base / "model.safetensors").unlink()
+    with pytest.raises(
+        CheckpointError, match="holds 2 GGUF files; fix: name the one to use: .*other.gguf, or another"
+    ):
+        gate_checkpoint(base, tmp_path / "another")
+
+
 def test_gguf_of_packed_experts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     write_gguf(tmp_path / "base" / "tiny.gguf", "gpt-oss")

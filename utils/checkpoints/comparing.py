@@ -14,7 +14,7 @@ from checkpoints.casting import DTYPES
 from checkpoints.configs import names_of
 from checkpoints.errors import CheckpointError, refusing_what_the_system_refuses
 from checkpoints.homes import find_homes
-from checkpoints.hub import find_folder
+from checkpoints.hub import find_folder, named_gguf
 from checkpoints.layout import Checkpoint, open_checkpoint
 from checkpoints.progress import Progress
 from checkpoints.weights import Check, compare_weights
@@ -74,7 +74,7 @@ def compare_models(
     result = Comparison(str(base), str(gated))
     with refusing_what_the_system_refuses(Path(gated)):
         words = _read_text(text) if text else None
-        ours, theirs = open_checkpoint(find_folder(gated)), open_checkpoint(find_folder(base))
+        ours, theirs = open_checkpoint(find_folder(gated)), open_checkpoint(find_folder(base), named_gguf(base))
         _refuse_swapped(theirs, ours)
         homes = find_homes(generated, ours.folder)
         names = names_of(ours.config, homes)

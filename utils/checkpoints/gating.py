@@ -21,7 +21,7 @@ from checkpoints.gates import draw_gates, empty_gates
 from checkpoints.hashing import check_promise, sha256_of_all
 from checkpoints.headers import Tensor, encode_header
 from checkpoints.homes import find_homes
-from checkpoints.hub import find_folder
+from checkpoints.hub import find_folder, named_gguf
 from checkpoints.layout import CONFIG, INDEX, open_checkpoint
 from checkpoints.manifest import MANIFEST, changed_files, make_manifest, read_manifest
 from checkpoints.modules import started_gates
@@ -63,7 +63,7 @@ def gate_checkpoint(
     """Make a gated checkpoint of a base.
 
     Args:
-        base: the folder of a base checkpoint, or its name on the Hub.
+        base: the folder of a base checkpoint, a GGUF file, or its name on the Hub.
         output: the folder of the gated one, which comes into being complete, and in one step.
         options: architecture, initial gates, type, links, experts, code: see `Options`.
         hashes: "now", or "later": the manifest lacks digests until the same call is made with "now".
@@ -83,7 +83,8 @@ def gate_checkpoint(
     output = Path(output)
     with refusing_what_the_system_refuses(output):
         folder = find_folder(base)
-        plan = make_plan(open_checkpoint(folder), str(base), output, options, find_homes(generated, folder), bank)
+        opened = open_checkpoint(folder, named_gguf(base))
+        plan = make_plan(opened, str(base), output, options, find_homes(generated, folder), bank)
         check_output(output, folder)
         state = _what_is_there(plan)
         if dry_run:

@@ -17,8 +17,8 @@ _OTHERS = ["*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.pt", "*.pth", "*.ggu
 def find_folder(base: str | Path) -> Path:
     """Raises CheckpointError where there is no such folder, and no such repository either."""
     path, name = Path(base).expanduser(), str(base)
-    if path.suffix == ".gguf" and path.is_file():
-        return _folder_of(path)
+    if named_gguf(base):
+        return path.parent
     if path.is_symlink() or path.exists():
         return path
     if name.startswith((".", "/", "~")) or not 1 <= len(name.strip("/").split("/")) <= 2:
@@ -26,13 +26,10 @@ def find_folder(base: str | Path) -> Path:
     return _fetch(name)
 
 
-def _folder_of(file: Path) -> Path:
-    """A GGUF file is a checkpoint by itself; the tools read it as the only one of its folder."""
-    others = sorted(other.name for other in file.parent.glob("*.gguf") if other.name != file.name)
-    if others:
-        fix = "move the one to use into a folder of its own"
-        raise CheckpointError(file, f"is not the only GGUF file of its folder: {', '.join(others)}", fix)
-    return file.parent
+def named_gguf(base: str | Path) -> str:
+    """The name of a GGUF file, which is a checkpoint by itself whatever lies beside it; "" where `base` is none."""
+    path = Path(base).expanduser()
+    return path.name if path.suffix == ".gguf" and path.is_file() else ""
 
 
 def _fetch(name: str) -> Path:

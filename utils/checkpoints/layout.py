@@ -76,14 +76,14 @@ class Checkpoint:
         return sum(shard.size for shard in self.shards)
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint's configuration, index and headers.
+def open_checkpoint(folder: Path, gguf: str = "") -> Checkpoint:
+    """Read a checkpoint's configuration, index and headers; of the GGUF file of this name, where one is named.
 
     Raises CheckpointError where a file is missing, truncated, outside the folder, or contradicts another one.
     """
     if not resolve(folder).is_dir():
         raise CheckpointError(folder, "is not a folder", "give the folder of a checkpoint")
-    kind, names, index_text, weight_map = _weights(folder)
+    kind, names, index_text, weight_map = (GGUF, [gguf], None, None) if gguf else _weights(folder)
     if is_there(folder / ADAPTER):
         message = "lies beside full weights: what is loaded here is the base that it names, and the adapter"
         fix = "merge it into its base (merge_and_unload), or move adapter_config.json and adapter_model.* away"
@@ -110,7 +110,7 @@ def _weights(folder: Path) -> tuple[str, list[str], str | None, dict[str, str] |
     if len(ggufs) == 1:
         return GGUF, ggufs, None, None
     if ggufs:
-        fix = f"move the one to use into a folder of its own: {', '.join(ggufs)}"
+        fix = f"name the one to use: {folder / ggufs[0]}, or another of {', '.join(ggufs)}"
         raise CheckpointError(folder, f"holds {len(ggufs)} GGUF files", fix)
     if is_there(folder / ADAPTER):
         raise CheckpointError(folder, "holds an adapter, no model", "merge it into its base first (merge_and_unload)")

@@ -16,7 +16,7 @@ import yaml
 from checkpoints import Options, gate_checkpoint
 from checkpoints.documents import read_document
 from checkpoints.gating import LATER
-from checkpoints.hub import find_folder
+from checkpoints.hub import find_folder, named_gguf
 from checkpoints.loading import load_model, load_tokenizer
 from checkpoints.paths import read_small
 from diagnostics.errors import words_of
@@ -125,12 +125,13 @@ def load_for_training(
     """
     folder = find_folder(name)
     home = folder
-    if not _is_gated(folder):
+    if named_gguf(name) or not _is_gated(folder):
         home = output / MODEL
         if int(os.environ.get("RANK", 0)):
             _wait_for(home)  # the first process makes it
         else:
-            gate_checkpoint(folder, home, options=Options(), hashes=LATER, generated=generated)
+            base = name if named_gguf(name) else folder
+            gate_checkpoint(base, home, options=Options(), hashes=LATER, generated=generated)
     return loaded_from(_model(home, dtype, generated), load_tokenizer(home), name), str(home.resolve())
 
 
