@@ -16,6 +16,8 @@ from checkpoints.cli import gate
 from checkpoints.configs import base_config
 from safetensors.numpy import load_file
 
+from generated.quality_gate_llama import QualityGateLlamaForCausalLM
+
 
 UTILS = Path(__file__).parents[2] / "utils"
 
@@ -85,6 +87,23 @@ def test_the_configuration_is_the_base_s_with_gates(tmp_path: Path) -> None:
     assert (config["quality_gate_mode"], config["quality_loss_weight"]) == ("observe", 0.5)
     assert config["own_field"] == "kept" and config["hidden_size"] == HIDDEN
     assert "auto_map" not in config
+
+
+def test_layers_that_predict_further_tokens_are_no_contradiction(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", num_hidden_layers=LAYERS - 1, num_nextn_predict_layers=1)
+    gates = gate_checkpoint(base, tmp_path / "gated", dry_run=True).plan.gates
+    assert len(gates) == LAYERS - 1
+
+
+def test_a_checkpoint_that_scales_is_made_in_python(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    with pytest.raises(CheckpointError, match=r"begin at about a half.*from_pretrained\(..., quality_gate_mode="):
+        gate_checkpoint(base, tmp_path / "no", options=Options(fields={"quality_gate_mode": "scale_ffn"}))
+    gate_checkpoint(base, tmp_path / "gated", options=Options(fields={"quality_gate_mode": "observe"}))
+    model = QualityGateLlamaForCausalLM.from_pretrained(tmp_path / "gated", quality_gate_mode="scale_ffn")
+    assert model.model.layers[0].scale_ffn
+    model.save_pretrained(tmp_path / "scaling")
+    assert json.loads((tmp_path / "scaling" / "config.json").read_text())["quality_gate_mode"] == "scale_ffn"
 
 
 def test_the_base_s_configuration_has_the_base_s_names() -> None:

@@ -137,6 +137,16 @@ def test_kernels_of_the_hub_do_not_bypass_the_gate(family: Family) -> None:
     assert all(map(torch.equal, outputs.quality_logits, expected.quality_logits))
 
 
+def test_scores_of_a_generated_text_are_those_of_a_forward_over_it(family: Family) -> None:
+    model, batch = family.gated(), tokens(2, 5)
+    generated = model.generate(batch, attention_mask=torch.ones_like(batch), max_new_tokens=4, do_sample=False)
+    scores = model(generated, attention_mask=torch.ones_like(generated), output_router_logits=True).quality_logits
+    asked = {"output_router_logits": True, "return_dict_in_generate": True, "do_sample": False}
+    outputs = model.generate(batch, attention_mask=torch.ones_like(batch), max_new_tokens=4, **asked)
+    assert torch.equal(outputs.sequences, generated) and "quality_logits" not in outputs
+    assert [each.shape for each in scores] == [(*generated.shape, 1)] * LAYERS
+
+
 def test_text_generation_pipeline(family: Family) -> None:
     models = family.pair(output_router_logits=True)
     pipelines = [pipeline("text-generation", model=model, tokenizer=word_tokenizer()) for model in models]

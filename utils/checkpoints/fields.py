@@ -15,6 +15,7 @@ from checkpoints.modules import configured
 
 
 SET = "--set"
+SCALES = "scale_ffn"  # the mode of quality gates that changes what the base computes
 
 
 def fields_of(
@@ -55,6 +56,10 @@ def _given(fields: Mapping[str, Any], architecture: Architecture) -> dict[str, A
             close = nearest(name, list(known))
             told = f"did you mean {close}?" if close else f"give one of {', '.join(sorted(known))}"
             raise CheckpointError(SET, f"{architecture.config.name} has no field of gates `{name}`", told)
+        if names == MEANT and (name, fields[name]) == (names.field("mode"), SCALES):
+            message = f"gates of {SCALES} begin at about a half, and a gated checkpoint starts as its base is"
+            fix = f'leave it out, and load the checkpoint with from_pretrained(..., {name}="{SCALES}") to train and save it'
+            raise CheckpointError(SET, message, fix)
         if name in starts:
             message = f"`{name}` says how gates start, and a gated checkpoint starts as its base is"
             raise CheckpointError(SET, message, "leave it out, and train the gates")

@@ -66,7 +66,7 @@ GATE = Gate(
         Splice(Site.HANDED_OUTPUT, scale_handed),
     ),
     float32=True,  # small updates of bfloat16 weights would round to nothing
-    starts=("quality_gate_init_mean", "quality_gate_init_std", "quality_gate_mode"),
+    starts=("quality_gate_init_mean", "quality_gate_init_std"),
     scores=("output_router_logits", "quality_logits"),
     upstream=Upstream(
         without=(
