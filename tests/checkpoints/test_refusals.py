@@ -12,7 +12,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bases import HIDDEN, contents, llama_tensors, make_base, make_sharded_base, read_index, refused, write_index
+from bases import (
+    HIDDEN,
+    LAYERS,
+    contents,
+    llama_tensors,
+    make_base,
+    make_sharded_base,
+    read_index,
+    refused,
+    write_index,
+)
 from checkpoints import gate_checkpoint
 from checkpoints.cli import compare, gate, ungate
 from facts import peculiar
@@ -78,6 +88,16 @@ def swap_in_index(base: Path) -> None:
     write_index(base, weight_map | {name: "model-00001-of-00003.safetensors"})
 
 
+def small_floats(base: Path) -> None:
+    import torch
+    from safetensors.torch import load_file as load
+    from safetensors.torch import save_file as save
+
+    weights = load(base / SHARD)
+    name = next(name for name, weight in weights.items() if ".layers." in name and weight.ndim == 2)
+    save(weights | {name: weights[name].to(torch.float8_e4m3fn)}, base / SHARD)
+
+
 def drop_from_index(base: Path) -> None:
     weight_map = read_index(base)
     weight_map.pop("lm_head.weight")
@@ -128,6 +148,21 @@ BAD_BASES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "packed with gptq",
     ),
     "more layers than weights": (lambda base: change_config(base, num_hidden_layers=9), "base", "no 9 layers"),
+    "fewer layers than weights": (
+        lambda base: change_config(base, num_hidden_layers=1),
+        "config.json",
+        f"says 1 layers, and the weights have {LAYERS} in `model.layers`",
+    ),
+    "more tokens than embeddings": (
+        lambda base: change_config(base, vocab_size=10_000),
+        "config.json",
+        "says `vocab_size` 10000, and `model.embed_tokens.weight` has the shape",
+    ),
+    "small floats of no quantizer": (
+        small_floats,
+        "base",
+        "is of the type F8_E4M3, and config.json names no quantizer",
+    ),
     "another width": (lambda base: change_config(base, hidden_size=HIDDEN + 1), "config.json", "has the shape [8]"),
     "config missing": (lambda base: (base / "config.json").unlink(), "config.json", "is missing"),
     "config no JSON": (lambda base: (base / "config.json").write_text("no"), "config.json", "is not JSON"),

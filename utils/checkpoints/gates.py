@@ -16,6 +16,7 @@ from checkpoints.architectures import Architecture
 from checkpoints.casting import FLOATS
 from checkpoints.configs import text_config
 from checkpoints.errors import CheckpointError
+from checkpoints.forms import is_count
 from checkpoints.headers import Tensor
 from checkpoints.layout import CONFIG
 from checkpoints.modules import made_gates
@@ -25,6 +26,9 @@ _GATE = MEANT.weight
 _LAYER = re.compile(r"^(.+)\.([0-9]{1,9})\.(\w+)\.")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers")
 _DRAWN = 1 << 20  # numbers that are drawn at a time
+_SMALL_FLOAT = re.compile(r"F[468]_|F4")
+_FURTHER = re.compile(r"nextn|mtp")  # what counts layers behind the others, which predict tokens further on
+_EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "embed_in")
 _HIDDEN = ("hidden_size", "d_model", "n_embd")
 
 
@@ -54,6 +58,8 @@ def gate_tensors(
     if hidden is None:
         raise CheckpointError(folder / CONFIG, f"does not say `{_HIDDEN[0]}`", "fetch the file again")
     stack, layers = _find_stack(folder, names, architecture, count)
+    _refuse_small_floats(folder, names, stack, config)
+    _check_amounts(folder, names, stack, config, count, max(layers, default=-1) + 1)
     layers = {number for number in layers if count is None or number < count}
     if kind != MEANT:
         dtype = "F32" if kind.is_float32 else dtype_of_layers(names, stack)
@@ -93,6 +99,44 @@ def _check_width(folder: Path, names: Mapping[str, Tensor], stack: str, norms: l
         problem = f"says that gates read {hidden} numbers, and no weight in `{stack}` has that many"
     if problem is not None:
         raise CheckpointError(folder / CONFIG, problem, "fetch configuration and weights of one model")
+
+
+def _check_amounts(
+    folder: Path, names: Mapping[str, Tensor], stack: str, config: Mapping[str, Any], count: int | None, found: int
+) -> None:
+    """Raise CheckpointError where there are more layers, or fewer rows of embeddings, than a configuration says.
+
+    Args:
+        folder: the base checkpoint, for the text of a refusal.
+        names: the base's tensors by name.
+        stack: what the names of the layers begin with.
+        config: the gated configuration.
+        count: of the layers, by the configuration.
+        found: how many layers the weights have.
+    """
+    text = text_config(config)
+    said = {name: size for part in (config, text) for name, size in part.items() if is_count(size)}
+    others = {size for name, size in said.items() if name.endswith("layers")}  # an encoder's, a decoder's
+    further = sum(size for name, size in said.items() if _FURTHER.search(name))
+    problem = None
+    if count is not None and found > count + further and found not in others:
+        problem = f"says {count} layers, and the weights have {found} in `{stack}`"
+    vocabulary, path = text.get("vocab_size"), stack.rpartition(".")[0]
+    for name in (f"{path}.{each}.weight".lstrip(".") for each in _EMBEDDINGS):
+        if name in names and is_count(vocabulary) and names[name].shape[:1] < (vocabulary,):
+            problem = f"says `vocab_size` {vocabulary}, and `{name}` has the shape {list(names[name].shape)}"
+    if problem is not None:
+        raise CheckpointError(folder / CONFIG, problem, "fetch configuration and weights of one model")
+
+
+def _refuse_small_floats(folder: Path, names: Mapping[str, Tensor], stack: str, config: Mapping[str, Any]) -> None:
+    """Floats of 8 bits or fewer are a quantizer's, which has scales for them, and the configuration says which one."""
+    weights = (tensor for name, tensor in names.items() if name.startswith(f"{stack}."))
+    packed = next((tensor for tensor in weights if _SMALL_FLOAT.match(tensor.dtype)), None)
+    if packed is not None and not config.get("quantization_config"):
+        message = f"`{packed.name}` is of the type {packed.dtype}, and {CONFIG} names no quantizer that packed it"
+        fix = "dequantise the base and save it (bfloat16, float16 or float32), then gate that"
+        raise CheckpointError(folder, message, fix)
 
 
 def draw_gates(tensors: list[Tensor], mean: float, std: float, seed: int) -> Iterator[Iterator[bytes]]:
