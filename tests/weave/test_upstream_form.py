@@ -117,6 +117,7 @@ OTHERWISE = {
     "add_quality_scores",
     "records_quality_scores",
     "returns_quality_scores",
+    "Config.__post_init__",
     "Gate.__init__",
     "PreTrainedModel._init_weights",
 }
