@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_big_bird.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_big_bird`.
-# Seal: sha256 e776c1fd0e4ae728c453cfc30f44e1b5bb3d4b02e697a064b8d2049502926591
+# Seal: sha256 83a35b8cfe9aae1487c8a4dca980ae1d1d23e18cdc4147036b50dc34311e0d52
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1949,7 +1949,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, in training, and with targets.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -2222,14 +2222,22 @@ def batch_share(
     return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
-def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
-    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+def asks_for_quality_scores(
+    model: PreTrainedModel,
+    output_router_logits: bool | None = None,
+    quality_targets: torch.Tensor | None = None,
+    **kwargs,
+) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does; else training and targets do.
+
+    With targets an evaluation has the quality loss in its loss, which chooses among checkpoints.
+    """
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
     # The second is a mixture's own, or was set by the name that the first once had
     asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
-    return asks or model.training
+    return asks or model.training or quality_targets is not None
 
 
 def add_quality_scores(
@@ -2396,10 +2404,11 @@ class QualityGateBigBirdModel(QualityGateBigBirdPreTrainedModel):
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
         """
         if not self.config.is_decoder:
             use_cache = False
@@ -2689,10 +2698,11 @@ class QualityGateBigBirdForPreTraining(QualityGateBigBirdPreTrainedModel):
             - 1 indicates sequence B is a random sequence.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -2790,10 +2800,11 @@ class QualityGateBigBirdForMaskedLM(QualityGateBigBirdPreTrainedModel):
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -2888,10 +2899,11 @@ class QualityGateBigBirdForCausalLM(QualityGateBigBirdPreTrainedModel, Generatio
             ignored (masked), the loss is only computed for the tokens with labels in `[0, ..., config.vocab_size]`.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -2989,10 +3001,11 @@ class QualityGateBigBirdForSequenceClassification(QualityGateBigBirdPreTrainedMo
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -3077,10 +3090,11 @@ class QualityGateBigBirdForTokenClassification(QualityGateBigBirdPreTrainedModel
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -3174,10 +3188,11 @@ class QualityGateBigBirdForQuestionAnswering(QualityGateBigBirdPreTrainedModel):
             The lengths of the questions in the batch.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_emu3.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_emu3`.
-# Seal: sha256 4af6ad913d19579ebb7e6b985e50de8e02789c3f0c25788719a345eaf4356d9f
+# Seal: sha256 d8754321d4726fcc7630f6026cadcd2407b168197a205ec078ca2c9f37a3e4dd
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -771,7 +771,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, in training, and with targets.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -1042,14 +1042,22 @@ def batch_share(
     return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
-def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
-    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+def asks_for_quality_scores(
+    model: PreTrainedModel,
+    output_router_logits: bool | None = None,
+    quality_targets: torch.Tensor | None = None,
+    **kwargs,
+) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does; else training and targets do.
+
+    With targets an evaluation has the quality loss in its loss, which chooses among checkpoints.
+    """
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
     # The second is a mixture's own, or was set by the name that the first once had
     asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
-    return asks or model.training
+    return asks or model.training or quality_targets is not None
 
 
 def add_quality_scores(
@@ -1172,10 +1180,11 @@ class QualityGateEmu3TextModel(QualityGateEmu3PreTrainedModel):
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
@@ -1258,10 +1267,11 @@ class QualityGateEmu3ForCausalLM(QualityGateEmu3PreTrainedModel, GenerationMixin
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 

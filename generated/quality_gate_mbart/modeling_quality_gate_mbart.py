@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mbart.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mbart`.
-# Seal: sha256 6139d645682d237fd21f1638de964620cbefffc9aaf73d2f12f6854d00966c47
+# Seal: sha256 a7f8b185c8e98c2eaa9e44e984ceeeed88cc00d654f4d3a3bf7f5da9ff616799
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1276,7 +1276,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, in training, and with targets.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -1547,14 +1547,22 @@ def batch_share(
     return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
-def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
-    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+def asks_for_quality_scores(
+    model: PreTrainedModel,
+    output_router_logits: bool | None = None,
+    quality_targets: torch.Tensor | None = None,
+    **kwargs,
+) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does; else training and targets do.
+
+    With targets an evaluation has the quality loss in its loss, which chooses among checkpoints.
+    """
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
     # The second is a mixture's own, or was set by the name that the first once had
     asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
-    return asks or model.training
+    return asks or model.training or quality_targets is not None
 
 
 def add_quality_scores(
@@ -1739,10 +1747,11 @@ class QualityGateMBartDecoder(QualityGateMBartPreTrainedModel):
                 than the model's internal embedding lookup matrix.
             quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
                 Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-                it is not known. One for each token where rows hold several samples.
+                it is not known, which costs what it does without labels. One for each token where rows hold several samples.
             output_router_logits (`bool`, *optional*):
                 Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-                If it is not given, `config.output_quality_logits` decides; in training they are returned.
+                If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+                they are returned.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You cannot specify both decoder_input_ids and decoder_inputs_embeds at the same time")
@@ -1882,10 +1891,11 @@ class QualityGateMBartForCausalLM(QualityGateMBartPreTrainedModel, GenerationMix
             `input_ids`.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_mpt.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_mpt`.
-# Seal: sha256 9443396998503b804bc1cb9118bc671d884789e9d35ded50b5eb9a38cc9a1b9a
+# Seal: sha256 a2b07fe37d71498729043e49fd723ccbb37793660c4557a081ee15547a84f83b
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -687,7 +687,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, in training, and with targets.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -958,14 +958,22 @@ def batch_share(
     return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
-def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
-    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+def asks_for_quality_scores(
+    model: PreTrainedModel,
+    output_router_logits: bool | None = None,
+    quality_targets: torch.Tensor | None = None,
+    **kwargs,
+) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does; else training and targets do.
+
+    With targets an evaluation has the quality loss in its loss, which chooses among checkpoints.
+    """
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
     # The second is a mixture's own, or was set by the name that the first once had
     asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
-    return asks or model.training
+    return asks or model.training or quality_targets is not None
 
 
 def add_quality_scores(
@@ -1115,10 +1123,11 @@ class QualityGateMptModel(QualityGateMptPreTrainedModel):
             Whether the gates compute their scores. Callers pass `output_router_logits`, which decides.
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
         """
         output_attentions = output_attentions if output_attentions is not None else self.config.output_attentions
         output_hidden_states = (
@@ -1259,10 +1268,11 @@ class QualityGateMptForCausalLM(QualityGateMptPreTrainedModel, GenerationMixin):
             are ignored (masked), the loss is only computed for labels in `[0, ..., config.vocab_size]`
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -1365,10 +1375,11 @@ class QualityGateMptForSequenceClassification(QualityGateMptPreTrainedModel):
             [What are input IDs?](../glossary#input-ids)
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -1507,10 +1518,11 @@ class QualityGateMptForTokenClassification(QualityGateMptPreTrainedModel):
             `config.num_labels > 1` a classification loss is computed (Cross-Entropy).
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -1599,10 +1611,11 @@ class QualityGateMptForQuestionAnswering(QualityGateMptPreTrainedModel):
             [What are input IDs?](../glossary#input-ids)
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 

@@ -1,6 +1,6 @@
 # Generated from modular/modular_quality_gate_qwen3_next.py and transformers 5.24.0.
 # Do not edit: change the modular file and run `python utils/modular_converter.py --model quality_gate_qwen3_next`.
-# Seal: sha256 3f1e09575fa508e159348f26086722818a7a0f20dec220fe0be9e68d0a50100a
+# Seal: sha256 bf8fc5d939718e4e41dfe46d227d3ec02d5e91f28d7151e6ea9852b69accbabf
 # Copyright 2026 The Quality Gate team.
 #
 # Licensed under the Apache License, Version 2.0 (the "License");
@@ -1450,7 +1450,7 @@ def returns_quality_scores(output_class: type[ModelOutput]) -> Callable[[Callabl
         quality_targets: `[batch]`, 1 for a sample of the quality to train for, 0 for any other, negative for unknown;
             or `[batch, tokens]`, where rows hold several samples.
         output_router_logits: whether to compute and return scores. Where it is not given, they are returned if the
-            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, and in training.
+            config's `output_quality_logits` says so, or a mixture's `output_router_logits`, in training, and with targets.
 
     With scores it also returns their quality loss, and adds it to the loss where there is one. A step of generation, which
     has a cache and no labels, has no quality loss.
@@ -1723,14 +1723,22 @@ def batch_share(
     return labeled.sum().to(device) / torch.as_tensor(num_items_in_batch, device=device)
 
 
-def asks_for_quality_scores(model: PreTrainedModel, output_router_logits: bool | None = None, **kwargs) -> bool:
-    """Whether a call of `forward` wants scores: it says so itself, else the config does, else training needs them."""
+def asks_for_quality_scores(
+    model: PreTrainedModel,
+    output_router_logits: bool | None = None,
+    quality_targets: torch.Tensor | None = None,
+    **kwargs,
+) -> bool:
+    """Whether a call of `forward` wants scores: it says so itself, else the config does; else training and targets do.
+
+    With targets an evaluation has the quality loss in its loss, which chooses among checkpoints.
+    """
     if output_router_logits is not None:
         return output_router_logits
     config = model.config.get_text_config()
     # The second is a mixture's own, or was set by the name that the first once had
     asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
-    return asks or model.training
+    return asks or model.training or quality_targets is not None
 
 
 def add_quality_scores(
@@ -1847,10 +1855,11 @@ class QualityGateQwen3NextModel(QualityGateQwen3NextPreTrainedModel):
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
@@ -2033,7 +2042,7 @@ class QualityGateQwen3NextForCausalLM(QualityGateQwen3NextPreTrainedModel, Gener
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
 
         Example:
 
@@ -2110,10 +2119,11 @@ class QualityGateQwen3NextForSequenceClassification(
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -2153,10 +2163,11 @@ class QualityGateQwen3NextForTokenClassification(GenericForTokenClassification, 
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
@@ -2198,10 +2209,11 @@ class QualityGateQwen3NextForQuestionAnswering(GenericForQuestionAnswering, Qual
         r"""
         quality_targets (`torch.Tensor` of shape `(batch_size,)` or `(batch_size, sequence_length)`, *optional*):
             Labels for the quality loss: 1 for a sample of the quality to train for, 0 for any other, negative where
-            it is not known. One for each token where rows hold several samples.
+            it is not known, which costs what it does without labels. One for each token where rows hold several samples.
         output_router_logits (`bool`, *optional*):
             Whether to return the scores of the gates and, where the model has experts, the logits of their routers.
-            If it is not given, `config.output_quality_logits` decides; in training they are returned.
+            If it is not given, `config.output_quality_logits` decides; in training, and where `quality_targets` are given,
+            they are returned.
 
         Example:
 
