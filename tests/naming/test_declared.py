@@ -83,7 +83,7 @@ def test_what_makes_no_sense_is_refused_at_its_line(said: str, message: str, tmp
     assert problem.message == message and problem.path.endswith("toy/__init__.py")
 
 
-@pytest.mark.parametrize(("text", "message"), [("GATE = 3\n", "declares no `GATE`"), ("GATE = (\n", "is no Python")])
+@pytest.mark.parametrize(("text", "message"), [("GATE = 3\n", "declares no `GATE`"), ("GATE = (\n", "is not Python")])
 def test_what_declares_nothing_is_refused(text: str, message: str, tmp_path: Path) -> None:
     [gates] = folder(tmp_path, "")
     (gates / "toy" / "__init__.py").write_text(text)

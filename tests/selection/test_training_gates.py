@@ -150,7 +150,7 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(
         (gated, "run", (), "is not given"),
         (gated, "run", ("--data", empty), "holds nothing to train on: 1 empty"),
         (gated, "new", ("--data", tmp_path / "no.jsonl"), "does not exist"),
-        (gated, "new", ("--data", bad, "--target-data", "nofile"), "no data set that can be loaded"),
+        (gated, "new", ("--data", bad, "--target-data", "nofile"), "data set that can be loaded"),
         (gated, "run", ("--data", bad, "--subset", "2"), "is '2'"),
         (gated, "run", ("--data", bad, "--balance", "3"), "from 0 to 2"),
         (gated, "full", ("--data", bad), "contains mine.txt, which this command did not create"),

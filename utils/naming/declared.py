@@ -61,7 +61,7 @@ def read_folder(kind: str, gates: tuple[Path, ...] = ()) -> KindFolder | None:
 
     It is looked for in `gates`, then in a user's project, then in what comes with the tools.
 
-    Raises ConversionError (`bad-gate`) where its declaration is no Python, or says something that makes no sense.
+    Raises ConversionError (`bad-gate`) where its declaration is not Python, or says something that makes no sense.
     """
     places = (folder / kind for folder in (*gates, PROJECT / "modular" / "gates", GATES))
     folder = next((each for each in places if (each / _FILE).is_file()), None)
@@ -167,7 +167,7 @@ def _tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise _refused(path, getattr(error, "lineno", None) or 1, f"is no Python: {error}", "correct it") from None
+        raise _refused(path, getattr(error, "lineno", None) or 1, f"is not Python: {error}", "correct it") from None
 
 
 def _refused(path: Path, line: int, message: str, fix: str) -> ConversionError:

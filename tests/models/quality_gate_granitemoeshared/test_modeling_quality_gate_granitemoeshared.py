@@ -1,6 +1,6 @@
 # Generated from templates/tests/quality/suite.j2 and generated/quality_gate_granitemoeshared.
 # Do not edit: change the template and run `python utils/test_generator.py --model granitemoeshared`.
-# Seal: sha256 084c0a335512f9d6c19afa4837c9cda1ef726850216d3fe0837595f01e231c51
+# Seal: sha256 f05d9ff551be5c7bb511b7960e38c7f5f4d4b5e9ed9132f23fdb1b7935cd1a08
 """The gated GraniteMoeShared at a tiny size: what any language model has to do, and what gates add to it."""
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class TestShapes:
         )
 
     def test_embeddings_stand_in_for_tokens(self) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         ids = tokens(model.config)
         expected, actual = model(ids), model(inputs_embeds=model.get_input_embeddings()(ids))
         assert_equal_but_for_rounding(actual.logits, expected.logits, HIDDEN)
@@ -281,7 +281,7 @@ class TestGate:
     def test_argument_then_config_then_training_decide(
         self, argument: bool | None, in_config: bool, training: bool, given: bool
     ) -> None:
-        model = gated(output_router_logits=in_config).train(training)
+        model = gated(output_quality_logits=in_config).train(training)
         with watched(gates(model)) as calls:
             outputs = model(tokens(model.config), output_router_logits=argument)
         assert (outputs.quality_logits is not None) == (outputs.quality_loss is not None) == given
@@ -304,7 +304,7 @@ class TestGate:
         assert torch.equal(ratio, score.sigmoid())
 
     def test_scores_follow_the_weights_and_logits_do_not(self) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         before = model(tokens(model.config))
         for gate in gates(model):
             nn.init.constant_(gate.gate.weight, 0.1)
@@ -345,7 +345,7 @@ class TestGate:
         assert_equal_but_for_rounding(shut, without, HIDDEN)
 
     def test_scores_look_back_only(self) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         ids = tokens(model.config)
         changed = torch.cat([ids[:, :-1], ids[:, -1:] + 1], dim=-1)
         before, after = model(ids), model(changed)
@@ -355,7 +355,7 @@ class TestGate:
             assert not torch.allclose(new[:, -1], old[:, -1])
 
     def test_samples_of_a_batch_do_not_mix(self) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         ids = tokens(model.config)
         together, alone = model(ids), model(ids[1:])
         assert_equal_but_for_rounding(alone.logits, together.logits[1:], HIDDEN)
@@ -364,7 +364,7 @@ class TestGate:
 
     @pytest.mark.parametrize("side", ["left", "right"])
     def test_padding_changes_no_score(self, side: str) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         inputs = padded_batch(model.config, side)
         noise = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, 5)
         real = inputs["attention_mask"].bool()
@@ -539,7 +539,7 @@ class TestSaveLoad:
     @pytest.mark.fast
     @pytest.mark.parametrize("model_class", BASES)
     def test_saved_models_come_back(self, model_class: type, tmp_path: Path) -> None:
-        model = gated(model_class, output_router_logits=True)
+        model = gated(model_class, output_quality_logits=True)
         model.save_pretrained(tmp_path)
         again, info = load(tmp_path, model_class)
         assert not any(info.values())
@@ -641,7 +641,7 @@ class TestEmbeddings:
 
     @pytest.mark.parametrize("size", [VOCABULARY + 7, VOCABULARY - 4])
     def test_resizing_keeps_what_was_there(self, size: int) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         ids = tokens(model.config)
         before, kept, width = model(ids), min(size, VOCABULARY), model.get_input_embeddings().weight.shape[1]
         model.resize_token_embeddings(size, mean_resizing=False)
@@ -684,7 +684,7 @@ class TestAttention:
             assert_equal_but_for_rounding(one[real], another[real], HIDDEN)
 
     def test_the_side_of_padding_does_not_matter(self) -> None:
-        model, results = gated(output_router_logits=True), []
+        model, results = gated(output_quality_logits=True), []
         for side in ("left", "right"):
             inputs = padded_batch(model.config, side)
             real = inputs["attention_mask"].bool()
@@ -694,7 +694,7 @@ class TestAttention:
         assert_equal_but_for_rounding(*results, HIDDEN)
 
     def test_padding_is_as_good_as_nothing(self) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         inputs, real = padded_batch(model.config), slice(PADDING, None)
         short = {name: values[1:, real] for name, values in inputs.items()}
         padded, bare = (
@@ -711,7 +711,7 @@ class TestGeneration:
 
     @pytest.mark.fast
     def test_a_cache_gives_what_a_whole_pass_gives(self) -> None:
-        model = gated(output_router_logits=True)
+        model = gated(output_quality_logits=True)
         ids, cache, steps = tokens(model.config), None, []
         with torch.no_grad():
             whole = model(ids, use_cache=False)
@@ -735,7 +735,7 @@ class TestGeneration:
         ],
     )
     def test_texts_equal_the_bases(self, way: str) -> None:
-        base, model = pair(output_router_logits=True)
+        base, model = pair(output_quality_logits=True)
         texts = []
         for each in (base, model):
             torch.manual_seed(0)
@@ -744,7 +744,7 @@ class TestGeneration:
         assert torch.equal(texts[1], texts[0])
 
     def test_a_base_and_a_gated_model_assist_each_other(self) -> None:
-        base, model = pair(output_router_logits=True)
+        base, model = pair(output_quality_logits=True)
         ids = tokens(model.config, batch=1)
         expected = base.generate(ids, **GREEDY, **WITH_LOGITS)
         assert_equal_but_for_ties(model.generate(ids, **GREEDY, assistant_model=base), expected, HIDDEN)
@@ -843,7 +843,7 @@ class TestPipelines:
             pipeline("text-generation", model=model, tokenizer=word_tokenizer(config()))("a b c", **GREEDY)[0][
                 "generated_text"
             ]
-            for model in pair(output_router_logits=True)
+            for model in pair(output_quality_logits=True)
         ]
         assert texts[1] == texts[0] and texts[0].startswith("a b c") and len(texts[0]) > len("a b c")
 
