@@ -154,6 +154,14 @@ def test_a_declaration_that_is_no_value_is_refused(declaration: str, message: st
     assert problem.line == line
 
 
+@pytest.mark.parametrize("name", ["per_expert", "Scalar", "gate2"])
+def test_a_kind_is_called_by_one_word(name: str) -> None:
+    with pytest.raises(ConversionError) as error:
+        read_kind(name, view({f"gates.{name}": DECLARATION}).load, [name])
+    [problem] = error.value.diagnostics
+    assert problem.code == "bad-gate" and repr(name) in problem.message and "one word" in problem.message
+
+
 def test_a_scope_of_its_own_may_use_what_a_site_offers() -> None:
     """A lambda and a comprehension that only read it, and name nothing as it is named."""
     found = kind(

@@ -26,6 +26,7 @@ from weave.spliced import Spliced
 
 PACKAGE = "gates"
 MAKES_TUPLES = "can_return_tuple"  # the decorator of transformers that reads `return_dict`
+_ONE_WORD = re.compile("[a-z]+")  # what stands before `_gate` in the names of models, see naming.kinds
 _VALUES = {each.__name__: each for each in (Gate, Argument, Splice, Upstream)}
 
 
@@ -164,6 +165,9 @@ def read_kind(name: str, load: Loader, kinds: Iterable[str] = (), form: Form = F
     source = load(f"{PACKAGE}.{name}")
     if source is None:
         raise LookupError(nearest(name, kinds) or "")
+    if not _ONE_WORD.fullmatch(name):
+        message = f"the folder is called {name!r}, and names of models begin with one word of lower-case letters"
+        raise source.refuse(1, 1, "bad-gate", message, "give the folder such a name: `experts`")
     declaration = read_module(source)
     value = declaration.definitions.get("GATE")
     if not isinstance(value, ast.Assign):
