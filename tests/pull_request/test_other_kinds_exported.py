@@ -72,6 +72,11 @@ def test_nothing_is_found_in_a_model_with_memory_gates_and_the_home_of_these() -
     assert not list(verify(found.names, installed_tree().with_changes(found.texts), setting()))
 
 
+def test_what_annotations_name_stands_above_them_in_a_model_with_memory_gates() -> None:
+    found = exported("memory_gate_gemma3")
+    assert not list(verify(found.names, installed_tree().with_changes(found.texts), setting()))
+
+
 def test_pages_bodies_and_tests_are_about_the_memory() -> None:
     found = exported(MEMORY)
     page, text = found.texts[page_path(MEMORY)], found.texts[path_of_tests(MEMORY)]

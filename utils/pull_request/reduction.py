@@ -12,6 +12,7 @@ from facts.values import base_name
 from pull_request.borrowing import borrowed, definitions, loans, with_stubs
 from pull_request.conversion import formatted, generate
 from pull_request.dead_code import without_dead_code
+from pull_request.import_order import in_import_order
 from pull_request.layout import configuration_path, modeling_path, modular_path
 from pull_request.parents import homes
 from pull_request.unused import shared_texts, without_unused
@@ -43,7 +44,9 @@ class Reducer:
         made = self._convert(woven)
         for text in (self._without_dead_code, self._without_unused):
             made = self._convert(new) if (new := text(made)) != made.modular else made
-        return next(self._shorter(made), made)
+        made = next(self._shorter(made), made)
+        ordered = in_import_order(made.modular)
+        return next(self._as(definitions(self._modeling(made)), ordered), made) if ordered != made.modular else made
 
     def _convert(self, text: str) -> Converted:
         modular = formatted(modular_path(self.model.name), text, self.setting)
