@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 from weave.form import home
 
 from gates.quality import QualityGate
+from gates.quality.checks import quality_gate_fields
 from gates.quality.configuration import (
     QUALITY_GATE_CHOICES,
     QUALITY_GATE_RANGES,
@@ -15,7 +16,6 @@ from gates.quality.configuration import (
     fields_by_their_names,
     tell_of_old_field,
 )
-from gates.quality.outputs import quality_gate_fields
 from transformers import initialization as init
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping

@@ -105,6 +105,13 @@ def test_no_file_is_too_large_or_names_a_machine() -> None:
         assert not machine_path.search(content), path
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "modular").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_deltas_and_kinds_of_gate_stay_small(path: Path) -> None:
+    assert path.read_text().count("\n") <= LONGEST_FILE
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "utils").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_rooms_stay_small_and_typed(path: Path) -> None:
     text = path.read_text()

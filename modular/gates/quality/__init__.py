@@ -43,7 +43,7 @@ def scale_handed(self, output, good_ratio):
 GATE = Gate(
     attribute="quality_gate",
     prefix="QualityGate",
-    modules=("configuration", "asking", "outputs", "watching", "losses", "storage", "modeling"),
+    modules=("configuration", "asking", "outputs", "checks", "sums", "watching", "losses", "storage", "modeling"),
     home="llama",
     phrase="a quality gate on the input of every feed-forward network",
     exports=("quality_classification_loss",),

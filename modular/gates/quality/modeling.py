@@ -12,11 +12,11 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.utils.generic import maybe_autocast
 
 from .asking import QualityGateScores
+from .checks import quality_gate_fields
 from .configuration import QualityGateConfig, check_quality_gate_config
 from .outputs import (
     QualityGateOutput,
     loss_function_of_base,
-    quality_gate_fields,
     records_quality_scores,
     returns_quality_scores,
 )

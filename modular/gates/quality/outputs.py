@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What gated forwards return: scores and their loss, asked for by callers, handed on around the heads."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -9,32 +8,16 @@ from inspect import Parameter, signature
 from typing import Any
 
 import torch
-from torch import nn
 
-from transformers.cache_utils import Cache
-from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
-from transformers.utils import ModelOutput, can_return_tuple, logging
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .asking import QualityGateScores
-from .configuration import (
-    QUALITY_GATE_CHOICES,
-    QUALITY_GATE_RANGES,
-    QUALITY_LOSSES_OF_TOKENS,
-    check_quality_gate_config,
-)
-from .losses import (
-    batch_share,
-    labeled_samples,
-    labeled_tokens,
-    quality_classification_loss,
-    targets_by_their_old_name,
-)
+from .checks import check_quality_gate_fields, check_quality_inputs
+from .losses import targets_by_their_old_name
 from .storage import find_quality_gates
+from .sums import add_quality_scores, records_router_logits
 from .watching import QualityGateIdle, watch_quality_loss
-
-
-logger = logging.get_logger(__name__)
 
 
 # The order is that of the signature. transformers' own text for the second speaks of experts alone.
@@ -242,128 +225,3 @@ def asks_for_quality_scores(
     # The second is a mixture's own, or was set by the name that the first once had
     asks = config.output_quality_logits or getattr(config, "output_router_logits", False)
     return asks or model.training or quality_targets is not None
-
-
-def quality_gate_fields(config: PreTrainedConfig) -> list[Any]:
-    """What a config says in the fields that are checked, the mode first."""
-    names = (*QUALITY_GATE_CHOICES, *QUALITY_GATE_RANGES)
-    if torch.compiler.is_compiling():
-        return [getattr(config, name) for name in names]
-    own = vars(config)  # a tenth of the time, at every forward
-    return [own[name] for name in names]
-
-
-def check_quality_gate_fields(model: PreTrainedModel) -> None:
-    """Raise a ValueError where the config of a base model has come to say what it may not, or another mode."""
-    fields = quality_gate_fields(model.config)
-    if fields != model.quality_gate_fields:
-        check_quality_gate_config(model.config)
-        if fields[0] != model.quality_gate_fields[0]:
-            raise ValueError(
-                f"`quality_gate_mode` was {model.quality_gate_fields[0]!r} when this model was built, and is now "
-                f"{fields[0]!r}: build the model anew from the changed config."
-            )
-
-
-def check_quality_inputs(
-    input_ids: torch.Tensor | None = None,
-    inputs_embeds: torch.Tensor | None = None,
-    attention_mask: torch.Tensor | None = None,
-    cache: Cache | None = None,
-    past_key_values: Cache | None = None,
-    quality_targets: torch.Tensor | None = None,
-    **kwargs,
-) -> None:
-    """Raise a ValueError where `quality_targets`, or a mask without a cache, do not fit the tokens."""
-    tokens = input_ids if input_ids is not None else inputs_embeds
-    if tokens is None:
-        return  # the base says what is missing
-    batch_size, length = tokens.shape[:2]
-    if quality_targets is not None and quality_targets.shape not in ((batch_size,), (batch_size, length)):
-        raise ValueError(
-            f"`quality_targets` has the shape {tuple(quality_targets.shape)}, but must have one value for each sample: "
-            f"({batch_size},), or for each token: ({batch_size}, {length})."
-        )
-    if quality_targets is not None:
-        check_quality_values(quality_targets)
-    is_mask_of_tokens = isinstance(attention_mask, torch.Tensor) and attention_mask.ndim == 2
-    has_no_cache = cache is None and past_key_values is None  # releases name it one way or the other
-    if is_mask_of_tokens and has_no_cache and attention_mask.shape != (batch_size, length):
-        raise ValueError(
-            f"`attention_mask` has the shape {tuple(attention_mask.shape)}, but without a cache it must have one "
-            f"value for each token: ({batch_size}, {length})."
-        )
-
-
-def check_quality_values(quality_targets: torch.Tensor) -> None:
-    """Raise a ValueError (within a compiled graph a RuntimeError) where values are neither 0 to 1 nor unknown."""
-    is_known = quality_targets >= 0
-    is_wrong = (is_known & (quality_targets > 1)) | (quality_targets == -math.inf)
-    rule = "must be from 0 to 1, or negative or NaN where the quality of a sample is unknown"
-    if torch.compiler.is_compiling():  # nothing waits for the values there
-        torch._assert_async(is_wrong.logical_not().all(), f"`quality_targets` {rule}.")
-    elif is_wrong.any():
-        raise ValueError(f"`quality_targets` holds {quality_targets[is_wrong][0].item()}, but {rule}.")
-
-
-def records_router_logits(model: nn.Module) -> bool:
-    """Whether the logits of experts' routers are among what transformers records of a model."""
-    return "router_logits" in (getattr(model, "_can_record_outputs", None) or ())
-
-
-def add_quality_scores(
-    model: PreTrainedModel,
-    outputs: ModelOutput,
-    logits: tuple[torch.Tensor, ...] | None,
-    attention_mask: torch.Tensor | None = None,
-    position_ids: torch.Tensor | None = None,
-    cache: Cache | None = None,
-    past_key_values: Cache | None = None,
-    labels: torch.Tensor | None = None,
-    quality_targets: torch.Tensor | None = None,
-    num_items_in_batch: torch.Tensor | int | None = None,
-    shift_labels: torch.Tensor | None = None,
-    **kwargs,
-) -> dict[str, Any]:
-    """The fields of a base's output, and those that the gates add."""
-    fields = dict(outputs)
-    loss, aux_loss = fields.get("loss"), fields.get("aux_loss")
-    if loss is not None:  # a base with experts has added its own auxiliary loss
-        fields["lm_loss"] = loss if aux_loss is None else loss - model.router_aux_loss_coef * aux_loss.to(loss.device)
-    if logits is None:
-        return fields
-    fields["quality_logits"] = logits
-    if not any(map(records_router_logits, (model, model.base_model, *model.children()))):
-        fields["router_logits"] = logits
-    has_cache = cache is not None or past_key_values is not None
-    if has_cache and labels is None and quality_targets is None:
-        return fields  # a step of generation: the loss of its few tokens is nobody's
-    config = model.config.get_text_config()
-    labeled = labeled_tokens(model, labels, shift_labels) if num_items_in_batch is not None else None
-    quality_loss = quality_classification_loss(
-        logits,
-        config,
-        attention_mask,
-        config.quality_loss_debug,
-        quality_targets,
-        position_ids,
-        labeled=labeled_samples(labeled, logits[0]),
-    )
-    fields["quality_loss"] = quality_loss
-    if loss is not None:
-        if quality_loss.requires_grad and quality_targets is None:
-            warn_of_closing_gates(config)
-        share = batch_share(labeled, num_items_in_batch, loss.device)
-        fields["loss"] = loss + config.quality_loss_weight * share * quality_loss.to(loss.device)
-    return fields
-
-
-def warn_of_closing_gates(config: PreTrainedConfig) -> None:
-    """Warn once where nothing in the loss keeps a gate open."""
-    only_closes = config.quality_gate_mode == "observe" and config.quality_loss_type in QUALITY_LOSSES_OF_TOKENS
-    if only_closes and not torch.compiler.is_compiling():
-        logger.warning_once(
-            f"The {config.quality_loss_type} quality loss closes every gate for every text: gates that only observe "
-            "cost the language model nothing. Pass `quality_targets` (1 for samples of the quality to train for, else "
-            '0), set `quality_gate_mode="scale_ffn"`, or ask for no scores: `output_router_logits=False`.'
-        )
