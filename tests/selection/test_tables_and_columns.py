@@ -95,4 +95,4 @@ def test_a_corpus_without_a_document_is_refused_before_anything_is_written(
     assert "no document among its 3 records: 3 wrong-type; c.jsonl:1: has none of" in said and "--text-column" in said
     assert not (tmp_path / "o").exists()
     check_readable(Corpus((str(data),), "text:content"))
-    check_readable(Corpus((str(write_lines(tmp_path / "late.jsonl", [*[{"x": 1}] * 998, {"text": "a"}])),)))
+    check_readable(Corpus((str(write_lines(tmp_path / "late.jsonl", [*[{"x": 1}] * 2500, {"text": "a"}])),)))

@@ -18,7 +18,7 @@ from selection.records import document_of
 from selection.values import DUPLICATE, CorpusEntry, Document, Reject
 
 
-_TRIED = 1000  # records that are looked at for a first document
+_TRIED = 1000  # records of a part that are looked at for a document, before all are
 _CACHE = 64 << 10  # KiB of memory that ids already seen may take; the rest of them is on disk
 
 
@@ -95,24 +95,37 @@ def entries(corpus: Corpus, parts: Sequence[CorpusPart] | None = None) -> Iterat
 
 
 def check_readable(corpus: Corpus) -> None:
-    """Look for a first document, so that a mistaken column or form is told before anything is written.
+    """Look for a document, so that a mistaken column or form is told before anything is written.
 
-    Raises SelectionError where none of the first _TRIED records is a document.
+    The beginnings of all files are looked at first: one is found there nearly always.
+
+    Raises SelectionError where there are records and none of them is a document.
     """
-    reasons, details = Counter[str](), dict[str, str]()
-    for entry in islice(entries(corpus), _TRIED):
-        if isinstance(entry.found, Document):
-            return
-        reasons[entry.found.reason] += 1
-        details.setdefault(entry.found.reason, f"{entry.place}: {entry.found.detail}")
-    if not reasons:
+    parts = corpus.parts()
+    if any(isinstance(found, Document) for _, found in _beginnings(corpus, parts, _TRIED)):
         return
-    most = reasons.most_common(1)[0][0]
-    first = f"the first {_TRIED:,} of its records" if reasons.total() == _TRIED else f"its {reasons.total():,} records"
-    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    message = f"has no document among {first}: {counts}; {details[most]}"
-    fix = "name the column of the texts, --text-column, or the form of the records, --format"
-    raise SelectionError(", ".join(corpus.data), message, fix)
+    reasons, details = Counter[str](), dict[str, str]()
+    for place, found in _beginnings(corpus, parts, None):
+        if isinstance(found, Document):
+            return
+        reasons[found.reason] += 1
+        details.setdefault(found.reason, f"{place}: {found.detail}")
+    if reasons:
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        first = details[reasons.most_common(1)[0][0]]
+        message = f"has no document among its {reasons.total():,} records: {counts}; {first}"
+        fix = "name the column of the texts, --text-column, or the form of the records, --format"
+        raise SelectionError(", ".join(corpus.data), message, fix)
+
+
+def _beginnings(
+    corpus: Corpus, parts: Sequence[CorpusPart], most: int | None
+) -> Iterator[tuple[str, Document | Reject]]:
+    """The first records of each part, at most so many, with their places; all without a number."""
+    for part in parts:
+        with closing(read(part)) as records:
+            for raw in islice(records, most):
+                yield raw.place, document_of(raw, corpus.form)
 
 
 class _Seen:
