@@ -11,7 +11,7 @@ from syntax.trees import function_in
 from weave.anchors import Misfit, exclusive, first_argument, fits, path_to
 from weave.gate import Site
 from weave.place import Feeds
-from weave.splice import Splices, Woven
+from weave.splice import Splices, Woven, check_names
 from weave.spliced import Spliced
 
 
@@ -28,6 +28,7 @@ def constructed(spliced: Spliced, place: Feeds) -> str:
 def feed(text: str, place: Feeds, splices: Splices) -> Woven:
     """Put a gate on what the projection is given. `text` is a forward at the left margin. Raises Misfit."""
     function = function_in(text)
+    check_names(function, splices, (Site.ATTENTION_OUTPUT,))
     calls = fits(function, place.feeds)
     if not calls:
         raise Misfit(f"no call of `{place.feeds}` in it", function.lineno)

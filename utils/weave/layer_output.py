@@ -11,7 +11,7 @@ from syntax.trees import function_in
 from weave.anchors import Misfit, parse
 from weave.gate import Site
 from weave.place import NUMBER, Returns
-from weave.splice import Splices, Woven
+from weave.splice import Splices, Woven, check_names
 from weave.spliced import Spliced
 
 
@@ -26,6 +26,7 @@ def numbered(spliced: Spliced, place: Returns) -> str:
 def at_the_end(text: str, place: Returns, splices: Splices) -> Woven:
     """Put a gate on what a forward returns. `text` is a function at the left margin. Raises Misfit."""
     function = function_in(text)
+    check_names(function, splices, (Site.LAYER_OUTPUT,))
     output, last = returned(function)
     if ast.dump(output) != ast.dump(parse(place.returns)):
         raise Misfit(f"`{place.returns}` is not what it returns first, `{source_of(text, output)}` is", last.lineno)

@@ -28,6 +28,14 @@ from weave.spliced import Spliced
 
 
 INPUT, OUTPUT = "feed_forward_input", "feed_forward_output"  # names for what a base leaves without one
+_SITES = (
+    Site.FEED_FORWARD_INPUT,
+    Site.FEED_FORWARD_OUTPUT,
+    Site.FEED_FORWARD_NORM,
+    Site.RESIDUAL_INSIDE,
+    Site.EXPERTS_INPUT,
+    Site.EXPERTS_OUTPUT,
+)
 Splices = Mapping[Site, Spliced]
 
 
@@ -44,10 +52,21 @@ def splice(text: str, place: Place, splices: Splices) -> Woven:
     function = function_in(text)
     if place.scales is None:
         raise Misfit("`scales` is not said")
+    check_names(function, splices, _SITES)
     found = follow(function, place.reads, place.scales, place.into)
     lines = text.split("\n")
     edits = [edit for each in found for edit in _Block(text, lines, each, place, splices).edits()]
     return Woven("\n".join(apply(lines, edits)), tuple(each.block[each.reads].lineno for each in found))
+
+
+def check_names(function: ast.FunctionDef, splices: Splices, sites: Iterable[Site]) -> None:
+    """Refuse splices that assign a name which the function has for something else. Raises Misfit."""
+    own = {each.arg: function.lineno for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    own |= {each.id: each.lineno for each in reversed([*ast.walk(function)]) if isinstance(each, ast.Name)}
+    for each in (splices[site] for site in sites if site in splices):
+        for name in sorted(each.assigned & own.keys()):
+            message = f"the gate's `{each.name}` assigns `{name}`, and this forward has a `{name}` of its own"
+            raise Misfit(message, own[name])
 
 
 class _Block:
