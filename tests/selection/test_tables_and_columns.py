@@ -47,6 +47,12 @@ def test_a_broken_row_is_a_reject_and_ends_nothing(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_blank_target_is_none(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,quality_targets\na,\nb,0\nc,high\n")
+    found = [entry.found for entry in entries(Corpus((str(tmp_path / "t.csv"),)))]
+    assert [each.target if isinstance(each, Document) else each.reason for each in found] == [None, 0.0, "wrong-type"]
+
+
 def test_an_empty_table_has_no_rows(tmp_path: Path) -> None:
     assert rows(tmp_path / "t.csv", b"") == [] == rows(tmp_path / "u.csv", b"text\n")
 

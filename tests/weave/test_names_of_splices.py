@@ -43,9 +43,9 @@ def test_a_name_of_the_base_is_refused_at_its_line(weave: object) -> None:
 
 
 def test_what_a_splice_is_given_and_underscores_are_no_names_of_its_own() -> None:
-    assert TAKES.assigned == {"residual"}
+    assert TAKES.stored == ("residual", "output") and TAKES.own == ("residual",)
     taken = spliced("output, _ = gate(output)\nfor number in output: pass\n", "output")
-    assert taken.assigned == {"number"}
+    assert taken.own == ("number",)
     site = Site.LAYER_OUTPUT
     check_names(function("def f(self, output, _): return output\n"), {site: taken}, (site,))
     with pytest.raises(Misfit, match="`number`"):

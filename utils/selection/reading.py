@@ -133,9 +133,10 @@ def _table(file: IO[bytes], delimiter: str) -> Iterator[Found]:
     rows, before = csv.DictReader(text, delimiter=delimiter), 0
     while True:
         try:
-            columns = rows.fieldnames  # reads the first line, where that was not read yet
+            if not rows.fieldnames:  # reads the first line, where that was not read yet
+                return
             before = rows.line_num
-            row = next(rows) if columns else next(iter(()))
+            row = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
@@ -146,11 +147,12 @@ def _table(file: IO[bytes], delimiter: str) -> Iterator[Found]:
 
 
 def _numbered(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with targets as numbers, where they are."""
-    for column in TARGET_COLUMNS:
+    """A row with targets as numbers, where they are, and without those that are blank."""
+    found = {name: value for name, value in row.items() if value is not None and (value or name not in TARGET_COLUMNS)}
+    for column in found.keys() & TARGET_COLUMNS:
         with suppress(ValueError):
-            row.update({column: float(row[column])} if row.get(column) else {})
-    return {name: value for name, value in row.items() if value is not None}
+            found[column] = float(found[column])
+    return found
 
 
 def _parsed(line: bytes) -> tuple[Any, str, str]:

@@ -47,8 +47,8 @@ def _score(args: argparse.Namespace) -> Answer:
         raise SelectionError("--model" if not args.model else "--data", "is not given", "see --help")
     rank, world, device = _process(args.device)
     corpus = Corpus(tuple(args.data), form_of(args))
-    corpus.check()
-    check_readable(corpus)  # what is not there, and what is no text, is said before a model is loaded
+    corpus.check()  # what is not there is said before a model is loaded,
+    check_readable(corpus)  # and so is a column or a form that holds no text
     loaded = load(args.model, args.dtype, device, args.base, args.generated)
     scorer = Scorer(loaded, not args.no_perplexity, args.alpha, args.router, args.tokens)
     options = ScoringOptions(

@@ -153,7 +153,7 @@ def _check_parameters(module: Module, gate: Gate) -> None:
     told = [name for site in spliced for name in _TOLD.get(site, ())]
     for site, each in spliced.items():
         others = [other for place, other in spliced.items() if other is not each and place is not Site.LAYER]
-        assigned = [name for other in others for name in _assigned(other)]
+        assigned = [name for other in others for name in other.stored]
         more = told if site is Site.LAYER else [*(asked.name for asked in gate.asks), *assigned]
         offered = dict.fromkeys([*_OFFERS[site], *more])
         for name in each.parameters:
@@ -170,7 +170,7 @@ def _check_handed(module: Module, spliced: Mapping[Site, Spliced]) -> None:
         return
     each = spliced[Site.HANDED_OUTPUT]
     names = [name for name in each.parameters if name != "output"]
-    scored = _assigned(spliced[Site.FEED_FORWARD_INPUT]) if Site.FEED_FORWARD_INPUT in spliced else []
+    scored = spliced[Site.FEED_FORWARD_INPUT].stored if Site.FEED_FORWARD_INPUT in spliced else ()
     if len(names) != 1 or names[0] not in scored or Site.FEED_FORWARD_OUTPUT not in spliced:
         message = f"`{each.name}` is handed one thing besides `output`, which the splice at `Site.FEED_FORWARD_INPUT` assigns"
         fix = "write three splices: at the input, at the output, and this one (docs/kinds.md, 4)"
@@ -182,11 +182,6 @@ def lacks_splice(module: Module, site: Site, needed: str) -> ConversionError:
     message = f"this kind of gate has no splice for `{site}`, which {needed}"
     fix = "write one, as docs/kinds.md has them for such bases, and add it to `splices`"
     return module.refuse(said(module, "splices"), "no-splice", message, fix)
-
-
-def _assigned(spliced: Spliced) -> list[str]:
-    nodes = (node for statement in spliced.body for node in ast.walk(statement))
-    return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def said(module: Module, field: str) -> Placed:

@@ -61,12 +61,13 @@ def splice(text: str, place: Place, splices: Splices) -> Woven:
 
 def check_names(function: ast.FunctionDef, splices: Splices, sites: Iterable[Site]) -> None:
     """Refuse splices that assign a name which the function has for something else. Raises Misfit."""
-    own = {each.arg: function.lineno for each in ast.walk(function.args) if isinstance(each, ast.arg)}
-    own |= {each.id: each.lineno for each in reversed([*ast.walk(function)]) if isinstance(each, ast.Name)}
+    lines = {each.arg: function.lineno for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    lines |= {each.id: each.lineno for each in reversed([*ast.walk(function)]) if isinstance(each, ast.Name)}
     for each in (splices[site] for site in sites if site in splices):
-        for name in sorted(each.assigned & own.keys()):
-            message = f"the gate's `{each.name}` assigns `{name}`, and this forward has a `{name}` of its own"
-            raise Misfit(message, own[name])
+        for name in each.own:
+            if name in lines:
+                message = f"the gate's `{each.name}` assigns `{name}`, and this forward has a `{name}` of its own"
+                raise Misfit(message, lines[name])
 
 
 class _Block:

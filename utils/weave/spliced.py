@@ -16,8 +16,13 @@ class Spliced:
     text: str
 
     @property
-    def assigned(self) -> frozenset[str]:
-        """The names that it assigns besides its parameters: those stand for names of the base, these are its own."""
+    def stored(self) -> tuple[str, ...]:
+        """The names that it assigns, in their order."""
         nodes = (node for statement in self.body for node in ast.walk(statement))
-        names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-        return frozenset(name for name in names - {*self.parameters} if name.strip("_"))
+        names = (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Those of them that are its own: its parameters stand for names of the base, and `_` for nothing."""
+        return tuple(name for name in self.stored if name not in self.parameters and name.strip("_"))
