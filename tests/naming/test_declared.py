@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,14 @@ def test_what_declares_nothing_is_refused(text: str, message: str, tmp_path: Pat
 def test_what_comes_with_the_tools_is_declared(kind: str) -> None:
     names = GateNames(kind)
     assert names.is_declared and names.fields and len(names.declared.scores) == 2
+
+
+def test_a_folder_that_comes_or_changes_later_is_read(tmp_path: Path) -> None:
+    names = GateNames("toy", (tmp_path / "modular" / "gates",))
+    assert not names.is_declared and not names.is_float32
+    [gates] = folder(tmp_path, "float32=True")
+    assert names.is_declared and names.is_float32
+    declaration = gates / "toy" / "__init__.py"
+    declaration.write_text("GATE = Gate(float32=False)\n")
+    os.utime(declaration, ns=(1, 1))
+    assert not names.is_float32

@@ -55,7 +55,6 @@ def beside(generated: Path) -> Path:
     return generated.parent / "modular" / "gates"
 
 
-@lru_cache(maxsize=64)
 def read_folder(kind: str, gates: tuple[Path, ...] = ()) -> KindFolder | None:
     """What the folder of a kind says; None where there is none.
 
@@ -65,10 +64,12 @@ def read_folder(kind: str, gates: tuple[Path, ...] = ()) -> KindFolder | None:
     """
     places = (folder / kind for folder in (*gates, PROJECT / "modular" / "gates", GATES))
     folder = next((each for each in places if (each / _FILE).is_file()), None)
-    return _read(kind, folder) if folder else None
+    return _read(kind, folder, (folder / _FILE).stat().st_mtime_ns) if folder else None
 
 
-def _read(kind: str, folder: Path) -> KindFolder:
+@lru_cache(maxsize=64)
+def _read(kind: str, folder: Path, changed: int) -> KindFolder:
+    """What a folder says; `changed` is when its declaration was last written, after which it is read again."""
     path = folder / _FILE
     said = _arguments(path)
     known = {each.name for each in fields(Declared)}
